@@ -1,0 +1,254 @@
+// Package ops holds the operators: one struct an operator that says everything
+// about itself. Fields lists its attributes, Infer finds every user error and
+// the result's spec, Prepare chooses a kernel for this machine, and, where the
+// operator is Differentiable, Backward prepares its gradient.
+//
+// An operator's operands are its node's inputs followed by its node's
+// parameters (weights known when the graph is built). Most operators do not
+// care which of the two an operand is; those that pack weights do it for
+// parameters and take the plain path for inputs.
+//
+// Activations are NHWC, convolution weights are [oc, k..., ic/groups].
+package ops
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Op is an operator with its attributes. A value is immutable once it is in a
+// graph.
+type Op interface {
+	Kind() Kind
+	// Fields shows each attribute to f, always in the same order: it is the
+	// only list of them, used to encode, decode, print and compare.
+	Fields(f Fields)
+	// Infer is the spec of the result, or what is wrong with the operands.
+	Infer(in, params []tensor.Spec) (tensor.Spec, error)
+	// Prepare chooses how to compute. It may pack weights and ask for scratch.
+	// With p.Reference it returns the plain path that defines the operator.
+	Prepare(p *Prep) (Kernel, error)
+}
+
+// Kernel computes an operator. It is shared by sessions, so it keeps nothing
+// of a run: what changes is in the Args. Run cannot fail and must not allocate.
+type Kernel interface{ Run(a *Args) }
+
+// Prep is what Prepare may know and ask for.
+type Prep struct {
+	In     []tensor.Spec   // the node's inputs
+	Params []tensor.Tensor // the node's parameters
+	Out    tensor.Spec     // what Infer said
+
+	Threads   int       // workers a Parallel may run on, at least 1
+	Reference bool      // take the plain path that defines the operator
+	Exact     bool      // no path that rounds more than fp32 does (no Winograd)
+	Precision Precision // what the caller allows inside float32 operators
+	// Training says that Params are live: they change between runs. A kernel
+	// that packed them implements Repacker.
+	Training bool
+	// FrozenNorm says that batch norm uses its running statistics even though
+	// the rest trains.
+	FrozenNorm bool
+	// OutPitch is the distance in elements between the starts of neighbouring
+	// rows (all dimensions but the last) of the output, when it is a slice of a
+	// wider tensor; 0 means dense. Only set for operators with PitchedOutput.
+	OutPitch int
+	// MemoryBudget bounds the extra memory (packed copies, scratch) one
+	// operator should take for speed; 0 means no bound.
+	MemoryBudget int
+	// Packs shares packed weights between preparations for other batch sizes.
+	Packs *PackCache
+	// Choose forces the named path where an operator has several, else "".
+	Choose string
+
+	scratch int
+	aux     int
+	inPlace []int
+	view    int // 1 + input
+	path    string
+}
+
+// Precision is what a caller allows inside float32 operators.
+type Precision uint8
+
+// The precisions: plain float32, or products of bfloat16 summed in float32.
+const (
+	PrecisionF32 Precision = iota
+	PrecisionBF16
+)
+
+// Operand is the spec of operand i: inputs first, then parameters. ok is false
+// when there are fewer.
+func (p *Prep) Operand(i int) (spec tensor.Spec, ok bool) {
+	if i < len(p.In) {
+		return p.In[i], true
+	}
+	if i -= len(p.In); i < len(p.Params) {
+		return p.Params[i].Spec, true
+	}
+	return tensor.Spec{}, false
+}
+
+// NeedScratch asks for n bytes of Args.Scratch, 64-byte aligned and not
+// cleared. The largest request counts.
+func (p *Prep) NeedScratch(n int) { p.scratch = max(p.scratch, n) }
+
+// NeedAux asks for n bytes that the forward run of a training step fills and
+// Backward reads: masks, pool indices, batch statistics.
+func (p *Prep) NeedAux(n int) { p.aux = max(p.aux, n) }
+
+// InPlace promises that the kernel works when Out shares input i's memory.
+func (p *Prep) InPlace(i int) { p.inPlace = append(p.inPlace, i) }
+
+// View says that the output is input i's bytes under another shape: the
+// planner lets them share memory and Prepare may return a nil Kernel.
+func (p *Prep) View(i int) { p.view = 1 + i }
+
+// Path records the name of the chosen kernel for reports, like "igemm/avx512".
+func (p *Prep) Path(name string) { p.path = name }
+
+// Requests are the answers a planner reads after Prepare.
+type Requests struct {
+	Scratch, Aux int
+	InPlace      []int
+	View         int // input the output is a view of, or -1
+	Path         string
+}
+
+// Requests is what the kernel asked for.
+func (p *Prep) Requests() Requests {
+	return Requests{p.scratch, p.aux, p.inPlace, p.view - 1, p.path}
+}
+
+// PitchedOutput is implemented by operators whose kernels honour
+// Prep.OutPitch, so that a concatenation need not copy their result.
+type PitchedOutput interface{ PitchedOutput() bool }
+
+// Repacker is implemented by kernels that hold a packed copy of parameters. A
+// trainer calls Repack after it changed them; it must not allocate.
+type Repacker interface{ Repack(a *Args) }
+
+// Args is one run of one node in one session. A session makes it once.
+type Args struct {
+	In      []tensor.Tensor
+	Out     tensor.Tensor
+	Scratch []byte
+	Aux     []byte     // see Prep.NeedAux; nil outside training
+	Pool    *pool.Pool // nil runs on the caller alone
+	Seed    uint64     // differs between nodes and steps; for Dropout
+
+	task Task
+}
+
+// Task is a piece of work that Parallel splits: Do computes part i of n on the
+// given worker, 0 <= worker < Threads. Parts may run in any order and at the
+// same time, so results must not depend on it.
+type Task interface {
+	Do(a *Args, i, worker int)
+}
+
+// Parallel runs t.Do(a, i, worker) for each i in [0, n) and waits for all.
+func (a *Args) Parallel(n int, t Task) {
+	if n == 1 || a.Pool.Threads() == 1 {
+		for i := range n {
+			t.Do(a, i, 0)
+		}
+		return
+	}
+	a.task = t
+	a.Pool.Run(n, a)
+	a.task = nil
+}
+
+// Do makes Args a pool.Task; it is not for callers.
+func (a *Args) Do(i, worker int) { a.task.Do(a, i, worker) }
+
+// Run computes op once by the reference path on the given operands, allocating
+// what it needs. It is for constant folding and tests.
+func Run(op Op, in, params []tensor.Tensor) (tensor.Tensor, error) {
+	return RunPrepared(op, in, params, &Prep{Reference: true, Threads: 1}, nil)
+}
+
+// RunPrepared is Run with a path of the caller's choice: the switches of p
+// count, its specs are filled in here.
+func RunPrepared(op Op, in, params []tensor.Tensor, p *Prep, pl *pool.Pool) (tensor.Tensor, error) {
+	specs, pspecs := Specs(in), Specs(params)
+	out, err := op.Infer(specs, pspecs)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	p.In, p.Params, p.Out = specs, params, out
+	if p.Threads < 1 {
+		p.Threads = 1
+	}
+	k, err := op.Prepare(p)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	r := p.Requests()
+	t := tensor.New(out)
+	if r.View >= 0 {
+		if len(in[r.View].Data) != len(t.Data) {
+			return tensor.Tensor{}, fmt.Errorf("BUG: %v is no view of its input", op.Kind())
+		}
+		copy(t.Data, in[r.View].Data)
+	}
+	if k != nil {
+		k.Run(&Args{In: in, Out: t, Scratch: tensor.AlignedBytes(r.Scratch), Aux: tensor.AlignedBytes(r.Aux), Pool: pl})
+	}
+	return t, nil
+}
+
+// Specs are the specs of tensors.
+func Specs(ts []tensor.Tensor) []tensor.Spec {
+	s := make([]tensor.Spec, len(ts))
+	for i := range ts {
+		s[i] = ts[i].Spec
+	}
+	return s
+}
+
+// ShapeError says that an operand does not fit.
+type ShapeError struct {
+	Kind    Kind
+	Operand string // "input", "weight", "bias", …
+	Want    string
+	Got     string
+}
+
+func (e *ShapeError) Error() string {
+	return fmt.Sprintf("ops: %v: %s: want %s, got %s", e.Kind, e.Operand, e.Want, e.Got)
+}
+
+// errf is an error of an operator that no ShapeError describes.
+func errf(k Kind, format string, args ...any) error {
+	return fmt.Errorf("ops: %v: "+format, append([]any{k}, args...)...)
+}
+
+// operands joins the specs of inputs and parameters.
+func operands(in, params []tensor.Spec) []tensor.Spec {
+	if len(params) == 0 {
+		return in
+	}
+	return append(append(make([]tensor.Spec, 0, len(in)+len(params)), in...), params...)
+}
+
+// wantOperands checks the number of operands.
+func wantOperands(k Kind, in, params []tensor.Spec, lo, hi int) ([]tensor.Spec, error) {
+	o := operands(in, params)
+	if len(o) < lo || len(o) > hi {
+		return nil, errf(k, "has %d operands, want %d to %d", len(o), lo, hi)
+	}
+	return o, nil
+}
+
+// arg is operand i of a run whose node has the parameters params.
+func arg(a *Args, params []tensor.Tensor, i int) tensor.Tensor {
+	if i < len(a.In) {
+		return a.In[i]
+	}
+	return params[i-len(a.In)]
+}

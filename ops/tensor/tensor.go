@@ -1,0 +1,172 @@
+package tensor
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Spec is everything that is known about a tensor before it has a value.
+type Spec struct {
+	DType DType
+	Shape Shape
+	Quant Quant
+}
+
+// Bytes is the size of a dense tensor of this spec.
+func (s Spec) Bytes() int { return s.Shape.Elems() * s.DType.Size() }
+
+// Equal compares type, shape and quantisation.
+func (s Spec) Equal(t Spec) bool {
+	return s.DType == t.DType && s.Shape == t.Shape && s.Quant.Equal(t.Quant)
+}
+
+func (s Spec) String() string {
+	return s.DType.String() + "[" + s.Shape.String() + "]" + s.Quant.String()
+}
+
+// F32Spec is the spec of a float32 tensor.
+func F32Spec(dims ...int) Spec { return Spec{DType: F32, Shape: Of(dims...)} }
+
+// Tensor is a dense tensor: a spec and a view of little-endian bytes that it
+// never owns. Data is aligned for its element type.
+type Tensor struct {
+	Spec
+	Data []byte
+}
+
+// New allocates a zero tensor, its data aligned to 64 bytes.
+func New(s Spec) Tensor { return Tensor{Spec: s, Data: AlignedBytes(s.Bytes())} }
+
+// AlignedBytes allocates n zero bytes starting at a multiple of 64.
+func AlignedBytes(n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	b := make([]byte, n+63)
+	off := int(-uintptr(unsafe.Pointer(&b[0])) & 63)
+	return b[off : off+n : off+n]
+}
+
+// FromF32 makes a float32 tensor that shares v. It panics when the number of
+// elements differs from the shape's.
+func FromF32(v []float32, dims ...int) Tensor { return from(F32, BytesOf(v), dims) }
+
+// FromI32 is FromF32 for int32.
+func FromI32(v []int32, dims ...int) Tensor { return from(I32, BytesOf(v), dims) }
+
+// FromI64 is FromF32 for int64.
+func FromI64(v []int64, dims ...int) Tensor { return from(I64, BytesOf(v), dims) }
+
+// FromI8 is FromF32 for int8.
+func FromI8(v []int8, dims ...int) Tensor { return from(I8, BytesOf(v), dims) }
+
+// FromU8 is FromF32 for uint8.
+func FromU8(v []uint8, dims ...int) Tensor { return from(U8, v, dims) }
+
+func from(d DType, data []byte, dims []int) Tensor {
+	t := Tensor{Spec: Spec{DType: d, Shape: Of(dims...)}, Data: data}
+	if t.Bytes() != len(data) {
+		panic(fmt.Sprintf("BUG: %d bytes for a tensor %v", len(data), t.Spec))
+	}
+	return t
+}
+
+// Check says whether the data fits the spec: length, alignment, quantisation.
+func (t Tensor) Check() error {
+	if !t.DType.Valid() {
+		return fmt.Errorf("tensor: %v", t.DType)
+	}
+	if len(t.Data) != t.Bytes() {
+		return fmt.Errorf("tensor: %d bytes of data for %v, which takes %d", len(t.Data), t.Spec, t.Bytes())
+	}
+	if !Aligned(t.Data, t.DType.Size()) {
+		return fmt.Errorf("tensor: data of %v is not aligned", t.Spec)
+	}
+	return t.Quant.Check(t.DType, t.Shape)
+}
+
+// IsZero reports whether t is the zero Tensor: no tensor at all.
+func (t Tensor) IsZero() bool { return t.DType == Invalid }
+
+// Clone is a copy with its own data.
+func (t Tensor) Clone() Tensor {
+	c := Tensor{Spec: t.Spec, Data: AlignedBytes(len(t.Data))}
+	copy(c.Data, t.Data)
+	return c
+}
+
+// F32 views the data as float32. Like the other views it panics when the
+// element type is another: a spec was checked before, so that is a fault of ours.
+func (t Tensor) F32() []float32 { return view[float32](t, F32) }
+
+// Float32 is F32, under the name a user of a session looks for.
+func (t Tensor) Float32() []float32 { return t.F32() }
+
+// I32 views the data as int32.
+func (t Tensor) I32() []int32 { return view[int32](t, I32) }
+
+// I64 views the data as int64.
+func (t Tensor) I64() []int64 { return view[int64](t, I64) }
+
+// I8 views the data as int8.
+func (t Tensor) I8() []int8 { return view[int8](t, I8) }
+
+// U8 views the data as uint8.
+func (t Tensor) U8() []uint8 { return view[uint8](t, U8) }
+
+// Bools views the data as bytes that are 0 or 1.
+func (t Tensor) Bools() []uint8 { return view[uint8](t, Bool) }
+
+// Bits16 views f16 or bf16 data as its bit patterns.
+func (t Tensor) Bits16() []uint16 {
+	if t.DType != F16 && t.DType != BF16 {
+		panic(fmt.Sprintf("BUG: 16-bit view of %v", t.Spec))
+	}
+	return CastSlice[uint16](t.Data)
+}
+
+func view[T elem](t Tensor, d DType) []T {
+	if t.DType != d {
+		panic(fmt.Sprintf("BUG: %v view of %v", d, t.Spec))
+	}
+	return CastSlice[T](t.Data)
+}
+
+type elem interface {
+	~float32 | ~int32 | ~uint32 | ~int64 | ~int8 | ~uint8 | ~uint16 | ~int16 | ~float64 | ~uint64
+}
+
+// CastSlice views bytes as elements of another size. It panics when b is not
+// aligned for T; bytes that do not fill an element are left out.
+func CastSlice[T elem](b []byte) []T {
+	size := int(unsafe.Sizeof(*new(T)))
+	if len(b) < size {
+		return nil
+	}
+	if !Aligned(b, size) {
+		panic("BUG: unaligned tensor data")
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/size)
+}
+
+// BytesOf views elements as bytes.
+func BytesOf[T elem](v []T) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0])))
+}
+
+// Aligned reports whether b starts at a multiple of n bytes.
+func Aligned(b []byte, n int) bool {
+	return len(b) == 0 || n <= 1 || uintptr(unsafe.Pointer(&b[0]))%uintptr(n) == 0
+}
+
+// Overlap reports whether two byte slices share memory.
+func Overlap(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	pa, pb := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
+	return pa < pb+uintptr(len(b)) && pb < pa+uintptr(len(a))
+}
