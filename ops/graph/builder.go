@@ -1,0 +1,178 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Builder makes a graph node by node. The first error sticks: later calls do
+// nothing and Build returns it, so a caller need not check each Add.
+type Builder struct {
+	g     Graph
+	names map[string]int
+	err   error
+}
+
+// NewBuilder starts a graph of that name (which may be empty) with batch 1.
+func NewBuilder(name string) *Builder { return NewBuilderBatch(name, 1) }
+
+// NewBuilderBatch is NewBuilder whose specs are inferred for another batch
+// while the graph is built; Build returns the graph at that batch.
+func NewBuilderBatch(name string, batch int) *Builder {
+	return &Builder{g: Graph{name: name, batch: batch}, names: map[string]int{}}
+}
+
+// Err is the error that stuck, if any.
+func (b *Builder) Err() error { return b.err }
+
+// Fail makes err stick, unless another did before.
+func (b *Builder) Fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// Spec is the spec of a node's value so far.
+func (b *Builder) Spec(id ID) tensor.Spec {
+	if b.err != nil || int(id) >= len(b.g.nodes) || id < 0 {
+		return tensor.Spec{}
+	}
+	return b.g.nodes[id].Out
+}
+
+// Node is node id so far, nil where there is none. It must not be changed.
+func (b *Builder) Node(id ID) *Node {
+	if int(id) >= len(b.g.nodes) || id < 0 {
+		return nil
+	}
+	return &b.g.nodes[id]
+}
+
+// Len is the number of nodes so far.
+func (b *Builder) Len() int { return len(b.g.nodes) }
+
+// Input declares an input. With batched, dimension 0 is the batch, whatever
+// spec says there.
+func (b *Builder) Input(name string, spec tensor.Spec, batched bool) ID {
+	return b.Add(name, &ops.Input{Type: ops.OutTypeOf(spec), Dims: spec.Shape.Dims(), Batch: batched}, nil)
+}
+
+// Const adds a value known now.
+func (b *Builder) Const(name string, t tensor.Tensor) ID {
+	return b.Add(name, &ops.Constant{}, []tensor.Tensor{t})
+}
+
+// Add appends a node. An empty or taken name is made unique. The operator
+// and the parameters belong to the graph from here on.
+func (b *Builder) Add(name string, op ops.Op, params []tensor.Tensor, in ...ID) ID {
+	if b.err != nil {
+		return 0
+	}
+	id := ID(len(b.g.nodes))
+	nd := Node{Name: b.unique(name, op.Kind()), Op: op, In: in, Params: params}
+	for i, x := range in {
+		if x < 0 || x >= id {
+			b.err = &NodeError{id, nd.Name, op.Kind(), fmt.Errorf("input %d is node %d, which is not there yet", i, x)}
+			return 0
+		}
+	}
+	for i, p := range params {
+		if err := p.Check(); err != nil {
+			b.err = &NodeError{id, nd.Name, op.Kind(), fmt.Errorf("parameter %d: %w", i, err)}
+			return 0
+		}
+	}
+	out, err := infer(b.g.nodes, &nd, b.g.batch)
+	if err != nil {
+		b.err = &NodeError{id, nd.Name, op.Kind(), err}
+		return 0
+	}
+	nd.Out = out
+	b.g.nodes = append(b.g.nodes, nd)
+	if op.Kind() == ops.KindInput {
+		b.g.inputs = append(b.g.inputs, id)
+	}
+	return id
+}
+
+func (b *Builder) unique(name string, k ops.Kind) string {
+	if name == "" {
+		name = k.String()
+	}
+	n, taken := b.names[name]
+	b.names[name] = n + 1
+	if !taken {
+		return name
+	}
+	for {
+		n++
+		try := fmt.Sprintf("%s_%d", name, n)
+		if _, taken := b.names[try]; !taken {
+			b.names[name], b.names[try] = n, 0
+			return try
+		}
+	}
+}
+
+// Output names a node's value as a result of the graph.
+func (b *Builder) Output(name string, id ID) {
+	if b.err != nil {
+		return
+	}
+	if id < 0 || int(id) >= len(b.g.nodes) {
+		b.err = fmt.Errorf("graph: output %q is node %d, which is not there", name, id)
+		return
+	}
+	b.g.outputs = append(b.g.outputs, Output{name, id})
+}
+
+// Build is the finished graph. The builder must not be used again.
+func (b *Builder) Build() (*Graph, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	if len(b.g.outputs) == 0 {
+		return nil, fmt.Errorf("graph: %q has no outputs", b.g.name)
+	}
+	g := b.g
+	return &g, nil
+}
+
+// Rewrite copies g node by node. For each node f adds what it wants in its
+// place to b, given the new IDs of its inputs, and returns the ID of the value
+// that stands for the node's; or it calls b.Keep. Names, outputs and batch are
+// carried over. A node that f answers with -1 has no value any more: nothing
+// may read it.
+func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, error) {
+	b := NewBuilderBatch(g.name, g.batch)
+	m := make([]ID, len(g.nodes))
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		in := make([]ID, len(n.In))
+		for j, x := range n.In {
+			in[j] = m[x]
+			if in[j] < 0 {
+				return nil, fmt.Errorf("BUG: graph: node %q reads a removed value", n.Name)
+			}
+		}
+		m[i] = f(b, ID(i), n, in)
+		if b.err != nil {
+			return nil, b.err
+		}
+	}
+	for _, o := range g.outputs {
+		if m[o.ID] < 0 {
+			return nil, fmt.Errorf("BUG: graph: output %q was removed", o.Name)
+		}
+		b.Output(o.Name, m[o.ID])
+	}
+	return b.Build()
+}
+
+// Keep adds a copy of n with the given inputs.
+func (b *Builder) Keep(n *Node, in []ID) ID { return b.Add(n.Name, n.Op, n.Params, in...) }
+
+// Pass is a transformation that keeps what the graph computes.
+type Pass func(*Graph) (*Graph, error)
