@@ -1,0 +1,6 @@
+//go:build !amd64 && !arm64
+
+package cpu
+
+// No fast paths on this architecture.
+var AVX2, AVX512, VNNI, BF16, NEON, DotProd = false, false, false, false, false, false
