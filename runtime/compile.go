@@ -1,0 +1,239 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime/internal/plan"
+)
+
+// step is one kernel of a program.
+type step struct {
+	node    graph.ID
+	kernel  ops.Kernel
+	scratch int
+	path    string
+}
+
+// place is where a value lives: bytes of a buffer, or of the weights.
+type place struct {
+	buffer int // -1: constant
+	offset int
+}
+
+// buffer is memory that one or more values share, one after the other (in
+// place, views) or side by side (the operands of a concatenation).
+type buffer struct {
+	bytes       int
+	first, last int
+}
+
+// compiler holds what is known while a graph becomes a program.
+type compiler struct {
+	g       *graph.Graph
+	opt     accel.Options
+	packs   *ops.PackCache
+	uses    [][]graph.ID
+	lastUse []int // step index, len(steps) for outputs
+	places  []place
+	buffers []buffer
+	parts   map[graph.ID]slot // value → where it lies in a concatenation
+	joined  map[graph.ID]int  // concatenation that needs no step → its buffer, -1 until there
+	steps   []step
+}
+
+// slot is a value's part of a concatenation's result.
+type slot struct {
+	concat graph.ID
+	offset int // bytes
+	pitch  int // elements between rows, 0 when the part is contiguous
+}
+
+// compileCPU chooses kernels and plans memory for g at its batch.
+func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *pool.Pool) (*cpuProgram, error) {
+	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), parts: map[graph.ID]slot{}, joined: map[graph.ID]int{}}
+	c.findConcats()
+	c.lifetimes()
+	c.places = make([]place, g.Len())
+	for i := range g.Len() {
+		if err := c.node(graph.ID(i)); err != nil {
+			return nil, err
+		}
+	}
+	return c.finish(pl)
+}
+
+// lifetimes finds the last node that reads each value.
+func (c *compiler) lifetimes() {
+	n := c.g.Len()
+	c.lastUse = make([]int, n)
+	for i := range n {
+		c.lastUse[i] = i
+		for _, u := range c.uses[i] {
+			c.lastUse[i] = max(c.lastUse[i], int(u))
+		}
+	}
+	for _, id := range c.g.Inputs() {
+		c.lastUse[id] = n // a session can run again on the same input
+	}
+	for _, o := range c.g.Outputs() {
+		c.lastUse[o.ID] = n
+	}
+}
+
+// node prepares one node and decides where its value lives.
+func (c *compiler) node(id graph.ID) error {
+	n := c.g.Node(id)
+	switch n.Op.Kind() {
+	case ops.KindConstant:
+		c.places[id] = place{buffer: -1}
+		return nil
+	case ops.KindInput:
+		c.places[id] = place{buffer: c.newBuffer(n.Out.Bytes(), 0, c.lastUse[id])}
+		return nil
+	}
+	if b, ok := c.joined[id]; ok { // its operands are already where they belong
+		c.places[id] = place{buffer: b}
+		return nil
+	}
+	p := &ops.Prep{
+		In: c.specs(n.In), Params: n.Params, Out: n.Out,
+		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
+		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs,
+	}
+	if s, ok := c.parts[id]; ok {
+		p.OutPitch = s.pitch
+	}
+	k, err := n.Op.Prepare(p)
+	if err != nil {
+		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: err}
+	}
+	r := p.Requests()
+	c.place(id, n, r)
+	if k != nil {
+		c.steps = append(c.steps, step{id, k, r.Scratch, r.Path})
+	} else if r.View < 0 {
+		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: fmt.Errorf("BUG: no kernel and no view")}
+	}
+	return nil
+}
+
+func (c *compiler) specs(ids []graph.ID) []tensor.Spec {
+	s := make([]tensor.Spec, len(ids))
+	for i, id := range ids {
+		s[i] = c.g.Node(id).Out
+	}
+	return s
+}
+
+// place finds memory for the value of id: its part of a concatenation, the
+// memory of an input it may overwrite or is a view of, or a buffer of its own.
+func (c *compiler) place(id graph.ID, n *graph.Node, r ops.Requests) {
+	if s, ok := c.parts[id]; ok {
+		if c.joined[s.concat] < 0 {
+			whole := c.g.Node(s.concat).Out.Bytes()
+			c.joined[s.concat] = c.newBuffer(whole, int(id), c.lastUse[s.concat])
+		}
+		c.places[id] = place{c.joined[s.concat], s.offset}
+		return
+	}
+	if r.View >= 0 {
+		src := n.In[r.View]
+		if at := c.places[src]; at.buffer >= 0 {
+			c.places[id] = at
+			c.extend(at.buffer, c.lastUse[id])
+			return
+		}
+		c.places[id] = place{buffer: -1 - int(src) - 1} // view of a constant: see data()
+		return
+	}
+	for _, i := range r.InPlace {
+		if i >= len(n.In) {
+			continue
+		}
+		src := n.In[i]
+		at := c.places[src]
+		if at.buffer < 0 || c.buffers[at.buffer].last != int(id) || n.Out.Bytes() > c.g.Node(src).Out.Bytes() || c.readTwice(n, i, at.buffer) {
+			continue
+		}
+		c.places[id] = at
+		c.extend(at.buffer, c.lastUse[id])
+		return
+	}
+	c.places[id] = place{buffer: c.newBuffer(n.Out.Bytes(), int(id), c.lastUse[id])}
+}
+
+// readTwice reports whether another input of n lies in the same buffer as
+// input i: then overwriting could change what is still to be read.
+func (c *compiler) readTwice(n *graph.Node, i, buf int) bool {
+	for j, x := range n.In {
+		if j != i && c.places[x].buffer == buf && x != n.In[i] {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *compiler) newBuffer(bytes, first, last int) int {
+	c.buffers = append(c.buffers, buffer{bytes, first, last})
+	return len(c.buffers) - 1
+}
+
+func (c *compiler) extend(b, last int) { c.buffers[b].last = max(c.buffers[b].last, last) }
+
+// finish plans the arena and builds the program.
+func (c *compiler) finish(pl *pool.Pool) (*cpuProgram, error) {
+	spans := make([]plan.Span, 0, len(c.buffers)+len(c.steps))
+	for _, b := range c.buffers {
+		spans = append(spans, plan.Span{Bytes: b.bytes, First: b.first, Last: b.last})
+	}
+	live := plan.LowerBound(spans)
+	for _, s := range c.steps {
+		spans = append(spans, plan.Span{Bytes: s.scratch, First: int(s.node), Last: int(s.node)})
+	}
+	pn := plan.Greedy(spans)
+	prog := &cpuProgram{g: c.g, pool: pl, steps: c.steps, arena: pn.Size, live: live, packs: c.packs}
+	prog.values = make([]valueAt, c.g.Len())
+	for i := range prog.values {
+		v := &prog.values[i]
+		v.spec = c.g.Node(graph.ID(i)).Out
+		switch at := c.places[i]; {
+		case at.buffer >= 0:
+			v.offset = pn.Offsets[at.buffer] + at.offset
+		case at.buffer == -1:
+			v.constant = c.g.Node(graph.ID(i)).Params[0].Data
+		default:
+			v.constant = prog.values[-at.buffer-2].constant
+		}
+		if s, ok := c.parts[graph.ID(i)]; ok {
+			v.pitch = s.pitch
+		}
+	}
+	prog.scratch = pn.Offsets[len(c.buffers):]
+	for i, s := range c.steps {
+		prog.layers = append(prog.layers, c.layer(s, spans, len(c.buffers)+i))
+	}
+	return prog, nil
+}
+
+// layer describes a step.
+func (c *compiler) layer(s step, spans []plan.Span, own int) accel.Layer {
+	n := c.g.Node(s.node)
+	l := accel.Layer{
+		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: s.path, Out: n.Out,
+		MACs: c.g.MACs(s.node), Scratch: s.scratch,
+	}
+	for _, p := range n.Params {
+		l.Params += p.Shape.Elems()
+	}
+	for i, sp := range spans {
+		if (i < len(c.buffers) || i == own) && sp.First <= int(s.node) && int(s.node) <= sp.Last {
+			l.Live += sp.Bytes
+		}
+	}
+	return l
+}

@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// cpuBackend compiles for this processor. Programs of one backend share packed
+// weights and a pool of workers.
+type cpuBackend struct {
+	packs ops.PackCache
+	pool  *pool.Pool
+}
+
+// CPU is the backend a model uses when it is given no other, with the given
+// number of threads (0: GOMAXPROCS).
+func CPU(threads int) accel.Backend { return &cpuBackend{pool: pool.New(threads)} }
+
+// Name is "cpu".
+func (*cpuBackend) Name() string { return "cpu" }
+
+// Supports is always nil: every operator has a plain path.
+func (*cpuBackend) Supports(*graph.Graph, graph.ID) error { return nil }
+
+// Compile chooses kernels, packs weights and plans memory.
+func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error) {
+	o.Threads = b.pool.Threads()
+	return compileCPU(g, o, &b.packs, b.pool)
+}
+
+// Close stops the workers.
+func (b *cpuBackend) Close() error {
+	b.pool.Close()
+	return nil
+}
+
+// cpuProgram is a graph compiled for this processor.
+type cpuProgram struct {
+	g       *graph.Graph
+	pool    *pool.Pool
+	packs   *ops.PackCache
+	steps   []step
+	scratch []int // offset of each step's scratch
+	values  []valueAt
+	layers  []accel.Layer
+	arena   int
+	live    int
+}
+
+// valueAt is where a value lives: in the arena, or among the weights.
+type valueAt struct {
+	spec     tensor.Spec
+	offset   int
+	pitch    int // elements between rows, 0: dense
+	constant []byte
+}
+
+func (v *valueAt) tensor(arena []byte) tensor.Tensor {
+	if v.constant != nil {
+		return tensor.Tensor{Spec: v.spec, Data: v.constant}
+	}
+	n := v.spec.Bytes()
+	if v.pitch > 0 && n > 0 { // the last row is not followed by a gap
+		size := v.spec.DType.Size()
+		n = ((v.spec.Shape.Rows()-1)*v.pitch + v.spec.Shape.Channels()) * size
+	}
+	return tensor.Tensor{Spec: v.spec, Data: arena[v.offset : v.offset+n : v.offset+n]}
+}
+
+// ArenaSize is the number of bytes of one session.
+func (p *cpuProgram) ArenaSize() int { return p.arena }
+
+// Layers describes the steps.
+func (p *cpuProgram) Layers() []accel.Layer { return p.layers }
+
+// Memory says what the program holds.
+func (p *cpuProgram) Memory() accel.Memory {
+	return accel.Memory{Arena: p.arena, LiveSet: p.live, Packed: p.packs.Bytes()}
+}
+
+// NewState binds the steps to an arena.
+func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
+	if arena == nil {
+		arena = tensor.AlignedBytes(p.arena)
+	}
+	if len(arena) < p.arena {
+		return nil, fmt.Errorf("runtime: arena of %d bytes, the program needs %d", len(arena), p.arena)
+	}
+	if !tensor.Aligned(arena, 64) {
+		return nil, fmt.Errorf("runtime: the arena is not aligned to 64 bytes")
+	}
+	s := &cpuState{prog: p, args: make([]ops.Args, len(p.steps))}
+	for i, st := range p.steps {
+		n := p.g.Node(st.node)
+		a := &s.args[i]
+		a.In = make([]tensor.Tensor, len(n.In))
+		for j, x := range n.In {
+			a.In[j] = p.values[x].tensor(arena)
+		}
+		a.Out = p.values[st.node].tensor(arena)
+		a.Scratch = arena[p.scratch[i] : p.scratch[i]+st.scratch : p.scratch[i]+st.scratch]
+		a.Pool = p.pool
+	}
+	for _, id := range p.g.Inputs() {
+		s.inputs = append(s.inputs, p.values[id].tensor(arena))
+	}
+	for _, o := range p.g.Outputs() {
+		s.outputs = append(s.outputs, p.values[o.ID].tensor(arena))
+	}
+	return s, nil
+}
+
+// cpuState is a position in a program.
+type cpuState struct {
+	prog            *cpuProgram
+	args            []ops.Args
+	inputs, outputs []tensor.Tensor
+	times           []int64
+}
+
+// Input is input i in the arena.
+func (s *cpuState) Input(i int) tensor.Tensor { return s.inputs[i] }
+
+// Output is output i in the arena.
+func (s *cpuState) Output(i int) tensor.Tensor { return s.outputs[i] }
+
+// Times asks for the duration of each step.
+func (s *cpuState) Times(ns []int64) { s.times = ns }
+
+// Close has nothing to free: the arena belongs to the caller.
+func (s *cpuState) Close() error { return nil }
+
+// Run computes all steps in order. It looks at ctx between steps.
+func (s *cpuState) Run(ctx context.Context) error {
+	done := ctx.Done()
+	for i := range s.args {
+		if done != nil {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if s.times == nil {
+			s.prog.steps[i].kernel.Run(&s.args[i])
+			continue
+		}
+		t := time.Now()
+		s.prog.steps[i].kernel.Run(&s.args[i])
+		s.times[i] = time.Since(t).Nanoseconds()
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+// Package runtime runs networks: it opens a .teff file or takes a graph,
+// chooses kernels, packs weights, plans memory, and runs without allocating.
+//
+// A Model is immutable and shared. A Session is one arena and a position in
+// it; it belongs to one goroutine at a time, and a model has as many as wanted.
+//
+//	m, err := runtime.Open("resnet18.teff")
+//	s, err := m.NewSession(runtime.WithBatch(1))
+//	copy(s.Input(0).Float32(), pixels)
+//	err = s.Run(ctx)
+//	best := s.Output(0).Float32()
+package runtime
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/graph/passes"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Option changes how a model is prepared.
+type Option func(*config)
+
+type config struct {
+	threads int
+	backend accel.Backend
+	accel.Options
+	raw bool
+}
+
+// WithThreads sets the number of threads a run may use, the caller's included;
+// 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
+func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
+
+// WithBackend runs the model on b instead of the CPU.
+func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend = b } }
+
+// WithExact allows no path that rounds more than plain float32 sums do: no
+// Winograd.
+func WithExact() Option { return func(c *config) { c.Exact = true } }
+
+// WithBF16 lets products be of bfloat16 numbers, summed in float32, where the
+// processor has instructions for it.
+func WithBF16() Option { return func(c *config) { c.Precision = ops.PrecisionBF16 } }
+
+// WithMemoryBudget bounds the extra bytes (packed copies, scratch) that one
+// operator may take for speed.
+func WithMemoryBudget(n int) Option { return func(c *config) { c.MemoryBudget = n } }
+
+// WithReference takes the plain path of every operator: slow, and the
+// definition of what the others compute.
+func WithReference() Option { return func(c *config) { c.Reference = true } }
+
+// WithGraphAsIs skips the passes that fold and fuse.
+func WithGraphAsIs() Option { return func(c *config) { c.raw = true } }
+
+// Model is a network ready to run. It is safe for concurrent use.
+type Model struct {
+	source *graph.Graph // as loaded
+	g      *graph.Graph // folded and fused
+	file   *format.File
+	cfg    config
+
+	mu       sync.Mutex
+	programs map[int]accel.Program
+	closed   bool
+}
+
+// Open maps a .teff file, verifies it and prepares it. Weights stay in the map
+// where kernels can use them as they are; Close unmaps them.
+func Open(path string, opts ...Option) (*Model, error) {
+	f, err := format.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return fromFile(f, opts)
+}
+
+// Load is Open for a stream.
+func Load(r io.Reader, opts ...Option) (*Model, error) {
+	f, err := format.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	return fromFile(f, opts)
+}
+
+// Parse is Open for bytes, such as those of go:embed. b must not change while
+// the model is in use: weights are used where they lie.
+func Parse(b []byte, opts ...Option) (*Model, error) {
+	f, err := format.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	return fromFile(f, opts)
+}
+
+func fromFile(f *format.File, opts []Option) (*Model, error) {
+	m, err := New(f.Graph, opts...)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	m.file = f
+	return m, nil
+}
+
+// New prepares a graph: folds batch norm, fuses activations and residuals.
+func New(g *graph.Graph, opts ...Option) (*Model, error) {
+	m := &Model{source: g, g: g, programs: map[int]accel.Program{}}
+	for _, o := range opts {
+		o(&m.cfg)
+	}
+	if !m.cfg.raw {
+		var err error
+		if m.g, err = passes.Infer(g); err != nil {
+			return nil, fmt.Errorf("runtime: %w", err)
+		}
+	}
+	if m.cfg.backend == nil {
+		m.cfg.backend = CPU(m.cfg.threads)
+	}
+	return m, nil
+}
+
+// Graph is the graph the model was made from.
+func (m *Model) Graph() *graph.Graph { return m.source }
+
+// Compiled is the graph that runs: folded and fused.
+func (m *Model) Compiled() *graph.Graph { return m.g }
+
+// Metadata is what the file says of labels and preprocessing; nil when the
+// model did not come from a file or the file says nothing.
+func (m *Model) Metadata() *format.Metadata {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Metadata
+}
+
+// Inputs are the specs of the inputs at batch 1.
+func (m *Model) Inputs() []tensor.Spec {
+	var s []tensor.Spec
+	for _, id := range m.g.Inputs() {
+		s = append(s, m.g.Node(id).Out)
+	}
+	return s
+}
+
+// Outputs are the specs of the outputs at batch 1.
+func (m *Model) Outputs() []tensor.Spec {
+	var s []tensor.Spec
+	for _, o := range m.g.Outputs() {
+		s = append(s, m.g.Node(o.ID).Out)
+	}
+	return s
+}
+
+// Program is the model compiled for a batch size. It is made once.
+func (m *Model) Program(batch int) (accel.Program, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if p, ok := m.programs[batch]; ok {
+		return p, nil
+	}
+	g, err := m.g.WithBatch(batch)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	for i := range g.Len() {
+		if err := m.cfg.backend.Supports(g, graph.ID(i)); err != nil {
+			n := g.Node(graph.ID(i))
+			return nil, fmt.Errorf("runtime: %s: %w", m.cfg.backend.Name(),
+				&graph.NodeError{ID: graph.ID(i), Name: n.Name, Kind: n.Op.Kind(), Err: err})
+		}
+	}
+	p, err := m.cfg.backend.Compile(g, m.cfg.Options)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	m.programs[batch] = p
+	return p, nil
+}
+
+// ArenaSize is the exact number of bytes of a session at that batch size.
+func (m *Model) ArenaSize(batch int) (int, error) {
+	p, err := m.Program(batch)
+	if err != nil {
+		return 0, err
+	}
+	return p.ArenaSize(), nil
+}
+
+// Close stops the workers and unmaps the file. No session may run any more.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	m.programs = nil
+	var err error
+	if c, ok := m.cfg.backend.(io.Closer); ok {
+		err = c.Close()
+	}
+	if m.file != nil {
+		if e := m.file.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}

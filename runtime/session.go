@@ -1,0 +1,95 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// ErrClosed says that the model was closed.
+var ErrClosed = errors.New("runtime: model is closed")
+
+// SessionOption changes a session.
+type SessionOption func(*sessionConfig)
+
+type sessionConfig struct {
+	batch int
+	arena []byte
+}
+
+// WithBatch fixes the batch size; the default is 1.
+func WithBatch(n int) SessionOption { return func(c *sessionConfig) { c.batch = n } }
+
+// WithArena makes the session live in b, which must have at least the model's
+// ArenaSize bytes and start at a multiple of 64.
+func WithArena(b []byte) SessionOption { return func(c *sessionConfig) { c.arena = b } }
+
+// Session is one arena and a position in it. It belongs to one goroutine at a
+// time.
+type Session struct {
+	model *Model
+	prog  accel.Program
+	state accel.State
+	nIn   int
+	nOut  int
+	times []int64
+}
+
+// NewSession makes a session. Everything that can go wrong goes wrong here.
+func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
+	c := sessionConfig{batch: 1}
+	for _, o := range opts {
+		o(&c)
+	}
+	if c.batch == 1 && !m.g.Batched() {
+		c.batch = m.g.Batch()
+	}
+	p, err := m.Program(c.batch)
+	if err != nil {
+		return nil, err
+	}
+	st, err := p.NewState(c.arena)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	return &Session{model: m, prog: p, state: st, nIn: len(m.g.Inputs()), nOut: len(m.g.Outputs())}, nil
+}
+
+// NumInputs is the number of inputs.
+func (s *Session) NumInputs() int { return s.nIn }
+
+// NumOutputs is the number of outputs.
+func (s *Session) NumOutputs() int { return s.nOut }
+
+// Input is input i, to be written before Run. Run does not change it.
+func (s *Session) Input(i int) tensor.Tensor { return s.state.Input(i) }
+
+// Output is output i as the last Run left it. The next Run overwrites it.
+func (s *Session) Output(i int) tensor.Tensor { return s.state.Output(i) }
+
+// Run computes the outputs from the inputs. It allocates nothing. It fails only
+// when ctx is done, which it looks at between operators; the outputs are
+// undefined then.
+func (s *Session) Run(ctx context.Context) error { return s.state.Run(ctx) }
+
+// Profile makes each Run note how long every layer took. The slice it returns
+// holds nanoseconds, in the order of Layers, after each Run.
+func (s *Session) Profile() []int64 {
+	if s.times == nil {
+		s.times = make([]int64, len(s.prog.Layers()))
+	}
+	s.state.Times(s.times)
+	return s.times
+}
+
+// Layers describes the steps of a run.
+func (s *Session) Layers() []accel.Layer { return s.prog.Layers() }
+
+// Memory says what the session and its model hold.
+func (s *Session) Memory() accel.Memory { return s.prog.Memory() }
+
+// Close gives up the session. A model's sessions are closed before it.
+func (s *Session) Close() error { return s.state.Close() }

@@ -1,0 +1,187 @@
+// Package arch builds fresh networks of well-known shapes, properly
+// initialised and ready to train: torchvision's ResNet-18, ResNet-50, VGG-11,
+// MobileNetV2 and SqueezeNet 1.1, and MLPerf Tiny's ResNet-8, MobileNetV1,
+// DS-CNN and autoencoder. Layers and their order are those of the papers and
+// of these collections; weights are drawn from a seed.
+package arch
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Options choose a network's size.
+type Options struct {
+	Classes int     // outputs; 0: the architecture's own
+	Size    int     // height and width of the input; 0: its own
+	Width   float64 // multiplier of channels (mobilenetv1, mobilenetv2); 0: 1, 0.25 for mobilenetv1
+	Seed    uint64
+}
+
+type maker struct {
+	doc   string
+	build func(n *net, o Options)
+}
+
+var makers = map[string]maker{
+	"resnet8":     {"MLPerf Tiny image classification, 32x32x3, 10 classes", resnet8},
+	"resnet18":    {"ImageNet, 224x224x3, 1000 classes", resnet18},
+	"resnet50":    {"ImageNet, 224x224x3, 1000 classes", resnet50},
+	"vgg11":       {"ImageNet, 224x224x3, 1000 classes, no batch norm", vgg11},
+	"mobilenetv1": {"MLPerf Tiny visual wake words, 96x96x3, width 0.25, 2 classes", mobilenetV1},
+	"mobilenetv2": {"ImageNet, 224x224x3, 1000 classes", mobilenetV2},
+	"squeezenet":  {"SqueezeNet 1.1, ImageNet, 224x224x3, 1000 classes", squeezenet},
+	"dscnn":       {"MLPerf Tiny keyword spotting, 49x10x1, 12 classes", dscnn},
+	"autoencoder": {"MLPerf Tiny anomaly detection, 640 inputs and outputs", autoencoder},
+}
+
+// Names lists the architectures.
+func Names() []string {
+	var n []string
+	for k := range makers {
+		n = append(n, k)
+	}
+	slices.Sort(n)
+	return n
+}
+
+// Doc says in a line what an architecture is for; "" when there is none of
+// that name.
+func Doc(name string) string { return makers[name].doc }
+
+// New builds the named network.
+func New(name string, o Options) (*graph.Graph, error) {
+	name = strings.TrimSuffix(name, "1.1")
+	m, ok := makers[name]
+	if !ok {
+		return nil, fmt.Errorf("arch: no architecture %q; there are %s", name, strings.Join(Names(), ", "))
+	}
+	if o.Classes < 0 || o.Size < 0 || o.Width < 0 || o.Classes > 1<<20 || o.Size > 1<<14 || o.Width > 64 {
+		return nil, fmt.Errorf("arch: %s: options %+v are out of range", name, o)
+	}
+	n := &net{b: graph.NewBuilder(name), rng: rand.New(rand.NewPCG(o.Seed, 0x7eff))}
+	m.build(n, o)
+	g, err := n.b.Build()
+	if err != nil {
+		return nil, fmt.Errorf("arch: %s: %w", name, err)
+	}
+	return g, nil
+}
+
+// net adds layers with freshly drawn weights to a builder. x is the value so
+// far.
+type net struct {
+	b   *graph.Builder
+	rng *rand.Rand
+	x   graph.ID
+}
+
+func or[T int | float64](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+func (n *net) input(dims ...int) {
+	n.x = n.b.Input("input", tensor.F32Spec(append([]int{1}, dims...)...), true)
+}
+
+func (n *net) channels() int { return n.b.Spec(n.x).Shape.Channels() }
+
+// normal draws weights of that standard deviation.
+func (n *net) normal(std float64, dims ...int) tensor.Tensor {
+	t := tensor.New(tensor.F32Spec(dims...))
+	for i, v := 0, t.F32(); i < len(v); i++ {
+		v[i] = float32(n.rng.NormFloat64() * std)
+	}
+	return t
+}
+
+func filled(v float32, dims ...int) tensor.Tensor {
+	t := tensor.New(tensor.F32Spec(dims...))
+	for i, f := 0, t.F32(); i < len(f); i++ {
+		f[i] = v
+	}
+	return t
+}
+
+// pad2 gives two-dimensional window attributes; pad is on every side.
+func window(kernel, stride [2]int, pad [2]int) ops.Window {
+	return ops.Window{Kernel: kernel[:], Stride: stride[:], PadLo: pad[:], PadHi: slices.Clone(pad[:])}
+}
+
+// convWindow adds a convolution; weights are drawn after He et al. 2015 for
+// the number of inputs one output sums.
+func (n *net) convWindow(name string, oc, groups int, w ops.Window, bias bool) {
+	icg := n.channels() / groups
+	k := w.Kernel
+	std := math.Sqrt(2 / float64(k[0]*k[1]*icg))
+	params := []tensor.Tensor{n.normal(std, oc, k[0], k[1], icg)}
+	if bias {
+		params = append(params, filled(0, oc))
+	}
+	w.Kernel = nil
+	n.x = n.b.Add(name, &ops.Conv{Window: w, Groups: groups}, params, n.x)
+}
+
+// conv is a square convolution with the padding that keeps the size at stride 1.
+func (n *net) conv(name string, oc, k, stride, groups int, bias bool) {
+	n.convWindow(name, oc, groups, window([2]int{k, k}, [2]int{stride, stride}, [2]int{k / 2, k / 2}), bias)
+}
+
+// same is conv with TensorFlow's padding.
+func (n *net) same(name string, oc int, k, stride [2]int, groups int, bias bool) {
+	w := ops.Window{Kernel: k[:], Stride: stride[:], Auto: ops.PadSameUpper}
+	n.convWindow(name, oc, groups, w, bias)
+}
+
+func (n *net) batchNorm(name string, eps float32) {
+	c := n.channels()
+	n.x = n.b.Add(name, &ops.BatchNorm{Eps: eps, Momentum: 0.9, Unbiased: true},
+		[]tensor.Tensor{filled(1, c), filled(0, c), filled(0, c), filled(1, c)}, n.x)
+}
+
+func (n *net) act(fn ops.UnaryFn, a, b float32) {
+	n.x = n.b.Add("", &ops.Unary{Fn: fn, A: a, B: b}, nil, n.x)
+}
+
+func (n *net) relu()  { n.act(ops.UnaryRelu, 0, 0) }
+func (n *net) relu6() { n.act(ops.UnaryClip, 0, 6) }
+
+func (n *net) maxPool(k, stride, pad int, ceil bool) {
+	w := window([2]int{k, k}, [2]int{stride, stride}, [2]int{pad, pad})
+	w.Ceil = ceil
+	n.x = n.b.Add("", &ops.Pool{Window: w, Fn: ops.PoolMax}, nil, n.x)
+}
+
+// globalAverage leaves [n, c].
+func (n *net) globalAverage() {
+	n.x = n.b.Add("pool", &ops.GlobalPool{Fn: ops.PoolAvg}, nil, n.x)
+	n.flatten()
+}
+
+func (n *net) flatten() {
+	n.x = n.b.Add("flatten", &ops.Reshape{Dims: []int{0, -1}}, nil, n.x)
+}
+
+func (n *net) dense(name string, out int, std float64) {
+	in := n.channels()
+	if std == 0 {
+		std = math.Sqrt(1 / float64(in))
+	}
+	n.x = n.b.Add(name, &ops.Dense{}, []tensor.Tensor{n.normal(std, out, in), filled(0, out)}, n.x)
+}
+
+func (n *net) add(name string, y graph.ID) {
+	n.x = n.b.Add(name, &ops.Binary{Fn: ops.BinaryAdd}, nil, n.x, y)
+}
+
+func (n *net) output(name string) { n.b.Output(name, n.x) }
