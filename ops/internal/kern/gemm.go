@@ -1,0 +1,188 @@
+package kern
+
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+// The workhorse: an indirect matrix product in fp32.
+//
+//	C[m][n] = clamp(bias[n] + Σ_t Σ_k A[row(m,t) + k] · B[t·kc + k][n] + res[m][n])    m < M, n < N, t < taps, k < kc
+//
+// A row of A is gathered tap by tap through a table of offsets, so a convolution of any kernel, stride, dilation and
+// padding needs no im2col copy; one tap is an ordinary product (1x1 convolution, dense, MatMul). Neighbouring taps that
+// are contiguous in memory may be fused by the caller: without horizontal padding a kernel row of kw taps at dilation 1
+// is one tap of kw·ic floats, which is how a first layer of three channels avoids taps of three.
+//
+// Rounding: an element starts at its bias (or zero) and takes its products one by one, k innermost, taps outermost, each
+// by one fused multiply-add in every assembly path; the residual is added last. So the bits do not depend on how M and N
+// are cut into ranges or tiles, and AVX-512, AVX2 and NEON agree. The portable path may round products separately.
+
+// ISA names a set of instructions a kernel object is bound to.
+type isa uint8
+
+const (
+	isaGeneric isa = iota
+	isaAVX2
+	isaAVX512
+	isaNEON
+)
+
+// MaxTap is the largest kc of a table that holds padding. A longer tap is split into several: B does not change.
+const MaxTap = 1 << 14
+
+// zeroRow is what a padded tap reads: never written, so it costs address space only.
+var zeroRow [MaxTap]float32
+
+// GemmF32 is a chosen form of the product: packing depends on it, so choose once and keep it with the packed weights.
+type GemmF32 struct {
+	Name string
+	MR   int // rows of a tile: the stride of offset tables
+	NR   int // columns of a panel
+	Half int // width of a last, narrow panel; 0 when there is none
+	isa  isa
+}
+
+var (
+	useGemmAVX512 = cpu.AVX512 && haveAsm
+	useGemmAVX2   = cpu.AVX2 && haveAsm
+	useGemmNEON   = cpu.NEON && haveGemmNEON
+)
+
+func init() {
+	cpu.Register("gemm/avx512", &useGemmAVX512)
+	cpu.Register("gemm/avx2", &useGemmAVX2)
+	cpu.Register("gemm/neon", &useGemmNEON)
+}
+
+var (
+	gemmF32AVX512  = GemmF32{Name: "f32-12x32-avx512", MR: 12, NR: 32, Half: 16, isa: isaAVX512}
+	gemmF32AVX2    = GemmF32{Name: "f32-6x16-avx2", MR: 6, NR: 16, Half: 8, isa: isaAVX2}
+	gemmF32NEON    = GemmF32{Name: "f32-8x8-neon", MR: 8, NR: 8, isa: isaNEON}
+	gemmF32Generic = GemmF32{Name: "f32-4x4-generic", MR: 4, NR: 4}
+)
+
+// SelectGemmF32 returns the best form that is switched on. The object is shared and immutable.
+func SelectGemmF32() *GemmF32 {
+	switch {
+	case useGemmAVX512:
+		return &gemmF32AVX512
+	case useGemmAVX2:
+		return &gemmF32AVX2
+	case useGemmNEON:
+		return &gemmF32NEON
+	}
+	return &gemmF32Generic
+}
+
+// GemmF32Args is one product. Run reads it only, so that workers may share it.
+type GemmF32Args struct {
+	A    []float32 // activations, from the element that offset 0 names
+	Rows []int32   // RowsSize entries [tile][tap][MR]: element offsets into A, negative for a row of zeros; nil: see LDA
+	LDA  int       // with Rows nil and Taps 1: row m starts at A[m*LDA]
+	Taps int
+	KC   int       // floats a tap; K = Taps*KC
+	B    []float32 // PackedSize(N, K) floats from Pack
+	N    int       // columns in all
+	Bias []float32 // N, or nil
+	Res  []float32 // residual added before the clamp, or nil; may be C itself, to accumulate
+	LDR  int       // row stride of Res
+	C    []float32 // output, row m at C[m*LDC]
+	LDC  int
+	Min  float32 // clamp: -Inf and +Inf for none, 0 and +Inf for Relu, 0 and 6 for Relu6. NaN passes
+	Max  float32
+}
+
+// blockBytes is how much of B is kept in the second-level cache while all rows of a range pass over it.
+const blockBytes = 512 << 10
+
+// Run computes rows m0 to m1 and columns n0 to n1. m0 must be a multiple of MR when there is a table; n0 must be a
+// multiple of NR, and n1 too unless it is N. Ranges that do not overlap may run at the same time, except that Res must
+// not be another range's C.
+//
+// Order: columns in blocks whose weights fit the second-level cache; within a block row tiles outermost, so that a tile's
+// activations stay in the first level over all its panels. A range is therefore best cut along rows when weights are
+// small, along columns (multiples of NR) when M is small and weights are large.
+func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
+	if m0 >= m1 || n0 >= n1 {
+		return
+	}
+	a.check(g, m0, m1, n0, n1)
+	if g.isa == isaGeneric {
+		a.runGeneric(m0, m1, n0, n1)
+		return
+	}
+	k := a.Taps * a.KC
+	block := max(1, blockBytes/(4*k*g.NR)) * g.NR
+	for nn := n0; nn < n1; nn += block {
+		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
+	}
+}
+
+func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
+	var direct [16]int32
+	t := tileF32{zero: &zeroRow[0], taps: a.Taps, kc: a.KC, ldr: 4 * a.LDR, ldc: 4 * a.LDC, min: a.Min, max: a.Max}
+	if a.Rows == nil {
+		for i := range g.MR {
+			direct[i] = int32(i * a.LDA)
+		}
+		t.rows = &direct[0]
+	} else {
+		t.a = &a.A[0]
+	}
+	k := a.Taps * a.KC
+	for m := m0; m < m1; m += g.MR {
+		if a.Rows == nil {
+			t.a = &a.A[m*a.LDA]
+		} else {
+			t.rows = &a.Rows[m*a.Taps]
+		}
+		mr := min(g.MR, m1-m)
+		for n := n0; n < n1; n += g.NR {
+			nr := min(g.NR, n1-n)
+			t.b = &a.B[n*k]
+			t.c = &a.C[m*a.LDC+n]
+			if a.Bias != nil {
+				t.bias = &a.Bias[n]
+			}
+			if a.Res != nil {
+				t.res = &a.Res[m*a.LDR+n]
+			}
+			t.n = nr
+			g.tile(&t, mr, nr <= g.Half)
+		}
+	}
+}
+
+// check panics where assembly would read or write outside the slices. Offsets themselves are not looked at.
+func (a *GemmF32Args) check(g *GemmF32, m0, m1, n0, n1 int) {
+	k := a.Taps * a.KC
+	switch {
+	case m0 < 0 || n0 < 0 || n1 > a.N || k <= 0,
+		n0%g.NR != 0 || n1%g.NR != 0 && n1 != a.N,
+		len(a.B) < g.PackedSize(a.N, k),
+		a.Bias != nil && len(a.Bias) < a.N,
+		len(a.C) < (m1-1)*a.LDC+n1,
+		a.Res != nil && len(a.Res) < (m1-1)*a.LDR+n1:
+		panic("kern: BUG: gemm: range or slice does not match the sizes")
+	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+k || a.LDA > 1<<31/16):
+		panic("kern: BUG: gemm: rows of A outside the slice")
+	case a.Rows != nil && (m0%g.MR != 0 || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || a.KC > MaxTap || len(a.A) == 0):
+		panic("kern: BUG: gemm: offset table does not match the sizes")
+	}
+}
+
+// tileF32 is what a tile kernel is handed; assembly knows the offsets (see TestTileLayout).
+type tileF32 struct {
+	a    *float32 // base of A
+	zero *float32 // the row behind a negative offset
+	rows *int32   // [taps][MR] offsets
+	taps int
+	kc   int
+	b    *float32 // the panel
+	bias *float32 // or nil
+	res  *float32 // or nil
+	ldr  int      // bytes
+	c    *float32
+	ldc  int // bytes
+	n    int // columns that exist, 1..NR
+	min  float32
+	max  float32
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package kern
+
+const haveAsm, haveGemmNEON = false, false
+
+func (g *GemmF32) tile(t *tileF32, mr int, half bool) { panic("kern: BUG: no assembly in this build") }

@@ -1,0 +1,37 @@
+// Command asmgen writes the amd64 and arm64 assembly of ops/internal/kern. The results are committed, so that users need
+// neither this module nor avo; a test regenerates them and compares.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	flags := flag.NewFlagSet("asmgen", flag.ExitOnError) // avo has flags of its own on the default set
+	out := flags.String("out", "../../ops/internal/kern", "folder to write to")
+	flags.Parse(os.Args[1:])
+	for _, f := range files {
+		text, err := f.generate()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(*out, f.name), text, 0o644)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "asmgen: %s: %v\n", f.name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// file is one generated file.
+type file struct {
+	name     string
+	generate func() ([]byte, error)
+}
+
+var files = []file{
+	{"gemm_avx512_amd64.s", avo(func(a *asm) { gemmF32(a, zmm) })},
+	{"gemm_avx2_amd64.s", avo(func(a *asm) { gemmF32(a, ymm) })},
+}
