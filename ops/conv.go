@@ -123,7 +123,10 @@ func (c *Conv) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	if x.DType != tensor.F32 && !x.DType.IsInt8() {
+	if x.DType.IsInt8() {
+		return c.inferInt(s, x, in, params)
+	}
+	if x.DType != tensor.F32 {
 		return tensor.Spec{}, errf(KindConv, "input is %v, want f32, i8 or u8", x.DType)
 	}
 	return c.Out.spec(KindConv, x, shape)

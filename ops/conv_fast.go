@@ -1,7 +1,253 @@
 package ops
 
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
 // prepareFast picks a packed kernel.
 func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
-	p.Path("reference")
-	return &convReference{s, c.Act, c.Residual, p.Params, outPitch(p.OutPitch, s.oc)}, nil
+	return c.prepareGemm(p, s), nil
+}
+
+// fuseTapsBelow is the number of channels under which the taps of a kernel row
+// are worth joining into one (see convGemm.padded): a tap of 3 floats spends
+// more on its pointers than on its products.
+const fuseTapsBelow = 16
+
+// convGemm is convolution as an indirect matrix product: rows are output
+// positions, columns output channels, the depth taps times input channels.
+// The patches are never stored; a table of offsets, written per task, says
+// where each row finds its taps.
+type convGemm struct {
+	convSpec
+	gemm     *kern.GemmF32
+	weight   tensor.Tensor
+	packed   []float32 // one block a group
+	group    int       // floats of packed a group takes
+	bias     []float32
+	lo, hi   float32
+	act      *Act // an activation that is no clamp, applied to stored rows
+	residual bool
+	pitch    int
+
+	direct bool // taps 1: rows of A are regular, no table
+	// padded: the input is first copied with its padding, so that the taps of
+	// one kernel row are neighbours and count as one. Few channels only.
+	padded      bool
+	padW        [MaxSpatial]int // extents of the padded copy
+	window      kern.Window
+	taps, kc    int
+	rows        int // rows of one product: an image's, or the batch's if direct
+	images      int // products a group
+	rowChunk    int // rows of one task, a multiple of MR
+	rowChunks   int
+	colChunk    int
+	colChunks   int
+	tableInts   int // entries of one worker's offset table
+	paddedFloat int // floats of one image's padded copy
+
+	copyTask convPadTask
+}
+
+func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
+	k := &convGemm{convSpec: s, gemm: kern.SelectGemmF32(), weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
+	if s.bias {
+		k.bias = p.Params[1].F32()
+	}
+	lo, hi, ok := c.Act.Clamp()
+	k.lo, k.hi = lo, hi
+	if !ok {
+		k.lo, k.hi = float32(math.Inf(-1)), float32(math.Inf(1))
+		k.act = &c.Act
+	}
+	k.layout()
+	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
+	layout := "conv/" + k.gemm.Name
+	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
+		k.pack(tensor.CastSlice[float32](dst))
+	})
+	k.packed = tensor.CastSlice[float32](packed)
+	k.split(max(1, p.Threads))
+	p.NeedScratch(4*k.tableInts*max(1, p.Threads) + 4*k.paddedFloat*k.n)
+	p.Path("igemm/" + k.gemm.Name)
+	return k
+}
+
+// layout decides how rows of A are found.
+func (k *convGemm) layout() {
+	g := &k.Geom
+	k.window = kern.Window{In: g.In, Out: g.Out, Kernel: g.Kernel, Stride: g.Stride, Dilation: g.Dilation, Pad: g.PadLo, Pixel: k.ic}
+	k.taps, k.kc = g.Taps(), k.icg
+	k.rows, k.images = g.OutSize(), k.n
+	switch {
+	case g.Pointwise():
+		k.direct = true
+		k.rows, k.images = g.OutSize()*k.n, 1
+	case k.groups == 1 && k.ic < fuseTapsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.Kernel[2]*k.ic <= kern.MaxTap:
+		k.padded = true
+		for i := range k.padW {
+			// What the last window reaches, which may be less than all padding.
+			k.padW[i] = (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i] + 1
+		}
+		k.paddedFloat = roundUp(k.padW[0]*k.padW[1]*k.padW[2]*k.ic, 16)
+		k.window.In, k.window.Pad = k.padW, [3]int{}
+		k.window.Kernel[2] = 1
+		k.taps, k.kc = g.Kernel[0]*g.Kernel[1], g.Kernel[2]*k.ic
+		k.copyTask.k = k
+	}
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// taskMACs is about 20 µs of work, below which waking others costs more than
+// it saves.
+const taskMACs = 1 << 20
+
+// cacheBytes of weights stay in the second-level cache while rows pass.
+const cacheBytes = 512 << 10
+
+// split cuts the product into tasks: along rows while the weights fit the
+// cache, along columns when they do not. Where the cuts are does not change a
+// bit of the result.
+func (k *convGemm) split(threads int) {
+	depth := k.taps * k.kc
+	mr, nr := k.gemm.MR, k.gemm.NR
+	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
+	k.rowChunk, k.colChunk = tiles, panels
+	macs := k.rows * k.ocg * depth
+	want := 1 // tasks of one product
+	if threads > 1 {
+		want = min(max(1, macs/taskMACs), 4*threads)
+		if k.images*k.groups >= 4*threads {
+			want = 1
+		}
+	}
+	if 4*depth*k.ocg > cacheBytes && panels >= want {
+		k.colChunk = (panels + want - 1) / want
+	} else {
+		k.rowChunk = (tiles + want - 1) / want
+		// A table for many rows would push the weights out of the cache.
+		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
+	}
+	k.rowChunk *= mr
+	k.colChunk *= nr
+	k.rowChunks = (k.rows + k.rowChunk - 1) / k.rowChunk
+	k.colChunks = (k.ocg + k.colChunk - 1) / k.colChunk
+	if !k.direct {
+		k.tableInts = roundUp(kern.RowsSize(mr, min(k.rowChunk, roundUp(k.rows, mr)), k.taps), 16)
+	}
+}
+
+func (k *convGemm) pack(dst []float32) {
+	w, depth := k.weight.F32(), k.taps*k.kc
+	for g := range k.groups {
+		k.gemm.Pack(dst[g*k.group:(g+1)*k.group], w[g*k.ocg*depth:], k.ocg, depth, depth)
+	}
+}
+
+// Repack packs changed weights again.
+func (k *convGemm) Repack(*Args) { k.pack(k.packed) }
+
+func (k *convGemm) Run(a *Args) {
+	if k.padded {
+		a.Parallel(k.n*k.padW[0], &k.copyTask)
+	}
+	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
+}
+
+// Do computes one task: some rows and columns of one group of one image.
+func (k *convGemm) Do(a *Args, i, worker int) {
+	col := i % k.colChunks
+	i /= k.colChunks
+	row := i % k.rowChunks
+	i /= k.rowChunks
+	group, image := i%k.groups, i/k.groups
+	m0 := row * k.rowChunk
+	m1 := min(k.rows, m0+k.rowChunk)
+	n0 := col * k.colChunk
+	n1 := min(k.ocg, n0+k.colChunk)
+
+	out := a.Out.F32()
+	first := (image*k.rows)*k.pitch + group*k.ocg // of this product's output
+	args := kern.GemmF32Args{
+		Taps: k.taps, KC: k.kc, N: k.ocg, B: k.packed[group*k.group : (group+1)*k.group],
+		Min: k.lo, Max: k.hi, LDC: k.pitch,
+	}
+	if k.bias != nil {
+		args.Bias = k.bias[group*k.ocg : (group+1)*k.ocg]
+	}
+	if k.direct {
+		x := a.In[0].F32()
+		args.A, args.LDA = x[group*k.icg:], k.ic
+		args.C = out[first:]
+		if k.residual {
+			args.Res, args.LDR = a.In[1].F32()[group*k.ocg:], k.oc
+		}
+		k.gemm.Run(&args, m0, m1, n0, n1)
+	} else {
+		table := tensor.CastSlice[int32](a.Scratch)[worker*k.tableInts : (worker+1)*k.tableInts]
+		k.window.FillRows(table, k.gemm.MR, m0, m1)
+		args.A, args.Rows = k.image(a, image)[group*k.icg:], table
+		args.C = out[first+m0*k.pitch:]
+		if k.residual {
+			args.Res, args.LDR = a.In[1].F32()[(image*k.rows+m0)*k.oc+group*k.ocg:], k.oc
+		}
+		k.gemm.Run(&args, 0, m1-m0, n0, n1)
+	}
+	if k.act != nil {
+		for m := m0; m < m1; m++ {
+			at := first + m*k.pitch
+			actRow(k.act, out[at+n0:at+n1])
+		}
+	}
+}
+
+// image is where offsets of one image start: the input, or its padded copy.
+func (k *convGemm) image(a *Args, n int) []float32 {
+	if !k.padded {
+		return a.In[0].F32()[n*k.InSize()*k.ic:]
+	}
+	return k.paddedCopies(a)[n*k.paddedFloat : (n+1)*k.paddedFloat]
+}
+
+// paddedCopies follows the workers' tables in the scratch.
+func (k *convGemm) paddedCopies(a *Args) []float32 {
+	s := tensor.CastSlice[float32](a.Scratch)
+	return s[len(s)-k.paddedFloat*k.n:]
+}
+
+// actRow applies an activation that kernels do not fuse to stored results.
+func actRow(act *Act, y []float32) {
+	for i, v := range y {
+		y[i] = act.apply(v)
+	}
+}
+
+// convPadTask copies a plane of the input with its padding.
+type convPadTask struct{ k *convGemm }
+
+// Do copies outermost position i%padW[0] of image i/padW[0].
+func (t *convPadTask) Do(a *Args, i, _ int) {
+	k := t.k
+	n, d := i/k.padW[0], i%k.padW[0]
+	line := k.padW[2] * k.ic
+	dst := k.paddedCopies(a)[n*k.paddedFloat+d*k.padW[1]*line:]
+	src := a.In[0].F32()[n*k.InSize()*k.ic:]
+	d -= k.PadLo[0]
+	left := k.PadLo[2] * k.ic
+	have := min(k.In[2]*k.ic, line-left)
+	for h := range k.padW[1] {
+		to := dst[h*line : (h+1)*line]
+		ih := h - k.PadLo[1]
+		if uint(d) >= uint(k.In[0]) || uint(ih) >= uint(k.In[1]) || have <= 0 {
+			clear(to)
+			continue
+		}
+		clear(to[:left])
+		copy(to[left:], src[(d*k.In[1]+ih)*k.In[2]*k.ic:][:have])
+		clear(to[left+have:])
+	}
 }

@@ -62,7 +62,7 @@ type Grads struct {
 	In      []tensor.Tensor // forward inputs; only those Keeps named have values
 	Params  []tensor.Tensor
 	Out     tensor.Tensor   // forward output, with KeepOut
-	DOut    tensor.Tensor   // gradient of the loss by Out
+	DOut    tensor.Tensor   // gradient of the loss by Out; Run may overwrite it
 	DIn     []tensor.Tensor // zero Tensor where not wanted
 	DParams []tensor.Tensor // zero Tensor where not wanted
 	Aux     []byte

@@ -8,7 +8,6 @@ import (
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
-	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -16,12 +15,12 @@ import (
 // weights and a pool of workers.
 type cpuBackend struct {
 	packs ops.PackCache
-	pool  *pool.Pool
+	pool  *ops.Pool
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
 // number of threads (0: GOMAXPROCS).
-func CPU(threads int) accel.Backend { return &cpuBackend{pool: pool.New(threads)} }
+func CPU(threads int) accel.Backend { return &cpuBackend{pool: ops.NewPool(threads)} }
 
 // Name is "cpu".
 func (*cpuBackend) Name() string { return "cpu" }
@@ -44,7 +43,7 @@ func (b *cpuBackend) Close() error {
 // cpuProgram is a graph compiled for this processor.
 type cpuProgram struct {
 	g       *graph.Graph
-	pool    *pool.Pool
+	pool    *ops.Pool
 	packs   *ops.PackCache
 	steps   []step
 	scratch []int // offset of each step's scratch

@@ -1,0 +1,79 @@
+# Everything a person or a CI run does here. `make` alone lists it.
+GO      ?= go
+BIN     := bin/teff
+QEMU    ?= qemu-aarch64-static
+FUZZ    ?= 5s
+PKGS    := ./...
+
+.PHONY: help build test check demo bench bench-peers fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
+
+help:
+	@echo "make build        the command, as $(BIN)"
+	@echo "make demo         train, convert, inspect, run and time a small network on images drawn here"
+	@echo "make test         all tests"
+	@echo "make check        format, vet, staticcheck, floors, generated files, purego, race, arm64, cross-builds, fuzzing"
+	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
+
+build: $(BIN)
+
+$(BIN): FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o $(BIN) ./tools/teff
+FORCE:
+
+test:
+	$(GO) test $(PKGS)
+
+demo: build
+	$(BIN) demo
+
+check: fmt vet lint generate-check purego race arm64 cross fuzz
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
+
+vet:
+	$(GO) vet $(PKGS)
+
+# staticcheck runs at a fixed version so that a new one cannot break an old commit.
+lint:
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $(PKGS)
+
+purego:
+	$(GO) test -tags purego ./ops/... ./runtime/... ./quant/... ./format/...
+
+race:
+	$(GO) test -race -short ./ops/internal/pool ./runtime ./runtime/train
+
+# The kernels and the operators for 64-bit Arm, run by an emulator.
+arm64:
+	@command -v $(QEMU) >/dev/null || { echo "needs $(QEMU) (Debian: qemu-user-static)"; exit 1; }
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec "$(QEMU) -cpu max" ./ops/internal/... ./ops ./quant ./runtime
+
+CROSS := linux/amd64 linux/arm64 linux/arm linux/riscv64 linux/386 darwin/arm64 darwin/amd64 windows/amd64 js/wasm wasip1/wasm
+cross:
+	@for t in $(CROSS); do echo "build $$t"; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./runtime/... ./format ./tools/teff || exit 1; done
+	@for t in linux/arm64 linux/arm linux/riscv64 windows/amd64; do \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) vet ./ops/... ./runtime/... ./format || exit 1; done
+
+# Each fuzz target for a few seconds.
+fuzz:
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/func //'); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ) || exit 1; done; done
+
+generate:
+	cd tools/asmgen && $(GO) generate ./...
+
+# The committed assembly is what the generator writes.
+generate-check:
+	cd tools/asmgen && $(GO) test ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . ./ops/internal/kern ./runtime
+
+bench-peers:
+	cd tests/peers && ./run.sh $(ARGS)
+
+clean:
+	rm -rf bin build

@@ -1,0 +1,247 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Keeps is the input, and the output when an activation's gradient reads it.
+func (c *Conv) Keeps(in, params []tensor.Spec) Keep {
+	if c.Act.Fn == UnaryNone {
+		return KeepIn0
+	}
+	return KeepIn0 | KeepOut
+}
+
+// Backward prepares, with d for the gradient of the result before the
+// activation,
+//
+//	dx[n, i, c]   += sum over taps t and oc with i = p*stride + t*dilation - padLo of d[n, p, oc] * w[oc, t, c]
+//	dw[oc, t, c]  += sum over n, p of d[n, p, oc] * x[n, p*stride + t*dilation - padLo, c]
+//	dbias[oc]     += sum over n, p of d[n, p, oc]
+//	dresidual     += d
+//
+// Both products run on the packed kernels of the forward pass: dx as a
+// convolution of d with the weights turned round, one for each phase of the
+// stride, dw as a product over output positions.
+func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
+	if len(p.Params) == 0 {
+		return nil, errf(KindConv, "has no gradient when its weights are inputs")
+	}
+	s, x, err := c.resolve(p.In, Specs(p.Params))
+	if err != nil {
+		return nil, err
+	}
+	if x.DType != tensor.F32 {
+		return nil, errf(KindConv, "has no gradient on %v", x.DType)
+	}
+	if _, _, ok := c.Act.Clamp(); !ok {
+		return nil, errf(KindConv, "the gradient of activation %d needs it as a node of its own", c.Act.Fn)
+	}
+	k := &convGrad{convSpec: s, act: c.Act, residual: c.Residual}
+	switch {
+	case p.Reference:
+		k.dx, k.dw = &convGradInPlain{k}, &convGradWeightPlain{k}
+	case s.icg == 1 && s.ocg == 1:
+		k.dx, k.dw = &depthwiseGradIn{k}, &depthwiseGradWeight{k}
+	default:
+		gemm := kern.SelectGemmF32()
+		k.dx = newConvGradIn(p, k, gemm)
+		k.dw = newConvGradWeight(p, k, gemm)
+	}
+	k.biasSum.k, k.actTask.k = k, k
+	return k, nil
+}
+
+// convGrad runs the parts of a convolution's gradient one after the other.
+type convGrad struct {
+	convSpec
+	act      Act
+	residual bool
+	dx, dw   GradKernel
+	biasSum  convGradBias
+	actTask  convGradAct
+}
+
+func (k *convGrad) Run(g *Grads) {
+	rows := k.n * k.OutSize()
+	if k.act.Fn != UnaryNone {
+		g.Parallel((rows+gradRows-1)/gradRows, &k.actTask)
+	}
+	if k.residual && !g.DIn[1].IsZero() {
+		addInto(g.DIn[1].F32(), g.DOut.F32())
+	}
+	if k.bias && !g.DParams[1].IsZero() {
+		g.Parallel((k.oc+gradChannels-1)/gradChannels, &k.biasSum)
+	}
+	if !g.DParams[0].IsZero() {
+		k.dw.Run(g)
+	}
+	if !g.DIn[0].IsZero() {
+		k.dx.Run(g)
+	}
+}
+
+// gradRows and gradChannels are the rows and channels of one small task.
+const (
+	gradRows     = 256
+	gradChannels = 16
+)
+
+func addInto(dst, src []float32) {
+	for i, v := range src[:len(dst)] {
+		dst[i] += v
+	}
+}
+
+// convGradAct turns the gradient of the result into that before the
+// activation, in place: a clamp passes it where it did not cut.
+type convGradAct struct{ k *convGrad }
+
+func (t *convGradAct) Do(g *Grads, i, _ int) {
+	k := t.k
+	from, to := i*gradRows*k.oc, min((i+1)*gradRows, k.n*k.OutSize())*k.oc
+	d, y := g.DOut.F32()[from:to], g.Out.F32()[from:to]
+	lo, hi, _ := k.act.Clamp()
+	for j, v := range y[:len(d)] {
+		if v <= lo || v >= hi {
+			d[j] = 0
+		}
+	}
+}
+
+// convGradBias sums columns of d.
+type convGradBias struct{ k *convGrad }
+
+func (t *convGradBias) Do(g *Grads, i, _ int) {
+	k := t.k
+	c0, c1 := i*gradChannels, min(k.oc, (i+1)*gradChannels)
+	var sum [gradChannels]float64
+	d := g.DOut.F32()
+	for r := range k.n * k.OutSize() {
+		for j, v := range d[r*k.oc+c0 : r*k.oc+c1] {
+			sum[j] += float64(v)
+		}
+	}
+	db := g.DParams[1].F32()
+	for j := range c1 - c0 {
+		db[c0+j] += float32(sum[j])
+	}
+}
+
+// outAt splits an output position into its three coordinates.
+func (s *convSpec) outAt(row int) [3]int {
+	return [3]int{row / (s.Out[1] * s.Out[2]), row / s.Out[2] % s.Out[1], row % s.Out[2]}
+}
+
+// inAt is the input position that output position o sees through tap t.
+func (s *convSpec) inAt(o [3]int, t int) (pos int, ok bool) {
+	g := &s.Geom
+	kt := [3]int{t / (g.Kernel[1] * g.Kernel[2]), t / g.Kernel[2] % g.Kernel[1], t % g.Kernel[2]}
+	for i := range o {
+		x := o[i]*g.Stride[i] + kt[i]*g.Dilation[i] - g.PadLo[i]
+		if uint(x) >= uint(g.In[i]) {
+			return 0, false
+		}
+		pos = pos*g.In[i] + x
+	}
+	return pos, true
+}
+
+// convGradInPlain and convGradWeightPlain define the gradient.
+type convGradInPlain struct{ k *convGrad }
+
+func (t *convGradInPlain) Run(g *Grads) {
+	k := t.k
+	d, w, dx := g.DOut.F32(), g.Params[0].F32(), g.DIn[0].F32()
+	taps := k.Taps()
+	for n := range k.n {
+		for row := range k.OutSize() {
+			for tap := range taps {
+				pos, ok := k.inAt(k.outAt(row), tap)
+				if !ok {
+					continue
+				}
+				for oc := range k.oc {
+					v := d[(n*k.OutSize()+row)*k.oc+oc]
+					at := (n*k.InSize()+pos)*k.ic + oc/k.ocg*k.icg
+					for c := range k.icg {
+						dx[at+c] += v * w[(oc*taps+tap)*k.icg+c]
+					}
+				}
+			}
+		}
+	}
+}
+
+type convGradWeightPlain struct{ k *convGrad }
+
+func (t *convGradWeightPlain) Run(g *Grads) {
+	k := t.k
+	d, x, dw := g.DOut.F32(), g.In[0].F32(), g.DParams[0].F32()
+	taps := k.Taps()
+	for oc := range k.oc {
+		for tap := range taps {
+			for c := range k.icg {
+				sum := 0.0
+				for n := range k.n {
+					for row := range k.OutSize() {
+						if pos, ok := k.inAt(k.outAt(row), tap); ok {
+							sum += float64(d[(n*k.OutSize()+row)*k.oc+oc]) * float64(x[(n*k.InSize()+pos)*k.ic+oc/k.ocg*k.icg+c])
+						}
+					}
+				}
+				dw[(oc*taps+tap)*k.icg+c] += float32(sum)
+			}
+		}
+	}
+}
+
+// depthwiseGradIn adds d times the weight of each tap to the positions the tap
+// saw; one task an image.
+type depthwiseGradIn struct{ k *convGrad }
+
+func (t *depthwiseGradIn) Run(g *Grads) { g.Parallel(t.k.n, t) }
+
+func (t *depthwiseGradIn) Do(g *Grads, n, _ int) {
+	k := t.k
+	d, w, dx := g.DOut.F32(), g.Params[0].F32(), g.DIn[0].F32()
+	taps := k.Taps()
+	for row := range k.OutSize() {
+		o := k.outAt(row)
+		dr := d[(n*k.OutSize()+row)*k.oc:][:k.oc]
+		for tap := range taps {
+			if pos, ok := k.inAt(o, tap); ok {
+				to := dx[(n*k.InSize()+pos)*k.ic:][:len(dr)]
+				for c, v := range dr {
+					to[c] += v * w[c*taps+tap]
+				}
+			}
+		}
+	}
+}
+
+// depthwiseGradWeight sums over positions, one task a tap, so that the order
+// does not depend on the number of threads.
+type depthwiseGradWeight struct{ k *convGrad }
+
+func (t *depthwiseGradWeight) Run(g *Grads) { g.Parallel(t.k.Taps(), t) }
+
+func (t *depthwiseGradWeight) Do(g *Grads, tap, _ int) {
+	k := t.k
+	d, x, dw := g.DOut.F32(), g.In[0].F32(), g.DParams[0].F32()
+	taps := k.Taps()
+	for n := range k.n {
+		for row := range k.OutSize() {
+			pos, ok := k.inAt(k.outAt(row), tap)
+			if !ok {
+				continue
+			}
+			dr := d[(n*k.OutSize()+row)*k.oc:][:k.oc]
+			xr := x[(n*k.InSize()+pos)*k.ic:][:len(dr)]
+			for c, v := range dr {
+				dw[c*taps+tap] += v * xr[c]
+			}
+		}
+	}
+}

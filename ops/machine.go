@@ -1,0 +1,29 @@
+package ops
+
+import (
+	"time"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pool"
+)
+
+// Pool is the workers that Parallel splits over. A nil Pool is the caller
+// alone.
+type Pool = pool.Pool
+
+// NewPool starts a pool of that many threads, the caller's included; 0 is
+// GOMAXPROCS.
+func NewPool(threads int) *Pool { return pool.New(threads) }
+
+// CeilingGFLOPS is what one core reaches on independent float32 multiply-adds
+// with its widest instructions, measured for about d.
+func CeilingGFLOPS(d time.Duration) float64 { return kern.FMACeiling(d) }
+
+// Switches names every fast path that this processor has and can be turned
+// off, with Switch or the environment variable TEFF_DISABLE.
+func Switches() []string { return cpu.Names() }
+
+// Switch turns a fast path on or off and returns what undoes it. It is for
+// tests and measurements; models keep the paths that they were compiled with.
+func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }
