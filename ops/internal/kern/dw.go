@@ -1,0 +1,223 @@
+package kern
+
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+// Depthwise convolution in fp32, NHWC, one filter a channel:
+//
+//	Out[y][x][c] = clamp(Bias[c] + Σ_ky Σ_kx In[y·SH - PT + ky·DH][x·SW - PL + kx·DW][c] · W[ky][kx][c])
+//
+// Taps in the padding are left out. Vectors run over channels; neighbouring outputs of a row share the columns they read.
+// Rounding: bias first, then the taps in order, each by one fused multiply-add, in every assembly path.
+
+var (
+	useDWAVX512 = cpu.AVX512 && haveAsm
+	useDWAVX2   = cpu.AVX2 && haveAsm
+)
+
+func init() {
+	cpu.Register("dw/avx512", &useDWAVX512)
+	cpu.Register("dw/avx2", &useDWAVX2)
+}
+
+// DWF32Args is one depthwise convolution over one image. Run reads it only, so that workers may share it.
+type DWF32Args struct {
+	In       []float32 // [H][W] pixels of C channels
+	H, W, C  int
+	Pixel    int       // floats from one input pixel to the next, at least C
+	Weights  []float32 // [KH][KW][C]
+	Bias     []float32 // C, or nil
+	KH, KW   int
+	SH, SW   int // stride
+	DH, DW   int // dilation
+	PT, PL   int // padding above and to the left
+	Out      []float32
+	OH, OW   int
+	OutPixel int // floats from one output pixel to the next, at least C
+	Min, Max float32
+}
+
+// Run computes output rows y0 to y1. Ranges that do not overlap may run at the same time.
+func (a *DWF32Args) Run(y0, y1 int) {
+	if y0 >= y1 || a.OW <= 0 || a.C <= 0 {
+		return
+	}
+	a.check(y0, y1)
+	if !useDWAVX512 && !useDWAVX2 {
+		a.runGeneric(y0, y1)
+		return
+	}
+	left, right := a.interior()
+	for y := y0; y < y1; y++ {
+		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
+		for x := 0; x < left; x++ {
+			a.border(y, x, ky0, ky1)
+		}
+		a.inside(y, left, right, ky0, ky1)
+		for x := right; x < a.OW; x++ {
+			a.border(y, x, ky0, ky1)
+		}
+	}
+}
+
+func (a *DWF32Args) check(y0, y1 int) {
+	switch {
+	case y0 < 0 || y1 > a.OH || a.Pixel < a.C || a.OutPixel < a.C || a.KH <= 0 || a.KW <= 0 || a.H <= 0 || a.W <= 0,
+		a.SH <= 0 || a.SW <= 0 || a.DH <= 0 || a.DW <= 0 || a.PT < 0 || a.PL < 0,
+		len(a.In) < (a.H*a.W-1)*a.Pixel+a.C,
+		len(a.Weights) < a.KH*a.KW*a.C,
+		a.Bias != nil && len(a.Bias) < a.C,
+		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
+		panic("kern: BUG: depthwise: range or slice does not match the sizes")
+	}
+}
+
+// interior returns the output columns [left, right) whose taps all lie inside the image.
+func (a *DWF32Args) interior() (left, right int) {
+	left = min(a.OW, (a.PL+a.SW-1)/a.SW)
+	right = left
+	if last := a.W - 1 + a.PL - (a.KW-1)*a.DW; last >= 0 {
+		right = max(left, min(a.OW, last/a.SW+1))
+	}
+	return left, right
+}
+
+// tapRange returns the taps [lo, hi) of n, dilation apart from start, that fall into [0, size).
+func tapRange(start, n, dilation, size int) (lo, hi int) {
+	if start < 0 {
+		lo = (-start + dilation - 1) / dilation
+	}
+	if start < size {
+		hi = (size-1-start)/dilation + 1
+	}
+	return lo, min(n, hi)
+}
+
+// dwTile is what a depthwise kernel is handed; assembly knows the offsets (see TestDWLayout).
+type dwTile struct {
+	in        *float32 // first row, first column of the first tile
+	rowStride int      // bytes, of this and all below
+	rows      int      // kernel rows inside the image, at least one
+	cols      int      // kernel columns inside the image, at least one
+	colStride int
+	w         *float32 // first of those
+	wRow      int
+	wTap      int
+	out       *float32
+	outStride int // from one output of a tile to the next
+	bias      *float32
+	channels  int
+	tiles     int
+	inStep    int // from one tile to the next
+	outStep   int
+	min, max  float32
+}
+
+func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
+	if ky0 >= ky1 || kx0 >= kx1 {
+		return t, false
+	}
+	t = dwTile{
+		in:        &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x*a.SW-a.PL+kx0*a.DW)*a.Pixel],
+		rowStride: 4 * a.DH * a.W * a.Pixel,
+		rows:      ky1 - ky0,
+		cols:      kx1 - kx0,
+		colStride: 4 * a.DW * a.Pixel,
+		w:         &a.Weights[(ky0*a.KW+kx0)*a.C],
+		wRow:      4 * a.KW * a.C,
+		wTap:      4 * a.C,
+		out:       &a.Out[(y*a.OW+x)*a.OutPixel],
+		outStride: 4 * a.OutPixel,
+		channels:  a.C,
+		tiles:     1,
+		min:       a.Min,
+		max:       a.Max,
+	}
+	if a.Bias != nil {
+		t.bias = &a.Bias[0]
+	}
+	return t, true
+}
+
+// border computes one output that sees the padding.
+func (a *DWF32Args) border(y, x, ky0, ky1 int) {
+	kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
+	t, ok := a.tile(y, x, ky0, ky1, kx0, kx1)
+	if !ok {
+		a.pixel(y, x, ky0, ky1, kx0, kx1)
+		return
+	}
+	dwAny(&t)
+}
+
+// inside computes outputs [x0, x1) of a row, which see no padding to the left or right.
+func (a *DWF32Args) inside(y, x0, x1, ky0, ky1 int) {
+	if x0 >= x1 {
+		return
+	}
+	t, ok := a.tile(y, x0, ky0, ky1, 0, a.KW)
+	if !ok {
+		for x := x0; x < x1; x++ {
+			a.pixel(y, x, ky0, ky1, 0, a.KW)
+		}
+		return
+	}
+	shared := (a.KW == 3 || a.KW == 5) && (a.SW == 1 || a.SW == 2) && a.DW == 1
+	for n := 4; n >= 1 && x0 < x1; n-- {
+		if t.tiles = (x1 - x0) / n; t.tiles == 0 {
+			continue
+		}
+		if !shared {
+			n = 1
+			t.tiles = x1 - x0
+		}
+		t.in = &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x0*a.SW-a.PL)*a.Pixel]
+		t.out = &a.Out[(y*a.OW+x0)*a.OutPixel]
+		t.inStep, t.outStep = 4*n*a.SW*a.Pixel, 4*n*a.OutPixel
+		x0 += n * t.tiles
+		if shared {
+			dwShared(&t, a.KW, a.SW, n)
+		} else {
+			dwAny(&t)
+		}
+	}
+}
+
+// runGeneric is the definition.
+func (a *DWF32Args) runGeneric(y0, y1 int) {
+	for y := y0; y < y1; y++ {
+		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
+		for x := range a.OW {
+			kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
+			a.pixel(y, x, ky0, ky1, kx0, kx1)
+		}
+	}
+}
+
+// pixel computes one output pixel from kernel rows [ky0, ky1) and columns [kx0, kx1), which lie inside the image.
+func (a *DWF32Args) pixel(y, x, ky0, ky1, kx0, kx1 int) {
+	out := a.Out[(y*a.OW+x)*a.OutPixel:][:a.C]
+	if a.Bias != nil {
+		copy(out, a.Bias)
+	} else {
+		clear(out)
+	}
+	for ky := ky0; ky < ky1; ky++ {
+		line := (y*a.SH - a.PT + ky*a.DH) * a.W
+		for kx := kx0; kx < kx1; kx++ {
+			in := a.In[(line+x*a.SW-a.PL+kx*a.DW)*a.Pixel:][:len(out)]
+			w := a.Weights[(ky*a.KW+kx)*a.C:][:len(out)]
+			for c := range out {
+				out[c] += in[c] * w[c]
+			}
+		}
+	}
+	for c, v := range out {
+		if v < a.Min {
+			v = a.Min
+		}
+		if v > a.Max {
+			v = a.Max
+		}
+		out[c] = v
+	}
+}

@@ -1,0 +1,191 @@
+//go:build !purego
+
+package kern
+
+func dwAny(t *dwTile) {
+	if useDWAVX512 {
+		dwF32anyAVX512(t)
+	} else {
+		dwF32anyAVX2(t)
+	}
+}
+
+// dwShared runs tiles of n neighbouring outputs for a kernel kw wide at stride s.
+func dwShared(t *dwTile, kw, s, n int) {
+	which := (kw-3)*4 + (s-1)*4 + n
+	if useDWAVX512 {
+		switch which {
+		case 4:
+			dwF32w3s1x4AVX512(t)
+		case 3:
+			dwF32w3s1x3AVX512(t)
+		case 2:
+			dwF32w3s1x2AVX512(t)
+		case 1:
+			dwF32w3s1x1AVX512(t)
+		case 8:
+			dwF32w3s2x4AVX512(t)
+		case 7:
+			dwF32w3s2x3AVX512(t)
+		case 6:
+			dwF32w3s2x2AVX512(t)
+		case 5:
+			dwF32w3s2x1AVX512(t)
+		case 12:
+			dwF32w5s1x4AVX512(t)
+		case 11:
+			dwF32w5s1x3AVX512(t)
+		case 10:
+			dwF32w5s1x2AVX512(t)
+		case 9:
+			dwF32w5s1x1AVX512(t)
+		case 16:
+			dwF32w5s2x4AVX512(t)
+		case 15:
+			dwF32w5s2x3AVX512(t)
+		case 14:
+			dwF32w5s2x2AVX512(t)
+		case 13:
+			dwF32w5s2x1AVX512(t)
+		}
+		return
+	}
+	switch which {
+	case 4:
+		dwF32w3s1x4AVX2(t)
+	case 3:
+		dwF32w3s1x3AVX2(t)
+	case 2:
+		dwF32w3s1x2AVX2(t)
+	case 1:
+		dwF32w3s1x1AVX2(t)
+	case 8:
+		dwF32w3s2x4AVX2(t)
+	case 7:
+		dwF32w3s2x3AVX2(t)
+	case 6:
+		dwF32w3s2x2AVX2(t)
+	case 5:
+		dwF32w3s2x1AVX2(t)
+	case 12:
+		dwF32w5s1x4AVX2(t)
+	case 11:
+		dwF32w5s1x3AVX2(t)
+	case 10:
+		dwF32w5s1x2AVX2(t)
+	case 9:
+		dwF32w5s1x1AVX2(t)
+	case 16:
+		dwF32w5s2x4AVX2(t)
+	case 15:
+		dwF32w5s2x3AVX2(t)
+	case 14:
+		dwF32w5s2x2AVX2(t)
+	case 13:
+		dwF32w5s2x1AVX2(t)
+	}
+}
+
+// Depthwise kernels: kernel width, stride, outputs a tile; see DWF32Args.runGeneric for what they compute.
+
+//go:noescape
+func dwF32w3s1x4AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x3AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x1AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x4AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x3AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x1AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x4AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x3AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x1AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x4AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x3AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x1AVX512(t *dwTile)
+
+//go:noescape
+func dwF32anyAVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x4AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x3AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x2AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x1AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x4AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x3AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x2AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w3s2x1AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x4AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x3AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x2AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s1x1AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x4AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x3AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x2AVX2(t *dwTile)
+
+//go:noescape
+func dwF32w5s2x1AVX2(t *dwTile)
+
+//go:noescape
+func dwF32anyAVX2(t *dwTile)

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package kern
+
+func dwAny(t *dwTile) { panic("kern: BUG: no assembly in this build") }
+
+func dwShared(t *dwTile, kw, s, n int) { panic("kern: BUG: no assembly in this build") }

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.dwTile.
+const (
+	dwIn, dwRowStride, dwRows, dwCols, dwColStride   = 0, 8, 16, 24, 32
+	dwW, dwWRow, dwWTap, dwOut, dwOutStride          = 40, 48, 56, 64, 72
+	dwBias, dwChannels, dwTiles, dwInStep, dwOutStep = 80, 88, 96, 104, 112
+	dwMin, dwMax                                     = 120, 124
+)
+
+// dwF32 writes the depthwise kernels: for the common widths and strides tiles of one to four neighbouring outputs, which
+// share the input columns they read, and one for any width, stride and dilation.
+func dwF32(a *asm, v isa) {
+	for _, k := range []int{3, 5} {
+		for _, s := range []int{1, 2} {
+			for t := 4; t >= 1; t-- {
+				(&dw{asm: a, isa: v, kw: k, stride: s, outs: t}).write()
+			}
+		}
+	}
+	(&dwAny{asm: a, isa: v}).write()
+}
+
+// dw is one kernel. Vectors: 0..3 outputs, 4..8 weights of a kernel row, the rest input columns. Registers: RBX the
+// arguments, RAX the channel's byte offset, RCX channels left, RSI and R11 the input and weights of the kernel row.
+type dw struct {
+	*asm
+	isa
+	kw, stride, outs int
+	in, out, tiles   operand.Mem
+}
+
+func (d *dw) cols() int { return (d.outs-1)*d.stride + d.kw }
+
+func (d *dw) write() {
+	d.fn(fmt.Sprintf("dwF32w%ds%dx%d%s", d.kw, d.stride, d.outs, d.suffix), "DWF32Args.runGeneric")
+	local := d.AllocLocal(24)
+	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
+	t := d.arg(reg.RBX)
+	s := reg.RDX
+	d.MOVQ(mem(t, dwIn), s)
+	d.MOVQ(s, d.in)
+	d.MOVQ(mem(t, dwOut), s)
+	d.MOVQ(s, d.out)
+	d.MOVQ(mem(t, dwTiles), s)
+	d.MOVQ(s, d.tiles)
+	p := reg.RDI
+	d.MOVQ(mem(t, dwColStride), p)
+	d.LEAQ(memx(p, p, 2, 0), reg.R8)       // 3 columns
+	d.LEAQ(memx(p, p, 4, 0), reg.R9)       // 5 columns
+	d.LEAQ(memx(reg.R8, p, 4, 0), reg.R10) // 7 columns
+	d.LEAQ(memx(p, p, 8, 0), reg.R15)      // 9 columns
+	d.MOVQ(mem(t, dwWTap), reg.R12)
+	d.LEAQ(memx(reg.R12, reg.R12, 2, 0), reg.R13)
+
+	tile, channels, tail, next := d.label("tile"), d.label("channels"), d.label("tail"), d.label("next")
+	d.Label(tile)
+	d.XORQ(reg.RAX, reg.RAX)
+	d.MOVQ(mem(t, dwChannels), reg.RCX)
+	d.CMPQ(reg.RCX, imm(d.lanes))
+	d.JLT(operand.LabelRef(tail))
+	d.Label(channels)
+	d.body(false)
+	d.ADDQ(imm(d.bytes()), reg.RAX)
+	d.SUBQ(imm(d.lanes), reg.RCX)
+	d.CMPQ(reg.RCX, imm(d.lanes))
+	d.JGE(operand.LabelRef(channels))
+	d.Label(tail)
+	d.TESTQ(reg.RCX, reg.RCX)
+	d.JZ(operand.LabelRef(next))
+	d.setMask(d.isa, reg.RCX)
+	d.body(true)
+	d.Label(next)
+	d.MOVQ(mem(t, dwInStep), s)
+	d.ADDQ(s, d.in)
+	d.MOVQ(mem(t, dwOutStep), s)
+	d.ADDQ(s, d.out)
+	d.DECQ(d.tiles)
+	d.JNZ(operand.LabelRef(tile))
+	d.VZEROUPPER()
+	d.RET()
+}
+
+// column is the address of input column c of the current kernel row.
+func (d *dw) column(c int) operand.Mem {
+	b, p := reg.RSI, reg.RDI
+	switch c {
+	case 0:
+		return mem(b, 0)
+	case 1, 2, 4, 8:
+		return memx(b, p, uint8(c), 0)
+	case 3, 6:
+		return memx(b, reg.R8, uint8(c/3), 0)
+	case 5, 10:
+		return memx(b, reg.R9, uint8(c/5), 0)
+	case 7:
+		return memx(b, reg.R10, 1, 0)
+	case 9:
+		return memx(b, reg.R15, 1, 0)
+	}
+	panic("column out of reach")
+}
+
+func (d *dw) weight(c int) operand.Mem {
+	switch c {
+	case 0:
+		return mem(reg.R11, 0)
+	case 3:
+		return memx(reg.R11, reg.R13, 1, 0)
+	}
+	return memx(reg.R11, reg.R12, uint8(c), 0)
+}
+
+// body computes one vector of channels of the tile.
+func (d *dw) body(masked bool) {
+	t, ky, s := reg.RBX, reg.R14, reg.RDX
+	d.biasStart(d.isa, t, reg.RAX, d.outs, masked)
+	d.MOVQ(mem(t, dwRows), ky)
+	d.MOVQ(d.in, reg.RSI)
+	d.ADDQ(reg.RAX, reg.RSI)
+	d.MOVQ(mem(t, dwW), reg.R11)
+	d.ADDQ(reg.RAX, reg.R11)
+	row := d.label("row")
+	d.Label(row)
+	for k := range d.kw {
+		d.load(d.isa, d.weight(k), d.reg(4+k), masked)
+	}
+	next := 0
+	for c := range d.cols() {
+		first := true
+		var x reg.VecPhysical
+		for j := range d.outs {
+			k := c - j*d.stride
+			if k < 0 || k >= d.kw {
+				continue
+			}
+			if first {
+				x = d.reg(9 + next%5)
+				next++
+				first = false
+				d.load(d.isa, d.column(c), x, masked)
+			}
+			d.VFMADD231PS(x, d.reg(4+k), d.reg(j))
+		}
+	}
+	d.ADDQ(mem(t, dwRowStride), reg.RSI)
+	d.ADDQ(mem(t, dwWRow), reg.R11)
+	d.DECQ(ky)
+	d.JNZ(operand.LabelRef(row))
+	d.clamp(d.isa, t, dwMin, dwMax, d.outs, d.reg(9), d.reg(10))
+	d.MOVQ(d.out, reg.RSI)
+	d.ADDQ(reg.RAX, reg.RSI)
+	d.MOVQ(mem(t, dwOutStride), s)
+	for j := range d.outs {
+		d.store(d.isa, d.reg(j), mem(reg.RSI, 0), masked)
+		if j < d.outs-1 {
+			d.ADDQ(s, reg.RSI)
+		}
+	}
+}
+
+// dwAny is the kernel for any width, stride and dilation: one output a tile, several vectors of channels at once so that
+// their multiply-adds hide each other's latency.
+type dwAny struct {
+	*asm
+	isa
+	in, out, tiles operand.Mem
+}
+
+func (d *dwAny) write() {
+	d.fn("dwF32any"+d.suffix, "DWF32Args.runGeneric")
+	local := d.AllocLocal(24)
+	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
+	t, s := d.arg(reg.RBX), reg.RDX
+	d.MOVQ(mem(t, dwIn), s)
+	d.MOVQ(s, d.in)
+	d.MOVQ(mem(t, dwOut), s)
+	d.MOVQ(s, d.out)
+	d.MOVQ(mem(t, dwTiles), s)
+	d.MOVQ(s, d.tiles)
+	d.MOVQ(mem(t, dwColStride), reg.RDI)
+	d.MOVQ(mem(t, dwWTap), reg.R12)
+	tile, four, one, tail, next := d.label("tile"), d.label("four"), d.label("one"), d.label("tail"), d.label("next")
+	d.Label(tile)
+	d.XORQ(reg.RAX, reg.RAX)
+	d.MOVQ(mem(t, dwChannels), reg.RCX)
+	d.Label(four)
+	d.CMPQ(reg.RCX, imm(4*d.lanes))
+	d.JLT(operand.LabelRef(one))
+	d.body(4, false)
+	d.ADDQ(imm(4*d.bytes()), reg.RAX)
+	d.SUBQ(imm(4*d.lanes), reg.RCX)
+	d.JMP(operand.LabelRef(four))
+	d.Label(one)
+	d.CMPQ(reg.RCX, imm(d.lanes))
+	d.JLT(operand.LabelRef(tail))
+	d.body(1, false)
+	d.ADDQ(imm(d.bytes()), reg.RAX)
+	d.SUBQ(imm(d.lanes), reg.RCX)
+	d.JMP(operand.LabelRef(one))
+	d.Label(tail)
+	d.TESTQ(reg.RCX, reg.RCX)
+	d.JZ(operand.LabelRef(next))
+	d.setMask(d.isa, reg.RCX)
+	d.body(1, true)
+	d.Label(next)
+	d.MOVQ(mem(t, dwInStep), s)
+	d.ADDQ(s, d.in)
+	d.MOVQ(mem(t, dwOutStep), s)
+	d.ADDQ(s, d.out)
+	d.DECQ(d.tiles)
+	d.JNZ(operand.LabelRef(tile))
+	d.VZEROUPPER()
+	d.RET()
+}
+
+func (d *dwAny) body(nv int, masked bool) {
+	t, ky, kx, in, w := reg.RBX, reg.R14, reg.R13, reg.RSI, reg.R11
+	rowIn, rowW := reg.R8, reg.R9
+	d.biasVectors(d.isa, t, reg.RAX, nv, masked)
+	d.MOVQ(mem(t, dwRows), ky)
+	d.MOVQ(d.in, rowIn)
+	d.ADDQ(reg.RAX, rowIn)
+	d.MOVQ(mem(t, dwW), rowW)
+	d.ADDQ(reg.RAX, rowW)
+	row, col := d.label("row"), d.label("col")
+	d.Label(row)
+	d.MOVQ(rowIn, in)
+	d.MOVQ(rowW, w)
+	d.MOVQ(mem(t, dwCols), kx)
+	d.Label(col)
+	for j := range nv {
+		d.load(d.isa, mem(in, j*d.bytes()), d.reg(4+j), masked)
+		d.load(d.isa, mem(w, j*d.bytes()), d.reg(8+j), masked)
+		d.VFMADD231PS(d.reg(4+j), d.reg(8+j), d.reg(j))
+	}
+	d.ADDQ(reg.RDI, in)
+	d.ADDQ(reg.R12, w)
+	d.DECQ(kx)
+	d.JNZ(operand.LabelRef(col))
+	d.ADDQ(mem(t, dwRowStride), rowIn)
+	d.ADDQ(mem(t, dwWRow), rowW)
+	d.DECQ(ky)
+	d.JNZ(operand.LabelRef(row))
+	d.clamp(d.isa, t, dwMin, dwMax, nv, d.reg(9), d.reg(10))
+	d.MOVQ(d.out, in)
+	d.ADDQ(reg.RAX, in)
+	for j := range nv {
+		d.store(d.isa, d.reg(j), mem(in, j*d.bytes()), masked)
+	}
+}
+
+// biasStart sets registers 0..n-1 to the same vector of the bias (or zero).
+func (a *asm) biasStart(v isa, t, off reg.GPPhysical, n int, masked bool) {
+	none, done := a.label("nobias"), a.label("started")
+	a.MOVQ(mem(t, dwBias), reg.RDX)
+	a.TESTQ(reg.RDX, reg.RDX)
+	a.JZ(operand.LabelRef(none))
+	a.load(v, memx(reg.RDX, off, 1, 0), v.reg(0), masked)
+	a.JMP(operand.LabelRef(done))
+	a.Label(none)
+	a.clear(v, v.reg(0))
+	a.Label(done)
+	for j := 1; j < n; j++ {
+		a.VMOVAPS(v.reg(0), v.reg(j))
+	}
+}
+
+// biasVectors sets registers 0..n-1 to n successive vectors of the bias (or zero).
+func (a *asm) biasVectors(v isa, t, off reg.GPPhysical, n int, masked bool) {
+	none, done := a.label("nobias"), a.label("started")
+	a.MOVQ(mem(t, dwBias), reg.RDX)
+	a.TESTQ(reg.RDX, reg.RDX)
+	a.JZ(operand.LabelRef(none))
+	for j := range n {
+		a.load(v, memx(reg.RDX, off, 1, j*v.bytes()), v.reg(j), masked)
+	}
+	a.JMP(operand.LabelRef(done))
+	a.Label(none)
+	for j := range n {
+		a.clear(v, v.reg(j))
+	}
+	a.Label(done)
+}
