@@ -15,6 +15,12 @@ type PackCache struct {
 	bytes int
 }
 
+func (c *PackCache) count(n int) {
+	c.mu.Lock()
+	c.bytes += n
+	c.mu.Unlock()
+}
+
 type packKey struct {
 	data   *byte
 	layout string
@@ -34,6 +40,9 @@ func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)
 	if p.Packs == nil || p.Training || len(w.Data) == 0 {
 		dst := tensor.AlignedBytes(n)
 		fill(dst)
+		if p.Packs != nil {
+			p.Packs.count(n)
+		}
 		return dst
 	}
 	c, key := p.Packs, packKey{&w.Data[0], layout}

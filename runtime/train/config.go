@@ -1,0 +1,152 @@
+// Package train fine-tunes a network where it runs: reverse-mode
+// differentiation planned once, forward, kept values, backward and update in
+// one arena whose size is known before the first step, and steps that allocate
+// nothing.
+//
+//	t, err := train.New(g, train.Config{Batch: 32, Optimizer: train.SGD{Momentum: 0.9, WeightDecay: 1e-4}, Schedule: train.Cosine(0.1, steps)})
+//	loss, err := t.Step(images, labels)
+//	err = format.WriteFile("tuned.teff", t.Graph(), nil)
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+)
+
+// Loss is what training makes small.
+type Loss uint8
+
+// The losses. CrossEntropy takes a class a row as label (int32) and applies
+// softmax itself: a Softmax that ends the network is left out while it trains.
+// BinaryCrossEntropy applies the logistic function itself and, like
+// MeanSquares, takes a float target of the output's shape.
+const (
+	CrossEntropy Loss = iota
+	BinaryCrossEntropy
+	MeanSquares
+)
+
+// Norm is what batch norm does in training.
+type Norm uint8
+
+// The forms of batch norm in training: statistics of the batch, running ones
+// updated; or frozen running statistics, which small batches need.
+const (
+	NormBatch Norm = iota
+	NormFrozen
+)
+
+// Config says how to train. The zero value of a field is its default.
+type Config struct {
+	Batch     int // rows of a step; default 32
+	Loss      Loss
+	Smoothing float32 // label smoothing of CrossEntropy, 0 to 1
+	// ClassWeights weigh the classes of CrossEntropy, one each; nil: all 1.
+	ClassWeights []float32
+	Optimizer    Optimizer // default SGD{Momentum: 0.9}
+	Schedule     Schedule  // default Constant(0.01)
+	// ClipNorm scales gradients down to this norm over all parameters; 0: off.
+	ClipNorm float32
+	// Accumulate adds the gradients of this many steps before each update;
+	// default 1.
+	Accumulate int
+	Norm       Norm
+	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
+	// Dense, PRelu and the norms.
+	Trainable func(n *graph.Node, param int) bool
+	Threads   int // 0: GOMAXPROCS
+	Seed      uint64
+	// Reference runs the plain definition of every operator and gradient.
+	Reference bool
+}
+
+func (c *Config) defaults() error {
+	if c.Batch == 0 {
+		c.Batch = 32
+	}
+	if c.Accumulate == 0 {
+		c.Accumulate = 1
+	}
+	if c.Optimizer == nil {
+		c.Optimizer = SGD{Momentum: 0.9}
+	}
+	if c.Schedule == nil {
+		c.Schedule = Constant(0.01)
+	}
+	switch {
+	case c.Batch < 1:
+		return fmt.Errorf("train: batch %d", c.Batch)
+	case c.Accumulate < 1:
+		return fmt.Errorf("train: accumulate %d", c.Accumulate)
+	case c.Smoothing < 0 || c.Smoothing >= 1:
+		return fmt.Errorf("train: label smoothing %v, want 0 to 1", c.Smoothing)
+	case c.ClipNorm < 0:
+		return fmt.Errorf("train: clip norm %v", c.ClipNorm)
+	case c.Loss > MeanSquares:
+		return fmt.Errorf("train: loss %d", c.Loss)
+	}
+	return c.Optimizer.check()
+}
+
+// ErrDiverged says that the loss is no number any more. The parameters are
+// those before the update of that step.
+var ErrDiverged = errors.New("train: diverged")
+
+// Schedule is the learning rate at each update, counted from 0.
+type Schedule func(update int) float32
+
+// Constant is one rate for ever.
+func Constant(rate float32) Schedule { return func(int) float32 { return rate } }
+
+// Step multiplies the rate by factor every so many updates.
+func Step(rate, factor float32, every int) Schedule {
+	return func(u int) float32 {
+		return rate * float32(math.Pow(float64(factor), float64(u/max(1, every))))
+	}
+}
+
+// Cosine falls from rate to 0 along half a cosine over the given number of
+// updates (Loshchilov and Hutter 2017, without restarts).
+func Cosine(rate float32, updates int) Schedule {
+	return func(u int) float32 {
+		x := min(1, float64(u)/float64(max(1, updates)))
+		return rate * float32(0.5*(1+math.Cos(math.Pi*x)))
+	}
+}
+
+// Warmup climbs linearly from 0 over the first updates, then follows s.
+func Warmup(updates int, s Schedule) Schedule {
+	return func(u int) float32 {
+		r := s(u)
+		if u < updates {
+			r *= float32(u+1) / float32(updates)
+		}
+		return r
+	}
+}
+
+// trainable is the default choice: what the operators call weights, not
+// statistics.
+func trainable(n *graph.Node, param int) bool {
+	switch n.Op.Kind() {
+	case ops.KindConv, ops.KindConvTranspose, ops.KindDense, ops.KindPRelu, ops.KindGroupNorm, ops.KindLayerNorm:
+		return true
+	case ops.KindBatchNorm:
+		return param < 2 // then come the running mean and variance
+	}
+	return false
+}
+
+// decays reports whether weight decay applies: to weights, not to biases and
+// norms.
+func decays(n *graph.Node, param int) bool {
+	switch n.Op.Kind() {
+	case ops.KindConv, ops.KindConvTranspose, ops.KindDense:
+		return param == 0
+	}
+	return false
+}

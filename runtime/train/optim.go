@@ -1,0 +1,132 @@
+package train
+
+import (
+	"fmt"
+	"math"
+)
+
+// Optimizer is SGD or AdamW.
+type Optimizer interface {
+	check() error
+	// slots is the number of float32 of state a parameter element takes.
+	slots() int
+	// update changes w by gradient g. state holds slots slices.
+	update(u *update, w, g []float32, state [2][]float32, decay bool)
+}
+
+// update is what is the same for all parameters in one update.
+type update struct {
+	rate  float32
+	scale float32 // of gradients: clipping and the mean over accumulated steps
+	n     int     // updates done before this one
+}
+
+// SGD is stochastic gradient descent with momentum, in the form PyTorch uses:
+//
+//	g += WeightDecay * w        (L2; with Decoupled instead w -= rate * WeightDecay * w)
+//	v  = Momentum * v + g       (v = g at the first update)
+//	w -= rate * v               (with Nesterov rate * (g + Momentum * v))
+type SGD struct {
+	Momentum    float32
+	Nesterov    bool
+	WeightDecay float32
+	Decoupled   bool
+	// DecayAll decays biases and norms as well.
+	DecayAll bool
+}
+
+func (o SGD) check() error {
+	if o.Momentum < 0 || o.Momentum >= 1 || o.WeightDecay < 0 {
+		return fmt.Errorf("train: SGD: momentum %v, weight decay %v", o.Momentum, o.WeightDecay)
+	}
+	if o.Nesterov && o.Momentum == 0 {
+		return fmt.Errorf("train: SGD: Nesterov needs momentum")
+	}
+	return nil
+}
+
+func (o SGD) slots() int {
+	if o.Momentum == 0 {
+		return 0
+	}
+	return 1
+}
+
+func (o SGD) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+	l2, shrink := float32(0), float32(1)
+	if decay || o.DecayAll {
+		if o.Decoupled {
+			shrink = 1 - u.rate*o.WeightDecay
+		} else {
+			l2 = o.WeightDecay
+		}
+	}
+	if o.Momentum == 0 {
+		for i := range w {
+			w[i] = shrink*w[i] - u.rate*(u.scale*g[i]+l2*w[i])
+		}
+		return
+	}
+	v, m := state[0][:len(w)], o.Momentum
+	g = g[:len(w)]
+	if o.Nesterov {
+		for i, x := range w {
+			d := u.scale*g[i] + l2*x
+			v[i] = m*v[i] + d
+			w[i] = shrink*x - u.rate*(d+m*v[i])
+		}
+		return
+	}
+	for i, x := range w {
+		v[i] = m*v[i] + (u.scale*g[i] + l2*x)
+		w[i] = shrink*x - u.rate*v[i]
+	}
+}
+
+// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019). Zero
+// fields are the usual 0.9, 0.999 and 1e-8.
+type AdamW struct {
+	Beta1, Beta2, Eps float32
+	WeightDecay       float32
+}
+
+func (o AdamW) check() error {
+	o = o.filled()
+	if o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0 || o.WeightDecay < 0 {
+		return fmt.Errorf("train: AdamW: %+v", o)
+	}
+	return nil
+}
+
+func (o AdamW) filled() AdamW {
+	if o.Beta1 == 0 {
+		o.Beta1 = 0.9
+	}
+	if o.Beta2 == 0 {
+		o.Beta2 = 0.999
+	}
+	if o.Eps == 0 {
+		o.Eps = 1e-8
+	}
+	return o
+}
+
+func (o AdamW) slots() int { return 2 }
+
+func (o AdamW) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+	o = o.filled()
+	m, v := state[0][:len(w)], state[1][:len(w)]
+	t := float64(u.n + 1)
+	c1 := float32(1 / (1 - math.Pow(float64(o.Beta1), t)))
+	c2 := float32(1 / (1 - math.Pow(float64(o.Beta2), t)))
+	shrink := float32(1)
+	if decay {
+		shrink = 1 - u.rate*o.WeightDecay
+	}
+	for i, x := range w {
+		d := u.scale * g[i]
+		m[i] = o.Beta1*m[i] + (1-o.Beta1)*d
+		v[i] = o.Beta2*v[i] + (1-o.Beta2)*d*d
+		w[i] = shrink*x - u.rate*(c1*m[i])/(float32(math.Sqrt(float64(c2*v[i])))+o.Eps)
+	}
+}

@@ -1,0 +1,293 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime/internal/plan"
+)
+
+// Time in a step: node i runs forward at i and backward at 2n-1-i; the update
+// is at 2n. Everything that lives in the arena has a first and a last time.
+
+// schedule is a network with its kernels and memory planned.
+type schedule struct {
+	net   *network
+	cfg   *Config
+	n     int
+	runs  []bool // computed at all: an ancestor of the loss
+	needs []bool // its value wants a gradient
+	keep  []ops.Keep
+	last  []int // last time a value is read
+
+	spans  []plan.Span
+	value  []int // span of each node's value, -1: a constant
+	grad   []int // span of each value's gradient, -1: none
+	fwd    []fwdStep
+	bwd    []bwdStep
+	packs  ops.PackCache
+	layout plan.Plan
+}
+
+type fwdStep struct {
+	node         graph.ID
+	kernel       ops.Kernel
+	scratch, aux int // spans
+	learns       bool
+}
+
+type bwdStep struct {
+	node    graph.ID
+	kernel  ops.GradKernel
+	scratch int // span
+	aux     int // span of the forward step
+	clear   []graph.ID
+}
+
+func (s *schedule) back(id graph.ID) int { return 2*s.n - 1 - int(id) }
+
+// newSchedule prepares every kernel and plans the arena.
+func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
+	n := net.g.Len()
+	s := &schedule{net: net, cfg: cfg, n: n, runs: make([]bool, n), needs: make([]bool, n), keep: make([]ops.Keep, n), last: make([]int, n), value: make([]int, n), grad: make([]int, n)}
+	s.reach()
+	if err := s.lifetimes(); err != nil {
+		return nil, err
+	}
+	for i := range n {
+		if err := s.forward(graph.ID(i), threads); err != nil {
+			return nil, err
+		}
+	}
+	for i := n - 1; i >= 0; i-- {
+		if err := s.backward(graph.ID(i), threads); err != nil {
+			return nil, err
+		}
+	}
+	if !s.needs[net.loss] {
+		return nil, fmt.Errorf("train: nothing to train: no trainable parameter reaches the output")
+	}
+	s.layout = plan.Greedy(s.spans)
+	return s, nil
+}
+
+func (s *schedule) span(bytes, first, last int) int {
+	s.spans = append(s.spans, plan.Span{Bytes: bytes, First: first, Last: last})
+	return len(s.spans) - 1
+}
+
+// reach finds what the loss depends on, and of that what depends on a
+// trainable parameter.
+func (s *schedule) reach() {
+	g := s.net.g
+	s.runs[s.net.loss] = true
+	for i := s.n - 1; i >= 0; i-- {
+		if s.runs[i] {
+			for _, x := range g.Node(graph.ID(i)).In {
+				s.runs[x] = true
+			}
+		}
+	}
+	for i := range s.n {
+		nd := g.Node(graph.ID(i))
+		if !s.runs[i] {
+			continue
+		}
+		s.needs[i] = s.learnsAny(graph.ID(i))
+		for _, x := range nd.In {
+			s.needs[i] = s.needs[i] || s.needs[x]
+		}
+	}
+}
+
+func (s *schedule) learnsAny(id graph.ID) bool {
+	nd := s.net.g.Node(id)
+	for j := range nd.Params {
+		if s.learns(id, j) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *schedule) learns(id graph.ID, j int) bool {
+	if id >= s.net.target {
+		return false
+	}
+	return s.cfg.learns(s.net.g.Node(id), j)
+}
+
+// lifetimes finds when each value is read last: by the last node that reads
+// it, or by the gradient that keeps it.
+func (s *schedule) lifetimes() error {
+	g := s.net.g
+	for i := range s.n {
+		s.last[i] = i
+	}
+	for i := range s.n {
+		if !s.runs[i] {
+			continue
+		}
+		nd := g.Node(graph.ID(i))
+		for _, x := range nd.In {
+			s.last[x] = max(s.last[x], i)
+		}
+		if !s.needs[i] {
+			continue
+		}
+		d, ok := nd.Op.(ops.Differentiable)
+		if !ok {
+			return &graph.NodeError{ID: graph.ID(i), Name: nd.Name, Kind: nd.Op.Kind(), Err: fmt.Errorf("train: this operator has no gradient; freeze what comes before it")}
+		}
+		k := d.Keeps(s.specs(nd.In), ops.Specs(nd.Params))
+		s.keep[i] = k
+		for j, x := range nd.In {
+			if k&ops.KeepIn != 0 || j == 0 && k&ops.KeepIn0 != 0 || j == 1 && k&ops.KeepIn1 != 0 {
+				s.last[x] = max(s.last[x], s.back(graph.ID(i)))
+			}
+		}
+		if k&ops.KeepOut != 0 {
+			s.last[i] = max(s.last[i], s.back(graph.ID(i)))
+		}
+	}
+	s.last[s.net.scores] = 2 * s.n // callers count hits
+	s.last[s.net.loss] = 2 * s.n
+	for _, id := range g.Inputs() {
+		s.last[id] = max(s.last[id], s.n) // written before the step
+	}
+	return nil
+}
+
+func (s *schedule) specs(ids []graph.ID) []tensor.Spec {
+	out := make([]tensor.Spec, len(ids))
+	for i, id := range ids {
+		out[i] = s.net.g.Node(id).Out
+	}
+	return out
+}
+
+// forward prepares node id and gives its value a span.
+func (s *schedule) forward(id graph.ID, threads int) error {
+	nd := s.net.g.Node(id)
+	s.value[id], s.grad[id] = -1, -1
+	if !s.runs[id] || nd.Op.Kind() == ops.KindConstant {
+		return nil
+	}
+	if nd.Op.Kind() == ops.KindInput {
+		s.value[id] = s.span(nd.Out.Bytes(), 0, s.last[id])
+		return nil
+	}
+	learns := s.learnsAny(id)
+	p := &ops.Prep{
+		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
+		Training: learns || s.needs[id] || trainsAlways(nd.Op), FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs,
+	}
+	k, err := nd.Op.Prepare(p)
+	if err != nil {
+		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
+	}
+	r := p.Requests()
+	switch v, ok := s.shared(id, nd, r); {
+	case ok:
+		s.value[id] = v
+		s.spans[v].Last = max(s.spans[v].Last, s.last[id])
+	case r.View >= 0: // of a constant
+		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: fmt.Errorf("train: view of a constant; fold the graph first")}
+	default:
+		s.value[id] = s.span(nd.Out.Bytes(), int(id), s.last[id])
+	}
+	if k == nil {
+		return nil
+	}
+	st := fwdStep{node: id, kernel: k, scratch: -1, aux: -1, learns: learns}
+	if r.Scratch > 0 {
+		st.scratch = s.span(r.Scratch, int(id), int(id))
+	}
+	if r.Aux > 0 {
+		end := int(id)
+		if s.needs[id] {
+			end = s.back(id)
+		}
+		st.aux = s.span(r.Aux, int(id), end)
+	}
+	s.fwd = append(s.fwd, st)
+	return nil
+}
+
+// trainsAlways names operators whose training form differs even where nothing
+// before them learns.
+func trainsAlways(op ops.Op) bool {
+	return op.Kind() == ops.KindDropout || op.Kind() == ops.KindBatchNorm
+}
+
+// shared is the span a value lies in when it needs none of its own: a view's
+// source, or an input that is dead after this node and may be overwritten.
+func (s *schedule) shared(id graph.ID, nd *graph.Node, r ops.Requests) (span int, ok bool) {
+	if r.View >= 0 {
+		v := s.value[nd.In[r.View]]
+		return v, v >= 0
+	}
+	for _, i := range r.InPlace {
+		if i >= len(nd.In) {
+			continue
+		}
+		v := s.value[nd.In[i]]
+		if v < 0 || s.spans[v].Last != int(id) || nd.Out.Bytes() > s.spans[v].Bytes {
+			continue
+		}
+		alone := true
+		for j, x := range nd.In {
+			alone = alone && (j == i || x == nd.In[i] || s.value[x] != v)
+		}
+		if alone {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
+// backward prepares the gradient of node id. The gradients of its inputs start
+// to live here unless a later node already gave them something.
+func (s *schedule) backward(id graph.ID, threads int) error {
+	if !s.runs[id] || !s.needs[id] {
+		return nil
+	}
+	nd := s.net.g.Node(id)
+	if id == s.net.loss {
+		s.grad[id] = s.span(4, s.back(id), s.back(id))
+	}
+	if s.grad[id] < 0 {
+		return fmt.Errorf("BUG: train: node %q gets no gradient", nd.Name)
+	}
+	st := bwdStep{node: id, scratch: -1, aux: -1}
+	p := &ops.GradPrep{
+		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
+		FrozenNorm: s.cfg.Norm == NormFrozen,
+		NeedIn:     make([]bool, len(nd.In)), NeedParam: make([]bool, len(nd.Params)),
+	}
+	for i, x := range nd.In {
+		if p.NeedIn[i] = s.needs[x]; s.needs[x] && s.grad[x] < 0 {
+			s.grad[x] = s.span(s.net.g.Node(x).Out.Shape.Elems()*4, s.back(id), s.back(x))
+			st.clear = append(st.clear, x)
+		}
+	}
+	for j := range nd.Params {
+		p.NeedParam[j] = s.learns(id, j)
+	}
+	var err error
+	if st.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
+		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
+	}
+	if n := p.ScratchSize(); n > 0 {
+		st.scratch = s.span(n, s.back(id), s.back(id))
+	}
+	for _, f := range s.fwd {
+		if f.node == id {
+			st.aux = f.aux
+		}
+	}
+	s.bwd = append(s.bwd, st)
+	return nil
+}

@@ -1,0 +1,375 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Trainer trains one network. It belongs to one goroutine.
+type Trainer struct {
+	cfg    Config
+	net    *network
+	pool   *ops.Pool
+	arena  []byte
+	state  []byte // gradients and optimiser state of all parameters
+	inputs []tensor.Tensor
+	scores tensor.Tensor
+	loss   tensor.Tensor
+	fwd    []fwdRun
+	bwd    []bwdRun
+	params []param
+	peak   int
+	update updateTask
+
+	step     int // steps done
+	updates  int
+	gathered int // steps since the last update
+}
+
+type fwdRun struct {
+	node   graph.ID
+	kernel ops.Kernel
+	repack ops.Repacker // nil when there is nothing to pack
+	args   ops.Args
+}
+
+type bwdRun struct {
+	node   graph.ID
+	kernel ops.GradKernel
+	grads  ops.Grads
+	clear  [][]float32
+}
+
+// param is one trainable tensor.
+type param struct {
+	name  string
+	key   paramKey
+	w, g  []float32
+	state [2][]float32
+	decay bool
+}
+
+// New plans training of g: the portable graph, batch norm unfolded where it is
+// to learn. Everything that can go wrong with the network goes wrong here, and
+// PeakBytes is known afterwards.
+func New(g *graph.Graph, cfg Config) (*Trainer, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	net, err := build(g, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{cfg: cfg, net: net, pool: ops.NewPool(cfg.Threads)}
+	s, err := newSchedule(net, &t.cfg, t.pool.Threads())
+	if err != nil {
+		t.pool.Close()
+		return nil, err
+	}
+	t.bindParams(s)
+	t.bind(s)
+	live := 0
+	for _, p := range net.live {
+		live += len(p.Data)
+	}
+	t.peak = len(t.arena) + len(t.state) + live + s.packs.Bytes()
+	t.update.t = t
+	return t, nil
+}
+
+// bindParams lays out gradients and optimiser state.
+func (t *Trainer) bindParams(s *schedule) {
+	slots := t.cfg.Optimizer.slots()
+	total := 0
+	for i := range t.net.g.Len() {
+		nd := t.net.g.Node(graph.ID(i))
+		for j := range nd.Params {
+			if !s.runs[i] || !s.learns(graph.ID(i), j) {
+				continue
+			}
+			n := nd.Params[j].Shape.Elems()
+			t.params = append(t.params, param{
+				name: fmt.Sprintf("%s.%d", nd.Name, j), key: paramKey{graph.ID(i), j},
+				w: nd.Params[j].F32(), decay: decays(nd, j),
+			})
+			total += (n + 15) / 16 * 16 * (1 + slots)
+		}
+	}
+	t.state = tensor.AlignedBytes(4 * total)
+	f := tensor.CastSlice[float32](t.state)
+	take := func(n int) []float32 {
+		v := f[:n:n]
+		f = f[(n+15)/16*16:]
+		return v
+	}
+	for i := range t.params { // gradients first: one block to clear
+		t.params[i].g = take(len(t.params[i].w))
+	}
+	for i := range t.params {
+		for k := range slots {
+			t.params[i].state[k] = take(len(t.params[i].w))
+		}
+	}
+}
+
+// bind turns the schedule into runs over the arena.
+func (t *Trainer) bind(s *schedule) {
+	t.arena = tensor.AlignedBytes(s.layout.Size)
+	g := t.net.g
+	bytes := func(span int) []byte {
+		if span < 0 {
+			return nil
+		}
+		o, n := s.layout.Offsets[span], s.spans[span].Bytes
+		return t.arena[o : o+n : o+n]
+	}
+	value := func(id graph.ID) tensor.Tensor {
+		nd := g.Node(id)
+		if s.value[id] < 0 {
+			if nd.Op.Kind() == ops.KindConstant {
+				return nd.Params[0]
+			}
+			return tensor.Tensor{Spec: nd.Out}
+		}
+		return tensor.Tensor{Spec: nd.Out, Data: bytes(s.value[id])[:nd.Out.Bytes()]}
+	}
+	gradient := func(id graph.ID) tensor.Tensor {
+		sp := tensor.Spec{DType: tensor.F32, Shape: g.Node(id).Out.Shape}
+		return tensor.Tensor{Spec: sp, Data: bytes(s.grad[id])}
+	}
+	values := func(ids []graph.ID) []tensor.Tensor {
+		v := make([]tensor.Tensor, len(ids))
+		for i, id := range ids {
+			v[i] = value(id)
+		}
+		return v
+	}
+	for _, st := range s.fwd {
+		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
+			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
+		}}
+		if rp, ok := st.kernel.(ops.Repacker); ok && st.learns {
+			r.repack = rp
+		}
+		t.fwd = append(t.fwd, r)
+	}
+	grads := map[paramKey]*param{}
+	for i := range t.params {
+		grads[t.params[i].key] = &t.params[i]
+	}
+	for _, st := range s.bwd {
+		nd := g.Node(st.node)
+		r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
+			In: values(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
+			DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
+			Aux: bytes(st.aux), Scratch: bytes(st.scratch), Pool: t.pool,
+		}}
+		for i, x := range nd.In {
+			if s.needs[x] {
+				r.grads.DIn[i] = gradient(x)
+			}
+		}
+		for j, p := range nd.Params {
+			if pr := grads[paramKey{st.node, j}]; pr != nil {
+				r.grads.DParams[j] = tensor.FromF32(pr.g, p.Shape.Dims()...)
+			}
+		}
+		for _, x := range st.clear {
+			r.clear = append(r.clear, gradient(x).F32())
+		}
+		t.bwd = append(t.bwd, r)
+	}
+	for _, id := range g.Inputs() {
+		t.inputs = append(t.inputs, value(id))
+	}
+	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
+}
+
+// PeakBytes is all that training holds beside the source graph: the arena
+// (values, gradients, scratch), live parameters, their gradients and the
+// optimiser's state, and packed weights. It does not grow.
+func (t *Trainer) PeakBytes() int { return t.peak }
+
+// Input is input i of a step, to be filled by the caller; the last one is the
+// target.
+func (t *Trainer) Input(i int) tensor.Tensor { return t.inputs[i] }
+
+// Target is where a step reads classes (int32) or the float target.
+func (t *Trainer) Target() tensor.Tensor { return t.inputs[len(t.inputs)-1] }
+
+// Scores is what the loss read in the last step: logits, [batch, classes].
+func (t *Trainer) Scores() tensor.Tensor { return t.scores }
+
+// Steps is the number of steps done, Updates that of updates.
+func (t *Trainer) Steps() int { return t.step }
+
+// Updates is the number of times the parameters changed.
+func (t *Trainer) Updates() int { return t.updates }
+
+// Rate is the learning rate of the next update.
+func (t *Trainer) Rate() float32 { return t.cfg.Schedule(t.updates) }
+
+// Step copies one minibatch in, runs it forward and backward, and updates the
+// parameters (with Accumulate, every so many steps). It returns the loss before
+// the update and allocates nothing. A loss that is no number stops before the
+// update with an error that wraps ErrDiverged and names the layer.
+func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
+	if !input.Spec.Equal(t.inputs[0].Spec) || !target.Spec.Equal(t.Target().Spec) {
+		return 0, fmt.Errorf("train: step got %v and %v, want %v and %v", input.Spec, target.Spec, t.inputs[0].Spec, t.Target().Spec)
+	}
+	copy(t.inputs[0].Data, input.Data)
+	copy(t.Target().Data, target.Data)
+	return t.StepInPlace()
+}
+
+// StepInPlace is Step on what the caller wrote into Input and Target.
+func (t *Trainer) StepInPlace() (float32, error) {
+	if t.gathered == 0 {
+		for i := range t.params {
+			clear(t.params[i].g)
+		}
+	}
+	loss := t.forward()
+	if isBad(loss) {
+		return loss, t.diverged(loss)
+	}
+	t.backward()
+	t.step++
+	t.gathered++
+	if t.gathered < t.cfg.Accumulate {
+		return loss, nil
+	}
+	t.gathered = 0
+	return loss, t.apply()
+}
+
+// Loss runs a minibatch forward in training form and returns its loss,
+// changing no parameter but running statistics.
+func (t *Trainer) forward() float32 {
+	for i := range t.fwd {
+		r := &t.fwd[i]
+		r.args.Seed = mix(t.cfg.Seed, uint64(t.step), uint64(r.node))
+		r.kernel.Run(&r.args)
+	}
+	return t.loss.F32()[0]
+}
+
+func (t *Trainer) backward() {
+	t.bwd[0].grads.DOut.F32()[0] = 1
+	for i := range t.bwd {
+		r := &t.bwd[i]
+		for _, c := range r.clear {
+			clear(c)
+		}
+		r.kernel.Run(&r.grads)
+	}
+}
+
+// apply updates all parameters from the gathered gradients.
+func (t *Trainer) apply() error {
+	u := &t.update.u
+	u.scale = 1 / float32(t.cfg.Accumulate)
+	if t.cfg.ClipNorm > 0 {
+		sum := 0.0
+		for i := range t.params {
+			for _, v := range t.params[i].g {
+				sum += float64(v) * float64(v)
+			}
+		}
+		norm := math.Sqrt(sum) * float64(u.scale)
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return fmt.Errorf("%w: gradients of norm %v at step %d", ErrDiverged, norm, t.step)
+		}
+		if norm > float64(t.cfg.ClipNorm) {
+			u.scale *= float32(float64(t.cfg.ClipNorm) / norm)
+		}
+	}
+	u.rate, u.n = t.cfg.Schedule(t.updates), t.updates
+	t.pool.Run(len(t.params), &t.update)
+	t.updates++
+	t.repack()
+	return nil
+}
+
+// repack brings packed copies up to date with the parameters.
+func (t *Trainer) repack() {
+	for i := range t.fwd {
+		if r := &t.fwd[i]; r.repack != nil {
+			r.repack.Repack(&r.args)
+		}
+	}
+}
+
+// updateTask updates parameter i.
+type updateTask struct {
+	t *Trainer
+	u update
+}
+
+func (x *updateTask) Do(i, _ int) {
+	p := &x.t.params[i]
+	x.t.cfg.Optimizer.update(&x.u, p.w, p.g, p.state, p.decay)
+}
+
+// diverged names the first layer with a value that is no number.
+func (t *Trainer) diverged(loss float32) error {
+	for i := range t.fwd {
+		// Later nodes may have reused memory, so run again up to here.
+		r := &t.fwd[i]
+		r.kernel.Run(&r.args)
+		if r.args.Out.DType != tensor.F32 {
+			continue
+		}
+		for _, v := range r.args.Out.F32() {
+			if isBad(v) {
+				return fmt.Errorf("%w: loss is %v at step %d; the first bad value is in layer %q", ErrDiverged, loss, t.step, t.net.g.Node(r.node).Name)
+			}
+		}
+	}
+	return fmt.Errorf("%w: loss is %v at step %d", ErrDiverged, loss, t.step)
+}
+
+func isBad(v float32) bool { return v != v || math.IsInf(float64(v), 0) }
+
+// mix turns seeds into one that looks random (splitmix64's finaliser).
+func mix(a, b, c uint64) uint64 {
+	x := a + b*0x9e3779b97f4a7c15 + c*0xbf58476d1ce4e5b9
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Graph is the network with its parameters as they are now: a new graph, in
+// the form it came in, ready to be written, folded or run.
+func (t *Trainer) Graph() (*graph.Graph, error) { return t.net.snapshot() }
+
+// Gradient is the gradient of the named parameter ("node.index") in the last
+// step before its update, nil when there is none of that name. It is for tests
+// and diagnostics.
+func (t *Trainer) Gradient(name string) []float32 {
+	for i := range t.params {
+		if t.params[i].name == name {
+			return t.params[i].g
+		}
+	}
+	return nil
+}
+
+// Parameters names what learns, in order.
+func (t *Trainer) Parameters() []string {
+	names := make([]string, len(t.params))
+	for i := range t.params {
+		names[i] = t.params[i].name
+	}
+	return names
+}
+
+// Close stops the workers.
+func (t *Trainer) Close() error {
+	t.pool.Close()
+	return nil
+}
