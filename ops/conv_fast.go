@@ -9,6 +9,9 @@ import (
 
 // prepareFast picks a packed kernel.
 func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
+	if s.isDepthwise() {
+		return c.prepareDepthwise(p, s), nil
+	}
 	return c.prepareGemm(p, s), nil
 }
 

@@ -1,0 +1,99 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// isDepthwise reports one filter a channel over at most two dimensions.
+func (s *convSpec) isDepthwise() bool {
+	return s.groups > 1 && s.icg == 1 && s.ocg == 1 && s.Kernel[0] == 1 && s.In[0] == 1 && s.PadLo[0] == 0
+}
+
+// convDepthwise is depthwise convolution, vectors over channels. Tasks are
+// bands of output rows.
+type convDepthwise struct {
+	convSpec
+	args   kern.DWF32Args // but for In and Out
+	weight tensor.Tensor
+	packed []float32 // [taps][c]
+	act    *Act      // applied to stored rows, after the residual
+	lo, hi float32   // applied with the residual
+	add    bool
+	band   int // output rows of a task
+	bands  int
+}
+
+func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
+	k := &convDepthwise{convSpec: s, weight: p.Params[0], add: c.Residual}
+	packed := p.Pack(k.weight, "depthwise", 4*s.Taps()*s.oc, func(dst []byte) { k.pack(tensor.CastSlice[float32](dst)) })
+	k.packed = tensor.CastSlice[float32](packed)
+	k.args = kern.DWF32Args{
+		H: s.In[1], W: s.In[2], C: s.oc, Pixel: s.ic, Weights: k.packed,
+		KH: s.Kernel[1], KW: s.Kernel[2], SH: s.Stride[1], SW: s.Stride[2], DH: s.Dilation[1], DW: s.Dilation[2],
+		PT: s.PadLo[1], PL: s.PadLo[2], OH: s.Out[1], OW: s.Out[2], OutPixel: outPitch(p.OutPitch, s.oc),
+	}
+	if s.bias {
+		k.args.Bias = p.Params[1].F32()
+	}
+	lo, hi, clamp := c.Act.Clamp()
+	inf := float32(math.Inf(1))
+	switch {
+	case !clamp:
+		k.args.Min, k.args.Max, k.lo, k.hi, k.act = -inf, inf, -inf, inf, &c.Act
+	case c.Residual:
+		k.args.Min, k.args.Max, k.lo, k.hi = -inf, inf, lo, hi
+	default:
+		k.args.Min, k.args.Max = lo, hi
+	}
+	// Bands of about 20 µs, so that a waiting worker finds something.
+	work := s.Out[2] * s.oc * s.Taps()
+	k.band = s.Out[1]
+	if p.Threads > 1 {
+		k.band = min(s.Out[1], max(1, (1<<18)/max(1, work)))
+	}
+	k.bands = (s.Out[1] + k.band - 1) / k.band
+	p.Path("depthwise")
+	return k
+}
+
+func (k *convDepthwise) pack(dst []float32) {
+	w, taps := k.weight.F32(), k.Taps()
+	for c := range k.oc {
+		for t := range taps {
+			dst[t*k.oc+c] = w[c*taps+t]
+		}
+	}
+}
+
+// Repack packs changed weights again.
+func (k *convDepthwise) Repack(*Args) { k.pack(k.packed) }
+
+func (k *convDepthwise) Run(a *Args) { a.Parallel(k.n*k.bands, k) }
+
+// Do computes a band of one image.
+func (k *convDepthwise) Do(a *Args, i, _ int) {
+	n, band := i/k.bands, i%k.bands
+	y0 := band * k.band
+	y1 := min(y0+k.band, k.Out[1])
+	args := k.args
+	args.In = a.In[0].F32()[n*k.InSize()*k.ic:]
+	args.Out = a.Out.F32()[n*k.OutSize()*args.OutPixel:]
+	args.Run(y0, y1)
+	if !k.add && k.act == nil {
+		return
+	}
+	for m := y0 * k.Out[2]; m < y1*k.Out[2]; m++ {
+		row := args.Out[m*args.OutPixel:][:k.oc]
+		if k.add {
+			for j, v := range a.In[1].F32()[(n*k.OutSize()+m)*k.oc:][:len(row)] {
+				row[j] = min(max(row[j]+v, k.lo), k.hi)
+			}
+		}
+		if k.act != nil {
+			actRow(k.act, row)
+		}
+	}
+}
