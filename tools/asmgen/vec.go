@@ -1,0 +1,295 @@
+package main
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.vecArgs.
+const (
+	vecDst, vecX, vecY, vecN = 0, 8, 16, 24
+	vecP0, vecP1, vecP2      = 32, 36, 40
+	vecLo, vecHi, vecOut     = 48, 52, 56
+)
+
+// vecF32 writes the elementwise loops of an ISA.
+func vecF32(a *asm, v isa) {
+	g := &vec{asm: a, isa: v}
+	g.constants()
+	type op = func(x, y, dst reg.VecPhysical)
+	for _, b := range []struct {
+		name string
+		op   op
+	}{
+		{"Add", func(x, y, d reg.VecPhysical) { a.VADDPS(y, x, d) }},
+		{"Sub", func(x, y, d reg.VecPhysical) { a.VSUBPS(y, x, d) }},
+		{"RSub", func(x, y, d reg.VecPhysical) { a.VSUBPS(x, y, d) }},
+		{"Mul", func(x, y, d reg.VecPhysical) { a.VMULPS(y, x, d) }},
+		{"Div", func(x, y, d reg.VecPhysical) { a.VDIVPS(y, x, d) }},
+		{"RDiv", func(x, y, d reg.VecPhysical) { a.VDIVPS(x, y, d) }},
+		{"Max", func(x, y, d reg.VecPhysical) { a.VMAXPS(y, x, d) }},
+		{"Min", func(x, y, d reg.VecPhysical) { a.VMINPS(y, x, d) }},
+	} {
+		g.loop("vec"+b.name, "binaryGeneric", 2, 4, func(r []reg.VecPhysical) { b.op(r[0], r[1], r[0]); g.bound(r[0]) })
+		g.pre = func() { g.param(vecP0, 8) }
+		g.loop("vec"+b.name+"Scalar", "binaryGeneric", 1, 4, func(r []reg.VecPhysical) { b.op(r[0], v.reg(8), r[0]); g.bound(r[0]) })
+		g.pre = nil
+	}
+	g.loop("vecClamp", "ClampF32", 1, 4, func(r []reg.VecPhysical) { g.bound(r[0]) })
+	g.loop("vecScaleShift", "scaleShiftGeneric", 3, 2, func(r []reg.VecPhysical) {
+		a.VFMADD213PS(r[2], r[1], r[0]) // x = x·y + z
+		g.bound(r[0])
+	})
+	g.pre = func() { g.param(vecP0, 8); g.param(vecP1, 9) }
+	g.loop("vecAxpy", "AxpyF32", 2, 4, func(r []reg.VecPhysical) { // dst = p1·y + p0·x, y usually dst
+		a.VMULPS(v.reg(9), r[1], r[1])
+		a.VFMADD213PS(r[1], v.reg(8), r[0])
+	})
+	g.loop("vecLeakyRelu", "LeakyReluF32", 1, 2, func(r []reg.VecPhysical) {
+		z := v.reg(12)
+		a.clear(v, z)
+		a.VMINPS(r[0], z, v.reg(13)) // min(0, x), NaN stays
+		a.VMAXPS(r[0], z, r[0])
+		a.VMULPS(v.reg(8), v.reg(13), v.reg(13))
+		a.VADDPS(v.reg(13), r[0], r[0])
+	})
+	hard := func(r []reg.VecPhysical, d reg.VecPhysical) {
+		a.VMULPS(v.reg(8), r[0], d)
+		a.VADDPS(v.reg(9), d, d)
+		z := v.reg(12)
+		a.clear(v, z)
+		a.VMAXPS(d, z, d)
+		a.VMOVUPS(g.c("one"), z)
+		a.VMINPS(d, z, d)
+	}
+	g.loop("vecHardSigmoid", "HardSigmoidF32", 1, 1, func(r []reg.VecPhysical) { hard(r, r[0]) })
+	g.loop("vecHardSwish", "HardSwishF32", 1, 1, func(r []reg.VecPhysical) {
+		hard(r, v.reg(13))
+		a.VMULPS(v.reg(13), r[0], r[0])
+	})
+	g.pre = nil
+	g.loop("vecExp", "ExpF32", 1, 1, func(r []reg.VecPhysical) { g.exp(r[0]) })
+	g.loop("vecSigmoid", "SigmoidF32", 1, 1, func(r []reg.VecPhysical) {
+		g.logistic(r[0], v.reg(7))
+		a.VMOVAPS(v.reg(7), r[0])
+	})
+	g.loop("vecSwish", "SwishF32", 1, 1, func(r []reg.VecPhysical) {
+		x := v.reg(7)
+		a.VMOVAPS(r[0], x)
+		a.VXORPS(g.c("sign"), r[0], r[0])
+		g.exp(r[0])
+		a.VADDPS(g.c("one"), r[0], r[0])
+		a.VDIVPS(r[0], x, r[0])
+	})
+	g.loop("vecTanh", "TanhF32", 1, 1, func(r []reg.VecPhysical) { g.tanh(r[0]) })
+	g.loop("vecSqrt", "SqrtF32", 1, 1, func(r []reg.VecPhysical) { a.VSQRTPS(r[0], r[0]) })
+	g.sgd()
+	g.reductions()
+}
+
+// vec writes loops. Registers of vectors: 0..7 operands, 8.. parameters and scratch, 13 and 14 (AVX2) or 30 and 31 the
+// clamp's bounds, 15 the AVX2 mask.
+type vec struct {
+	*asm
+	isa
+	table operand.Mem
+	pre   func() // loads parameters
+}
+
+var vecConstants = []struct {
+	name string
+	bits uint32
+}{
+	{"one", math.Float32bits(1)}, {"two", math.Float32bits(2)}, {"sign", 1 << 31}, {"abs", 1<<31 - 1},
+	{"log2e", math.Float32bits(math.Log2E)}, {"ln2hi", math.Float32bits(0.693359375)}, {"ln2lo", math.Float32bits(-2.12194440e-4)},
+	{"expMin", math.Float32bits(-104)}, {"expMax", math.Float32bits(89)}, {"bias", 127},
+	{"e0", math.Float32bits(1.9875691500e-4)}, {"e1", math.Float32bits(1.3981999507e-3)}, {"e2", math.Float32bits(8.3334519073e-3)},
+	{"e3", math.Float32bits(4.1665795894e-2)}, {"e4", math.Float32bits(1.6666665459e-1)}, {"e5", math.Float32bits(0.5)},
+	{"t0", math.Float32bits(-5.70498872745e-3)}, {"t1", math.Float32bits(2.06390887954e-2)}, {"t2", math.Float32bits(-5.37397155531e-2)},
+	{"t3", math.Float32bits(1.33314422036e-1)}, {"t4", math.Float32bits(-3.33332819422e-1)}, {"small", math.Float32bits(0.625)},
+}
+
+// constants writes the table: each constant fills a register, so that it can be a memory operand with either ISA.
+func (g *vec) constants() {
+	g.table = g.StaticGlobal("vecTable")
+	g.DataAttributes(build.RODATA | build.NOPTR)
+	for i, c := range vecConstants {
+		for l := range g.lanes {
+			g.AddDatum(i*g.bytes()+4*l, operand.U32(c.bits))
+		}
+	}
+}
+
+func (g *vec) c(name string) operand.Mem {
+	for i, c := range vecConstants {
+		if c.name == name {
+			return g.table.Offset(i * g.bytes())
+		}
+	}
+	panic(name)
+}
+
+func (g *vec) lo() reg.VecPhysical {
+	if g.wide() {
+		return g.reg(30)
+	}
+	return g.reg(13)
+}
+
+func (g *vec) hi() reg.VecPhysical {
+	if g.wide() {
+		return g.reg(31)
+	}
+	return g.reg(14)
+}
+
+// bound clamps; the value is the second source, which VMAXPS and VMINPS return when one is NaN.
+func (g *vec) bound(r reg.VecPhysical) {
+	g.VMAXPS(r, g.lo(), r)
+	g.VMINPS(r, g.hi(), r)
+}
+
+func (g *vec) param(off, r int) { g.VBROADCASTSS(mem(reg.RBX, off), g.reg(r)) }
+
+// loop writes a function dst = f(x, y, z): ins of the three pointers are read (z is dst's second input, see vecArgs.z),
+// unroll vectors at a time.
+func (g *vec) loop(name, twin string, ins, unroll int, f func(r []reg.VecPhysical)) {
+	g.fn(name+"F32"+g.suffix, twin)
+	t := g.arg(reg.RBX)
+	ptr := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8}
+	from := []int{vecX, vecY, vecOut}
+	for i := range ins {
+		g.MOVQ(mem(t, from[i]), ptr[i])
+	}
+	g.MOVQ(mem(t, vecDst), reg.R9)
+	g.MOVQ(mem(t, vecN), reg.RCX)
+	g.VBROADCASTSS(mem(t, vecLo), g.lo())
+	g.VBROADCASTSS(mem(t, vecHi), g.hi())
+	if g.pre != nil {
+		g.pre()
+	}
+	g.XORQ(reg.RAX, reg.RAX)
+	body := func(n int, masked bool) {
+		for u := range n {
+			r := make([]reg.VecPhysical, ins)
+			for i := range ins {
+				at := u*ins + i
+				if ins == 3 { // two triples are six registers
+					at = u*3 + i
+				}
+				r[i] = g.reg(at)
+				g.load(g.isa, memx(ptr[i], reg.RAX, 1, u*g.bytes()), r[i], masked)
+			}
+			f(r)
+			g.store(g.isa, r[0], memx(reg.R9, reg.RAX, 1, u*g.bytes()), masked)
+		}
+	}
+	tail, done := g.label("tail"), g.label("done")
+	for _, n := range []int{unroll, 1} {
+		if n == 1 && unroll == 1 {
+			continue
+		}
+		g.vectors(n, func() { body(n, false) })
+	}
+	if unroll == 1 {
+		g.vectors(1, func() { body(1, false) })
+	}
+	g.Label(tail)
+	g.TESTQ(reg.RCX, reg.RCX)
+	g.JZ(operand.LabelRef(done))
+	g.setMask(g.isa, reg.RCX)
+	body(1, true)
+	g.Label(done)
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// vectors loops over n vectors at a time while RCX has that many lanes left; RAX is the byte offset.
+func (g *vec) vectors(n int, body func()) {
+	loop, next := g.label("loop"), g.label("next")
+	g.Label(loop)
+	g.CMPQ(reg.RCX, imm(n*g.lanes))
+	g.JLT(operand.LabelRef(next))
+	body()
+	g.ADDQ(imm(n*g.bytes()), reg.RAX)
+	g.SUBQ(imm(n*g.lanes), reg.RCX)
+	g.JMP(operand.LabelRef(loop))
+	g.Label(next)
+}
+
+// exp replaces x by e^x: x = n·ln2 + r, a polynomial of r (Cephes expf), times 2^n in two halves so that results may
+// overflow to infinity and underflow through the subnormals. Registers 8 to 11.
+func (g *vec) exp(x reg.VecPhysical) {
+	n, p, h, s := g.reg(8), g.reg(9), g.reg(10), g.reg(11)
+	g.VMOVUPS(g.c("expMin"), n)
+	g.VMAXPS(x, n, x)
+	g.VMOVUPS(g.c("expMax"), n)
+	g.VMINPS(x, n, x)
+	g.VMULPS(g.c("log2e"), x, n)
+	g.VCVTPS2DQ(n, s) // rounds to nearest even
+	g.VCVTDQ2PS(s, n)
+	g.VFNMADD231PS(g.c("ln2hi"), n, x)
+	g.VFNMADD231PS(g.c("ln2lo"), n, x)
+	g.VMOVUPS(g.c("e0"), p)
+	for _, e := range []string{"e1", "e2", "e3", "e4", "e5"} {
+		g.VFMADD213PS(g.c(e), x, p)
+	}
+	g.VMULPS(x, x, h)
+	g.VFMADD213PS(x, h, p) // p·x² + x
+	g.VADDPS(g.c("one"), p, x)
+	g.VPSRAD(operand.U8(1), s, h)
+	g.VPSUBD(h, s, s)
+	for _, half := range []reg.VecPhysical{h, s} {
+		g.VPADDD(g.c("bias"), half, half)
+		g.VPSLLD(operand.U8(23), half, half)
+		g.VMULPS(half, x, x)
+	}
+}
+
+// logistic sets d to 1 / (1 + e^-x); x is spent.
+func (g *vec) logistic(x, d reg.VecPhysical) {
+	g.VXORPS(g.c("sign"), x, x)
+	g.exp(x)
+	g.VMOVUPS(g.c("one"), d)
+	g.VADDPS(d, x, x)
+	g.VDIVPS(x, d, d)
+}
+
+// tanh is Cephes tanhf: a polynomial below 0.625, 1 - 2/(e^2|x| + 1) with x's sign above. Registers 5 to 12.
+func (g *vec) tanh(x reg.VecPhysical) {
+	in, sq, p, sign := g.reg(5), g.reg(6), g.reg(7), g.reg(12)
+	g.VMOVAPS(x, in)
+	g.VANDPS(g.c("sign"), x, sign)
+	g.VANDPS(g.c("abs"), x, x)
+	g.VMULPS(x, x, sq)
+	g.VMOVUPS(g.c("t0"), p)
+	for _, c := range []string{"t1", "t2", "t3", "t4"} {
+		g.VFMADD213PS(g.c(c), sq, p)
+	}
+	g.VMULPS(in, sq, sq)
+	g.VFMADD213PS(in, sq, p) // p·x³ + x
+	big := g.reg(4)
+	g.VMOVUPS(g.c("small"), big)
+	if g.wide() {
+		g.VCMPPS(operand.U8(0x1e), big, x, ks[2]) // |x| > 0.625, quietly false for NaN
+	} else {
+		g.VCMPPS(operand.U8(0x1e), big, x, big)
+	}
+	g.VADDPS(x, x, x)
+	g.exp(x)
+	one := g.reg(8)
+	g.VMOVUPS(g.c("one"), one)
+	g.VADDPS(one, x, x)
+	g.VMOVUPS(g.c("two"), g.reg(9))
+	g.VDIVPS(x, g.reg(9), x)
+	g.VSUBPS(x, one, x)
+	g.VORPS(sign, x, x)
+	if g.wide() {
+		g.VBLENDMPS(x, p, ks[2], x)
+	} else {
+		g.VBLENDVPS(big, x, p, x)
+	}
+}
