@@ -25,7 +25,9 @@ func dwF32(a *asm, v isa) {
 			}
 		}
 	}
-	(&dwAny{asm: a, isa: v}).write()
+	for _, mode := range []string{"any", "Max", "Sum"} {
+		(&dwAny{asm: a, isa: v, mode: mode}).write()
+	}
 }
 
 // dw is one kernel. Vectors: 0..3 outputs, 4..8 weights of a kernel row, the rest input columns. Registers: RBX the
@@ -171,11 +173,16 @@ func (d *dw) body(masked bool) {
 type dwAny struct {
 	*asm
 	isa
+	mode           string // "any" multiplies by weights; "Max" and "Sum" pool
 	in, out, tiles operand.Mem
 }
 
 func (d *dwAny) write() {
-	d.fn("dwF32any"+d.suffix, "DWF32Args.runGeneric")
+	if d.mode == "any" {
+		d.fn("dwF32any"+d.suffix, "DWF32Args.runGeneric")
+	} else {
+		d.fn("pool"+d.mode+"F32"+d.suffix, "PoolF32Args.pixel")
+	}
 	local := d.AllocLocal(24)
 	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
 	t, s := d.arg(reg.RBX), reg.RDX
@@ -224,7 +231,18 @@ func (d *dwAny) write() {
 func (d *dwAny) body(nv int, masked bool) {
 	t, ky, kx, in, w := reg.RBX, reg.R14, reg.R13, reg.RSI, reg.R11
 	rowIn, rowW := reg.R8, reg.R9
-	d.biasVectors(d.isa, t, reg.RAX, nv, masked)
+	switch d.mode {
+	case "any":
+		d.biasVectors(d.isa, t, reg.RAX, nv, masked)
+	case "Max":
+		for j := range nv {
+			d.VBROADCASTSS(mem(t, dwMin), d.reg(j))
+		}
+	case "Sum":
+		for j := range nv {
+			d.clear(d.isa, d.reg(j))
+		}
+	}
 	d.MOVQ(mem(t, dwRows), ky)
 	d.MOVQ(d.in, rowIn)
 	d.ADDQ(reg.RAX, rowIn)
@@ -238,8 +256,15 @@ func (d *dwAny) body(nv int, masked bool) {
 	d.Label(col)
 	for j := range nv {
 		d.load(d.isa, mem(in, j*d.bytes()), d.reg(4+j), masked)
-		d.load(d.isa, mem(w, j*d.bytes()), d.reg(8+j), masked)
-		d.VFMADD231PS(d.reg(4+j), d.reg(8+j), d.reg(j))
+		switch d.mode {
+		case "any":
+			d.load(d.isa, mem(w, j*d.bytes()), d.reg(8+j), masked)
+			d.VFMADD231PS(d.reg(4+j), d.reg(8+j), d.reg(j))
+		case "Max": // the element is the second source: it stays when it is a NaN
+			d.VMAXPS(d.reg(4+j), d.reg(j), d.reg(j))
+		case "Sum":
+			d.VADDPS(d.reg(4+j), d.reg(j), d.reg(j))
+		}
 	}
 	d.ADDQ(reg.RDI, in)
 	d.ADDQ(reg.R12, w)
@@ -249,7 +274,15 @@ func (d *dwAny) body(nv int, masked bool) {
 	d.ADDQ(mem(t, dwWRow), rowW)
 	d.DECQ(ky)
 	d.JNZ(operand.LabelRef(row))
-	d.clamp(d.isa, t, dwMin, dwMax, nv, d.reg(9), d.reg(10))
+	switch d.mode {
+	case "any":
+		d.clamp(d.isa, t, dwMin, dwMax, nv, d.reg(9), d.reg(10))
+	case "Sum":
+		d.VBROADCASTSS(mem(t, dwMin), d.reg(9))
+		for j := range nv {
+			d.VMULPS(d.reg(9), d.reg(j), d.reg(j))
+		}
+	}
 	d.MOVQ(d.out, in)
 	d.ADDQ(reg.RAX, in)
 	for j := range nv {

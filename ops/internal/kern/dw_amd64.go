@@ -189,3 +189,30 @@ func dwF32w5s2x1AVX2(t *dwTile)
 
 //go:noescape
 func dwF32anyAVX2(t *dwTile)
+
+func poolTile(t *dwTile, sum bool) {
+	switch {
+	case useDWAVX512 && sum:
+		poolSumF32AVX512(t)
+	case useDWAVX512:
+		poolMaxF32AVX512(t)
+	case sum:
+		poolSumF32AVX2(t)
+	default:
+		poolMaxF32AVX2(t)
+	}
+}
+
+// Pooling kernels; see PoolF32Args.pixel for what they compute.
+
+//go:noescape
+func poolMaxF32AVX512(t *dwTile)
+
+//go:noescape
+func poolSumF32AVX512(t *dwTile)
+
+//go:noescape
+func poolMaxF32AVX2(t *dwTile)
+
+//go:noescape
+func poolSumF32AVX2(t *dwTile)

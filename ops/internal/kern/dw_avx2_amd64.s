@@ -2797,3 +2797,288 @@ next165:
 	JNZ  tile161
 	VZEROUPPER
 	RET
+
+// func poolMaxF32AVX2(t *byte)
+// Requires: AVX
+TEXT ·poolMaxF32AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	MOVQ 56(BX), R12
+
+tile178:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+
+four179:
+	CMPQ         CX, $+32
+	JLT          one180
+	VBROADCASTSS 120(BX), Y0
+	VBROADCASTSS 120(BX), Y1
+	VBROADCASTSS 120(BX), Y2
+	VBROADCASTSS 120(BX), Y3
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row183:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col184:
+	VMOVUPS (SI), Y4
+	VMAXPS  Y4, Y0, Y0
+	VMOVUPS 32(SI), Y5
+	VMAXPS  Y5, Y1, Y1
+	VMOVUPS 64(SI), Y6
+	VMAXPS  Y6, Y2, Y2
+	VMOVUPS 96(SI), Y7
+	VMAXPS  Y7, Y3, Y3
+	ADDQ    DI, SI
+	ADDQ    R12, R11
+	DECQ    R13
+	JNZ     col184
+	ADDQ    8(BX), R8
+	ADDQ    48(BX), R9
+	DECQ    R14
+	JNZ     row183
+	MOVQ    8(SP), SI
+	ADDQ    AX, SI
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, 64(SI)
+	VMOVUPS Y3, 96(SI)
+	ADDQ    $+128, AX
+	SUBQ    $+32, CX
+	JMP     four179
+
+one180:
+	CMPQ         CX, $+8
+	JLT          tail181
+	VBROADCASTSS 120(BX), Y0
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row185:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col186:
+	VMOVUPS (SI), Y4
+	VMAXPS  Y4, Y0, Y0
+	ADDQ    DI, SI
+	ADDQ    R12, R11
+	DECQ    R13
+	JNZ     col186
+	ADDQ    8(BX), R8
+	ADDQ    48(BX), R9
+	DECQ    R14
+	JNZ     row185
+	MOVQ    8(SP), SI
+	ADDQ    AX, SI
+	VMOVUPS Y0, (SI)
+	ADDQ    $+32, AX
+	SUBQ    $+8, CX
+	JMP     one180
+
+tail181:
+	TESTQ        CX, CX
+	JZ           next182
+	NEGQ         CX
+	LEAQ         tailMask<>+0(SB), DX
+	VMOVUPS      64(DX)(CX*4), Y15
+	VBROADCASTSS 120(BX), Y0
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row187:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col188:
+	VMASKMOVPS (SI), Y15, Y4
+	VMAXPS     Y4, Y0, Y0
+	ADDQ       DI, SI
+	ADDQ       R12, R11
+	DECQ       R13
+	JNZ        col188
+	ADDQ       8(BX), R8
+	ADDQ       48(BX), R9
+	DECQ       R14
+	JNZ        row187
+	MOVQ       8(SP), SI
+	ADDQ       AX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+
+next182:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile178
+	VZEROUPPER
+	RET
+
+// func poolSumF32AVX2(t *byte)
+// Requires: AVX
+TEXT ·poolSumF32AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	MOVQ 56(BX), R12
+
+tile189:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+
+four190:
+	CMPQ   CX, $+32
+	JLT    one191
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   16(BX), R14
+	MOVQ   (SP), R8
+	ADDQ   AX, R8
+	MOVQ   40(BX), R9
+	ADDQ   AX, R9
+
+row194:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col195:
+	VMOVUPS      (SI), Y4
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      32(SI), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      64(SI), Y6
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      96(SI), Y7
+	VADDPS       Y7, Y3, Y3
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col195
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row194
+	VBROADCASTSS 120(BX), Y9
+	VMULPS       Y9, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, 64(SI)
+	VMOVUPS      Y3, 96(SI)
+	ADDQ         $+128, AX
+	SUBQ         $+32, CX
+	JMP          four190
+
+one191:
+	CMPQ   CX, $+8
+	JLT    tail192
+	VXORPS Y0, Y0, Y0
+	MOVQ   16(BX), R14
+	MOVQ   (SP), R8
+	ADDQ   AX, R8
+	MOVQ   40(BX), R9
+	ADDQ   AX, R9
+
+row196:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col197:
+	VMOVUPS      (SI), Y4
+	VADDPS       Y4, Y0, Y0
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col197
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row196
+	VBROADCASTSS 120(BX), Y9
+	VMULPS       Y9, Y0, Y0
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMOVUPS      Y0, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	JMP          one191
+
+tail192:
+	TESTQ   CX, CX
+	JZ      next193
+	NEGQ    CX
+	LEAQ    tailMask<>+0(SB), DX
+	VMOVUPS 64(DX)(CX*4), Y15
+	VXORPS  Y0, Y0, Y0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), R8
+	ADDQ    AX, R8
+	MOVQ    40(BX), R9
+	ADDQ    AX, R9
+
+row198:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col199:
+	VMASKMOVPS   (SI), Y15, Y4
+	VADDPS       Y4, Y0, Y0
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col199
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row198
+	VBROADCASTSS 120(BX), Y9
+	VMULPS       Y9, Y0, Y0
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMASKMOVPS   Y0, Y15, (SI)
+
+next193:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile189
+	VZEROUPPER
+	RET

@@ -2780,3 +2780,290 @@ next165:
 	JNZ  tile161
 	VZEROUPPER
 	RET
+
+// func poolMaxF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·poolMaxF32AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	MOVQ 56(BX), R12
+
+tile178:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+
+four179:
+	CMPQ         CX, $+64
+	JLT          one180
+	VBROADCASTSS 120(BX), Z0
+	VBROADCASTSS 120(BX), Z1
+	VBROADCASTSS 120(BX), Z2
+	VBROADCASTSS 120(BX), Z3
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row183:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col184:
+	VMOVUPS (SI), Z4
+	VMAXPS  Z4, Z0, Z0
+	VMOVUPS 64(SI), Z5
+	VMAXPS  Z5, Z1, Z1
+	VMOVUPS 128(SI), Z6
+	VMAXPS  Z6, Z2, Z2
+	VMOVUPS 192(SI), Z7
+	VMAXPS  Z7, Z3, Z3
+	ADDQ    DI, SI
+	ADDQ    R12, R11
+	DECQ    R13
+	JNZ     col184
+	ADDQ    8(BX), R8
+	ADDQ    48(BX), R9
+	DECQ    R14
+	JNZ     row183
+	MOVQ    8(SP), SI
+	ADDQ    AX, SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, 128(SI)
+	VMOVUPS Z3, 192(SI)
+	ADDQ    $+256, AX
+	SUBQ    $+64, CX
+	JMP     four179
+
+one180:
+	CMPQ         CX, $+16
+	JLT          tail181
+	VBROADCASTSS 120(BX), Z0
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row185:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col186:
+	VMOVUPS (SI), Z4
+	VMAXPS  Z4, Z0, Z0
+	ADDQ    DI, SI
+	ADDQ    R12, R11
+	DECQ    R13
+	JNZ     col186
+	ADDQ    8(BX), R8
+	ADDQ    48(BX), R9
+	DECQ    R14
+	JNZ     row185
+	MOVQ    8(SP), SI
+	ADDQ    AX, SI
+	VMOVUPS Z0, (SI)
+	ADDQ    $+64, AX
+	SUBQ    $+16, CX
+	JMP     one180
+
+tail181:
+	TESTQ        CX, CX
+	JZ           next182
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVW        DX, K4
+	VBROADCASTSS 120(BX), Z0
+	MOVQ         16(BX), R14
+	MOVQ         (SP), R8
+	ADDQ         AX, R8
+	MOVQ         40(BX), R9
+	ADDQ         AX, R9
+
+row187:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col188:
+	VMOVUPS.Z (SI), K4, Z4
+	VMAXPS    Z4, Z0, Z0
+	ADDQ      DI, SI
+	ADDQ      R12, R11
+	DECQ      R13
+	JNZ       col188
+	ADDQ      8(BX), R8
+	ADDQ      48(BX), R9
+	DECQ      R14
+	JNZ       row187
+	MOVQ      8(SP), SI
+	ADDQ      AX, SI
+	VMOVUPS   Z0, K4, (SI)
+
+next182:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile178
+	VZEROUPPER
+	RET
+
+// func poolSumF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·poolSumF32AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	MOVQ 56(BX), R12
+
+tile189:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+
+four190:
+	CMPQ   CX, $+64
+	JLT    one191
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   16(BX), R14
+	MOVQ   (SP), R8
+	ADDQ   AX, R8
+	MOVQ   40(BX), R9
+	ADDQ   AX, R9
+
+row194:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col195:
+	VMOVUPS      (SI), Z4
+	VADDPS       Z4, Z0, Z0
+	VMOVUPS      64(SI), Z5
+	VADDPS       Z5, Z1, Z1
+	VMOVUPS      128(SI), Z6
+	VADDPS       Z6, Z2, Z2
+	VMOVUPS      192(SI), Z7
+	VADDPS       Z7, Z3, Z3
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col195
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row194
+	VBROADCASTSS 120(BX), Z9
+	VMULPS       Z9, Z0, Z0
+	VMULPS       Z9, Z1, Z1
+	VMULPS       Z9, Z2, Z2
+	VMULPS       Z9, Z3, Z3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, 128(SI)
+	VMOVUPS      Z3, 192(SI)
+	ADDQ         $+256, AX
+	SUBQ         $+64, CX
+	JMP          four190
+
+one191:
+	CMPQ   CX, $+16
+	JLT    tail192
+	VPXORD Z0, Z0, Z0
+	MOVQ   16(BX), R14
+	MOVQ   (SP), R8
+	ADDQ   AX, R8
+	MOVQ   40(BX), R9
+	ADDQ   AX, R9
+
+row196:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col197:
+	VMOVUPS      (SI), Z4
+	VADDPS       Z4, Z0, Z0
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col197
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row196
+	VBROADCASTSS 120(BX), Z9
+	VMULPS       Z9, Z0, Z0
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMOVUPS      Z0, (SI)
+	ADDQ         $+64, AX
+	SUBQ         $+16, CX
+	JMP          one191
+
+tail192:
+	TESTQ  CX, CX
+	JZ     next193
+	MOVQ   $-1, DX
+	SHLQ   CL, DX
+	NOTQ   DX
+	KMOVW  DX, K4
+	VPXORD Z0, Z0, Z0
+	MOVQ   16(BX), R14
+	MOVQ   (SP), R8
+	ADDQ   AX, R8
+	MOVQ   40(BX), R9
+	ADDQ   AX, R9
+
+row198:
+	MOVQ R8, SI
+	MOVQ R9, R11
+	MOVQ 24(BX), R13
+
+col199:
+	VMOVUPS.Z    (SI), K4, Z4
+	VADDPS       Z4, Z0, Z0
+	ADDQ         DI, SI
+	ADDQ         R12, R11
+	DECQ         R13
+	JNZ          col199
+	ADDQ         8(BX), R8
+	ADDQ         48(BX), R9
+	DECQ         R14
+	JNZ          row198
+	VBROADCASTSS 120(BX), Z9
+	VMULPS       Z9, Z0, Z0
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	VMOVUPS      Z0, K4, (SI)
+
+next193:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile189
+	VZEROUPPER
+	RET
