@@ -51,6 +51,8 @@ const (
 	KindCumSum         Kind = 42
 	KindScatter        Kind = 43
 
+	KindLpNorm Kind = 48
+
 	KindQuantize        Kind = 64
 	KindDequantize      Kind = 65
 	KindDynamicQuantize Kind = 66
@@ -126,7 +128,7 @@ var kindNames = map[Kind]string{
 	KindDepthToSpace: "DepthToSpace", KindSpaceToDepth: "SpaceToDepth", KindCol2Im: "Col2Im", KindCast: "Cast",
 	KindDropout: "Dropout", KindIdentity: "Identity", KindExpand: "Expand", KindTile: "Tile", KindWhere: "Where",
 	KindCompare: "Compare", KindLogic: "Logic", KindGatherElements: "GatherElements", KindOneHot: "OneHot",
-	KindCumSum: "CumSum", KindScatter: "Scatter", KindQuantize: "Quantize", KindDequantize: "Dequantize",
+	KindCumSum: "CumSum", KindScatter: "Scatter", KindLpNorm: "LpNorm", KindQuantize: "Quantize", KindDequantize: "Dequantize",
 	KindDynamicQuantize: "DynamicQuantize", KindQLinearConv: "QLinearConv", KindQLinearMatMul: "QLinearMatMul",
 	KindConvInteger: "ConvInteger", KindMatMulInteger: "MatMulInteger",
 	KindSoftmaxCrossEntropy: "SoftmaxCrossEntropy", KindNLLLoss: "NLLLoss", KindMSELoss: "MSELoss", KindBCELoss: "BCELoss",

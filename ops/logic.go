@@ -1,0 +1,51 @@
+package ops
+
+import "github.com/teff-ml/teff/ops/tensor"
+
+// LogicFn is a function of truth values. The numbers are part of the file
+// format.
+type LogicFn uint8
+
+// The functions of Logic.
+const (
+	LogicAnd LogicFn = 0
+	LogicOr  LogicFn = 1
+	LogicXor LogicFn = 2
+	LogicNot LogicFn = 3 // of one operand
+
+	numLogic = 4
+)
+
+// Logic is y = fn(a, b) on bool, element by element, with broadcasting.
+type Logic struct{ Fn LogicFn }
+
+// Kind is KindLogic.
+func (*Logic) Kind() Kind { return KindLogic }
+
+// Fields lists the attributes.
+func (l *Logic) Fields(f Fields) { FieldEnum(f, "fn", &l.Fn) }
+
+// Infer is bool of the broadcast shape.
+func (l *Logic) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
+	if l.Fn >= numLogic {
+		return tensor.Spec{}, errf(KindLogic, "function %d is not known", l.Fn)
+	}
+	n := 2
+	if l.Fn == LogicNot {
+		n = 1
+	}
+	o, err := wantOperands(KindLogic, in, params, n, n)
+	if err != nil {
+		return tensor.Spec{}, err
+	}
+	s := o[0].Shape
+	for _, t := range o {
+		if t.DType != tensor.Bool {
+			return tensor.Spec{}, &ShapeError{KindLogic, "operand", "bool", t.String()}
+		}
+		if s, err = tensor.Broadcast(s, t.Shape); err != nil {
+			return tensor.Spec{}, errf(KindLogic, "%w", err)
+		}
+	}
+	return tensor.Spec{DType: tensor.Bool, Shape: s}, nil
+}

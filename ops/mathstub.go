@@ -1,0 +1,29 @@
+package ops
+
+func (*Unary) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindUnary, "no kernel yet") }
+func (*PRelu) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindPRelu, "no kernel yet") }
+func (*Binary) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindBinary, "no kernel yet") }
+func (*Compare) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindCompare, "no kernel yet") }
+func (*Logic) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindLogic, "no kernel yet") }
+func (*Where) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindWhere, "no kernel yet") }
+func (*Cast) Prepare(*Prep) (Kernel, error)      { return nil, errf(KindCast, "no kernel yet") }
+func (*Dropout) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindDropout, "no kernel yet") }
+func (*Dense) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindDense, "no kernel yet") }
+func (*MatMul) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindMatMul, "no kernel yet") }
+func (*Softmax) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindSoftmax, "no kernel yet") }
+func (*Reduce) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindReduce, "no kernel yet") }
+func (*ArgMax) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindArgMax, "no kernel yet") }
+func (*TopK) Prepare(*Prep) (Kernel, error)      { return nil, errf(KindTopK, "no kernel yet") }
+func (*CumSum) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindCumSum, "no kernel yet") }
+func (*BatchNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindBatchNorm, "no kernel yet") }
+func (*GroupNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindGroupNorm, "no kernel yet") }
+func (*LayerNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindLayerNorm, "no kernel yet") }
+func (*LRN) Prepare(*Prep) (Kernel, error)       { return nil, errf(KindLRN, "no kernel yet") }
+func (*LpNorm) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindLpNorm, "no kernel yet") }
+func (*SoftmaxCrossEntropy) Prepare(*Prep) (Kernel, error) {
+	return nil, errf(KindSoftmaxCrossEntropy, "no kernel yet")
+}
+func (*NLLLoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindNLLLoss, "no kernel yet") }
+func (*MSELoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindMSELoss, "no kernel yet") }
+func (*BCELoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindBCELoss, "no kernel yet") }
+func unaryScalar(fn UnaryFn, a, b, x float32) float32 { return x }
