@@ -1,0 +1,158 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Elementwise operations on quantised operands that broadcast.
+//
+// Add and Sub follow XNNPACK: both operands are scaled to a common fixed point
+// of 20 to 21 bits and the sum is rounded half up:
+//
+//	shift = 20 - exponent(max(sa, sb)/sy)
+//	ma    = roundHalfEven(sa/sy * 2^shift), mb likewise (negative for Sub)
+//	y     = clamp(((a-za)*ma + (b-zb)*mb + 2^(shift-1)) >> shift + zy)
+//
+// Mul is a product of one term (see qmath.go). Everything else is computed in
+// float32 and rounded half to even.
+
+// prepareInt is Prepare for 8-bit operands.
+func (o *Binary) prepareInt(p *Prep) (Kernel, error) {
+	as, _ := p.Operand(0)
+	bs, _ := p.Operand(1)
+	for i, s := range []tensor.Spec{as, bs, p.Out} {
+		if err := wantAffine(KindBinary, [...]string{"operand 0", "operand 1", "output"}[i], s); err != nil {
+			return nil, err
+		}
+	}
+	sa, za := as.Quant.At(0)
+	sb, zb := bs.Quant.At(0)
+	sy, zy := p.Out.Quant.At(0)
+	lo, hi := tensor.IntRange(p.Out.DType)
+	k := &binaryInt{params: p.Params, fn: o.Fn, a: newQ8(as), b: newQ8(bs), walk: newBroadcastWalk(as.Shape, bs.Shape, p.Out.Shape)}
+	var err error
+	if k.lo, k.hi, err = o.Act.quantLimits(sy, zy, lo, hi); err != nil {
+		return nil, errf(KindBinary, "%v", err)
+	}
+	k.a.zero, k.b.zero, k.zero = za, zb, zy
+	k.sa, k.sb, k.sy = sa, sb, sy
+	p.Path("reference/int")
+	switch o.Fn {
+	case BinaryAdd, BinarySub:
+		k.fixed = k.setFixed(sa/sy, sb/sy)
+	case BinaryMul:
+		k.scale = requantScale(sa, sb, sy)
+	case BinaryDiv, BinaryMin, BinaryMax, BinaryPow, BinarySquaredDiff:
+	default:
+		return nil, errf(KindBinary, "function %d has no integer form", o.Fn)
+	}
+	return k, nil
+}
+
+type binaryInt struct {
+	params       []tensor.Tensor
+	fn           BinaryFn
+	a, b         q8
+	walk         broadcastWalk
+	zero, lo, hi int32
+	sa, sb, sy   float32
+	scale        float32 // of Mul
+	fixed        bool    // Add and Sub in fixed point:
+	ma, mb, bias int32
+	shift        uint
+}
+
+// setFixed finds the fixed point multipliers for scale ratios ra and rb. It is
+// false for ratios that XNNPACK does not take.
+func (k *binaryInt) setFixed(ra, rb float32) bool {
+	m := max(ra, rb)
+	if !(m >= 1.0/1024 && m < 256) {
+		return false
+	}
+	exp := int(math.Float32bits(m)>>23) - 127
+	k.shift = uint(20 - exp)
+	k.ma = int32(math.RoundToEven(math.Ldexp(float64(ra), int(k.shift))))
+	k.mb = int32(math.RoundToEven(math.Ldexp(float64(rb), int(k.shift))))
+	if k.fn == BinarySub {
+		k.mb = -k.mb
+	}
+	k.bias = 1<<(k.shift-1) - k.ma*k.a.zero - k.mb*k.b.zero
+	return true
+}
+
+func (k *binaryInt) Run(r *Args) {
+	a, b, y := arg(r, k.params, 0).Data, arg(r, k.params, 1).Data, r.Out.Data
+	for i := range y {
+		ia, ib := k.walk.at(i)
+		y[i] = byte(k.one(a[ia], b[ib]))
+	}
+}
+
+// one is the operation on one pair.
+func (k *binaryInt) one(a, b byte) int32 {
+	switch {
+	case k.fixed:
+		v := (k.bias+k.a.raw(a)*k.ma+k.b.raw(b)*k.mb)>>k.shift + k.zero
+		return min(max(v, k.lo), k.hi)
+	case k.fn == BinaryMul:
+		return requantize(k.a.at(a)*k.b.at(b), k.scale, k.zero, k.lo, k.hi)
+	}
+	x, y := k.sa*float32(k.a.at(a)), k.sb*float32(k.b.at(b))
+	var v float32
+	switch k.fn {
+	case BinaryAdd:
+		v = x + y
+	case BinarySub:
+		v = x - y
+	case BinaryDiv:
+		v = x / y
+	case BinaryMin:
+		v = min(x, y)
+	case BinaryMax:
+		v = max(x, y)
+	case BinaryPow:
+		v = float32(math.Pow(float64(x), float64(y)))
+	case BinarySquaredDiff:
+		v = (x - y) * (x - y)
+	}
+	return roundClamp(v/k.sy, k.zero, k.lo, k.hi)
+}
+
+// broadcastWalk finds the elements of two operands that belong to an element
+// of the result.
+type broadcastWalk struct {
+	rank        int
+	dim, sa, sb [tensor.MaxRank]int
+	same        bool
+}
+
+func newBroadcastWalk(a, b, out tensor.Shape) broadcastWalk {
+	w := broadcastWalk{rank: out.Rank(), same: a == out && b == out}
+	ta, tb := a.Strides(), b.Strides()
+	for i := range w.rank {
+		w.dim[i] = out.Dim(i)
+		if j := i - (out.Rank() - a.Rank()); j >= 0 && a.Dim(j) != 1 {
+			w.sa[i] = ta[j]
+		}
+		if j := i - (out.Rank() - b.Rank()); j >= 0 && b.Dim(j) != 1 {
+			w.sb[i] = tb[j]
+		}
+	}
+	return w
+}
+
+// at is the places in a and b of element i of the result.
+func (w *broadcastWalk) at(i int) (ia, ib int) {
+	if w.same {
+		return i, i
+	}
+	for d := w.rank - 1; d >= 0; d-- {
+		at := i % w.dim[d]
+		i /= w.dim[d]
+		ia += at * w.sa[d]
+		ib += at * w.sb[d]
+	}
+	return ia, ib
+}
