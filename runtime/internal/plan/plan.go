@@ -1,0 +1,116 @@
+// Package plan turns lifetimes into offsets: buffers that are never needed at
+// the same time share memory.
+//
+// The problem is dynamic storage allocation, which is NP-hard; what works well
+// for networks is greedy by size (Pisarchyk and Lee 2020): take the largest
+// buffer first and put it into the smallest gap that is free during its whole
+// life between the buffers already placed, or after them when no gap is large
+// enough. Big buffers get the good places, small ones fill what is left.
+// Greedy does that in a few orders (by size, by size times duration, by time)
+// and keeps the smallest result, which is a matter of microseconds.
+package plan
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Align is the alignment of every offset: a cache line, and the widest vector.
+const Align = 64
+
+// Span is a buffer's size and life: it is in use from step First to step Last,
+// both included. Steps are small integers; spans with a Last before their
+// First are never in use.
+type Span struct {
+	Bytes       int
+	First, Last int
+}
+
+func (s Span) overlaps(t Span) bool { return s.First <= t.Last && t.First <= s.Last }
+
+// Plan is where each span lies.
+type Plan struct {
+	Offsets []int
+	Size    int
+}
+
+func align(n int) int { return (n + Align - 1) &^ (Align - 1) }
+
+// Greedy places the spans.
+func Greedy(spans []Span) Plan {
+	var best Plan
+	bySize := func(a, b Span) int { return cmp.Compare(b.Bytes, a.Bytes) }
+	orders := []func(a, b Span) int{
+		bySize,
+		func(a, b Span) int {
+			return cmp.Or(cmp.Compare(b.Bytes*(b.Last-b.First+1), a.Bytes*(a.Last-a.First+1)), bySize(a, b))
+		},
+		func(a, b Span) int { return cmp.Or(cmp.Compare(a.First, b.First), bySize(a, b)) },
+		func(a, b Span) int { return cmp.Or(cmp.Compare(b.Last, a.Last), bySize(a, b)) },
+	}
+	for i, order := range orders {
+		if p := place(spans, order); i == 0 || p.Size < best.Size {
+			best = p
+		}
+	}
+	return best
+}
+
+// place puts the spans into best-fitting gaps in one order.
+func place(spans []Span, order func(a, b Span) int) Plan {
+	p := Plan{Offsets: make([]int, len(spans))}
+	queue := make([]int, 0, len(spans))
+	for i, s := range spans {
+		if s.Bytes > 0 {
+			queue = append(queue, i)
+		}
+	}
+	slices.SortStableFunc(queue, func(i, j int) int { return order(spans[i], spans[j]) })
+	placed := make([]int, 0, len(queue)) // by offset
+	for _, i := range queue {
+		s := spans[i]
+		need := align(s.Bytes)
+		at, gap, end := -1, math.MaxInt, 0
+		for _, j := range placed {
+			if !s.overlaps(spans[j]) {
+				continue
+			}
+			if room := p.Offsets[j] - end; room >= need && room < gap {
+				at, gap = end, room
+			}
+			end = max(end, p.Offsets[j]+align(spans[j].Bytes))
+		}
+		if at < 0 {
+			at = end
+		}
+		p.Offsets[i] = at
+		p.Size = max(p.Size, at+need)
+		k, _ := slices.BinarySearchFunc(placed, at, func(j, at int) int { return cmp.Compare(p.Offsets[j], at) })
+		placed = slices.Insert(placed, k, i)
+	}
+	return p
+}
+
+// LowerBound is the largest sum of sizes in use at one step: no plan is
+// smaller.
+func LowerBound(spans []Span) int {
+	change := map[int]int{}
+	for _, s := range spans {
+		if s.Bytes > 0 && s.First <= s.Last {
+			change[s.First] += align(s.Bytes)
+			change[s.Last+1] -= align(s.Bytes)
+		}
+	}
+	steps := make([]int, 0, len(change))
+	for t := range change {
+		steps = append(steps, t)
+	}
+	slices.Sort(steps)
+	most, now := 0, 0
+	for _, t := range steps {
+		now += change[t]
+		most = max(most, now)
+	}
+	return most
+}
