@@ -19,7 +19,7 @@ import (
 // float32 and rounded half to even.
 
 // prepareInt is Prepare for 8-bit operands.
-func (o *Binary) prepareInt(p *Prep) (Kernel, error) {
+func (b *Binary) prepareInt(p *Prep) (Kernel, error) {
 	as, _ := p.Operand(0)
 	bs, _ := p.Operand(1)
 	for i, s := range []tensor.Spec{as, bs, p.Out} {
@@ -31,22 +31,22 @@ func (o *Binary) prepareInt(p *Prep) (Kernel, error) {
 	sb, zb := bs.Quant.At(0)
 	sy, zy := p.Out.Quant.At(0)
 	lo, hi := tensor.IntRange(p.Out.DType)
-	k := &binaryInt{params: p.Params, fn: o.Fn, a: newQ8(as), b: newQ8(bs), walk: newBroadcastWalk(as.Shape, bs.Shape, p.Out.Shape)}
+	k := &binaryInt{params: p.Params, fn: b.Fn, a: newQ8(as), b: newQ8(bs), walk: newBcast(p.Out.Shape, as.Shape, bs.Shape)}
 	var err error
-	if k.lo, k.hi, err = o.Act.quantLimits(sy, zy, lo, hi); err != nil {
+	if k.lo, k.hi, err = b.Act.quantLimits(sy, zy, lo, hi); err != nil {
 		return nil, errf(KindBinary, "%v", err)
 	}
 	k.a.zero, k.b.zero, k.zero = za, zb, zy
 	k.sa, k.sb, k.sy = sa, sb, sy
 	p.Path("reference/int")
-	switch o.Fn {
+	switch b.Fn {
 	case BinaryAdd, BinarySub:
 		k.fixed = k.setFixed(sa/sy, sb/sy)
 	case BinaryMul:
 		k.scale = requantScale(sa, sb, sy)
 	case BinaryDiv, BinaryMin, BinaryMax, BinaryPow, BinarySquaredDiff:
 	default:
-		return nil, errf(KindBinary, "function %d has no integer form", o.Fn)
+		return nil, errf(KindBinary, "function %d has no integer form", b.Fn)
 	}
 	return k, nil
 }
@@ -55,7 +55,7 @@ type binaryInt struct {
 	params       []tensor.Tensor
 	fn           BinaryFn
 	a, b         q8
-	walk         broadcastWalk
+	walk         bcast
 	zero, lo, hi int32
 	sa, sb, sy   float32
 	scale        float32 // of Mul
@@ -84,9 +84,13 @@ func (k *binaryInt) setFixed(ra, rb float32) bool {
 
 func (k *binaryInt) Run(r *Args) {
 	a, b, y := arg(r, k.params, 0).Data, arg(r, k.params, 1).Data, r.Out.Data
-	for i := range y {
-		ia, ib := k.walk.at(i)
-		y[i] = byte(k.one(a[ia], b[ib]))
+	da, db, i := k.walk.step(0), k.walk.step(1), 0
+	for row := range k.walk.rows {
+		ia, ib := k.walk.at(0, row), k.walk.at(1, row)
+		for range k.walk.inner {
+			y[i] = byte(k.one(a[ia], b[ib]))
+			i, ia, ib = i+1, ia+da, ib+db
+		}
 	}
 }
 
@@ -118,41 +122,4 @@ func (k *binaryInt) one(a, b byte) int32 {
 		v = (x - y) * (x - y)
 	}
 	return roundClamp(v/k.sy, k.zero, k.lo, k.hi)
-}
-
-// broadcastWalk finds the elements of two operands that belong to an element
-// of the result.
-type broadcastWalk struct {
-	rank        int
-	dim, sa, sb [tensor.MaxRank]int
-	same        bool
-}
-
-func newBroadcastWalk(a, b, out tensor.Shape) broadcastWalk {
-	w := broadcastWalk{rank: out.Rank(), same: a == out && b == out}
-	ta, tb := a.Strides(), b.Strides()
-	for i := range w.rank {
-		w.dim[i] = out.Dim(i)
-		if j := i - (out.Rank() - a.Rank()); j >= 0 && a.Dim(j) != 1 {
-			w.sa[i] = ta[j]
-		}
-		if j := i - (out.Rank() - b.Rank()); j >= 0 && b.Dim(j) != 1 {
-			w.sb[i] = tb[j]
-		}
-	}
-	return w
-}
-
-// at is the places in a and b of element i of the result.
-func (w *broadcastWalk) at(i int) (ia, ib int) {
-	if w.same {
-		return i, i
-	}
-	for d := w.rank - 1; d >= 0; d-- {
-		at := i % w.dim[d]
-		i /= w.dim[d]
-		ia += at * w.sa[d]
-		ib += at * w.sb[d]
-	}
-	return ia, ib
 }

@@ -13,7 +13,7 @@ import (
 //	y = clamp(round(e * (1 / (sum * sy))) + zy)
 
 // prepareInt is Prepare for an 8-bit input.
-func (o *Softmax) prepareInt(p *Prep) (Kernel, error) {
+func (s *Softmax) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	if err := wantAffine(KindSoftmax, "input", x); err != nil {
 		return nil, err
@@ -21,10 +21,10 @@ func (o *Softmax) prepareInt(p *Prep) (Kernel, error) {
 	if err := wantAffine(KindSoftmax, "output", p.Out); err != nil {
 		return nil, err
 	}
-	if o.Log {
+	if s.Log {
 		return nil, errf(KindSoftmax, "log softmax has no integer form")
 	}
-	outer, n, inner, err := axisOf(KindSoftmax, x.Shape, o.Axis)
+	outer, n, inner, err := s.lines(x.Shape)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +33,7 @@ func (o *Softmax) prepareInt(p *Prep) (Kernel, error) {
 	k.scale, k.zero = p.Out.Quant.At(0)
 	lo, hi := tensor.IntRange(p.Out.DType)
 	k.lo, k.hi = int32(lo), int32(hi)
-	beta := o.Beta
-	if beta == 0 {
-		beta = 1
-	}
-	step := -float32(sx * beta)
+	step := -float32(sx * s.beta())
 	for i := range k.exp {
 		k.exp[i] = float32(math.Exp(float64(step * float32(i))))
 	}

@@ -8,7 +8,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // fused activation.
 
 // prepareInt is Prepare for an 8-bit input.
-func (o *Unary) prepareInt(p *Prep) (Kernel, error) {
+func (u *Unary) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	for i, s := range []tensor.Spec{x, p.Out} {
 		if err := wantAffine(KindUnary, [...]string{"input", "output"}[i], s); err != nil {
@@ -20,7 +20,7 @@ func (o *Unary) prepareInt(p *Prep) (Kernel, error) {
 	}
 	p.InPlace(0)
 	p.Path("table")
-	act := Act{o.Fn, o.A, o.B}
+	act := Act{u.Fn, u.A, u.B}
 	if _, _, ok := act.Clamp(); ok && x.Quant.Equal(p.Out.Quant) && x.DType == p.Out.DType {
 		s, z := x.Quant.At(0)
 		lo, hi := tensor.IntRange(x.DType)

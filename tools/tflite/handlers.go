@@ -264,7 +264,7 @@ func batchMatMul(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	return im.add(o, &ops.MatMul{TransA: o.options.bool(0), TransB: o.options.bool(1)}, nil, a, b)
+	return im.add(o, &ops.MatMul{TransA: o.options.bool(0), TransB: o.options.bool(1), Out: im.out(o)}, nil, a, b)
 }
 
 func pool(fn ops.PoolFn) func(*importer, *operator) error {

@@ -95,10 +95,7 @@ func prelu(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if im.spec(x).DType != tensor.F32 {
-		return refuse("", "PRELU on integers")
-	}
-	return im.add(o, &ops.PRelu{}, params, in...)
+	return im.add(o, &ops.PRelu{Out: im.out(o)}, params, in...)
 }
 
 func softmax(im *importer, o *operator) error {
@@ -128,10 +125,13 @@ func l2Norm(im *importer, o *operator) error {
 	if im.spec(x).DType != tensor.F32 {
 		return refuse("", "L2 normalisation of integers")
 	}
-	n := im.b.Add(im.outName(o)+"/length", &ops.Reduce{Fn: ops.ReduceL2, Axes: []int{-1}, KeepDims: true}, nil, x)
-	// TFLite guards against a length of 0 with this constant.
-	n = im.b.Add(im.outName(o)+"/guard", &ops.Binary{Fn: ops.BinaryMax}, []tensor.Tensor{tensor.FromF32([]float32{1e-6}, 1)}, n)
-	return im.add(o, &ops.Binary{Fn: ops.BinaryDiv, Act: act}, nil, x, n)
+	// TFLite guards against a length of 0 with this number.
+	norm := &ops.LpNorm{P: 2, Axis: -1, Eps: 1e-6}
+	if act == (ops.Act{}) {
+		return im.add(o, norm, nil, x)
+	}
+	x = im.b.Add(im.outName(o)+"/norm", norm, nil, x)
+	return im.add(o, &ops.Unary{Fn: act.Fn, A: act.A, B: act.B}, nil, x)
 }
 
 func lrn(im *importer, o *operator) error {
