@@ -36,6 +36,8 @@ var files = []file{
 	{"gemm_avx2_amd64.s", avo(func(a *asm) { gemmF32(a, ymm) })},
 	{"dw_avx512_amd64.s", avo(func(a *asm) { dwF32(a, zmm) })},
 	{"dw_avx2_amd64.s", avo(func(a *asm) { dwF32(a, ymm) })},
+	{"winograd_avx512_amd64.s", avo(func(a *asm) { winogradF32(a, zmm) })},
+	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},
