@@ -1,6 +1,5 @@
 package ops
 
-func (*Unary) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindUnary, "no kernel yet") }
 func (*PRelu) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindPRelu, "no kernel yet") }
 func (*Binary) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindBinary, "no kernel yet") }
 func (*Compare) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindCompare, "no kernel yet") }
@@ -23,7 +22,6 @@ func (*LpNorm) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindLpNorm, 
 func (*SoftmaxCrossEntropy) Prepare(*Prep) (Kernel, error) {
 	return nil, errf(KindSoftmaxCrossEntropy, "no kernel yet")
 }
-func (*NLLLoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindNLLLoss, "no kernel yet") }
-func (*MSELoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindMSELoss, "no kernel yet") }
-func (*BCELoss) Prepare(*Prep) (Kernel, error)        { return nil, errf(KindBCELoss, "no kernel yet") }
-func unaryScalar(fn UnaryFn, a, b, x float32) float32 { return x }
+func (*NLLLoss) Prepare(*Prep) (Kernel, error) { return nil, errf(KindNLLLoss, "no kernel yet") }
+func (*MSELoss) Prepare(*Prep) (Kernel, error) { return nil, errf(KindMSELoss, "no kernel yet") }
+func (*BCELoss) Prepare(*Prep) (Kernel, error) { return nil, errf(KindBCELoss, "no kernel yet") }

@@ -1,6 +1,11 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Unary is y = fn(x), element by element, for the functions of UnaryFn.
 //
@@ -56,4 +61,142 @@ func (fn UnaryFn) onIntegers() bool {
 		return true
 	}
 	return false
+}
+
+// Prepare picks the table for quantised numbers, else a loop over tasks of
+// chunkElems.
+func (u *Unary) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	if isQuantised(x) {
+		return u.prepareInt(p)
+	}
+	if len(p.In) > 0 {
+		p.InPlace(0)
+	}
+	k := &unaryKernel{fn: u.Fn, a: u.A, b: u.B, params: p.Params, n: x.Shape.Elems(), reference: p.Reference}
+	k.lo, k.hi = saturate64(math.Ceil(float64(u.A))), saturate64(math.Floor(float64(u.B)))
+	p.Path("vec")
+	if p.Reference || x.DType != tensor.F32 {
+		p.Path("reference")
+	}
+	return k, nil
+}
+
+// unaryKernel computes a function in tasks of chunkElems.
+type unaryKernel struct {
+	fn        UnaryFn
+	a, b      float32
+	lo, hi    int64 // limits of Clip on integers
+	params    []tensor.Tensor
+	n         int
+	reference bool
+}
+
+func (k *unaryKernel) Run(a *Args) { a.Parallel((k.n+chunkElems-1)/chunkElems, k) }
+
+func (k *unaryKernel) Do(a *Args, i, _ int) {
+	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
+	x := arg(a, k.params, 0)
+	switch x.DType {
+	case tensor.I32:
+		lo, hi := int32(max(k.lo, math.MinInt32)), int32(min(k.hi, math.MaxInt32))
+		unaryInts(k.fn, lo, hi, a.Out.I32()[from:to], x.I32()[from:to])
+		return
+	case tensor.I64:
+		unaryInts(k.fn, k.lo, k.hi, a.Out.I64()[from:to], x.I64()[from:to])
+		return
+	}
+	dst, src := a.Out.F32()[from:to], x.F32()[from:to]
+	if k.reference {
+		for i, v := range src {
+			dst[i] = unaryScalar(k.fn, k.a, k.b, v)
+		}
+		return
+	}
+	unaryRow(k.fn, k.a, k.b, dst, src)
+}
+
+// Keeps is the result where the gradient can be told from it, which lets the
+// operand's memory go; else the operand.
+func (u *Unary) Keeps(in, params []tensor.Spec) Keep {
+	switch {
+	case u.Fn.constGrad():
+		return KeepNone
+	case u.gradFromOut():
+		return KeepOut
+	}
+	return KeepIn0
+}
+
+// Backward prepares dx += dy * fn'(x).
+func (u *Unary) Backward(p *GradPrep) (GradKernel, error) {
+	x := operands(p.In, Specs(p.Params))[0]
+	if x.DType != tensor.F32 {
+		return nil, errf(KindUnary, "has no gradient on %v", x.DType)
+	}
+	return &unaryGrad{u, x.Shape.Elems(), u.gradFromOut()}, nil
+}
+
+type unaryGrad struct {
+	op      *Unary
+	n       int
+	fromOut bool
+}
+
+func (k *unaryGrad) Run(g *Grads) {
+	if !gradOf(g, 0).IsZero() {
+		g.Parallel((k.n+chunkElems-1)/chunkElems, k)
+	}
+}
+
+func (k *unaryGrad) Do(g *Grads, i, _ int) {
+	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
+	d, dx := g.DOut.F32()[from:to], gradOf(g, 0).F32()[from:to]
+	fn := k.op.Fn
+	switch {
+	case fn == UnaryNone:
+		addInto(dx, d)
+		return
+	case fn.constGrad():
+		if fn == UnaryNeg {
+			kern.AxpyF32(dx, d, -1, 1)
+		}
+		return
+	}
+	v := g.Out
+	if !k.fromOut {
+		v = gradArg(g, 0)
+	}
+	at := v.F32()[from:to]
+	if fn == UnaryRelu {
+		for i, v := range at[:len(dx)] {
+			if v > 0 {
+				dx[i] += d[i]
+			}
+		}
+		return
+	}
+	a, b := float64(k.op.A), float64(k.op.B)
+	for i, v := range at[:len(dx)] {
+		slope := 0.0
+		if k.fromOut {
+			slope = unarySlopeOut(fn, a, b, float64(v))
+		} else {
+			slope = unarySlope(fn, a, b, float64(v))
+		}
+		dx[i] += float32(float64(d[i]) * slope)
+	}
+}
+
+// saturate64 is the nearest int64, 0 for NaN.
+func saturate64(v float64) int64 {
+	switch {
+	case v != v:
+		return 0
+	case v >= math.MaxInt64:
+		return math.MaxInt64
+	case v <= math.MinInt64:
+		return math.MinInt64
+	}
+	return int64(v)
 }
