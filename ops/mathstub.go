@@ -1,7 +1,5 @@
 package ops
 
-func (*PRelu) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindPRelu, "no kernel yet") }
-func (*Binary) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindBinary, "no kernel yet") }
 func (*Compare) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindCompare, "no kernel yet") }
 func (*Logic) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindLogic, "no kernel yet") }
 func (*Where) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindWhere, "no kernel yet") }

@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Prepare picks the integer form for quantised operands, else a walk over rows
+// that broadcast alike.
+func (b *Binary) Prepare(p *Prep) (Kernel, error) {
+	if x, _ := p.Operand(0); isQuantised(x) {
+		return b.prepareInt(p)
+	}
+	return newBinaryKernel(p, b.Fn, b.Act), nil
+}
+
+// Prepare is Binary's with a function of its own.
+func (r *PRelu) Prepare(p *Prep) (Kernel, error) {
+	if x, _ := p.Operand(0); isQuantised(x) {
+		return nil, noIntegerForm(KindPRelu)
+	}
+	return newBinaryKernel(p, binaryPRelu, Act{}), nil
+}
+
+// inPlaceWhereSame promises results in the memory of each input of the
+// result's own shape and element size.
+func inPlaceWhereSame(p *Prep) {
+	for i, s := range p.In {
+		if s.Shape == p.Out.Shape && s.DType.Size() == p.Out.DType.Size() {
+			p.InPlace(i)
+		}
+	}
+}
+
+// binaryKernel computes fn(a, b) row by row.
+type binaryKernel struct {
+	fn        BinaryFn
+	act       Act
+	lo, hi    float32 // the activation as limits
+	late      bool    // the activation is no clamp: it is applied to stored rows
+	params    []tensor.Tensor
+	walk      bcast
+	cut       chunks
+	vec       bool
+	op, rop   kern.Binary
+	reference bool
+}
+
+func newBinaryKernel(p *Prep, fn BinaryFn, act Act) *binaryKernel {
+	x, _ := p.Operand(0)
+	y, _ := p.Operand(1)
+	k := &binaryKernel{fn: fn, act: act, params: p.Params, walk: newBcast(p.Out.Shape, x.Shape, y.Shape), reference: p.Reference}
+	k.cut = k.walk.split(chunkElems)
+	lo, hi, ok := act.Clamp()
+	k.lo, k.hi, k.late = lo, hi, !ok
+	if k.late {
+		k.lo, k.hi = negInf, posInf
+	}
+	k.op, k.rop, k.vec = kernBinary(fn)
+	inPlaceWhereSame(p)
+	p.Path("vec")
+	if p.Reference || x.DType != tensor.F32 {
+		p.Path("reference")
+	}
+	return k
+}
+
+func (k *binaryKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
+
+func (k *binaryKernel) Do(a *Args, i, _ int) {
+	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	x, y := arg(a, k.params, 0), arg(a, k.params, 1)
+	sx, sy := k.walk.step(0), k.walk.step(1)
+	for r := r0; r < r1; r++ {
+		xo, yo := k.walk.at(0, r)+e0*sx, k.walk.at(1, r)+e0*sy
+		from, to := r*k.walk.inner+e0, r*k.walk.inner+e1
+		switch x.DType {
+		case tensor.I32:
+			binaryRowInt(k.fn, a.Out.I32()[from:to], x.I32()[xo:], y.I32()[yo:], sx, sy)
+		case tensor.I64:
+			binaryRowInt(k.fn, a.Out.I64()[from:to], x.I64()[xo:], y.I64()[yo:], sx, sy)
+		default:
+			k.row(a.Out.F32()[from:to], x.F32()[xo:], y.F32()[yo:], sx, sy)
+		}
+	}
+}
+
+// row computes one row of float32.
+func (k *binaryKernel) row(dst, x, y []float32, sx, sy int) {
+	if k.reference {
+		for i := range dst {
+			dst[i] = k.act.apply(binaryScalar(k.fn, x[i*sx], y[i*sy]))
+		}
+		return
+	}
+	switch {
+	case !k.vec || sx+sy == 0:
+		binaryRowPlain(k.fn, dst, x, y, sx, sy)
+		if k.act.Fn != UnaryNone && !k.late {
+			kern.ClampF32(dst, dst, k.lo, k.hi)
+		}
+	case sy == 0:
+		kern.BinaryScalarF32(k.op, dst, x, y[0], k.lo, k.hi)
+	case sx == 0:
+		kern.BinaryScalarF32(k.rop, dst, y, x[0], k.lo, k.hi)
+	default:
+		kern.BinaryF32(k.op, dst, x, y, k.lo, k.hi)
+	}
+	if k.late {
+		unaryRow(k.act.Fn, k.act.A, k.act.B, dst, dst)
+	}
+}
