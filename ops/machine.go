@@ -8,13 +8,13 @@ import (
 	"github.com/teff-ml/teff/ops/internal/pool"
 )
 
-// Pool is the workers that Parallel splits over. A nil Pool is the caller
+// Workers are the goroutines that Parallel splits over. Nil is the caller
 // alone.
-type Pool = pool.Pool
+type Workers = pool.Pool
 
 // NewPool starts a pool of that many threads, the caller's included; 0 is
 // GOMAXPROCS.
-func NewPool(threads int) *Pool { return pool.New(threads) }
+func NewPool(threads int) *Workers { return pool.New(threads) }
 
 // CeilingGFLOPS is what one core reaches on independent float32 multiply-adds
 // with its widest instructions, measured for about d.

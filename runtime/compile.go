@@ -53,7 +53,7 @@ type slot struct {
 }
 
 // compileCPU chooses kernels and plans memory for g at its batch.
-func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Pool) (*cpuProgram, error) {
+func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
 	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), parts: map[graph.ID]slot{}, joined: map[graph.ID]int{}}
 	c.findConcats()
 	c.lifetimes()
@@ -185,7 +185,7 @@ func (c *compiler) newBuffer(bytes, first, last int) int {
 func (c *compiler) extend(b, last int) { c.buffers[b].last = max(c.buffers[b].last, last) }
 
 // finish plans the arena and builds the program.
-func (c *compiler) finish(pl *ops.Pool) (*cpuProgram, error) {
+func (c *compiler) finish(pl *ops.Workers) (*cpuProgram, error) {
 	spans := make([]plan.Span, 0, len(c.buffers)+len(c.steps))
 	for _, b := range c.buffers {
 		spans = append(spans, plan.Span{Bytes: b.bytes, First: b.first, Last: b.last})

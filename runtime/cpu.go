@@ -15,7 +15,7 @@ import (
 // weights and a pool of workers.
 type cpuBackend struct {
 	packs ops.PackCache
-	pool  *ops.Pool
+	pool  *ops.Workers
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
@@ -43,7 +43,7 @@ func (b *cpuBackend) Close() error {
 // cpuProgram is a graph compiled for this processor.
 type cpuProgram struct {
 	g       *graph.Graph
-	pool    *ops.Pool
+	pool    *ops.Workers
 	packs   *ops.PackCache
 	steps   []step
 	scratch []int // offset of each step's scratch

@@ -13,7 +13,7 @@ import (
 type Trainer struct {
 	cfg    Config
 	net    *network
-	pool   *ops.Pool
+	pool   *ops.Workers
 	arena  []byte
 	state  []byte // gradients and optimiser state of all parameters
 	inputs []tensor.Tensor
