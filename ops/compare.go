@@ -50,3 +50,74 @@ func (c *Compare) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return tensor.Spec{DType: tensor.Bool, Shape: s}, nil
 }
+
+// Prepare has one path.
+func (c *Compare) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	y, _ := p.Operand(1)
+	k := &compareKernel{fn: c.Fn, params: p.Params, walk: newBcast(p.Out.Shape, x.Shape, y.Shape)}
+	k.cut = k.walk.split(chunkElems)
+	inPlaceWhereSame(p)
+	p.Path("reference")
+	return k, nil
+}
+
+type compareKernel struct {
+	fn     CompareFn
+	params []tensor.Tensor
+	walk   bcast
+	cut    chunks
+}
+
+func (k *compareKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
+
+func (k *compareKernel) Do(a *Args, i, _ int) {
+	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	x, y, out := arg(a, k.params, 0), arg(a, k.params, 1), a.Out.Bools()
+	sx, sy := k.walk.step(0), k.walk.step(1)
+	for r := r0; r < r1; r++ {
+		xo, yo := k.walk.at(0, r)+e0*sx, k.walk.at(1, r)+e0*sy
+		dst := out[r*k.walk.inner+e0 : r*k.walk.inner+e1]
+		switch x.DType {
+		case tensor.F32:
+			compareRow(k.fn, dst, x.F32()[xo:], y.F32()[yo:], sx, sy)
+		case tensor.I32:
+			compareRow(k.fn, dst, x.I32()[xo:], y.I32()[yo:], sx, sy)
+		case tensor.I64:
+			compareRow(k.fn, dst, x.I64()[xo:], y.I64()[yo:], sx, sy)
+		case tensor.I8:
+			compareRow(k.fn, dst, x.I8()[xo:], y.I8()[yo:], sx, sy)
+		default: // U8, Bool
+			compareRow(k.fn, dst, x.Data[xo:], y.Data[yo:], sx, sy)
+		}
+	}
+}
+
+func compareRow[T float32 | int32 | int64 | int8 | uint8](fn CompareFn, dst []uint8, x, y []T, sx, sy int) {
+	for i := range dst {
+		v, w := x[i*sx], y[i*sy]
+		on := false
+		switch fn {
+		case CompareEqual:
+			on = v == w
+		case CompareLess:
+			on = v < w
+		case CompareLessEqual:
+			on = v <= w
+		case CompareGreater:
+			on = v > w
+		case CompareGreaterEqual:
+			on = v >= w
+		case CompareNotEqual:
+			on = v != w
+		}
+		dst[i] = truth(on)
+	}
+}
+
+func truth(on bool) uint8 {
+	if on {
+		return 1
+	}
+	return 0
+}

@@ -45,3 +45,137 @@ func (d *Dropout) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return tensor.Spec{}, errf(KindDropout, "output %d", d.Output)
 }
+
+// Prepare is a view when nothing is dropped.
+func (d *Dropout) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	n := x.Shape.Elems()
+	drop := (p.Training || d.Training) && d.Rate > 0
+	if d.Output == 0 && !drop {
+		if len(p.In) > 0 {
+			p.View(0)
+			return nil, nil
+		}
+		return &castKernel{p.Params, n}, nil
+	}
+	k := &dropoutKernel{params: p.Params, n: n, seed: uint64(d.Seed), mask: d.Output == 1, limit: -1}
+	if drop {
+		if err := wantF32(KindDropout, "input", x); err != nil {
+			return nil, err
+		}
+		k.limit, k.scale = dropLimit(d.Rate), dropScale(d.Rate)
+	}
+	if d.Output == 0 {
+		if len(p.In) > 0 {
+			p.InPlace(0)
+		}
+		if p.Training {
+			p.NeedAux((n + 7) / 8)
+		}
+	}
+	p.Path("reference")
+	return k, nil
+}
+
+// dropLimit is the largest number of 32 random bits that drops an element.
+func dropLimit(rate float32) int64 { return int64(float64(rate)*(1<<32)) - 1 }
+
+// dropScale is what kept elements are multiplied by; nothing is kept at rate 1.
+func dropScale(rate float32) float32 {
+	if rate == 1 {
+		return 0
+	}
+	return float32(1 / (1 - float64(rate)))
+}
+
+type dropoutKernel struct {
+	params []tensor.Tensor
+	n      int
+	seed   uint64
+	limit  int64 // random numbers up to this drop
+	scale  float32
+	mask   bool
+}
+
+func (k *dropoutKernel) Run(a *Args) { a.Parallel((k.n+chunkElems-1)/chunkElems, k) }
+
+// splitmix64 is Steele, Lea and Flood's generator at counter i of stream key.
+func splitmix64(key, i uint64) uint64 {
+	z := key + (i+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// Do makes one number of 64 bits for two elements; tasks begin at even
+// elements and at whole mask bytes.
+func (k *dropoutKernel) Do(a *Args, i, _ int) {
+	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
+	key := splitmix64(a.Seed, k.seed)
+	var x, y []float32
+	if !k.mask {
+		x, y = arg(a, k.params, 0).F32(), a.Out.F32()
+	}
+	bits := a.Aux
+	if len(bits) > 0 {
+		clear(bits[from/8 : (to+7)/8])
+	}
+	var r uint64
+	for j := from; j < to; j++ {
+		if j&1 == 0 {
+			r = splitmix64(key, uint64(j/2))
+		} else {
+			r >>= 32
+		}
+		keep := int64(uint32(r)) > k.limit
+		switch {
+		case k.mask:
+			a.Out.Data[j] = truth(keep)
+			continue
+		case keep:
+			y[j] = x[j] * k.scale
+		default:
+			y[j] = 0
+		}
+		if keep && len(bits) > 0 {
+			bits[j/8] |= 1 << (j % 8)
+		}
+	}
+}
+
+// Keeps is nothing: the mask is in Aux.
+func (*Dropout) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
+
+// Backward prepares dx[i] += keep(i) ? dy[i]/(1-Rate) : 0.
+func (d *Dropout) Backward(p *GradPrep) (GradKernel, error) {
+	x := operands(p.In, Specs(p.Params))[0]
+	if d.Output != 0 || x.DType != tensor.F32 {
+		return nil, errf(KindDropout, "has no gradient for output %d on %v", d.Output, x.DType)
+	}
+	n := x.Shape.Elems()
+	if d.Rate == 0 {
+		return &addTask{0, n, 1}, nil
+	}
+	return &dropoutGrad{n, dropScale(d.Rate)}, nil
+}
+
+type dropoutGrad struct {
+	n     int
+	scale float32
+}
+
+func (k *dropoutGrad) Run(g *Grads) {
+	if !gradOf(g, 0).IsZero() {
+		g.Parallel((k.n+chunkElems-1)/chunkElems, k)
+	}
+}
+
+func (k *dropoutGrad) Do(g *Grads, i, _ int) {
+	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
+	d, dx := g.DOut.F32(), gradOf(g, 0).F32()
+	for j := from; j < to; j++ {
+		if g.Aux[j/8]>>(j%8)&1 != 0 {
+			dx[j] += d[j] * k.scale
+		}
+	}
+}

@@ -49,3 +49,48 @@ func (l *Logic) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return tensor.Spec{DType: tensor.Bool, Shape: s}, nil
 }
+
+// Prepare has one path.
+func (l *Logic) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	y, ok := p.Operand(1)
+	if !ok {
+		y = x
+	}
+	k := &logicKernel{fn: l.Fn, params: p.Params, walk: newBcast(p.Out.Shape, x.Shape, y.Shape)}
+	inPlaceWhereSame(p)
+	p.Path("reference")
+	return k, nil
+}
+
+type logicKernel struct {
+	fn     LogicFn
+	params []tensor.Tensor
+	walk   bcast
+}
+
+func (k *logicKernel) Run(a *Args) {
+	x, out := arg(a, k.params, 0).Bools(), a.Out.Bools()
+	y := x
+	if k.fn != LogicNot {
+		y = arg(a, k.params, 1).Bools()
+	}
+	sx, sy := k.walk.step(0), k.walk.step(1)
+	for r := range k.walk.rows {
+		xo, yo := k.walk.at(0, r), k.walk.at(1, r)
+		for i := range k.walk.inner {
+			v, w := x[xo+i*sx] != 0, y[yo+i*sy] != 0
+			switch k.fn {
+			case LogicAnd:
+				v = v && w
+			case LogicOr:
+				v = v || w
+			case LogicXor:
+				v = v != w
+			case LogicNot:
+				v = !v
+			}
+			out[r*k.walk.inner+i] = truth(v)
+		}
+	}
+}

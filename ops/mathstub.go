@@ -1,10 +1,5 @@
 package ops
 
-func (*Compare) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindCompare, "no kernel yet") }
-func (*Logic) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindLogic, "no kernel yet") }
-func (*Where) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindWhere, "no kernel yet") }
-func (*Cast) Prepare(*Prep) (Kernel, error)      { return nil, errf(KindCast, "no kernel yet") }
-func (*Dropout) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindDropout, "no kernel yet") }
 func (*Dense) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindDense, "no kernel yet") }
 func (*MatMul) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindMatMul, "no kernel yet") }
 func (*Softmax) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindSoftmax, "no kernel yet") }

@@ -36,3 +36,99 @@ func (*Where) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return tensor.Spec{DType: o[1].DType, Shape: s, Quant: o[1].Quant}, nil
 }
+
+// Prepare has one path, which copies elements by their size.
+func (*Where) Prepare(p *Prep) (Kernel, error) {
+	c, _ := p.Operand(0)
+	x, _ := p.Operand(1)
+	y, _ := p.Operand(2)
+	k := &whereKernel{params: p.Params, walk: newBcast(p.Out.Shape, c.Shape, x.Shape, y.Shape)}
+	k.cut = k.walk.split(chunkElems)
+	inPlaceWhereSame(p)
+	p.Path("reference")
+	return k, nil
+}
+
+type whereKernel struct {
+	params []tensor.Tensor
+	walk   bcast
+	cut    chunks
+}
+
+func (k *whereKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
+
+func (k *whereKernel) Do(a *Args, task, _ int) {
+	x, y := arg(a, k.params, 1), arg(a, k.params, 2)
+	switch x.DType.Size() {
+	case 1:
+		whereRows(k, a, task, a.Out.Data, x.Data, y.Data)
+	case 2:
+		whereRows(k, a, task, a.Out.Bits16(), x.Bits16(), y.Bits16())
+	case 4:
+		whereRows(k, a, task, tensor.CastSlice[uint32](a.Out.Data), tensor.CastSlice[uint32](x.Data), tensor.CastSlice[uint32](y.Data))
+	default:
+		whereRows(k, a, task, a.Out.I64(), x.I64(), y.I64())
+	}
+}
+
+func whereRows[T uint8 | uint16 | uint32 | int64](k *whereKernel, a *Args, task int, out, x, y []T) {
+	c := arg(a, k.params, 0).Bools()
+	sc, sx, sy := k.walk.step(0), k.walk.step(1), k.walk.step(2)
+	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
+	for r := r0; r < r1; r++ {
+		co, xo, yo := k.walk.at(0, r), k.walk.at(1, r), k.walk.at(2, r)
+		for i := e0; i < e1; i++ {
+			v := y[yo+i*sy]
+			if c[co+i*sc] != 0 {
+				v = x[xo+i*sx]
+			}
+			out[r*k.walk.inner+i] = v
+		}
+	}
+}
+
+// Keeps is the condition.
+func (*Where) Keeps(in, params []tensor.Spec) Keep { return KeepIn0 }
+
+// Backward prepares da += the sum of dy where cond, db += the sum of the rest.
+func (*Where) Backward(p *GradPrep) (GradKernel, error) {
+	o := operands(p.In, Specs(p.Params))
+	if o[1].DType != tensor.F32 {
+		return nil, errf(KindWhere, "has no gradient on %v", o[1].DType)
+	}
+	k := new(whereGrad)
+	for i := range k {
+		k[i] = whereGradPart{i, newSumWalk(p.Out.Shape, o[1+i].Shape, o[0].Shape)}
+	}
+	return k, nil
+}
+
+type whereGrad [2]whereGradPart
+
+func (k *whereGrad) Run(g *Grads) {
+	for i := range k {
+		if !gradOf(g, 1+i).IsZero() {
+			g.Parallel(k[i].walk.tasks, &k[i])
+		}
+	}
+}
+
+type whereGradPart struct {
+	which int // 0 a, 1 b
+	walk  sumWalk
+}
+
+func (k *whereGradPart) Do(g *Grads, task, _ int) {
+	w := &k.walk
+	d, dv, cond := g.DOut.F32(), gradOf(g, 1+k.which).F32(), gradArg(g, 0).Bools()
+	for e := task * w.block; e < min(w.kept, (task+1)*w.block); e++ {
+		at, sum := w.keptAt(e), 0.0
+		for r := range w.repeats {
+			o := w.add(at, r)
+			if (cond[o[1]] != 0) == (k.which == 0) {
+				sum += float64(d[o[0]])
+			}
+		}
+		dv[e] += float32(sum)
+	}
+}
