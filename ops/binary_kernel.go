@@ -17,7 +17,7 @@ func (b *Binary) Prepare(p *Prep) (Kernel, error) {
 // Prepare is Binary's with a function of its own.
 func (r *PRelu) Prepare(p *Prep) (Kernel, error) {
 	if x, _ := p.Operand(0); isQuantised(x) {
-		return nil, noIntegerForm(KindPRelu)
+		return r.prepareInt(p)
 	}
 	return newBinaryKernel(p, binaryPRelu, Act{}), nil
 }

@@ -111,24 +111,12 @@ func concatenation(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	for i, x := range in { // all parts in the result's scale, so that joining them is copying
-		in[i] = im.rescaled(o, x)
-	}
-	cat := &ops.Concat{Axis: o.options.int(0, 0)}
+	cat := &ops.Concat{Axis: o.options.int(0, 0), Out: im.out(o)}
 	if act == (ops.Act{}) {
 		return im.add(o, cat, nil, in...)
 	}
 	x := im.b.Add(im.outName(o)+"/concat", cat, nil, in...)
 	return im.add(o, &ops.Unary{Fn: act.Fn, A: act.A, B: act.B, Out: im.out(o)}, nil, x)
-}
-
-// rescaled is x in the quantisation that the first output is declared with.
-func (im *importer) rescaled(o *operator, x graph.ID) graph.ID {
-	s, out := im.spec(x), im.out(o)
-	if !s.DType.IsInt8() || out.Scale == 0 || s.Quant.Equal(tensor.Affine(out.Scale, out.Zero)) {
-		return x
-	}
-	return im.b.Add(im.outName(o)+"/rescale", &ops.Quantize{Out: out}, nil, x)
 }
 
 func pack(im *importer, o *operator) error {
@@ -156,9 +144,9 @@ func pack(im *importer, o *operator) error {
 			}
 			dims[0] = 0
 		}
-		in[i] = im.b.Add("", &ops.Reshape{Dims: dims}, nil, im.rescaled(o, x))
+		in[i] = im.b.Add("", &ops.Reshape{Dims: dims}, nil, x)
 	}
-	return im.add(o, &ops.Concat{Axis: axis}, nil, in...)
+	return im.add(o, &ops.Concat{Axis: axis, Out: im.out(o)}, nil, in...)
 }
 
 func unpack(im *importer, o *operator) error {
