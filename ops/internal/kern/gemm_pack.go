@@ -3,15 +3,18 @@ package kern
 // PackedSize is the length of packed weights in floats for n columns and depth k.
 func (g *GemmF32) PackedSize(n, k int) int { return g.packedColumns(n) * k }
 
-func (g *GemmF32) packedColumns(n int) int {
-	full, rest := n/g.NR*g.NR, n%g.NR
+func (g *GemmF32) packedColumns(n int) int { return packedColumns(n, g.NR, g.Half) }
+
+// packedColumns is n rounded up to panels of nr, the last one half wide when that suffices.
+func packedColumns(n, nr, half int) int {
+	full, rest := n/nr*nr, n%nr
 	switch {
 	case rest == 0:
 		return full
-	case rest <= g.Half:
-		return full + g.Half
+	case rest <= half:
+		return full + half
 	}
-	return full + g.NR
+	return full + nr
 }
 
 // Pack lays weights out as panels of NR columns, [ceil(n/NR)][k][NR], zero filled; the last panel is Half wide when that

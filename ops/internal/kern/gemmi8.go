@@ -1,0 +1,206 @@
+package kern
+
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+// The integer product, indirect like GemmF32's:
+//
+//	acc     = bias[n] + Σ_t Σ_k (A[row(m,t) + k] - za) · (B[t·kc + k][n] - zb[n])         int32, wrapping
+//	C[m][n] = clamp(roundHalfEven(float32(acc) · scale[n]) + zc, lo, hi)                   scale in float32
+//
+// the requantisation of XNNPACK. Every path gives the same bits.
+//
+// Activations count as unsigned inside: signed ones have their top bit flipped (128 added). What that, za and zb add is
+// taken off by the bias (Columns) and, where zb is not 128 for unsigned or 0 for signed weights, by a row's sum.
+
+var (
+	useGemmI8VNNI = cpu.VNNI && haveAsm
+	useGemmI8AVX2 = cpu.AVX2 && haveAsm
+)
+
+func init() {
+	cpu.Register("gemmi8/vnni", &useGemmI8VNNI)
+	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
+}
+
+// GemmI8 is a chosen form of the integer product; packing depends on it.
+type GemmI8 struct {
+	Name  string
+	MR    int  // rows of a tile: the stride of offset tables
+	NR    int  // columns of a panel
+	Half  int  // width of a last, narrow panel; 0 when there is none
+	Group int  // depth that is packed together; a tap is rounded up to it with zeros
+	wide  bool // weights are packed as 16-bit numbers with their zero points taken off
+	isa   isa
+}
+
+var (
+	gemmI8VNNI    = GemmI8{Name: "i8-12x32-vnni", MR: 12, NR: 32, Half: 16, Group: 4, isa: isaAVX512}
+	gemmI8AVX2    = GemmI8{Name: "i8-6x16-avx2", MR: 6, NR: 16, Half: 8, Group: 2, wide: true, isa: isaAVX2}
+	gemmI8Generic = GemmI8{Name: "i8-4x4-generic", MR: 4, NR: 4, Group: 1}
+)
+
+// SelectGemmI8 returns the best form that is switched on. The object is shared and immutable.
+func SelectGemmI8() *GemmI8 {
+	switch {
+	case useGemmI8VNNI:
+		return &gemmI8VNNI
+	case useGemmI8AVX2:
+		return &gemmI8AVX2
+	}
+	return &gemmI8Generic
+}
+
+// GemmI8Args is one product. Run reads it only, so that workers may share it.
+type GemmI8Args struct {
+	A       []byte
+	ASigned bool    // the bytes of A are int8
+	Rows    []int32 // RowsSize entries [tile][tap][MR]: offsets into A, negative for Zero; nil: see LDA
+	Zero    []byte  // KC bytes of A's zero point, which padding reads; needed with Rows
+	LDA     int     // with Rows nil and Taps 1: row m starts at A[m*LDA]
+	Taps    int
+	KC      int    // bytes of a tap
+	B       []byte // PackedSize(N, Taps, KC) bytes from Pack
+	N       int    // columns in all
+	Cols    *GemmI8Columns
+	C       []byte // output, row m at C[m*LDC]
+	LDC     int
+	CZero   int32 // zero point, and limits after adding it: within -128..127 or 0..255 as the output's type is
+	Lo, Hi  int32
+}
+
+// GemmI8Columns is what a column's sum meets: made by Columns.
+type GemmI8Columns struct {
+	bias  []int32
+	zero  []int32 // weight zero points that are left; nil: none
+	scale []float32
+}
+
+// Run computes rows m0 to m1 and columns n0 to n1; see GemmF32.Run for what ranges may be.
+func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
+	if m0 >= m1 || n0 >= n1 {
+		return
+	}
+	a.check(g, m0, m1, n0, n1)
+	if g.isa == isaGeneric {
+		a.runGeneric(m0, m1, n0, n1)
+		return
+	}
+	block := max(1, blockBytes/g.panelBytes(a.Taps, a.KC, g.NR)) * g.NR
+	for nn := n0; nn < n1; nn += block {
+		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
+	}
+}
+
+func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
+	var direct, sums [16]int32
+	t := tileI8{taps: a.Taps, kc: a.KC, ldc: a.LDC, zeroPoint: a.CZero, sums: &sums[0],
+		min: float32(a.Lo - a.CZero), max: float32(a.Hi - a.CZero)}
+	if a.ASigned {
+		t.flip = 0x80808080
+	}
+	if a.Rows == nil {
+		for i := range g.MR {
+			direct[i] = int32(i * a.LDA)
+		}
+		t.rows = &direct[0]
+	} else {
+		t.a, t.zero = &a.A[0], &a.Zero[0]
+	}
+	perColumn := g.panelBytes(a.Taps, a.KC, 1)
+	for m := m0; m < m1; m += g.MR {
+		if a.Rows == nil {
+			t.a = &a.A[m*a.LDA]
+		} else {
+			t.rows = &a.Rows[m*a.Taps]
+		}
+		mr := min(g.MR, m1-m)
+		if a.Cols.zero != nil {
+			a.rowSums(&sums, g.MR, m, mr, t.flip)
+		}
+		for n := n0; n < n1; n += g.NR {
+			nr := min(g.NR, n1-n)
+			t.b = &a.B[n*perColumn]
+			t.c = &a.C[m*a.LDC+n]
+			t.bias = &a.Cols.bias[n]
+			t.scale = &a.Cols.scale[n]
+			if a.Cols.zero != nil {
+				t.wzero = &a.Cols.zero[n]
+			}
+			t.n = nr
+			g.tile(&t, mr, nr <= g.Half)
+		}
+	}
+}
+
+// rowSums adds up what mr rows from m read.
+func (a *GemmI8Args) rowSums(sums *[16]int32, stride, m, mr int, flip uint32) {
+	for i := range mr {
+		var s int32
+		for t := range a.Taps {
+			s += sumU8(a.row(stride, m, t, i), flip)
+		}
+		sums[i] = s
+	}
+}
+
+// row returns the KC bytes that row m+i sees through tap t; m is the first row of a tile of mr.
+func (a *GemmI8Args) row(mr, m, t, i int) []byte {
+	if a.Rows == nil {
+		return a.A[(m+i)*a.LDA:][:a.KC]
+	}
+	if o := a.Rows[m*a.Taps+mr*t+i]; o >= 0 {
+		return a.A[o:][:a.KC]
+	}
+	return a.Zero[:a.KC]
+}
+
+func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
+	cols := packedColumns(a.N, g.NR, g.Half)
+	switch {
+	case m0 < 0 || n0 < 0 || n1 > a.N || a.Taps <= 0 || a.KC <= 0 || a.Cols == nil,
+		n0%g.NR != 0 || n1%g.NR != 0 && n1 != a.N,
+		len(a.B) < g.PackedSize(a.N, a.Taps, a.KC),
+		len(a.Cols.bias) < cols || len(a.Cols.scale) < cols || a.Cols.zero != nil && len(a.Cols.zero) < cols,
+		len(a.C) < (m1-1)*a.LDC+n1:
+		panic("kern: BUG: gemmi8: range or slice does not match the sizes")
+	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
+		panic("kern: BUG: gemmi8: rows of A outside the slice")
+	case a.Rows != nil && (m0%g.MR != 0 || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
+		panic("kern: BUG: gemmi8: offset table or zero row does not match the sizes")
+	}
+}
+
+// tileI8 is what a tile kernel is handed; assembly knows the offsets (see TestTileLayout).
+type tileI8 struct {
+	a         *byte
+	zero      *byte
+	rows      *int32
+	taps      int
+	kc        int
+	b         *byte
+	bias      *int32
+	wzero     *int32 // or nil
+	sums      *int32
+	c         *byte
+	ldc       int
+	n         int
+	scale     *float32
+	min, max  float32 // limits before the zero point is added
+	zeroPoint int32
+	flip      uint32
+}
+
+// sumArgs is what sumU8AVX512 is handed.
+type sumArgs struct {
+	p    *byte
+	n    int
+	flip uint32
+	sum  int32
+}
+
+func sumU8Generic(x []byte, flip uint32) (s int32) {
+	for _, b := range x {
+		s += int32(b ^ byte(flip))
+	}
+	return s
+}

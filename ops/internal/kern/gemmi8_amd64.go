@@ -1,0 +1,228 @@
+//go:build !purego
+
+package kern
+
+// tile runs one tile of mr rows; half says that the panel is Half columns wide.
+func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
+	if g.isa == isaAVX512 {
+		tileI8AVX512(t, mr, half)
+		return
+	}
+	tileI8AVX2(t, mr, half)
+}
+
+func sumU8(x []byte, flip uint32) int32 {
+	if !useGemmI8VNNI || len(x) == 0 {
+		return sumU8Generic(x, flip)
+	}
+	t := sumArgs{&x[0], len(x), flip, 0}
+	sumU8AVX512(&t)
+	return t.sum
+}
+
+//go:noescape
+func sumU8AVX512(t *sumArgs)
+
+func tileI8AVX512(t *tileI8, mr int, half bool) {
+	if half {
+		switch mr {
+		case 12:
+			gemmI8x12x16AVX512(t)
+		case 11:
+			gemmI8x11x16AVX512(t)
+		case 10:
+			gemmI8x10x16AVX512(t)
+		case 9:
+			gemmI8x9x16AVX512(t)
+		case 8:
+			gemmI8x8x16AVX512(t)
+		case 7:
+			gemmI8x7x16AVX512(t)
+		case 6:
+			gemmI8x6x16AVX512(t)
+		case 5:
+			gemmI8x5x16AVX512(t)
+		case 4:
+			gemmI8x4x16AVX512(t)
+		case 3:
+			gemmI8x3x16AVX512(t)
+		case 2:
+			gemmI8x2x16AVX512(t)
+		case 1:
+			gemmI8x1x16AVX512(t)
+		}
+		return
+	}
+	switch mr {
+	case 12:
+		gemmI8x12x32AVX512(t)
+	case 11:
+		gemmI8x11x32AVX512(t)
+	case 10:
+		gemmI8x10x32AVX512(t)
+	case 9:
+		gemmI8x9x32AVX512(t)
+	case 8:
+		gemmI8x8x32AVX512(t)
+	case 7:
+		gemmI8x7x32AVX512(t)
+	case 6:
+		gemmI8x6x32AVX512(t)
+	case 5:
+		gemmI8x5x32AVX512(t)
+	case 4:
+		gemmI8x4x32AVX512(t)
+	case 3:
+		gemmI8x3x32AVX512(t)
+	case 2:
+		gemmI8x2x32AVX512(t)
+	case 1:
+		gemmI8x1x32AVX512(t)
+	}
+}
+
+func tileI8AVX2(t *tileI8, mr int, half bool) {
+	if half {
+		switch mr {
+		case 6:
+			gemmI8x6x8AVX2(t)
+		case 5:
+			gemmI8x5x8AVX2(t)
+		case 4:
+			gemmI8x4x8AVX2(t)
+		case 3:
+			gemmI8x3x8AVX2(t)
+		case 2:
+			gemmI8x2x8AVX2(t)
+		case 1:
+			gemmI8x1x8AVX2(t)
+		}
+		return
+	}
+	switch mr {
+	case 6:
+		gemmI8x6x16AVX2(t)
+	case 5:
+		gemmI8x5x16AVX2(t)
+	case 4:
+		gemmI8x4x16AVX2(t)
+	case 3:
+		gemmI8x3x16AVX2(t)
+	case 2:
+		gemmI8x2x16AVX2(t)
+	case 1:
+		gemmI8x1x16AVX2(t)
+	}
+}
+
+// Tile kernels, rows x columns; see GemmI8Args.runGeneric for what they compute.
+
+//go:noescape
+func gemmI8x12x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x11x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x10x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x9x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x8x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x7x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x6x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x5x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x4x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x3x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x2x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x1x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x12x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x11x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x10x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x9x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x8x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x7x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x6x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x5x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x4x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x3x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x2x16AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x1x16AVX512(t *tileI8)
+
+// Tile kernels, rows x columns; see GemmI8Args.runGeneric for what they compute.
+
+//go:noescape
+func gemmI8x6x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x5x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x4x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x3x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x2x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x1x16AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x6x8AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x5x8AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x4x8AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x3x8AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x2x8AVX2(t *tileI8)
+
+//go:noescape
+func gemmI8x1x8AVX2(t *tileI8)

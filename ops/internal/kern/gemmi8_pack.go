@@ -1,0 +1,159 @@
+package kern
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// PackedSize is the length of packed weights in bytes for n columns and taps of kc.
+func (g *GemmI8) PackedSize(n, taps, kc int) int {
+	return g.panelBytes(taps, kc, packedColumns(n, g.NR, g.Half))
+}
+
+// panelBytes is the size of that many columns.
+func (g *GemmI8) panelBytes(taps, kc, columns int) int {
+	bytes := taps * g.depth(kc) * columns
+	if g.wide {
+		bytes *= 2
+	}
+	return bytes
+}
+
+// depth is kc rounded up to whole groups.
+func (g *GemmI8) depth(kc int) int { return (kc + g.Group - 1) / g.Group * g.Group }
+
+// Pack lays weights out as panels [ceil(n/NR)][taps][kc/Group][NR][Group]. Column j is at w[j*ld : j*ld+taps*kc], int8 or
+// uint8 as signed says. zero holds the weights' zero points: none (all 0), one, or n.
+func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []int32) {
+	dst = dst[:g.PackedSize(n, taps, kc)]
+	clear(dst)
+	depth := g.depth(kc)
+	for j := range n {
+		panel := j / g.NR * g.NR
+		width := min(g.NR, packedColumns(n, g.NR, g.Half)-panel)
+		base := g.panelBytes(taps, kc, panel)
+		for t := range taps {
+			for k := range kc {
+				v := w[j*ld+t*kc+k]
+				at := ((t*depth+k)/g.Group*width+j-panel)*g.Group + k%g.Group
+				if !g.wide {
+					if !signed {
+						v ^= 0x80
+					}
+					dst[base+at] = v
+					continue
+				}
+				x := int32(v)
+				if signed {
+					x = int32(int8(v))
+				}
+				binary.LittleEndian.PutUint16(dst[base+2*at:], uint16(x-zeroAt(zero, j)))
+			}
+		}
+	}
+}
+
+func zeroAt(zero []int32, j int) int32 {
+	switch len(zero) {
+	case 0:
+		return 0
+	case 1:
+		return zero[0]
+	}
+	return zero[j]
+}
+
+// Columns makes what the sums of each column meet. The first seven arguments are Pack's. bias (n, or nil) and scale (one,
+// or n) are the product's, az the zero point of A as it is stored and aSigned whether it is int8.
+func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int32, bias []int32, scale []float32, az int32, aSigned bool) *GemmI8Columns {
+	cols := packedColumns(n, g.NR, g.Half)
+	c := &GemmI8Columns{bias: make([]int32, cols), scale: make([]float32, cols)}
+	k := int32(taps * kc)
+	if aSigned {
+		az += 128
+	}
+	left := make([]int32, cols) // zero points of the weights as the kernel sees them
+	for j := range n {
+		var sum int32 // of those weights
+		for _, v := range w[j*ld:][:taps*kc] {
+			if signed {
+				sum += int32(int8(v))
+			} else {
+				sum += int32(v)
+			}
+		}
+		z := zeroAt(zero, j)
+		if !g.wide && !signed {
+			sum -= 128 * k
+			z -= 128
+		}
+		if g.wide {
+			sum -= k * z
+			z = 0
+		}
+		left[j] = z
+		if z != 0 {
+			c.zero = left
+		}
+		if bias != nil {
+			c.bias[j] = bias[j]
+		}
+		c.bias[j] -= az * (sum - k*z)
+		c.scale[j] = scale[min(j, len(scale)-1)]
+	}
+	return c
+}
+
+// runGeneric is the definition: one element after the other.
+func (a *GemmI8Args) runGeneric(m0, m1, n0, n1 int) {
+	depth := a.Taps * a.KC
+	var flip byte
+	if a.ASigned {
+		flip = 0x80
+	}
+	for m := m0; m < m1; m++ {
+		tile := m / 4 * 4
+		if a.Rows == nil {
+			tile = m
+		}
+		for n := n0; n < n1; n += 4 {
+			acc := [4]int32{}
+			var sum int32
+			panel := a.B[n*depth : (n+4)*depth]
+			for t := range a.Taps {
+				for k, v := range a.row(4, tile, t, m-tile) {
+					x := int32(v ^ flip)
+					b := panel[4*(t*a.KC+k):][:4]
+					acc[0] += x * int32(int8(b[0]))
+					acc[1] += x * int32(int8(b[1]))
+					acc[2] += x * int32(int8(b[2]))
+					acc[3] += x * int32(int8(b[3]))
+					sum += x
+				}
+			}
+			for j := range min(4, n1-n) {
+				s := acc[j] + a.Cols.bias[n+j]
+				if a.Cols.zero != nil {
+					s -= a.Cols.zero[n+j] * sum
+				}
+				a.C[m*a.LDC+n+j] = requantI8(s, a.Cols.scale[n+j], a.CZero, a.Lo, a.Hi)
+			}
+		}
+	}
+}
+
+// requantI8 is clamp(roundHalfEven(float32(acc)·scale) + zero, lo, hi), clamped before rounding so that nothing overflows;
+// lo for a NaN.
+func requantI8(acc int32, scale float32, zero, lo, hi int32) byte {
+	return roundI8(float32(acc)*scale, zero, lo, hi)
+}
+
+func roundI8(v float32, zero, lo, hi int32) byte {
+	if !(v > float32(lo-zero)) {
+		v = float32(lo - zero)
+	}
+	if v > float32(hi-zero) {
+		v = float32(hi - zero)
+	}
+	return byte(int32(math.RoundToEven(float64(v))) + zero)
+}

@@ -1,0 +1,339 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.tileI8. Those up to the panel are kern.tileF32's.
+const (
+	tileI8Bias, tileI8WZero, tileI8Sums, tileI8C = 48, 56, 64, 72
+	tileI8LDC, tileI8N, tileI8Scale              = 80, 88, 96
+	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor  = 104, 108, 112, 116
+)
+
+// gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
+// AVX2, which cannot saturate at these sizes.
+func gemmI8(a *asm, v isa) {
+	for nv := 2; nv >= 1; nv-- {
+		for mr := v.rows; mr >= 1; mr-- {
+			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4}
+			if !v.wide() {
+				g.group = 2
+			}
+			g.write()
+		}
+	}
+	if v.wide() {
+		rowSum(a)
+	}
+}
+
+// gemmInt differs from gemm in its step (a group of bytes of A against as many weights), in the rest of a tap that is not
+// a whole group, and in its end. Registers after the accumulators: B twice; AVX-512 the sign flip and five broadcasts,
+// AVX2 the broadcast and the products.
+type gemmInt struct {
+	gemm
+	group int
+	flip  operand.Mem // AVX2: the sign flip
+	bytes operand.Mem // AVX2: a row of results on its way to a partial panel
+}
+
+func (g *gemmInt) write() {
+	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
+	local := g.AllocLocal(80)
+	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
+	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
+	g.flip, g.bytes = local.Offset(48), local.Offset(64)
+
+	unroll := 2
+	t, s := g.arg(reg.RAX), reg.RCX
+	for _, f := range []struct {
+		from int
+		to   operand.Mem
+	}{{tileRows, g.rows}, {tileTaps, g.taps}, {tileZero, g.zero}, {tileA, g.base}} {
+		g.MOVQ(mem(t, f.from), s)
+		g.MOVQ(s, f.to)
+	}
+	if g.wide() {
+		g.masks(t)
+		g.MOVQ(mem(t, tileKC), s) // K3: the bytes of the last, partial group
+		g.ANDQ(imm(3), s)
+		g.MOVQ(operand.I32(-1), reg.RDX)
+		g.SHLQ(reg.CL, reg.RDX)
+		g.NOTQ(reg.RDX)
+		g.KMOVW(reg.EDX, ks[2])
+		g.VPBROADCASTD(mem(t, tileI8Xor), g.flipReg())
+	} else {
+		g.VPBROADCASTD(mem(t, tileI8Xor), reg.X14)
+		g.VMOVDQU(reg.X14, g.flip)
+	}
+	g.MOVQ(mem(t, tileKC), s)
+	g.MOVQ(s, g.kc)
+	g.ANDQ(imm(-g.group*unroll), s)
+	g.MOVQ(s, g.main)
+	g.MOVQ(mem(t, tileI8Bias), s)
+	for j := range g.nv {
+		g.load(g.isa, mem(s, j*g.isa.bytes()), g.acc(0, j), false)
+	}
+	for i := 1; i < g.mr; i++ {
+		for j := range g.nv {
+			g.VMOVAPS(g.acc(0, j), g.acc(i, j))
+		}
+	}
+	b, k := reg.RCX, reg.RAX
+	g.MOVQ(mem(t, tileB), b)
+
+	tap := g.label("tap")
+	g.Label(tap)
+	g.pointers(k)
+	g.XORQ(k, k)
+	mainLoop, rest, partial, next := g.label("main"), g.label("rest"), g.label("partial"), g.label("next")
+	g.CMPQ(k, g.main)
+	g.JGE(operand.LabelRef(rest))
+	g.Label(mainLoop)
+	for u := range unroll {
+		g.step(b, k, u, false)
+	}
+	g.ADDQ(imm(unroll*g.nv*g.isa.bytes()), b)
+	g.ADDQ(imm(g.group*unroll), k)
+	g.CMPQ(k, g.main)
+	g.JLT(operand.LabelRef(mainLoop))
+	g.Label(rest) // at most one whole group, for the unrolling is two
+	g.SUBQ(g.kc, k)
+	g.NEGQ(k) // bytes left
+	g.CMPQ(k, imm(g.group))
+	g.JLT(operand.LabelRef(partial))
+	g.MOVQ(g.main, k)
+	g.step(b, k, 0, false)
+	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
+	g.ADDQ(imm(g.group), k)
+	g.SUBQ(g.kc, k)
+	g.NEGQ(k)
+	g.Label(partial)
+	g.TESTQ(k, k)
+	g.JZ(operand.LabelRef(next))
+	g.NEGQ(k)
+	g.ADDQ(g.kc, k)
+	g.step(b, k, 0, true)
+	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
+	g.Label(next)
+	g.DECQ(g.taps)
+	g.JNZ(operand.LabelRef(tap))
+	if g.wide() {
+		g.finishWide()
+	} else {
+		g.finish()
+	}
+	g.VZEROUPPER()
+	g.RET()
+}
+
+func (g *gemmInt) flipReg() reg.VecPhysical    { return g.reg(26) }
+func (g *gemmInt) tmp(i int) reg.VecPhysical   { return g.reg(27 + i%5) }
+func (g *gemmInt) lowOf(i int) reg.VecPhysical { return xs[27+i%5] }
+
+// pointers is gemm's with offsets in bytes.
+func (g *gemmInt) pointers(base reg.GPPhysical) {
+	last := gps[g.mr-1]
+	g.MOVQ(g.rows, last)
+	g.MOVQ(g.base, base)
+	for i := range g.mr {
+		g.MOVLQSX(mem(last, 4*i), gps[i])
+		g.TESTQ(gps[i], gps[i])
+		g.LEAQ(memx(base, gps[i], 1, 0), gps[i])
+		g.CMOVQLT(g.zero, gps[i])
+	}
+	g.ADDQ(imm(4*g.isa.rows), g.rows)
+}
+
+// step is one group of A against its weights. A partial group reads only the bytes that exist; its other weights are zero.
+func (g *gemmInt) step(b, k reg.Register, u int, partial bool) {
+	for j := range g.nv {
+		g.load(g.isa, mem(b, (u*g.nv+j)*g.isa.bytes()), g.b(j), false)
+	}
+	for i := range g.mr {
+		at := memx(gps[i], k, 1, g.group*u)
+		if g.wide() {
+			x := g.tmp(i)
+			if partial {
+				g.VMOVDQU8_Z(at, ks[2], g.lowOf(i))
+				g.VPBROADCASTD(g.lowOf(i), x)
+				g.VPXORD(g.flipReg(), x, x)
+			} else {
+				g.VPXORD_BCST(at, g.flipReg(), x)
+			}
+			for j := range g.nv {
+				g.VPDPBUSD(g.b(j), x, g.acc(i, j))
+			}
+			continue
+		}
+		if partial {
+			g.VPBROADCASTB(at, reg.X14)
+		} else {
+			g.VPBROADCASTW(at, reg.X14)
+		}
+		g.VPXOR(g.flip, reg.X14, reg.X14)
+		g.VPMOVZXBW(reg.X14, reg.Y14)
+		for j := range g.nv {
+			g.VPMADDWD(g.b(j), reg.Y14, reg.Y15)
+			g.VPADDD(reg.Y15, g.acc(i, j), g.acc(i, j))
+		}
+	}
+}
+
+// scaleAndBound turns sums into clamped floats. The bound is the second source, which VMAXPS returns for a NaN.
+func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
+	g.MOVQ(mem(t, tileI8Scale), reg.RCX)
+	for j := range g.nv {
+		g.load(g.isa, mem(reg.RCX, j*g.isa.bytes()), x, false)
+		for i := range g.mr {
+			g.VCVTDQ2PS(g.acc(i, j), g.acc(i, j))
+			g.VMULPS(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.VBROADCASTSS(mem(t, tileI8Min), x)
+	g.VBROADCASTSS(mem(t, tileI8Max), y)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VMAXPS(x, g.acc(i, j), g.acc(i, j))
+			g.VMINPS(y, g.acc(i, j), g.acc(i, j))
+			g.VCVTPS2DQ(g.acc(i, j), g.acc(i, j)) // half to even
+		}
+	}
+	g.VPBROADCASTD(mem(t, tileI8Zero), x)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPADDD(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+}
+
+func (g *gemmInt) finishWide() {
+	t := g.arg(reg.RAX)
+	zeros, sums := reg.RCX, reg.RDX
+	symmetric := g.label("symmetric")
+	g.MOVQ(mem(t, tileI8WZero), zeros)
+	g.TESTQ(zeros, zeros)
+	g.JZ(operand.LabelRef(symmetric))
+	g.MOVQ(mem(t, tileI8Sums), sums)
+	for j := range g.nv {
+		g.load(g.isa, mem(zeros, j*g.isa.bytes()), g.b(j), false)
+	}
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPMULLD_BCST(mem(sums, 4*i), g.b(j), g.tmp(j))
+			g.VPSUBD(g.tmp(j), g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.Label(symmetric)
+	g.scaleAndBound(t, g.tmp(0), g.tmp(1))
+	c, ldc := reg.RCX, reg.RDX
+	g.MOVQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPMOVDB(g.acc(i, j), ks[j], mem(c, j*g.lanes))
+		}
+		g.ADDQ(ldc, c)
+	}
+}
+
+// finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.
+func (g *gemmInt) finish() {
+	t := g.arg(reg.RAX)
+	x := reg.Y12
+	g.scaleAndBound(t, x, reg.Y13)
+	g.VPCMPEQD(x, x, x)
+	g.VPSRLD(operand.U8(24), x, x)
+	c, ldc, n := reg.RCX, reg.RDX, reg.R8
+	g.MOVQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	g.MOVQ(mem(t, tileI8N), n)
+	for i := range g.mr {
+		partial, done := g.label("partial"), g.label("stored")
+		for j := range g.nv {
+			g.VPAND(x, g.acc(i, j), g.acc(i, j))
+		}
+		if g.nv == 2 {
+			g.VPACKUSDW(g.acc(i, 1), g.acc(i, 0), reg.Y14)
+			g.VPERMQ(operand.U8(0xd8), reg.Y14, reg.Y14)
+			g.VEXTRACTI128(operand.U8(1), reg.Y14, reg.X15)
+			g.VPACKUSWB(reg.X15, reg.X14, reg.X14)
+		} else {
+			g.VEXTRACTI128(operand.U8(1), g.acc(i, 0), reg.X15)
+			g.VPACKUSDW(reg.X15, xs[i], reg.X14)
+			g.VPACKUSWB(reg.X14, reg.X14, reg.X14)
+		}
+		g.CMPQ(n, imm(g.nv*g.lanes))
+		g.JNE(operand.LabelRef(partial))
+		if g.nv == 2 {
+			g.VMOVDQU(reg.X14, mem(c, 0))
+		} else {
+			g.VMOVQ(reg.X14, mem(c, 0))
+		}
+		g.JMP(operand.LabelRef(done))
+		g.Label(partial)
+		g.VMOVDQU(reg.X14, g.bytes)
+		g.XORQ(reg.R9, reg.R9)
+		one := g.label("byte")
+		g.Label(one)
+		at := g.bytes
+		at.Index, at.Scale = reg.R9, 1
+		g.MOVB(at, reg.R10B)
+		g.MOVB(reg.R10B, memx(c, reg.R9, 1, 0))
+		g.INCQ(reg.R9)
+		g.CMPQ(reg.R9, n)
+		g.JLT(operand.LabelRef(one))
+		g.Label(done)
+		if i < g.mr-1 {
+			g.ADDQ(ldc, c)
+		}
+	}
+}
+
+// rowSum writes Σ of the bytes of a slice, flipped to unsigned: kern.sumArgs is pointer, length, flip, result.
+func rowSum(a *asm) {
+	a.fn("sumU8AVX512", "sumU8Generic")
+	t := a.arg(reg.RBX)
+	p := reg.RSI
+	a.MOVQ(mem(t, 0), p)
+	a.MOVQ(mem(t, 8), reg.RCX)
+	a.VPBROADCASTD(mem(t, 16), reg.Z2)
+	a.VPXORD(reg.Z0, reg.Z0, reg.Z0)
+	a.VPXORD(reg.Z1, reg.Z1, reg.Z1)
+	loop, tail, done := a.label("loop"), a.label("tail"), a.label("done")
+	a.Label(loop)
+	a.CMPQ(reg.RCX, imm(64))
+	a.JLT(operand.LabelRef(tail))
+	a.VPXORD(mem(p, 0), reg.Z2, reg.Z3)
+	a.VPSADBW(reg.Z1, reg.Z3, reg.Z3)
+	a.VPADDQ(reg.Z3, reg.Z0, reg.Z0)
+	a.ADDQ(imm(64), p)
+	a.SUBQ(imm(64), reg.RCX)
+	a.JMP(operand.LabelRef(loop))
+	a.Label(tail)
+	a.TESTQ(reg.RCX, reg.RCX)
+	a.JZ(operand.LabelRef(done))
+	a.MOVQ(operand.I32(-1), reg.RDX)
+	a.SHLQ(reg.CL, reg.RDX)
+	a.NOTQ(reg.RDX)
+	a.KMOVQ(reg.RDX, ks[3])
+	a.VMOVDQU8_Z(mem(p, 0), ks[3], reg.Z3)
+	a.VPXORD(reg.Z2, reg.Z3, reg.Z3)
+	a.VMOVDQU8_Z(reg.Z3, ks[3], reg.Z3)
+	a.VPSADBW(reg.Z1, reg.Z3, reg.Z3)
+	a.VPADDQ(reg.Z3, reg.Z0, reg.Z0)
+	a.Label(done)
+	a.VEXTRACTI64X4(operand.U8(1), reg.Z0, reg.Y1)
+	a.VPADDQ(reg.Y1, reg.Y0, reg.Y0)
+	a.VEXTRACTI128(operand.U8(1), reg.Y0, reg.X1)
+	a.VPADDQ(reg.X1, reg.X0, reg.X0)
+	a.VPSHUFD(operand.U8(0x0e), reg.X0, reg.X1)
+	a.VPADDQ(reg.X1, reg.X0, reg.X0)
+	a.VMOVD(reg.X0, mem(t, 20))
+	a.VZEROUPPER()
+	a.RET()
+}
