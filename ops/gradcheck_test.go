@@ -149,7 +149,7 @@ func has(list []int, i int) bool {
 }
 
 // backward returns the gradients of inputs, then parameters.
-func (c *gradChecker) backward(t *testing.T, reference bool, pool *Pool) []tensor.Tensor {
+func (c *gradChecker) backward(t *testing.T, reference bool, pool *Workers) []tensor.Tensor {
 	t.Helper()
 	d, ok := c.op.(Differentiable)
 	require.True(t, ok, "%v is not Differentiable", c.op.Kind())
@@ -287,7 +287,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 }
 
 // checkAllocs fails when a fast run allocates.
-func checkAllocs(t *testing.T, op Op, in, params []tensor.Tensor, pool *Pool) {
+func checkAllocs(t *testing.T, op Op, in, params []tensor.Tensor, pool *Workers) {
 	t.Helper()
 	p := &Prep{In: Specs(in), Params: params, Threads: pool.Threads()}
 	var err error

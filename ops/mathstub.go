@@ -1,6 +1,5 @@
 package ops
 
-func (*Dense) Prepare(*Prep) (Kernel, error)     { return nil, errf(KindDense, "no kernel yet") }
 func (*MatMul) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindMatMul, "no kernel yet") }
 func (*Softmax) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindSoftmax, "no kernel yet") }
 func (*Reduce) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindReduce, "no kernel yet") }

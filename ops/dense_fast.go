@@ -1,0 +1,105 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// denseGemm is a dense layer as one packed product.
+type denseGemm struct {
+	denseSpec
+	gemm     *kern.GemmF32
+	weight   tensor.Tensor
+	packed   []float32
+	biases   []float32
+	lo, hi   float32
+	act      *Act // an activation that is no clamp, applied to stored rows
+	residual bool
+	pitch    int
+	cut      gemmCut
+}
+
+func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
+	k := &denseGemm{denseSpec: s, gemm: kern.SelectGemmF32(), weight: p.Params[0], residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
+	if s.bias {
+		k.biases = p.Params[1].F32()
+	}
+	lo, hi, ok := d.Act.Clamp()
+	k.lo, k.hi = lo, hi
+	if !ok {
+		k.lo, k.hi, k.act = negInf, posInf, &d.Act
+	}
+	layout := "dense/" + k.gemm.Name
+	packed := p.Pack(k.weight, layout, 4*k.gemm.PackedSize(s.out, s.in), func(dst []byte) {
+		k.gemm.Pack(tensor.CastSlice[float32](dst), k.weight.F32(), s.out, s.in, s.in)
+	})
+	k.packed = tensor.CastSlice[float32](packed)
+	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
+	p.Path("gemm/" + k.gemm.Name)
+	return k
+}
+
+// gemmCut is how a product is cut into tasks.
+type gemmCut struct {
+	rows, cols           int // of one task
+	rowChunks, colChunks int
+}
+
+// cutGemm cuts along rows while the weights fit the cache and there are rows
+// to cut, else along columns. Where the cuts are does not change a bit of the
+// result. products is how many of the kind run side by side.
+func cutGemm(g *kern.GemmF32, m, n, k, products, threads int) gemmCut {
+	tiles, panels := (m+g.MR-1)/g.MR, (n+g.NR-1)/g.NR
+	c := gemmCut{rows: tiles, cols: panels}
+	want := 1
+	if threads > 1 && products < 4*threads {
+		want = min(max(1, m*n*k/taskMACs), 4*threads)
+		if want == 1 && 4*n*k > cacheBytes {
+			want = threads // few rows, but a lot of weights to read
+		}
+	}
+	if (4*n*k > cacheBytes && panels >= want) || tiles < want {
+		c.cols = (panels + want - 1) / want
+	} else {
+		c.rows = (tiles + want - 1) / want
+	}
+	c.rows *= g.MR
+	c.cols *= g.NR
+	c.rowChunks = (m + c.rows - 1) / c.rows
+	c.colChunks = (n + c.cols - 1) / c.cols
+	return c
+}
+
+// task is the rows and columns of task i of an m by n product.
+func (c *gemmCut) task(i, m, n int) (m0, m1, n0, n1 int) {
+	col, row := i%c.colChunks, i/c.colChunks
+	m0, n0 = row*c.rows, col*c.cols
+	return m0, min(m, m0+c.rows), n0, min(n, n0+c.cols)
+}
+
+func (c *gemmCut) tasks() int { return c.rowChunks * c.colChunks }
+
+// Repack packs changed weights again.
+func (k *denseGemm) Repack(*Args) { k.gemm.Pack(k.packed, k.weight.F32(), k.out, k.in, k.in) }
+
+func (k *denseGemm) Run(a *Args) { a.Parallel(k.cut.tasks(), k) }
+
+// Do computes some rows and columns.
+func (k *denseGemm) Do(a *Args, i, _ int) {
+	m0, m1, n0, n1 := k.cut.task(i, k.rows, k.out)
+	y := a.Out.F32()
+	args := kern.GemmF32Args{
+		A: a.In[0].F32(), LDA: k.in, Taps: 1, KC: k.in, B: k.packed, N: k.out, Bias: k.biases,
+		C: y, LDC: k.pitch, Min: k.lo, Max: k.hi,
+	}
+	if k.residual {
+		args.Res, args.LDR = a.In[1].F32(), k.out
+	}
+	k.gemm.Run(&args, m0, m1, n0, n1)
+	if k.act != nil {
+		for m := m0; m < m1; m++ {
+			row := y[m*k.pitch+n0 : m*k.pitch+n1]
+			unaryRow(k.act.Fn, k.act.A, k.act.B, row, row)
+		}
+	}
+}
