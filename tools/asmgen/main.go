@@ -40,6 +40,8 @@ var files = []file{
 	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},
+	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},
+	{"dwi8_avx2_amd64.s", avo(func(a *asm) { dwI8(a, ymm) })},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

@@ -1,0 +1,213 @@
+package kern
+
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+// Integer depthwise convolution, NHWC, one filter a channel:
+//
+//	acc          = bias[c] + Σ_ky Σ_kx (In[..][..][c] - za) · (W[ky][kx][c] - zb[c])       int32; taps in the padding left out
+//	Out[y][x][c] = clamp(roundHalfEven(float32(acc) · scale[c]) + zc, lo, hi)               scale in float32
+//
+// Every path gives the same bits.
+
+var (
+	useDWI8VNNI = cpu.VNNI && haveAsm
+	useDWI8AVX2 = cpu.AVX2 && haveAsm
+)
+
+func init() {
+	cpu.Register("dwi8/vnni", &useDWI8VNNI)
+	cpu.Register("dwi8/avx2", &useDWI8AVX2)
+}
+
+// DWI8Weights are the prepared columns of a depthwise convolution, padded to whole vectors of channels.
+type DWI8Weights struct {
+	w     []int32 // [KH][KW][padded C], 16-bit numbers with the zero point taken off
+	bias  []int32
+	scale []float32
+}
+
+// padC is the channels rounded up to the widest vector.
+func padC(c int) int { return (c + 15) / 16 * 16 }
+
+// PackDWI8 prepares weights [taps][C], int8 or uint8 as signed says. zero holds their zero points (none, one or C), bias C
+// or nil, scale one or C.
+func PackDWI8(w []byte, taps, c int, signed bool, zero, bias []int32, scale []float32) *DWI8Weights {
+	p := padC(c)
+	d := &DWI8Weights{w: make([]int32, taps*p), bias: make([]int32, p), scale: make([]float32, p)}
+	for i := range c {
+		if bias != nil {
+			d.bias[i] = bias[i]
+		}
+		d.scale[i] = scale[min(i, len(scale)-1)]
+		for t := range taps {
+			v := int32(w[t*c+i])
+			if signed {
+				v = int32(int8(w[t*c+i]))
+			}
+			d.w[t*p+i] = int32(uint16(v - zeroAt(zero, i)))
+		}
+	}
+	return d
+}
+
+// DWI8Args is one convolution over one image. Run reads it only, so that workers may share it.
+type DWI8Args struct {
+	In       []byte // [H][W] pixels of C channels
+	InSigned bool   // they are int8
+	InZero   int32
+	H, W, C  int
+	Pixel    int // bytes from one input pixel to the next, at least C
+	Weights  *DWI8Weights
+	KH, KW   int
+	SH, SW   int // stride
+	DH, DW   int // dilation
+	PT, PL   int // padding above and to the left
+	Out      []byte
+	OH, OW   int
+	OutPixel int   // bytes from one output pixel to the next, at least C
+	OutZero  int32 // zero point, and limits after adding it: within -128..127 or 0..255 as the output's type is
+	Lo, Hi   int32
+}
+
+// Run computes output rows y0 to y1. Ranges that do not overlap may run at the same time.
+func (a *DWI8Args) Run(y0, y1 int) {
+	if y0 >= y1 || a.OW <= 0 || a.C <= 0 {
+		return
+	}
+	switch {
+	case y0 < 0 || y1 > a.OH || a.Pixel < a.C || a.OutPixel < a.C || a.KH <= 0 || a.KW <= 0 || a.H <= 0 || a.W <= 0,
+		a.SH <= 0 || a.SW <= 0 || a.DH <= 0 || a.DW <= 0 || a.PT < 0 || a.PL < 0,
+		len(a.In) < (a.H*a.W-1)*a.Pixel+a.C,
+		a.Weights == nil || len(a.Weights.w) < a.KH*a.KW*padC(a.C) || len(a.Weights.bias) < padC(a.C) || len(a.Weights.scale) < padC(a.C),
+		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
+		panic("kern: BUG: integer depthwise: range or slice does not match the sizes")
+	}
+	f := DWF32Args{W: a.W, KW: a.KW, SW: a.SW, DW: a.DW, PL: a.PL, OW: a.OW}
+	left, right := f.interior()
+	vector := a.vectorChannels()
+	for y := y0; y < y1; y++ {
+		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
+		for x := range a.OW {
+			if x >= left && x < right && vector == a.C && ky0 < ky1 {
+				continue
+			}
+			kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
+			from := 0
+			if vector > 0 && ky0 < ky1 && kx0 < kx1 {
+				from = vector
+				if x < left || x >= right {
+					t := a.tile(y, x, ky0, ky1, kx0, kx1, vector)
+					dwI8Any(&t, a.InSigned)
+				}
+			}
+			a.pixel(y, x, ky0, ky1, kx0, kx1, from)
+		}
+		if vector > 0 && ky0 < ky1 {
+			a.inside(y, left, right, ky0, ky1, vector)
+		}
+	}
+}
+
+// vectorChannels is how many channels assembly does: AVX2 whole vectors only.
+func (a *DWI8Args) vectorChannels() int {
+	switch {
+	case useDWI8VNNI:
+		return a.C
+	case useDWI8AVX2:
+		return a.C &^ 7
+	}
+	return 0
+}
+
+// dwTileI8 is what a kernel is handed; assembly knows the offsets (see TestDWI8Layout). The first fields are dwTile's.
+type dwTileI8 struct {
+	in        *byte
+	rowStride int
+	rows      int
+	cols      int
+	colStride int
+	w         *int32
+	wRow      int
+	wTap      int
+	out       *byte
+	outStride int
+	bias      *int32
+	channels  int
+	tiles     int
+	inStep    int
+	outStep   int
+	min, max  float32 // limits before the zero point is added
+	scale     *float32
+	inZero    int32
+	outZero   int32
+}
+
+func (a *DWI8Args) tile(y, x, ky0, ky1, kx0, kx1, channels int) dwTileI8 {
+	p := padC(a.C)
+	return dwTileI8{
+		in:        &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x*a.SW-a.PL+kx0*a.DW)*a.Pixel],
+		rowStride: a.DH * a.W * a.Pixel,
+		rows:      ky1 - ky0,
+		cols:      kx1 - kx0,
+		colStride: a.DW * a.Pixel,
+		w:         &a.Weights.w[(ky0*a.KW+kx0)*p],
+		wRow:      4 * a.KW * p,
+		wTap:      4 * p,
+		out:       &a.Out[(y*a.OW+x)*a.OutPixel],
+		outStride: a.OutPixel,
+		bias:      &a.Weights.bias[0],
+		channels:  channels,
+		tiles:     1,
+		min:       float32(a.Lo - a.OutZero),
+		max:       float32(a.Hi - a.OutZero),
+		scale:     &a.Weights.scale[0],
+		inZero:    a.InZero,
+		outZero:   a.OutZero,
+	}
+}
+
+// inside computes outputs [x0, x1) of a row, which see no padding to the left or right.
+func (a *DWI8Args) inside(y, x0, x1, ky0, ky1, channels int) {
+	if x0 >= x1 {
+		return
+	}
+	t := a.tile(y, x0, ky0, ky1, 0, a.KW, channels)
+	shared := (a.KW == 3 || a.KW == 5) && (a.SW == 1 || a.SW == 2) && a.DW == 1
+	for n := 4; n >= 1 && x0 < x1; n-- {
+		if !shared {
+			n = 1
+		}
+		if t.tiles = (x1 - x0) / n; t.tiles == 0 {
+			continue
+		}
+		t.in = &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x0*a.SW-a.PL)*a.Pixel]
+		t.out = &a.Out[(y*a.OW+x0)*a.OutPixel]
+		t.inStep, t.outStep = n*a.SW*a.Pixel, n*a.OutPixel
+		x0 += n * t.tiles
+		if shared {
+			dwI8Shared(&t, a.InSigned, a.KW, a.SW, n)
+		} else {
+			dwI8Any(&t, a.InSigned)
+		}
+	}
+}
+
+// pixel is the definition: channels from c0 of one output pixel, from kernel rows [ky0, ky1) and columns [kx0, kx1).
+func (a *DWI8Args) pixel(y, x, ky0, ky1, kx0, kx1, c0 int) {
+	p := padC(a.C)
+	for c := c0; c < a.C; c++ {
+		acc := a.Weights.bias[c]
+		for ky := ky0; ky < ky1; ky++ {
+			line := (y*a.SH - a.PT + ky*a.DH) * a.W
+			for kx := kx0; kx < kx1; kx++ {
+				b := a.In[(line+x*a.SW-a.PL+kx*a.DW)*a.Pixel+c]
+				v := int32(b)
+				if a.InSigned {
+					v = int32(int8(b))
+				}
+				acc += (v - a.InZero) * int32(int16(a.Weights.w[(ky*a.KW+kx)*p+c]))
+			}
+		}
+		a.Out[(y*a.OW+x)*a.OutPixel+c] = requantI8(acc, a.Weights.scale[c], a.OutZero, a.Lo, a.Hi)
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !amd64 || purego
+
+package kern
+
+func dwI8Any(t *dwTileI8, signed bool) { panic("kern: BUG: no assembly in this build") }
+
+func dwI8Shared(t *dwTileI8, signed bool, kw, s, n int) {
+	panic("kern: BUG: no assembly in this build")
+}
