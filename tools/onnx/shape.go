@@ -1,0 +1,467 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+func importConcat(c *call) error {
+	if err := c.need(max(1, len(c.in))); err != nil {
+		return err
+	}
+	def := 1 // the attribute is required since operator set 4
+	axis, err := axisIn(c.int("axis", def), c.in[0].rank())
+	if err != nil {
+		return err
+	}
+	for _, v := range c.in[1:] {
+		if v.rank() != c.in[0].rank() {
+			return fmt.Errorf("operands %v and %v", c.in[0].spec().Shape, v.spec().Shape)
+		}
+	}
+	if len(c.in) == 1 {
+		c.set(0, c.in[0])
+		return nil
+	}
+	return c.anyLayout(0, func(l layout) ops.Op { return &ops.Concat{Axis: l.axis(axis)} }, c.in...)
+}
+
+// importSplit makes a slice of each output.
+func importSplit(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	s := c.in[0].spec().Shape
+	axis, err := axisIn(c.int("axis", 0), s.Rank())
+	if err != nil {
+		return err
+	}
+	sizes, err := c.intsAttrOrInput("split", 13, 1)
+	if err != nil {
+		return err
+	}
+	n := len(c.n.outputs)
+	if sizes == nil {
+		if n == 0 {
+			return formatf("Split %q has no outputs", c.label())
+		}
+		part := (s.Dim(axis) + n - 1) / n
+		for i := range n {
+			sizes = append(sizes, max(0, min(part, s.Dim(axis)-i*part)))
+		}
+	}
+	if len(sizes) != n {
+		return fmt.Errorf("split %v for %d outputs", sizes, n)
+	}
+	if c.open && batchyInt(int64(s.Dim(axis))) {
+		return &bakedError{c.in[0].name}
+	}
+	first := 0
+	for i, size := range sizes {
+		if size < 0 || size > s.Dim(axis)-first {
+			return fmt.Errorf("split %v of dimension %d", sizes, s.Dim(axis))
+		}
+		lo, hi := first, first+size
+		first = hi
+		make := func(l layout) ops.Op {
+			return &ops.Slice{Starts: []int{lo}, Ends: []int{hi}, Axes: []int{l.axis(axis)}}
+		}
+		if err := c.anyLayout(i, make, c.in[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func importSlice(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	var starts, ends, axes, steps []int
+	var err error
+	if c.opset < 10 {
+		starts, ends, axes = c.ints("starts"), c.ints("ends"), c.ints("axes")
+	} else {
+		for i, p := range []*[]int{&starts, &ends, &axes, &steps} {
+			if *p, _, err = c.constIntsBatch(i+1, "a limit of the slice"); err != nil {
+				return err
+			}
+		}
+	}
+	s := c.in[0].spec().Shape
+	if axes == nil {
+		for i := range starts {
+			axes = append(axes, i)
+		}
+	}
+	if len(starts) != len(ends) || len(axes) != len(starts) || (steps != nil && len(steps) != len(starts)) {
+		return fmt.Errorf("starts %v, ends %v, axes %v, steps %v", starts, ends, axes, steps)
+	}
+	for i, a := range axes {
+		if axes[i], err = axisIn(a, s.Rank()); err != nil {
+			return err
+		}
+		if !c.open {
+			continue
+		}
+		// A limit that is the batch itself is "to the end" of the batch.
+		if batchyInt(int64(starts[i])) {
+			return &bakedError{c.label()}
+		}
+		if batchyInt(int64(ends[i])) {
+			if s.Dim(axes[i]) != ends[i] {
+				return &bakedError{c.label()}
+			}
+			ends[i] = math.MaxInt32
+		}
+	}
+	return c.anyLayout(0, func(l layout) ops.Op {
+		m := make([]int, len(axes))
+		for i, a := range axes {
+			m[i] = l.axis(a)
+		}
+		return &ops.Slice{Starts: starts, Ends: ends, Axes: m, Steps: steps}
+	}, c.in[0])
+}
+
+var padModes = map[string]ops.PadMode{"constant": ops.PadConstant, "reflect": ops.PadReflect, "edge": ops.PadEdge, "wrap": ops.PadWrap}
+
+func importPad(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	rank := c.in[0].rank()
+	mode, ok := padModes[c.string("mode", "constant")]
+	if !ok {
+		return fmt.Errorf("mode is %q", c.string("mode", ""))
+	}
+	pads, fill := c.ints("pads"), c.float("value", 0)
+	var axes []int
+	var err error
+	if c.opset >= 11 {
+		if pads, err = c.constInts(1, "the padding"); err != nil {
+			return err
+		}
+		if fill, err = c.constScalar(2, "the padding's value", 0); err != nil {
+			return err
+		}
+		if axes, err = c.constInts(3, "the axes"); err != nil {
+			return err
+		}
+	}
+	if axes == nil {
+		for i := range rank {
+			axes = append(axes, i)
+		}
+	}
+	if len(pads) != 2*len(axes) {
+		return fmt.Errorf("padding %v of %d axes", pads, len(axes))
+	}
+	lo, hi := make([]int, rank), make([]int, rank)
+	for i, a := range axes {
+		if a, err = axisIn(a, rank); err != nil {
+			return err
+		}
+		lo[a], hi[a] = pads[i], pads[len(axes)+i]
+	}
+	return c.anyLayout(0, func(l layout) ops.Op {
+		return &ops.Pad{Lo: l.ints(lo), Hi: l.ints(hi), Mode: mode, Value: fill}
+	}, c.in[0])
+}
+
+func importGather(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	return c.out(&ops.Gather{Axis: c.int("axis", 0)}, c.in[0], c.in[1])
+}
+
+func importGatherElements(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	return c.out(&ops.GatherElements{Axis: c.int("axis", 0)}, c.in[0], c.in[1])
+}
+
+// importExpand: where the target is the open batch the input's own must be it.
+func importExpand(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	dims, _, err := c.constIntsBatch(1, "the shape")
+	if err != nil {
+		return err
+	}
+	s := c.in[0].spec().Shape
+	out := append([]int(nil), dims...)
+	for i, d := range dims {
+		j := s.Rank() - (len(dims) - i)
+		if c.open && !c.in[0].isConst() && batchyInt(int64(d)) {
+			if j < 0 || s.Dim(j) != d {
+				return &bakedError{c.in[1].name}
+			}
+			out[i] = 1
+		}
+	}
+	if c.in[0].isConst() && c.open {
+		// Folded at the nominal batch, which is noted.
+		t, err := c.fold(c.outName(0), &ops.Expand{Dims: dims}, []*value{c.in[0]}, true)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			c.set(0, t)
+			return nil
+		}
+	}
+	return c.out(&ops.Expand{Dims: out}, c.in[0])
+}
+
+func importTile(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	reps, err := c.constInts(1, "the repeats")
+	if err != nil {
+		return err
+	}
+	return c.out(&ops.Tile{Repeats: reps}, c.in[0])
+}
+
+// importShape is a constant: all but the batch is known.
+func importShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	d := c.in[0].spec().Shape.Dims()
+	start, end := clampAxis(c.int("start", 0), len(d)), clampAxis(c.int("end", math.MaxInt32), len(d))
+	d = d[start:max(start, end)]
+	v := make([]int64, len(d))
+	for i := range d {
+		v[i] = int64(d[i])
+	}
+	c.setInts(v, len(v))
+	return nil
+}
+
+func clampAxis(a, rank int) int {
+	if a < 0 {
+		a += rank
+	}
+	return min(max(a, 0), rank)
+}
+
+// setInts makes output 0 a constant of the given dimensions.
+func (c *call) setInts(v []int64, dims ...int) {
+	t := tensor.FromI64(v, dims...)
+	k := c.known(c.outName(0), t)
+	k.batchy = c.open && batchyTensor(t)
+	c.set(0, k)
+}
+
+func importSize(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	c.setInts([]int64{int64(c.in[0].spec().Shape.Elems())})
+	return nil
+}
+
+func importConstantOfShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	dims, batchy, err := c.constIntsBatch(0, "the shape")
+	if err != nil {
+		return err
+	}
+	fill := tensor.FromF32([]float32{0}, 1)
+	if a := c.attr("value"); a != nil && a.t != nil {
+		v, err := c.constantProto(a.t)
+		if err != nil {
+			return err
+		}
+		if v.err != nil {
+			return v.err
+		}
+		if fill = v.c; fill.Shape.Elems() != 1 {
+			return fmt.Errorf("the value has %d elements", fill.Shape.Elems())
+		}
+	}
+	s, err := tensor.NewShape(dims...)
+	if err != nil {
+		return err
+	}
+	spec := tensor.Spec{DType: fill.DType, Shape: s}
+	if spec.Bytes() > foldLimit || spec.Bytes() > c.budget {
+		return fmt.Errorf("a constant of %v is too large", spec)
+	}
+	c.importer.budget -= spec.Bytes()
+	t := tensor.New(spec)
+	for at := 0; at < len(t.Data); at += len(fill.Data) {
+		copy(t.Data[at:], fill.Data)
+	}
+	k := c.known(c.outName(0), t)
+	k.batchy = batchy && c.open && batchyTensor(t)
+	c.set(0, k)
+	return nil
+}
+
+// constantProto is the value of a tensor within an attribute.
+func (c *call) constantProto(t *tensorProto) (*value, error) { return c.constant(t) }
+
+func importConstant(c *call) error {
+	for i := range c.n.attrs {
+		a := &c.n.attrs[i]
+		var t tensor.Tensor
+		switch a.name {
+		case "value":
+			if a.t == nil {
+				return formatf("Constant %q has no tensor", c.label())
+			}
+			v, err := c.constantProto(a.t)
+			if err != nil {
+				return err
+			}
+			c.set(0, v)
+			return nil
+		case "value_int":
+			t = tensor.FromI64([]int64{a.i})
+		case "value_ints":
+			t = tensor.FromI64(append([]int64(nil), a.ints...), len(a.ints))
+		case "value_float":
+			t = tensor.FromF32([]float32{a.f})
+		case "value_floats":
+			t = tensor.FromF32(append([]float32(nil), a.floats...), len(a.floats))
+		default:
+			return fmt.Errorf("a constant given as %s", a.name)
+		}
+		c.set(0, c.known(c.outName(0), t))
+		return nil
+	}
+	return formatf("Constant %q has no value", c.label())
+}
+
+// importRange is computed from constants.
+func importRange(c *call) error {
+	if err := c.need(3); err != nil {
+		return err
+	}
+	var v [3]tensor.Tensor
+	for i := range v {
+		t, batchy, err := c.constInput(i, "a limit of the range")
+		if err != nil {
+			return err
+		}
+		if batchy {
+			return &bakedError{c.in[i].name}
+		}
+		if t.Shape.Elems() != 1 {
+			return fmt.Errorf("a limit of the range has %d elements", t.Shape.Elems())
+		}
+		v[i] = t
+	}
+	if v[0].DType == tensor.F32 {
+		lo, hi, step := v[0].F32()[0], v[1].F32()[0], v[2].F32()[0]
+		n, err := rangeLen(float64(lo), float64(hi), float64(step), c.budget)
+		if err != nil {
+			return err
+		}
+		r := make([]float32, n)
+		for i := range r {
+			r[i] = lo + float32(i)*step
+		}
+		c.set(0, c.known(c.outName(0), tensor.FromF32(r, n)))
+		return nil
+	}
+	var x [3]int64
+	for i := range x {
+		h, err := hostInts(v[i])
+		if err != nil {
+			return err
+		}
+		x[i] = int64(h[0])
+	}
+	n, err := rangeLen(float64(x[0]), float64(x[1]), float64(x[2]), c.budget)
+	if err != nil {
+		return err
+	}
+	r := make([]int64, n)
+	for i := range r {
+		r[i] = x[0] + int64(i)*x[2]
+	}
+	k := c.known(c.outName(0), tensor.FromI64(r, n))
+	if v[0].DType != tensor.I64 {
+		if k, err = c.cast(k, v[0].DType); err != nil {
+			return err
+		}
+	}
+	c.set(0, k)
+	return nil
+}
+
+func rangeLen(lo, hi, step float64, budget int) (int, error) {
+	n := math.Ceil((hi - lo) / step)
+	if !(n > 0) {
+		n = 0
+	}
+	if step == 0 || n > float64(min(budget, foldLimit)/8) {
+		return 0, fmt.Errorf("a range from %v to %v by %v", lo, hi, step)
+	}
+	return int(n), nil
+}
+
+// importCast also takes constant doubles, which have no type of ours.
+func importCast(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	to := int32(c.int("to", 0))
+	if c.n.op == "CastLike" {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		to = onnxType(c.in[1].spec().DType)
+	}
+	d, ok := dtypes[to]
+	if !ok {
+		return &TypeError{c.outName(0), typeName(to)}
+	}
+	x := c.in[0]
+	if x.err != nil {
+		if x.double == nil {
+			return x.err
+		}
+		f := make([]float32, len(x.double))
+		for i, v := range x.double {
+			f[i] = float32(v)
+		}
+		x = c.known(x.name, tensor.FromF32(f, x.c.Shape.Dims()...))
+	}
+	return c.anyLayout(0, func(layout) ops.Op { return &ops.Cast{To: d} }, x)
+}
+
+func importIdentity(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	c.set(0, c.in[0])
+	return nil
+}
+
+func importOneHot(c *call) error {
+	if err := c.need(3); err != nil {
+		return err
+	}
+	depth, err := c.constInts(1, "the depth")
+	if err != nil {
+		return err
+	}
+	if len(depth) != 1 {
+		return fmt.Errorf("depth is %v", depth)
+	}
+	return c.out(&ops.OneHot{Depth: depth[0], Axis: c.int("axis", -1)}, c.in[0], c.in[2])
+}
