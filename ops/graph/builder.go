@@ -50,6 +50,9 @@ func (b *Builder) Node(id ID) *Node {
 	return &b.g.nodes[id]
 }
 
+// Batch is the batch size specs are inferred for.
+func (b *Builder) Batch() int { return b.g.batch }
+
 // Len is the number of nodes so far.
 func (b *Builder) Len() int { return len(b.g.nodes) }
 
@@ -95,6 +98,18 @@ func (b *Builder) Add(name string, op ops.Op, params []tensor.Tensor, in ...ID) 
 		b.g.inputs = append(b.g.inputs, id)
 	}
 	return id
+}
+
+// Supersede adds a node that takes the name and the place of old, which keeps
+// its value for now but is not read any more once the graph is cleaned.
+func (b *Builder) Supersede(old ID, op ops.Op, params []tensor.Tensor, in ...ID) ID {
+	if b.err != nil {
+		return 0
+	}
+	name := b.g.nodes[old].Name
+	delete(b.names, name)
+	b.g.nodes[old].Name = b.unique("superseded", op.Kind())
+	return b.Add(name, op, params, in...)
 }
 
 func (b *Builder) unique(name string, k ops.Kind) string {
@@ -152,10 +167,7 @@ func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, 
 		n := &g.nodes[i]
 		in := make([]ID, len(n.In))
 		for j, x := range n.In {
-			in[j] = m[x]
-			if in[j] < 0 {
-				return nil, fmt.Errorf("BUG: graph: node %q reads a removed value", n.Name)
-			}
+			in[j] = m[x] // Add refuses -1, so only a node that goes too may read it
 		}
 		m[i] = f(b, ID(i), n, in)
 		if b.err != nil {

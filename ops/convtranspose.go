@@ -1,0 +1,250 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// ConvTranspose is the transpose of a convolution, the gradient of one by its
+// input: every input position adds its channels times the kernel to a window of
+// the result.
+//
+//	y[n, i*stride + t*dilation - padLo, oc] += x[n, i, c] * w[c, t, oc]      then bias and act
+//
+// Operands: x [n, spatial..., ic]; w [ic, k..., oc/groups]; bias [oc],
+// optional. The size along a dimension is
+// stride*(in-1) + OutputPad + (k-1)*dilation + 1 - padLo - padHi, or what
+// OutputShape says, the padding following from it.
+type ConvTranspose struct {
+	Window
+	Groups      int // 0 means 1
+	OutputPad   []int
+	OutputShape []int // spatial extents
+	Act         Act
+	Out         OutType
+}
+
+// Kind is KindConvTranspose.
+func (*ConvTranspose) Kind() Kind { return KindConvTranspose }
+
+// Fields lists the attributes.
+func (c *ConvTranspose) Fields(f Fields) {
+	c.Window.fields(f)
+	f.Int("groups", &c.Groups)
+	f.Ints("output_pad", &c.OutputPad)
+	f.Ints("output_shape", &c.OutputShape)
+	c.Act.fields(f)
+	c.Out.fields(f)
+}
+
+// resolve gives the convolution whose transpose this is: its input is our
+// result.
+func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s convSpec, err error) {
+	o, err := wantOperands(KindConvTranspose, in, params, 2, 3)
+	if err != nil {
+		return s, err
+	}
+	x, w := o[0].Shape, o[1].Shape
+	rank := x.Rank() - 2
+	if rank < 1 || rank > MaxSpatial || w.Rank() != x.Rank() {
+		return s, &ShapeError{KindConvTranspose, "weight", "the rank of input " + x.String() + " (3 to 5)", w.String()}
+	}
+	for i, t := range o {
+		if t.DType != tensor.F32 {
+			return s, errf(KindConvTranspose, "operand %d is %v, want f32", i, t.DType)
+		}
+	}
+	s.groups = max(c.Groups, 1)
+	s.n, s.oc, s.ocg = x.Dim(0), x.Channels(), x.Channels()/s.groups // of the convolution: its outputs are our inputs
+	s.icg = w.Channels()
+	s.ic = s.icg * s.groups
+	if c.Groups < 0 || w.Dim(0) != s.oc || s.oc%s.groups != 0 || s.icg == 0 {
+		return s, &ShapeError{KindConvTranspose, "weight", fmt.Sprintf("[%d, k..., oc/%d]", s.oc, s.groups), w.String()}
+	}
+	if len(o) == 3 {
+		if s.bias = true; o[2].Shape.Rank() != 1 || o[2].Shape.Elems() != s.ic {
+			return s, &ShapeError{KindConvTranspose, "bias", fmt.Sprint(s.ic), o[2].Shape.String()}
+		}
+	}
+	s.Rank = rank
+	for i := range s.In {
+		s.In[i], s.Out[i], s.Kernel[i], s.Stride[i], s.Dilation[i] = 1, 1, 1, 1, 1
+	}
+	at := func(name string, v []int, i, def, least int) int {
+		if v == nil {
+			return def
+		}
+		if len(v) != rank || v[i] < least || v[i] > limit {
+			err = errf(KindConvTranspose, "%s %v", name, v)
+			return def
+		}
+		return v[i]
+	}
+	for i := range rank {
+		j := MaxSpatial - rank + i
+		s.Out[j], s.Kernel[j] = x.Dim(1+i), w.Dim(1+i)
+		s.Stride[j], s.Dilation[j] = at("stride", c.Stride, i, 1, 1), at("dilation", c.Dilation, i, 1, 1)
+		s.PadLo[j], s.PadHi[j] = at("pad_lo", c.PadLo, i, 0, 0), at("pad_hi", c.PadHi, i, 0, 0)
+		extra := at("output_pad", c.OutputPad, i, 0, 0)
+		full := s.Stride[j]*(s.Out[j]-1) + extra + (s.Kernel[j]-1)*s.Dilation[j] + 1
+		want := at("output_shape", c.OutputShape, i, 0, 1)
+		if want == 0 && (c.Auto == PadSameUpper || c.Auto == PadSameLower) {
+			want = s.Out[j] * s.Stride[j]
+		}
+		if c.Auto == PadValid {
+			s.PadLo[j], s.PadHi[j] = 0, 0
+		}
+		if want > 0 {
+			pad := max(0, full-want)
+			s.PadLo[j], s.PadHi[j] = pad/2, pad-pad/2
+			if c.Auto == PadSameLower {
+				s.PadLo[j], s.PadHi[j] = s.PadHi[j], s.PadLo[j]
+			}
+			s.In[j] = want
+		} else {
+			s.In[j] = full - s.PadLo[j] - s.PadHi[j]
+		}
+		if err == nil && s.In[j] < 1 {
+			err = errf(KindConvTranspose, "padding %v, %v leaves nothing of %d", c.PadLo, c.PadHi, full)
+		}
+	}
+	return s, err
+}
+
+// Infer is [n, spatial..., oc].
+func (c *ConvTranspose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
+	s, err := c.resolve(in, params)
+	if err != nil {
+		return tensor.Spec{}, err
+	}
+	if err := c.Act.check(KindConvTranspose); err != nil {
+		return tensor.Spec{}, err
+	}
+	shape, err := tensor.NewShape(append(append([]int{s.n}, s.In[MaxSpatial-s.Rank:]...), s.ic)...)
+	return tensor.Spec{DType: tensor.F32, Shape: shape}, err
+}
+
+// Prepare adds window by window, an image a task.
+func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
+	s, err := c.resolve(p.In, Specs(p.Params))
+	if err != nil {
+		return nil, err
+	}
+	p.Path("reference")
+	return &convTranspose{s, c.Act, p.Params}, nil
+}
+
+type convTranspose struct {
+	convSpec
+	act    Act
+	params []tensor.Tensor
+}
+
+func (k *convTranspose) Run(a *Args) { a.Parallel(k.n, k) }
+
+// Do computes one image.
+func (k *convTranspose) Do(a *Args, n, _ int) {
+	x, w := arg(a, k.params, 0).F32(), arg(a, k.params, 1).F32()
+	y := a.Out.F32()[n*k.InSize()*k.ic:][:k.InSize()*k.ic]
+	if k.bias {
+		b := arg(a, k.params, 2).F32()
+		for i := 0; i < len(y); i += k.ic {
+			copy(y[i:], b)
+		}
+	} else {
+		clear(y)
+	}
+	taps := k.Taps()
+	for row := range k.OutSize() {
+		xr := x[(n*k.OutSize()+row)*k.oc:][:k.oc]
+		for t := range taps {
+			pos, ok := k.inAt(k.outAt(row), t)
+			if !ok {
+				continue
+			}
+			for c, v := range xr {
+				to := y[pos*k.ic+c/k.ocg*k.icg:][:k.icg]
+				for j, f := range w[(c*taps+t)*k.icg:][:len(to)] {
+					to[j] += v * f
+				}
+			}
+		}
+	}
+	if k.act.Fn != UnaryNone {
+		actRow(&k.act, y)
+	}
+}
+
+// Keeps is the input, and the output when an activation's gradient reads it.
+func (c *ConvTranspose) Keeps(in, params []tensor.Spec) Keep {
+	if c.Act.Fn == UnaryNone {
+		return KeepIn0
+	}
+	return KeepIn0 | KeepOut
+}
+
+// Backward is a convolution by the same weights for x, and for the weights the
+// product of x with the windows of the result's gradient.
+func (c *ConvTranspose) Backward(p *GradPrep) (GradKernel, error) {
+	if len(p.Params) == 0 {
+		return nil, errf(KindConvTranspose, "has no gradient when its weights are inputs")
+	}
+	if _, _, ok := c.Act.Clamp(); !ok {
+		return nil, errf(KindConvTranspose, "the gradient of activation %d needs it as a node of its own", c.Act.Fn)
+	}
+	s, err := c.resolve(p.In, Specs(p.Params))
+	return &convTransposeGrad{convTranspose{s, c.Act, p.Params}}, err
+}
+
+type convTransposeGrad struct{ convTranspose }
+
+func (k *convTransposeGrad) Run(g *Grads) {
+	d := g.DOut.F32()
+	if lo, hi, _ := k.act.Clamp(); k.act.Fn != UnaryNone {
+		for i, v := range g.Out.F32() {
+			if v <= lo || v >= hi {
+				d[i] = 0
+			}
+		}
+	}
+	if k.bias && !g.DParams[1].IsZero() {
+		db := g.DParams[1].F32()
+		for i := 0; i < len(d); i += k.ic {
+			addInto(db, d[i:i+k.ic])
+		}
+	}
+	g.Parallel(k.oc, k)
+}
+
+// Do computes the gradients of input channel c and its weights.
+func (k *convTransposeGrad) Do(g *Grads, c, _ int) {
+	d, x, w := g.DOut.F32(), g.In[0].F32(), g.Params[0].F32()
+	taps := k.Taps()
+	for n := range k.n {
+		for row := range k.OutSize() {
+			at := (n*k.OutSize()+row)*k.oc + c
+			sum := 0.0
+			for t := range taps {
+				pos, ok := k.inAt(k.outAt(row), t)
+				if !ok {
+					continue
+				}
+				from := d[(n*k.InSize()+pos)*k.ic+c/k.ocg*k.icg:][:k.icg]
+				ws := w[(c*taps+t)*k.icg:][:len(from)]
+				for j, v := range from {
+					sum += float64(v) * float64(ws[j])
+				}
+				if !g.DParams[0].IsZero() {
+					dw := g.DParams[0].F32()[(c*taps+t)*k.icg:][:len(from)]
+					for j, v := range from {
+						dw[j] += x[at] * v
+					}
+				}
+			}
+			if !g.DIn[0].IsZero() {
+				g.DIn[0].F32()[at] += float32(sum)
+			}
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// GlobalPool reduces all spatial positions of each channel to one:
+// [n, spatial..., c] to [n, 1..., c].
+type GlobalPool struct {
+	Fn  PoolFn
+	P   int // of PoolLp; 0 means 2
+	Out OutType
+}
+
+// Kind is KindGlobalPool.
+func (*GlobalPool) Kind() Kind { return KindGlobalPool }
+
+// Fields lists the attributes.
+func (o *GlobalPool) Fields(f Fields) {
+	FieldEnum(f, "fn", &o.Fn)
+	f.Int("p", &o.P)
+	o.Out.fields(f)
+}
+
+// Infer is [n, 1..., c].
+func (o *GlobalPool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
+	s, err := wantOperands(KindGlobalPool, in, params, 1, 1)
+	if err != nil {
+		return tensor.Spec{}, err
+	}
+	x := s[0]
+	if x.Shape.Rank() < 2 || o.Fn > PoolLp || o.P < 0 {
+		return tensor.Spec{}, errf(KindGlobalPool, "input %v, function %d, p %d", x.Shape, o.Fn, o.P)
+	}
+	shape := x.Shape
+	for i := 1; i < shape.Rank()-1; i++ {
+		if shape.Dim(i) == 0 {
+			return tensor.Spec{}, errf(KindGlobalPool, "input %v has no positions", x.Shape)
+		}
+		shape = shape.With(i, 1)
+	}
+	if x.DType != tensor.F32 && !x.DType.IsInt8() {
+		return tensor.Spec{}, errf(KindGlobalPool, "input is %v, want f32, i8 or u8", x.DType)
+	}
+	return o.Out.spec(KindGlobalPool, x, shape)
+}
+
+// Prepare splits by image.
+func (o *GlobalPool) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	if x.DType != tensor.F32 {
+		return o.prepareInt(p)
+	}
+	n, c := x.Shape.Dim(0), x.Shape.Channels()
+	k := &globalPool{op: *o, params: p.Params, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}
+	k.exact = p.Reference || o.Fn == PoolLp
+	p.Path("global")
+	return k, nil
+}
+
+type globalPool struct {
+	op         GlobalPool
+	params     []tensor.Tensor
+	n, c, size int
+	exact      bool
+}
+
+func (k *globalPool) Run(a *Args) { a.Parallel(k.n, k) }
+
+// Do computes one image.
+func (k *globalPool) Do(a *Args, n, _ int) {
+	x := arg(a, k.params, 0).F32()[n*k.size*k.c:][:k.size*k.c]
+	y := a.Out.F32()[n*k.c:][:k.c]
+	if !k.exact {
+		args := kern.PoolF32Args{
+			In: x, H: 1, W: k.size, C: k.c, Pixel: k.c, Average: k.op.Fn == PoolAvg,
+			KH: 1, KW: k.size, SH: 1, SW: 1, DH: 1, DW: 1, Out: y, OH: 1, OW: 1, OutPixel: k.c,
+		}
+		args.Run(0, 1)
+		return
+	}
+	for c := range y {
+		y[c] = k.value(x[c:])
+	}
+}
+
+// value is the definition: one channel, every k.c-th element.
+func (k *globalPool) value(x []float32) float32 {
+	p := float64(k.op.P)
+	if p == 0 {
+		p = 2
+	}
+	sum, best := 0.0, math.Inf(-1)
+	for i := range k.size {
+		v := float64(x[i*k.c])
+		best = max(best, v)
+		if k.op.Fn == PoolLp {
+			v = math.Pow(math.Abs(v), p)
+		}
+		sum += v
+	}
+	switch k.op.Fn {
+	case PoolMax:
+		return float32(best)
+	case PoolLp:
+		return float32(math.Pow(sum, 1/p))
+	}
+	return float32(sum / float64(k.size))
+}
+
+// Keeps is nothing for an average, both values otherwise.
+func (o *GlobalPool) Keeps(in, params []tensor.Spec) Keep {
+	if o.Fn == PoolAvg {
+		return KeepNone
+	}
+	return KeepIn0 | KeepOut
+}
+
+// Backward is that of Pool over one window; a maximum's gradient goes to the
+// first position that has it.
+func (o *GlobalPool) Backward(p *GradPrep) (GradKernel, error) {
+	x := p.In[0]
+	if x.DType != tensor.F32 {
+		return nil, errf(KindGlobalPool, "has no gradient on %v", x.DType)
+	}
+	n, c := x.Shape.Dim(0), x.Shape.Channels()
+	return &globalPoolGrad{globalPool{op: *o, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}}, nil
+}
+
+type globalPoolGrad struct{ globalPool }
+
+func (k *globalPoolGrad) Run(g *Grads) {
+	if !g.DIn[0].IsZero() {
+		g.Parallel(k.n, k)
+	}
+}
+
+// Do computes one image.
+func (k *globalPoolGrad) Do(g *Grads, n, _ int) {
+	dx := g.DIn[0].F32()[n*k.size*k.c:][:k.size*k.c]
+	dy := g.DOut.F32()[n*k.c:][:k.c]
+	if k.op.Fn == PoolAvg {
+		part := 1 / float32(k.size)
+		for i := range k.size {
+			to := dx[i*k.c:][:len(dy)]
+			for c, v := range dy {
+				to[c] += v * part
+			}
+		}
+		return
+	}
+	x, y := g.In[0].F32()[n*k.size*k.c:], g.Out.F32()[n*k.c:]
+	p := float64(k.op.P)
+	if p == 0 {
+		p = 2
+	}
+	for c, v := range dy {
+		for i := range k.size {
+			xv, yv := float64(x[i*k.c+c]), float64(y[c])
+			if k.op.Fn == PoolMax {
+				if xv == yv {
+					dx[i*k.c+c] += v
+					break
+				}
+			} else if yv > 0 && xv != 0 {
+				dx[i*k.c+c] += v * float32(xv*math.Pow(math.Abs(xv), p-2)/math.Pow(yv, p-1))
+			}
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package ops
+
+import "github.com/teff-ml/teff/ops/tensor"
+
+// mover copies a box of elements between two dense tensors of the same element
+// size: transposes, slices, joins and repeats are all this with other strides.
+// Strides are in elements; a source stride of 0 repeats.
+type mover struct {
+	size     int // bytes of an element
+	rank     int
+	dims     [tensor.MaxRank]int
+	src, dst [tensor.MaxRank]int
+	srcAt    int
+	dstAt    int
+}
+
+func newMover(size int, dims, src, dst []int, srcAt, dstAt int) mover {
+	m := mover{size: size, srcAt: srcAt, dstAt: dstAt}
+	for i, d := range dims {
+		if d == 1 {
+			continue
+		}
+		// A dimension that continues the one before it in both is one with it.
+		if r := m.rank; r > 0 && m.src[r-1] == src[i]*d && m.dst[r-1] == dst[i]*d {
+			m.dims[r-1] *= d
+			m.src[r-1], m.dst[r-1] = src[i], dst[i]
+			continue
+		}
+		m.dims[m.rank], m.src[m.rank], m.dst[m.rank] = d, src[i], dst[i]
+		m.rank++
+	}
+	if m.rank == 0 {
+		m.rank, m.dims[0], m.src[0], m.dst[0] = 1, 1, 1, 1
+		for _, d := range dims {
+			if d == 0 {
+				m.dims[0] = 0
+			}
+		}
+	}
+	return m
+}
+
+// outer is the number of parts run can be asked for.
+func (m *mover) outer() int { return m.dims[0] }
+
+// run copies indices [from, to) of the outermost dimension.
+func (m *mover) run(dst, src []byte, from, to int) {
+	if m.rank == 1 {
+		m.line(dst, src, to-from, m.dst[0], m.src[0], m.dstAt+from*m.dst[0], m.srcAt+from*m.src[0])
+		return
+	}
+	for i := from; i < to; i++ {
+		m.level(dst, src, 1, m.dstAt+i*m.dst[0], m.srcAt+i*m.src[0])
+	}
+}
+
+func (m *mover) level(dst, src []byte, l, d, s int) {
+	if l == m.rank-1 {
+		m.line(dst, src, m.dims[l], m.dst[l], m.src[l], d, s)
+		return
+	}
+	for range m.dims[l] {
+		m.level(dst, src, l+1, d, s)
+		d += m.dst[l]
+		s += m.src[l]
+	}
+}
+
+// line copies n elements.
+func (m *mover) line(dst, src []byte, n, ds, ss, d, s int) {
+	if ds == 1 && ss == 1 {
+		copy(dst[d*m.size:(d+n)*m.size], src[s*m.size:(s+n)*m.size])
+		return
+	}
+	switch m.size {
+	case 1:
+		strided(dst, src, n, ds, ss, d, s)
+	case 2:
+		strided(tensor.CastSlice[uint16](dst), tensor.CastSlice[uint16](src), n, ds, ss, d, s)
+	case 4:
+		strided(tensor.CastSlice[uint32](dst), tensor.CastSlice[uint32](src), n, ds, ss, d, s)
+	case 8:
+		strided(tensor.CastSlice[uint64](dst), tensor.CastSlice[uint64](src), n, ds, ss, d, s)
+	}
+}
+
+func strided[T any](dst, src []T, n, ds, ss, d, s int) {
+	for range n {
+		dst[d] = src[s]
+		d += ds
+		s += ss
+	}
+}
+
+// moveKernel runs a mover over the outermost dimension in parallel.
+type moveKernel struct {
+	m      mover
+	params []tensor.Tensor
+	chunk  int
+}
+
+// moveBytes is about 20 µs of copying.
+const moveBytes = 256 << 10
+
+func newMoveKernel(p *Prep, m mover) *moveKernel {
+	k := &moveKernel{m: m, params: p.Params, chunk: m.outer()}
+	if bytes := p.Out.Bytes(); p.Threads > 1 && bytes > 2*moveBytes {
+		k.chunk = max(1, m.outer()*moveBytes/bytes)
+	}
+	p.Path("move")
+	return k
+}
+
+func (k *moveKernel) Run(a *Args) {
+	if k.chunk == 0 {
+		return
+	}
+	a.Parallel((k.m.outer()+k.chunk-1)/k.chunk, k)
+}
+
+func (k *moveKernel) Do(a *Args, i, _ int) {
+	k.m.run(a.Out.Data, arg(a, k.params, 0).Data, i*k.chunk, min(k.m.outer(), (i+1)*k.chunk))
+}
+
+// addMover adds float32 gradients along a mover turned round: dst[src index] +=
+// src[dst index].
+type addMover struct{ m mover }
+
+func (k *addMover) Run(g *Grads) {
+	if g.DIn[0].IsZero() {
+		return
+	}
+	k.add(g.DIn[0].F32(), g.DOut.F32(), 0, k.m.srcAt, k.m.dstAt)
+}
+
+func (k *addMover) add(dx, dy []float32, l, s, d int) {
+	m := &k.m
+	for range m.dims[l] {
+		if l == m.rank-1 {
+			dx[s] += dy[d]
+		} else {
+			k.add(dx, dy, l+1, s, d)
+		}
+		s += m.src[l]
+		d += m.dst[l]
+	}
+}
+
+// denseStrides are a shape's strides as a slice.
+func denseStrides(s tensor.Shape) []int {
+	st := s.Strides()
+	return st[:s.Rank()]
+}
+
+// normAxis is axis counted from the front; ok is false outside the rank.
+func normAxis(axis, rank int) (int, bool) {
+	if axis < 0 {
+		axis += rank
+	}
+	return axis, axis >= 0 && axis < rank
+}

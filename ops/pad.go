@@ -1,0 +1,223 @@
+package ops
+
+import "github.com/teff-ml/teff/ops/tensor"
+
+// PadMode says what padding holds.
+type PadMode uint8
+
+// The modes: a constant; the input mirrored without its border (c b | a b c |
+// b a); its border repeated; the input repeated; mirrored with its border
+// (b a | a b c | c b, TFLite's symmetric).
+const (
+	PadConstant  PadMode = 0
+	PadReflect   PadMode = 1
+	PadEdge      PadMode = 2
+	PadWrap      PadMode = 3
+	PadSymmetric PadMode = 4
+)
+
+// Pad adds Lo elements before and Hi after each dimension; negative ones crop.
+// Value is the constant, as a real number: quantised tensors hold it in their
+// own units, 0 being the zero point.
+type Pad struct {
+	Lo, Hi []int
+	Mode   PadMode
+	Value  float32
+}
+
+// Kind is KindPad.
+func (*Pad) Kind() Kind { return KindPad }
+
+// Fields lists the attributes.
+func (p *Pad) Fields(f Fields) {
+	f.Ints("lo", &p.Lo)
+	f.Ints("hi", &p.Hi)
+	FieldEnum(f, "mode", &p.Mode)
+	f.Float("value", &p.Value)
+}
+
+// Infer adds the padding.
+func (p *Pad) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
+	o, err := wantOperands(KindPad, in, params, 1, 1)
+	if err != nil {
+		return tensor.Spec{}, err
+	}
+	x := o[0]
+	rank := x.Shape.Rank()
+	if len(p.Lo) != rank || len(p.Hi) != rank || p.Mode > PadSymmetric || len(x.Quant.Scale) > 1 {
+		return tensor.Spec{}, errf(KindPad, "padding %v, %v in mode %d of %v", p.Lo, p.Hi, p.Mode, x)
+	}
+	dims := x.Shape.Dims()
+	for i, d := range dims {
+		lo, hi := p.Lo[i], p.Hi[i]
+		if max(lo, hi) > limit || min(lo, hi) < -limit || d+lo+hi < 0 {
+			return tensor.Spec{}, errf(KindPad, "padding %v, %v of %v", p.Lo, p.Hi, x.Shape)
+		}
+		if most := max(lo, hi); most > 0 {
+			if p.Mode != PadConstant && d == 0 || p.Mode == PadReflect && d < 2 {
+				return tensor.Spec{}, errf(KindPad, "dimension %d of %v has nothing to repeat", i, x.Shape)
+			}
+		}
+		dims[i] += lo + hi
+	}
+	s, err := tensor.NewShape(dims...)
+	return tensor.Spec{DType: x.DType, Shape: s, Quant: x.Quant}, err
+}
+
+// source is the index a position of the result reads along one dimension of n,
+// or -1 in a constant padding.
+func (p *Pad) source(i, n int) int {
+	if i >= 0 && i < n {
+		return i
+	}
+	mod := func(a, b int) int { return ((a % b) + b) % b }
+	switch p.Mode {
+	case PadEdge:
+		return min(max(i, 0), n-1)
+	case PadWrap:
+		return mod(i, n)
+	case PadReflect:
+		i = mod(i, 2*n-2)
+		return min(i, 2*n-2-i)
+	case PadSymmetric:
+		i = mod(i, 2*n)
+		return min(i, 2*n-1-i)
+	}
+	return -1
+}
+
+// padKernel copies rows of the last dimension through tables of indices.
+type padKernel struct {
+	params []tensor.Tensor
+	out    tensor.Shape
+	in     [tensor.MaxRank]int // strides of the input, elements
+	index  [tensor.MaxRank][]int
+	size   int
+	value  [8]byte // one element
+	zeros  bool    // value is all zero bytes
+}
+
+func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
+	k := &padKernel{params: params, out: out.Shape, in: x.Shape.Strides(), size: x.DType.Size()}
+	for d := range out.Shape.Rank() {
+		k.index[d] = make([]int, out.Shape.Dim(d))
+		for i := range k.index[d] {
+			k.index[d][i] = p.source(i-p.Lo[d], x.Shape.Dim(d))
+		}
+	}
+	one := tensor.Tensor{Spec: tensor.Spec{DType: x.DType, Shape: tensor.Of(1), Quant: x.Quant}, Data: k.value[:k.size]}
+	setReal(one, p.Value)
+	k.zeros = k.value == [8]byte{}
+	return k
+}
+
+// setReal writes a real number as t's one element.
+func setReal(t tensor.Tensor, v float32) {
+	if t.Quant.PerTensor() {
+		scale, zero := t.Quant.At(0)
+		v = v/scale + float32(zero)
+	}
+	switch t.DType {
+	case tensor.F32:
+		t.F32()[0] = v
+	case tensor.I8:
+		t.Data[0] = byte(int8(v))
+	case tensor.U8, tensor.Bool:
+		t.Data[0] = byte(v)
+	case tensor.I32:
+		t.I32()[0] = int32(v)
+	case tensor.I64:
+		t.I64()[0] = int64(v)
+	}
+}
+
+// Prepare copies row by row.
+func (p *Pad) Prepare(pr *Prep) (Kernel, error) {
+	x, _ := pr.Operand(0)
+	pr.Path("copy")
+	return p.kernel(x, pr.Out, pr.Params), nil
+}
+
+func (k *padKernel) Run(a *Args) { a.Parallel(k.outerRows(), k) }
+
+// outerRows is the extent of the outermost dimension, 1 for vectors.
+func (k *padKernel) outerRows() int {
+	if k.out.Rank() < 2 {
+		return 1
+	}
+	return k.out.Dim(0)
+}
+
+// Do fills index i of the outermost dimension.
+func (k *padKernel) Do(a *Args, i, _ int) {
+	rank := k.out.Rank()
+	src := arg(a, k.params, 0).Data
+	if rank == 0 {
+		copy(a.Out.Data, src)
+		return
+	}
+	width := k.out.Dim(-1)
+	rows := k.out.Rows() / k.outerRows()
+	for r := i * rows; r < (i+1)*rows; r++ {
+		at, rest := 0, r
+		for d := rank - 2; d >= 0; d-- {
+			j := k.index[d][rest%k.out.Dim(d)]
+			rest /= k.out.Dim(d)
+			if j < 0 || at < 0 {
+				at = -1
+				continue
+			}
+			at += j * k.in[d]
+		}
+		k.row(a.Out.Data[r*width*k.size:(r+1)*width*k.size], src, at)
+	}
+}
+
+func (k *padKernel) row(dst, src []byte, at int) {
+	index := k.index[k.out.Rank()-1]
+	for x := 0; x < len(index); {
+		j := index[x]
+		if at < 0 || j < 0 {
+			copy(dst[x*k.size:(x+1)*k.size], k.value[:k.size])
+			x++
+			continue
+		}
+		n := 1 // a run of neighbours
+		for x+n < len(index) && index[x+n] == j+n {
+			n++
+		}
+		copy(dst[x*k.size:(x+n)*k.size], src[(at+j)*k.size:])
+		x += n
+	}
+}
+
+// Keeps is nothing.
+func (*Pad) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
+
+// Backward adds each position's gradient to the one it was read from.
+func (p *Pad) Backward(gp *GradPrep) (GradKernel, error) {
+	return &padGrad{p.kernel(gp.In[0], gp.Out, nil)}, nil
+}
+
+type padGrad struct{ k *padKernel }
+
+func (t *padGrad) Run(g *Grads) {
+	if g.DIn[0].IsZero() {
+		return
+	}
+	k := t.k
+	dx, dy := g.DIn[0].F32(), g.DOut.F32()
+	for i, v := range dy {
+		at, rest := 0, i
+		for d := k.out.Rank() - 1; d >= 0 && at >= 0; d-- {
+			j := k.index[d][rest%k.out.Dim(d)]
+			rest /= k.out.Dim(d)
+			if at += j * k.in[d]; j < 0 {
+				at = -1
+			}
+		}
+		if at >= 0 {
+			dx[at] += v
+		}
+	}
+}

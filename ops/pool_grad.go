@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Keeps is nothing for maximum (its taps are noted) and average, both values
+// for a p-norm.
+func (o *Pool) Keeps(in, params []tensor.Spec) Keep {
+	if o.Fn == PoolLp {
+		return KeepIn0 | KeepOut
+	}
+	return KeepNone
+}
+
+// Backward sends the gradient of a maximum to the tap that won, shares that of
+// an average among its taps, and that of a p-norm by x*|x|^(P-2)/y^(P-1).
+func (o *Pool) Backward(p *GradPrep) (GradKernel, error) {
+	if o.Act.Fn != UnaryNone || o.Output != 0 || p.In[0].DType != tensor.F32 {
+		return nil, errf(KindPool, "has no gradient with an activation, of indices, or on %v", p.In[0].DType)
+	}
+	x := p.In[0]
+	g, err := o.Resolve(KindPool, x.Shape, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &poolGrad{poolKernel{Geom: g, op: o, n: x.Shape.Dim(0), c: x.Shape.Channels()}}, nil
+}
+
+type poolGrad struct{ poolKernel }
+
+func (k *poolGrad) Run(g *Grads) {
+	if !g.DIn[0].IsZero() {
+		g.Parallel(k.n, k)
+	}
+}
+
+// Do computes one image.
+func (k *poolGrad) Do(g *Grads, n, _ int) {
+	dx := g.DIn[0].F32()[n*k.InSize()*k.c:]
+	for row := range k.OutSize() {
+		at := (n*k.OutSize() + row) * k.c
+		dy := g.DOut.F32()[at:][:k.c]
+		switch k.op.Fn {
+		case PoolMax:
+			for c, v := range dy {
+				if pos, inside, _ := k.tap(row, int(g.Aux[at+c])); inside {
+					dx[pos*k.c+c] += v
+				}
+			}
+		case PoolAvg:
+			k.share(dx, dy, row)
+		case PoolLp:
+			k.norm(g, dx, dy, n, row)
+		}
+	}
+}
+
+func (k *poolGrad) share(dx, dy []float32, row int) {
+	count := 0
+	for t := range k.Taps() {
+		if _, inside, inPad := k.tap(row, t); inside || k.op.CountIncludePad && inPad {
+			count++
+		}
+	}
+	part := 1 / float32(max(count, 1))
+	for t := range k.Taps() {
+		if pos, inside, _ := k.tap(row, t); inside {
+			to := dx[pos*k.c:][:len(dy)]
+			for c, v := range dy {
+				to[c] += v * part
+			}
+		}
+	}
+}
+
+func (k *poolGrad) norm(g *Grads, dx, dy []float32, n, row int) {
+	p := float64(k.op.P)
+	if p == 0 {
+		p = 2
+	}
+	x := g.In[0].F32()[n*k.InSize()*k.c:]
+	y := g.Out.F32()[(n*k.OutSize()+row)*k.c:]
+	for t := range k.Taps() {
+		pos, inside, _ := k.tap(row, t)
+		if !inside {
+			continue
+		}
+		for c, v := range dy {
+			xv, yv := float64(x[pos*k.c+c]), float64(y[c])
+			if yv > 0 && xv != 0 {
+				dx[pos*k.c+c] += v * float32(xv*math.Pow(math.Abs(xv), p-2)/math.Pow(yv, p-1))
+			}
+		}
+	}
+}
