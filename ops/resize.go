@@ -143,6 +143,9 @@ func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 		if out == 1 {
 			return 0
 		}
+		if r.Scales != nil && r.Scales[axis] != 0 {
+			fout = scale * fin // before rounding, as ONNX has it
+		}
 		return fx * (fin - 1) / (fout - 1)
 	case CoordAsymmetric:
 		return fx / scale
