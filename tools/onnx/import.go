@@ -82,10 +82,8 @@ func importModel(m *model, o *options, size int) (*graph.Graph, error) {
 	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, budget: 32<<20 + size}
 	im.opset = m.opset[""]
 	switch {
-	case im.opset == 0 && len(m.opset) == 0:
+	case im.opset == 0: // a model of other domains only, or one from before versions
 		im.opset = 1
-	case im.opset == 0:
-		return nil, formatf("no operator set of the default domain")
 	case im.opset < 0 || im.opset > maxOpset:
 		return nil, formatf("operator set %d", im.opset)
 	}
