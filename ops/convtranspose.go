@@ -51,7 +51,7 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s convSpec, err error
 		return s, &ShapeError{KindConvTranspose, "weight", "the rank of input " + x.String() + " (3 to 5)", w.String()}
 	}
 	for i, t := range o {
-		if t.DType != tensor.F32 {
+		if t.DType != tensor.F32 && !o[0].DType.IsInt8() {
 			return s, errf(KindConvTranspose, "operand %d is %v, want f32", i, t.DType)
 		}
 	}
@@ -121,6 +121,9 @@ func (c *ConvTranspose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err := c.Act.check(KindConvTranspose); err != nil {
 		return tensor.Spec{}, err
 	}
+	if operands(in, params)[0].DType.IsInt8() {
+		return c.inferInt(s, in, params)
+	}
 	shape, err := tensor.NewShape(append(append([]int{s.n}, s.In[MaxSpatial-s.Rank:]...), s.ic)...)
 	return tensor.Spec{DType: tensor.F32, Shape: shape}, err
 }
@@ -130,6 +133,9 @@ func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
 	s, err := c.resolve(p.In, Specs(p.Params))
 	if err != nil {
 		return nil, err
+	}
+	if x, _ := p.Operand(0); x.DType.IsInt8() {
+		return c.prepareInt(p, s)
 	}
 	p.Path("reference")
 	return &convTranspose{s, c.Act, p.Params}, nil
