@@ -1,6 +1,5 @@
 package ops
 
-func (*MatMul) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindMatMul, "no kernel yet") }
 func (*Softmax) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindSoftmax, "no kernel yet") }
 func (*Reduce) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindReduce, "no kernel yet") }
 func (*ArgMax) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindArgMax, "no kernel yet") }

@@ -24,7 +24,6 @@ type gradProduct struct {
 	gemm       *kern.GemmF32
 	chunk      int // depth at once
 	cut        gemmCut
-	rowsAt     int // floats of scratch before the rows
 	packAt     int
 	first, now int // of the current chunk
 	rows       gradProductRows
@@ -81,7 +80,7 @@ func (t *gradProduct) runPlain() {
 func (t *gradProduct) packCols() int { return 4 * t.gemm.NR }
 
 func (t *gradProduct) rowCopy(g *Grads) []float32 {
-	return tensor.CastSlice[float32](g.Scratch)[t.rowsAt : t.rowsAt+t.m*t.chunk]
+	return tensor.CastSlice[float32](g.Scratch)[:t.m*t.chunk]
 }
 
 func (t *gradProduct) packed(g *Grads) []float32 {
