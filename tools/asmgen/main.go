@@ -42,6 +42,8 @@ var files = []file{
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},
 	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},
 	{"dwi8_avx2_amd64.s", avo(func(a *asm) { dwI8(a, ymm) })},
+	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
+	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

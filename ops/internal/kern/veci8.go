@@ -1,0 +1,181 @@
+package kern
+
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+// Elementwise loops over bytes that stand for int8 or uint8. Slices of a call have the same length; dst may be an input.
+// Every path gives the same bits.
+
+var (
+	useVecI8AVX512 = cpu.AVX512 && haveAsm
+	useVecI8AVX2   = cpu.AVX2 && haveAsm
+)
+
+func init() {
+	cpu.Register("veci8/avx512", &useVecI8AVX512)
+	cpu.Register("veci8/avx2", &useVecI8AVX2)
+}
+
+// vecI8Op is a loop that exists in assembly.
+type vecI8Op uint8
+
+const (
+	vecAddI8 vecI8Op = iota
+	vecMulI8
+	vecQuantize
+	vecDequantize
+	vecAccI8
+)
+
+// vecI8Args is what a loop is handed; assembly knows the offsets (see TestVecI8Layout).
+type vecI8Args struct {
+	dst, x, y       *byte
+	n               int
+	mx, my          int32
+	bias            int32
+	shift           int32
+	zero, lo, hi    int32
+	flipX, flipY    uint32
+	scale, flo, fhi float32
+}
+
+func firstByte(s []byte) *byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s[0]
+}
+
+func flipOf(signed bool) uint32 {
+	if signed {
+		return 0x80
+	}
+	return 0
+}
+
+func valueI8(b byte, signed bool) int32 {
+	if signed {
+		return int32(int8(b))
+	}
+	return int32(b)
+}
+
+// vectorsI8 is how many of n elements assembly does: whole vectors.
+func vectorsI8(n int) int {
+	switch {
+	case useVecI8AVX512:
+		return n &^ 15
+	case useVecI8AVX2:
+		return n &^ 7
+	}
+	return 0
+}
+
+// AddI8Args are the fixed-point constants of XNNPACK's integer addition.
+type AddI8Args struct {
+	XSigned, YSigned bool
+	MX, MY           int32 // multipliers
+	Bias             int32 // with the rounding and the zero points of x and y
+	Shift            uint  // below 32
+	Zero, Lo, Hi     int32 // zero point of the result, and limits after adding it
+}
+
+// AddI8 sets dst = clamp(((x·MX + y·MY + Bias) >> Shift) + Zero, Lo, Hi), wrapping in int32 before the shift.
+func AddI8(dst, x, y []byte, a *AddI8Args) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	n := vectorsI8(len(dst))
+	if n > 0 {
+		bias := a.Bias // flipped bytes are 128 too large
+		if a.XSigned {
+			bias -= 128 * a.MX
+		}
+		if a.YSigned {
+			bias -= 128 * a.MY
+		}
+		vecI8Run(vecAddI8, &vecI8Args{dst: &dst[0], x: &x[0], y: &y[0], n: n, mx: a.MX, my: a.MY, bias: bias, shift: int32(a.Shift),
+			zero: a.Zero, lo: a.Lo, hi: a.Hi, flipX: flipOf(a.XSigned), flipY: flipOf(a.YSigned)})
+	}
+	for i := n; i < len(dst); i++ {
+		v := (a.Bias+valueI8(x[i], a.XSigned)*a.MX+valueI8(y[i], a.YSigned)*a.MY)>>a.Shift + a.Zero
+		dst[i] = byte(min(max(v, a.Lo), a.Hi))
+	}
+}
+
+// MulI8Args are the constants of an integer product.
+type MulI8Args struct {
+	XSigned, YSigned bool
+	XZero, YZero     int32
+	Scale            float32
+	Zero, Lo, Hi     int32 // zero point of the result, and limits after adding it
+}
+
+// MulI8 sets dst = clamp(roundHalfEven(float32((x-XZero)·(y-YZero))·Scale) + Zero, Lo, Hi).
+func MulI8(dst, x, y []byte, a *MulI8Args) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	n := vectorsI8(len(dst))
+	if n > 0 {
+		fx, fy := flipOf(a.XSigned), flipOf(a.YSigned)
+		vecI8Run(vecMulI8, &vecI8Args{dst: &dst[0], x: &x[0], y: &y[0], n: n, mx: a.XZero + int32(fx), my: a.YZero + int32(fy), zero: a.Zero,
+			flipX: fx, flipY: fy, scale: a.Scale, flo: float32(a.Lo - a.Zero), fhi: float32(a.Hi - a.Zero)})
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = requantI8((valueI8(x[i], a.XSigned)-a.XZero)*(valueI8(y[i], a.YSigned)-a.YZero), a.Scale, a.Zero, a.Lo, a.Hi)
+	}
+}
+
+// QuantizeI8 sets dst = clamp(roundHalfEven(x/scale) + zero, lo, hi); lo for a NaN.
+func QuantizeI8(dst []byte, x []float32, scale float32, zero, lo, hi int32) {
+	x = x[:len(dst)]
+	n := vectorsI8(len(dst))
+	if n > 0 {
+		vecI8Run(vecQuantize, &vecI8Args{dst: &dst[0], x: bytePointer(&x[0]), n: n, zero: zero, scale: scale, flo: float32(lo - zero),
+			fhi: float32(hi - zero)})
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = roundI8(x[i]/scale, zero, lo, hi)
+	}
+}
+
+// DequantizeI8 sets dst = float32(x - zero)·scale.
+func DequantizeI8(dst []float32, x []byte, signed bool, scale float32, zero int32) {
+	x = x[:len(dst)]
+	n := vectorsI8(len(dst))
+	if n > 0 {
+		f := flipOf(signed)
+		vecI8Run(vecDequantize, &vecI8Args{dst: bytePointer(&dst[0]), x: &x[0], n: n, mx: zero + int32(f), flipX: f, scale: scale})
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = float32(valueI8(x[i], signed)-zero) * scale
+	}
+}
+
+// AccumulateI8 adds x - zero to dst: the inner loop of averages.
+func AccumulateI8(dst []int32, x []byte, signed bool, zero int32) {
+	x = x[:len(dst)]
+	n := vectorsI8(len(dst))
+	if n > 0 {
+		f := flipOf(signed)
+		vecI8Run(vecAccI8, &vecI8Args{dst: bytePointer(&dst[0]), x: &x[0], n: n, mx: zero + int32(f), flipX: f})
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] += valueI8(x[i], signed) - zero
+	}
+}
+
+// MaxI8 sets dst = max(dst, x): the inner loop of maximum pooling.
+func MaxI8(dst, x []byte, signed bool) {
+	x = x[:len(dst)]
+	f := byte(flipOf(signed))
+	for i, v := range x {
+		if v^f > dst[i]^f {
+			dst[i] = v
+		}
+	}
+}
+
+// RequantizeI8 sets dst = clamp(roundHalfEven(float32(x)·scale) + zero, lo, hi).
+func RequantizeI8(dst []byte, x []int32, scale float32, zero, lo, hi int32) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = requantI8(v, scale, zero, lo, hi)
+	}
+}

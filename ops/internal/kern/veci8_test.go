@@ -1,0 +1,79 @@
+package kern
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
+)
+
+func TestVecI8Layout(t *testing.T) {
+	var x vecI8Args
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76}, []uintptr{
+		unsafe.Offsetof(x.dst), unsafe.Offsetof(x.x), unsafe.Offsetof(x.y), unsafe.Offsetof(x.n), unsafe.Offsetof(x.mx), unsafe.Offsetof(x.my),
+		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.shift), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi),
+		unsafe.Offsetof(x.flipX), unsafe.Offsetof(x.flipY), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.flo), unsafe.Offsetof(x.fhi)})
+}
+
+func TestVecI8(t *testing.T) {
+	cputest.ForEachPath(t, "veci8/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for n := range 100 {
+			for bits := range 8 {
+				testVecI8(t, r, n, bits&1 != 0, bits&2 != 0, bits&4 != 0)
+			}
+		}
+	})
+}
+
+func testVecI8(t *testing.T, r *rand.Rand, n int, xs, ys, os bool) {
+	x, y := randBytes(r, n), randBytes(r, n)
+	lo, hi := int32(0), int32(255)
+	if os {
+		lo, hi = -128, 127
+	}
+	zero := lo + int32(r.IntN(256))
+	check := func(f func(dst []byte), want func(i int) byte) {
+		guard, dst := newGuarded[byte](n, n%3, 77)
+		f(dst)
+		if n > 0 {
+			guard.check(t, dst)
+		}
+		for i, got := range dst {
+			require.Equal(t, want(i), got, "n=%d [%d]", n, i)
+		}
+	}
+	add := AddI8Args{XSigned: xs, YSigned: ys, MX: int32(r.IntN(1 << 21)), MY: -int32(r.IntN(1 << 21)), Bias: int32(r.Uint32()), Shift: uint(10 + r.IntN(12)),
+		Zero: zero, Lo: lo + 3, Hi: hi}
+	check(func(dst []byte) { AddI8(dst, x, y, &add) }, func(i int) byte {
+		v := (add.Bias+signedByte(x[i], xs)*add.MX+signedByte(y[i], ys)*add.MY)>>add.Shift + zero
+		return byte(min(max(v, add.Lo), add.Hi))
+	})
+	mul := MulI8Args{XSigned: xs, YSigned: ys, XZero: signedByte(byte(r.Uint32()), xs), YZero: signedByte(byte(r.Uint32()), ys), Scale: r.Float32() * 0.02,
+		Zero: zero, Lo: lo, Hi: hi - 1}
+	check(func(dst []byte) { MulI8(dst, x, y, &mul) }, func(i int) byte {
+		return requantI8((signedByte(x[i], xs)-mul.XZero)*(signedByte(y[i], ys)-mul.YZero), mul.Scale, zero, mul.Lo, mul.Hi)
+	})
+	f := randF32(r, n)
+	if n > 3 {
+		f[0], f[1], f[2] = noMax, noMin, float32(math.NaN())
+	}
+	check(func(dst []byte) { QuantizeI8(dst, f, 0.01, zero, lo, hi) }, func(i int) byte { return roundI8(f[i]/0.01, zero, lo, hi) })
+	floats := make([]float32, n)
+	DequantizeI8(floats, x, xs, 0.3, zero)
+	sums := make([]int32, n)
+	AccumulateI8(sums, x, xs, zero)
+	AccumulateI8(sums, y, xs, 1)
+	top := append([]byte(nil), x...)
+	MaxI8(top, y, xs)
+	for i := range n {
+		require.Equal(t, float32(signedByte(x[i], xs)-zero)*0.3, floats[i])
+		require.Equal(t, signedByte(x[i], xs)-zero+signedByte(y[i], xs)-1, sums[i])
+		require.Equal(t, max(signedByte(x[i], xs), signedByte(y[i], xs)), signedByte(top[i], xs))
+	}
+	check(func(dst []byte) { RequantizeI8(dst, sums, 0.1, zero, lo, hi) }, func(i int) byte { return requantI8(sums[i], 0.1, zero, lo, hi) })
+}
