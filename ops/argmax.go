@@ -64,3 +64,62 @@ func (o *ArgMax) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	out, err := tensor.NewShape(dims...)
 	return tensor.Spec{DType: to, Shape: out}, err
 }
+
+// Prepare has one path.
+func (o *ArgMax) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	outer, n, inner, err := axisOf(KindArgMax, x.Shape, o.Axis)
+	if err != nil {
+		return nil, err
+	}
+	p.Path("reference")
+	return &argMaxKernel{newLines(outer, n, inner), o.Min, o.Last, p.Params}, nil
+}
+
+type argMaxKernel struct {
+	lines
+	min, last bool
+	params    []tensor.Tensor
+}
+
+func (k *argMaxKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+
+func (k *argMaxKernel) Do(a *Args, i, _ int) {
+	x := arg(a, k.params, 0)
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at, best := k.at(l), 0
+		switch x.DType {
+		case tensor.F32:
+			best = argMaxLine(k, x.F32()[at:])
+		case tensor.I32:
+			best = argMaxLine(k, x.I32()[at:])
+		case tensor.I64:
+			best = argMaxLine(k, x.I64()[at:])
+		case tensor.I8:
+			best = argMaxLine(k, x.I8()[at:])
+		case tensor.U8:
+			best = argMaxLine(k, x.U8()[at:])
+		}
+		setInt(a.Out, l, int64(best))
+	}
+}
+
+func argMaxLine[T float32 | int32 | int64 | int8 | uint8](k *argMaxKernel, x []T) (best int) {
+	top := x[0]
+	for i := 1; i < k.n; i++ {
+		v := x[i*k.inner]
+		switch {
+		case top != top: // a NaN stays, or moves to a later one
+			if !k.last || v == v {
+				continue
+			}
+		case v != v, !k.min && v > top, k.min && v < top:
+		case v == top && k.last:
+		default:
+			continue
+		}
+		best, top = i, v
+	}
+	return best
+}

@@ -37,3 +37,91 @@ func (o *CumSum) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return x[0], nil
 }
+
+// Prepare has one path.
+func (o *CumSum) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	outer, n, inner, err := axisOf(KindCumSum, x.Shape, o.Axis)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.In) > 0 {
+		p.InPlace(0)
+	}
+	p.Path("reference")
+	return &cumSumKernel{newLines(outer, n, inner), o.Exclusive, o.Reverse, p.Params}, nil
+}
+
+type cumSumKernel struct {
+	lines
+	exclusive, reverse bool
+	params             []tensor.Tensor
+}
+
+func (k *cumSumKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+
+func (k *cumSumKernel) Do(a *Args, i, _ int) {
+	x := arg(a, k.params, 0)
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at := k.at(l)
+		switch x.DType {
+		case tensor.I32:
+			cumSumLine[int32, int32](k, a.Out.I32()[at:], x.I32()[at:], false)
+		case tensor.I64:
+			cumSumLine[int64, int64](k, a.Out.I64()[at:], x.I64()[at:], false)
+		default:
+			cumSumLine[float32, float64](k, a.Out.F32()[at:], x.F32()[at:], false)
+		}
+	}
+}
+
+// cumSumLine sums one line, with sums of type S; dst may be x unless it adds.
+func cumSumLine[T, S float32 | float64 | int32 | int64](k *cumSumKernel, dst, x []T, add bool) {
+	var sum S
+	for j := range k.n {
+		if k.reverse {
+			j = k.n - 1 - j
+		}
+		o := j * k.inner
+		before := sum
+		sum += S(x[o])
+		v := T(sum)
+		if k.exclusive {
+			v = T(before)
+		}
+		if add {
+			v += dst[o]
+		}
+		dst[o] = v
+	}
+}
+
+// Keeps is nothing.
+func (*CumSum) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
+
+// Backward prepares dx += the running sum of dy from the other end.
+func (o *CumSum) Backward(p *GradPrep) (GradKernel, error) {
+	x := operands(p.In, Specs(p.Params))[0]
+	if x.DType != tensor.F32 {
+		return nil, errf(KindCumSum, "has no gradient on %v", x.DType)
+	}
+	outer, n, inner, err := axisOf(KindCumSum, x.Shape, o.Axis)
+	return &cumSumGrad{cumSumKernel{newLines(outer, n, inner), o.Exclusive, !o.Reverse, nil}}, err
+}
+
+type cumSumGrad struct{ k cumSumKernel }
+
+func (t *cumSumGrad) Run(g *Grads) {
+	if !gradOf(g, 0).IsZero() {
+		g.Parallel(t.k.tasks(), t)
+	}
+}
+
+func (t *cumSumGrad) Do(g *Grads, i, _ int) {
+	from, to := t.k.of(i)
+	for l := from; l < to; l++ {
+		at := t.k.at(l)
+		cumSumLine[float32, float64](&t.k, gradOf(g, 0).F32()[at:], g.DOut.F32()[at:], true)
+	}
+}

@@ -1,10 +1,5 @@
 package ops
 
-func (*Softmax) Prepare(*Prep) (Kernel, error)   { return nil, errf(KindSoftmax, "no kernel yet") }
-func (*Reduce) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindReduce, "no kernel yet") }
-func (*ArgMax) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindArgMax, "no kernel yet") }
-func (*TopK) Prepare(*Prep) (Kernel, error)      { return nil, errf(KindTopK, "no kernel yet") }
-func (*CumSum) Prepare(*Prep) (Kernel, error)    { return nil, errf(KindCumSum, "no kernel yet") }
 func (*BatchNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindBatchNorm, "no kernel yet") }
 func (*GroupNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindGroupNorm, "no kernel yet") }
 func (*LayerNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindLayerNorm, "no kernel yet") }

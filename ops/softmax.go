@@ -1,6 +1,11 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Softmax is, along Axis,
 //
@@ -62,4 +67,145 @@ func (s *Softmax) beta() float32 {
 		return 1
 	}
 	return s.Beta
+}
+
+// Prepare picks the integer form, the plain path, or rows on vector units when
+// Axis is the last.
+func (s *Softmax) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	if isQuantised(x) {
+		return s.prepareInt(p)
+	}
+	k := &softmaxKernel{log: s.Log, beta: s.beta(), params: p.Params}
+	var err error
+	if k.lines, err = s.resolve(x.Shape); err != nil {
+		return nil, err
+	}
+	if len(p.In) > 0 {
+		p.InPlace(0)
+	}
+	k.vec = !p.Reference && k.inner == 1 && !s.Log
+	p.Path("reference")
+	if k.vec {
+		p.Path("vec")
+	}
+	return k, nil
+}
+
+// lines are the runs of elements along an axis: outer * inner of n elements,
+// inner apart.
+type lines struct {
+	outer, n, inner int
+	chunk           int // lines of a task
+}
+
+func newLines(outer, n, inner int) lines {
+	return lines{outer, n, inner, max(1, chunkElems/8/max(1, n))}
+}
+
+func (s *Softmax) resolve(shape tensor.Shape) (lines, error) {
+	outer, n, inner, err := s.lines(shape)
+	return newLines(outer, n, inner), err
+}
+
+func (l *lines) count() int { return l.outer * l.inner }
+
+func (l *lines) tasks() int { return (l.count() + l.chunk - 1) / l.chunk }
+
+// of is the lines of task i.
+func (l *lines) of(i int) (from, to int) { return i * l.chunk, min(l.count(), (i+1)*l.chunk) }
+
+// at is where line i starts.
+func (l *lines) at(i int) int { return i/l.inner*l.n*l.inner + i%l.inner }
+
+type softmaxKernel struct {
+	lines
+	log, vec bool
+	beta     float32
+	params   []tensor.Tensor
+}
+
+func (k *softmaxKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+
+func (k *softmaxKernel) Do(a *Args, i, _ int) {
+	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at := k.at(l)
+		if k.vec {
+			kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
+			continue
+		}
+		k.line(y[at:], x[at:])
+	}
+}
+
+// line is the definition.
+func (k *softmaxKernel) line(y, x []float32) {
+	beta, top, sum := float64(k.beta), math.Inf(-1), 0.0
+	for j := range k.n {
+		top = max(top, beta*float64(x[j*k.inner]))
+	}
+	for j := range k.n {
+		sum += math.Exp(beta*float64(x[j*k.inner]) - top)
+	}
+	log := math.Log(sum)
+	for j := range k.n {
+		v := beta*float64(x[j*k.inner]) - top
+		if k.log {
+			y[j*k.inner] = float32(v - log)
+		} else {
+			y[j*k.inner] = float32(math.Exp(v) / sum)
+		}
+	}
+}
+
+// Keeps is the result.
+func (*Softmax) Keeps(in, params []tensor.Spec) Keep { return KeepOut }
+
+// Backward prepares dx += beta * y * (dy - sum of dy*y), or with Log
+// dx += beta * (dy - exp(y) * sum of dy).
+func (s *Softmax) Backward(p *GradPrep) (GradKernel, error) {
+	x := operands(p.In, Specs(p.Params))[0]
+	if x.DType != tensor.F32 {
+		return nil, errf(KindSoftmax, "has no gradient on %v", x.DType)
+	}
+	l, err := s.resolve(x.Shape)
+	return &softmaxGrad{l, s.Log, float64(s.beta())}, err
+}
+
+type softmaxGrad struct {
+	lines
+	log  bool
+	beta float64
+}
+
+func (k *softmaxGrad) Run(g *Grads) {
+	if !gradOf(g, 0).IsZero() {
+		g.Parallel(k.tasks(), k)
+	}
+}
+
+func (k *softmaxGrad) Do(g *Grads, i, _ int) {
+	y, d, dx := g.Out.F32(), g.DOut.F32(), gradOf(g, 0).F32()
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at, sum := k.at(l), 0.0
+		for j := range k.n {
+			o := at + j*k.inner
+			if k.log {
+				sum += float64(d[o])
+			} else {
+				sum += float64(d[o]) * float64(y[o])
+			}
+		}
+		for j := range k.n {
+			o := at + j*k.inner
+			if k.log {
+				dx[o] += float32(k.beta * (float64(d[o]) - math.Exp(float64(y[o]))*sum))
+			} else {
+				dx[o] += float32(k.beta * float64(y[o]) * (float64(d[o]) - sum))
+			}
+		}
+	}
 }

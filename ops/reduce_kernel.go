@@ -1,0 +1,230 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Prepare picks the integer form, the plain walk, or sums of whole rows.
+func (r *Reduce) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	if isQuantised(x) {
+		return r.prepareInt(p)
+	}
+	reduced, _, err := r.resolve(x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	kept := x.Shape
+	for i, on := range reduced[:x.Shape.Rank()] {
+		if on {
+			kept = kept.With(i, 1)
+		}
+	}
+	if x.DType == tensor.F32 && !p.Reference && (r.Fn == ReduceMean || r.Fn == ReduceSum) {
+		if k := newReduceRows(r.Fn, p.Params, x.Shape, reduced); k != nil {
+			p.Path("vec")
+			return k, nil
+		}
+	}
+	p.Path("reference")
+	return &reduceKernel{r.Fn, p.Params, newSumWalk(x.Shape, kept)}, nil
+}
+
+// reduceKernel is the definition: each element of the result in float64 (or
+// int64), in order of memory; neighbouring ones side by side.
+type reduceKernel struct {
+	fn     ReduceFn
+	params []tensor.Tensor
+	walk   sumWalk
+}
+
+func (k *reduceKernel) Run(a *Args) { a.Parallel(k.walk.tasks, k) }
+
+func (k *reduceKernel) Do(a *Args, task, _ int) {
+	w := &k.walk
+	x := arg(a, k.params, 0)
+	for e := task * w.block; e < min(w.kept, (task+1)*w.block); e += w.width(e) {
+		switch n := w.width(e); x.DType {
+		case tensor.I32:
+			reduceInts(k, a.Out.I32()[e:e+n], x.I32(), e)
+		case tensor.I64:
+			reduceInts(k, a.Out.I64()[e:e+n], x.I64(), e)
+		default:
+			k.floats(a.Out.F32()[e:e+n], x.F32(), e)
+		}
+	}
+}
+
+// floats computes neighbouring elements of the result from element e on.
+func (k *reduceKernel) floats(out, x []float32, e int) {
+	w := &k.walk
+	at := w.keptAt(e)
+	var acc, top [sumWidth]float64
+	for j := range out {
+		acc[j], top[j] = k.fn.start(), math.Inf(-1)
+	}
+	if k.fn == ReduceLogSumExp {
+		for r := range w.repeats {
+			o := w.add(at, r)[0]
+			for j := range out {
+				top[j] = max(top[j], float64(x[o+j*w.step[0]]))
+			}
+		}
+	}
+	for r := range w.repeats {
+		o := w.add(at, r)[0]
+		for j := range out {
+			v := float64(x[o+j*w.step[0]])
+			switch k.fn {
+			case ReduceMean, ReduceSum, ReduceLogSum:
+				acc[j] += v
+			case ReduceMax:
+				acc[j] = max(acc[j], v)
+			case ReduceMin:
+				acc[j] = min(acc[j], v)
+			case ReduceProd:
+				acc[j] *= v
+			case ReduceL1:
+				acc[j] += math.Abs(v)
+			case ReduceL2, ReduceSumSquare:
+				acc[j] += v * v
+			case ReduceLogSumExp:
+				if v != top[j] { // Inf-Inf is no number
+					acc[j] += math.Exp(v - top[j])
+				} else {
+					acc[j]++
+				}
+			}
+		}
+	}
+	for j := range out {
+		out[j] = float32(k.fn.finish(acc[j], top[j], w.repeats))
+	}
+}
+
+func (fn ReduceFn) start() float64 {
+	switch fn {
+	case ReduceMax:
+		return math.Inf(-1)
+	case ReduceMin:
+		return math.Inf(1)
+	case ReduceProd:
+		return 1
+	}
+	return 0
+}
+
+func (fn ReduceFn) finish(acc, top float64, n int) float64 {
+	switch fn {
+	case ReduceMean:
+		return acc / float64(n)
+	case ReduceL2:
+		return math.Sqrt(acc)
+	case ReduceLogSum:
+		return math.Log(acc)
+	case ReduceLogSumExp:
+		if math.IsInf(top, -1) {
+			return top
+		}
+		return top + math.Log(acc)
+	}
+	return acc
+}
+
+// reduceInts computes neighbouring elements of an integer result.
+func reduceInts[T int32 | int64](k *reduceKernel, out, x []T, e int) {
+	w := &k.walk
+	at := w.keptAt(e)
+	for j := range out {
+		var acc int64
+		switch k.fn {
+		case ReduceProd:
+			acc = 1
+		case ReduceMax:
+			acc = math.MinInt64
+		case ReduceMin:
+			acc = math.MaxInt64
+		}
+		for r := range w.repeats {
+			v := int64(x[w.add(at, r)[0]+j*w.step[0]])
+			switch k.fn {
+			case ReduceProd:
+				acc *= v
+			case ReduceMax:
+				acc = max(acc, v)
+			case ReduceMin:
+				acc = min(acc, v)
+			default:
+				acc += v
+			}
+		}
+		if k.fn == ReduceMean && w.repeats > 0 {
+			acc /= int64(w.repeats)
+		}
+		out[j] = T(acc)
+	}
+}
+
+// reduceRowsMax is the most rows that are summed in float32: beyond, the
+// float64 sums of the plain path are worth their time.
+const reduceRowsMax = 4096
+
+// reduceCols is the columns of one task of reduceRows.
+const reduceCols = 512
+
+// reduceRows is Mean or Sum over the middle of [outer, n, inner], as whole
+// rows: the global average of NHWC.
+type reduceRows struct {
+	params          []tensor.Tensor
+	outer, n, inner int
+	parts           int
+	factor          float32
+}
+
+// newReduceRows is nil when the reduced dimensions are not neighbours before a
+// kept last one.
+func newReduceRows(fn ReduceFn, params []tensor.Tensor, s tensor.Shape, reduced [tensor.MaxRank]bool) *reduceRows {
+	k := &reduceRows{params: params, outer: 1, n: 1, inner: 1, factor: 1}
+	stage := 0
+	for i := range s.Rank() {
+		switch on := reduced[i]; {
+		case on && stage == 2:
+			return nil
+		case on:
+			stage = 1
+			k.n *= s.Dim(i)
+		case stage == 0:
+			k.outer *= s.Dim(i)
+		default:
+			stage = 2
+			k.inner *= s.Dim(i)
+		}
+	}
+	if k.inner < 8 || k.n < 1 || k.n > reduceRowsMax {
+		return nil
+	}
+	if fn == ReduceMean {
+		k.factor = 1 / float32(k.n)
+	}
+	k.parts = (k.inner + reduceCols - 1) / reduceCols
+	return k
+}
+
+func (k *reduceRows) Run(a *Args) { a.Parallel(k.outer*k.parts, k) }
+
+func (k *reduceRows) Do(a *Args, i, _ int) {
+	o, c0 := i/k.parts, i%k.parts*reduceCols
+	c1 := min(k.inner, c0+reduceCols)
+	x := arg(a, k.params, 0).F32()[o*k.n*k.inner:]
+	y := a.Out.F32()[o*k.inner+c0 : o*k.inner+c1]
+	copy(y, x[c0:c1])
+	for r := 1; r < k.n; r++ {
+		kern.BinaryF32(kern.Add, y, y, x[r*k.inner+c0:r*k.inner+c1], negInf, posInf)
+	}
+	if k.factor != 1 {
+		kern.BinaryScalarF32(kern.Mul, y, y, k.factor, negInf, posInf)
+	}
+}
