@@ -179,6 +179,10 @@ func (g *gemm) step(b, k reg.Register, u int) {
 		g.VMOVUPS(mem(b, (u*g.nv+j)*g.bytes()), g.b(j))
 	}
 	for i := range g.mr {
+		if g.wide() && g.nv == 1 { // used once: the product may broadcast it itself
+			g.VFMADD231PS_BCST(memx(gps[i], k, 1, 4*u), g.b(0), g.acc(i, 0))
+			continue
+		}
 		x := g.tmp(i)
 		g.VBROADCASTSS(memx(gps[i], k, 1, 4*u), x)
 		for j := range g.nv {
