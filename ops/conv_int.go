@@ -41,6 +41,13 @@ func (c *Conv) prepareInt(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case p.Reference || len(p.Params) == 0 || s.InSize() == 0:
+	case s.isDepthwise():
+		return c.prepareDepthwiseInt(p, s, x, rq), nil
+	case s.OutSize() > 0 && s.n > 0 && s.icg > 0 && s.oc > 0:
+		return c.prepareGemmInt(p, s, x, rq), nil
+	}
 	p.Path("reference/int")
 	return &convIntReference{s, p.Params, w, newQ8(x), newQ8(w), rq, outPitch(p.OutPitch, s.oc)}, nil
 }

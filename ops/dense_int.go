@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Integer dense layer (see qmath.go for the rounding):
 //
@@ -31,6 +34,9 @@ func (d *Dense) prepareInt(p *Prep) (Kernel, error) {
 	rq, err := newRequant(KindDense, x, w, p.Out, d.Act)
 	if err != nil {
 		return nil, err
+	}
+	if rows, depth := x.Shape.Rows(), x.Shape.Channels(); !p.Reference && len(p.Params) > 0 && rows > 0 && depth > 0 && w.Shape.Dim(0) > 0 {
+		return d.prepareGemmInt(p, x, rq, rows, depth), nil
 	}
 	p.Path("reference/int")
 	return &denseIntReference{
@@ -70,4 +76,50 @@ func (k *denseIntReference) Run(a *Args) {
 			y[r*k.pitch+o] = k.rq.apply(sum, o)
 		}
 	}
+}
+
+// denseGemmInt is an integer dense layer as one packed product.
+type denseGemmInt struct {
+	gemm      *kern.GemmI8
+	args      kern.GemmI8Args // but for A and C
+	rows, out int
+	chunk     int // columns of a task, whole panels
+	chunks    int
+}
+
+func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth int) *denseGemmInt {
+	w := p.Params[0]
+	k := &denseGemmInt{gemm: kern.SelectGemmI8(), rows: rows, out: w.Shape.Dim(0)}
+	signed := w.DType == tensor.I8
+	packed := p.Pack(w, "dense/"+k.gemm.Name, k.gemm.PackedSize(k.out, 1, depth), func(dst []byte) {
+		k.gemm.Pack(dst, w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero)
+	})
+	var bias []int32
+	if len(p.Params) > 1 {
+		bias = p.Params[1].I32()
+	}
+	_, zx := x.Quant.At(0)
+	k.args = kern.GemmI8Args{
+		ASigned: x.DType == tensor.I8, LDA: depth, Taps: 1, KC: depth, B: packed, N: k.out,
+		Cols: k.gemm.Columns(w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero, bias, rq.scale, zx, x.DType == tensor.I8),
+		LDC:  outPitch(p.OutPitch, k.out), CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
+	}
+	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
+	tasks := 1
+	if p.Threads > 1 {
+		tasks = min(panels, 4*p.Threads, max(1, rows*k.out*depth/taskMACsInt))
+	}
+	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
+	k.chunks = (k.out + k.chunk - 1) / k.chunk
+	p.Path("gemm/" + k.gemm.Name)
+	return k
+}
+
+func (k *denseGemmInt) Run(a *Args) { a.Parallel(k.chunks, k) }
+
+// Do computes some columns.
+func (k *denseGemmInt) Do(a *Args, i, _ int) {
+	args := k.args
+	args.A, args.C = a.In[0].Data, a.Out.Data
+	k.gemm.Run(&args, 0, k.rows, i*k.chunk, min(k.out, (i+1)*k.chunk))
 }

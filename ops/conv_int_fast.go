@@ -1,0 +1,268 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// convGemmInt is convGemm on integers: an indirect product of bytes, whose
+// results are requantised as they are stored.
+type convGemmInt struct {
+	convSpec
+	gemm   *kern.GemmI8
+	packed []byte // one block a group
+	group  int    // bytes of packed a group takes
+	cols   []*kern.GemmI8Columns
+	zero   []byte // a tap of the input's zero point
+	args   kern.GemmI8Args
+	pitch  int
+
+	direct      bool // rows of A are regular, no table
+	padded      bool // see convGemm
+	padW        [MaxSpatial]int
+	window      kern.Window
+	taps, kc    int
+	rows        int // rows of one product: an image's, or the batch's if direct
+	images      int
+	rowChunk    int // rows of one task, a multiple of MR
+	rowChunks   int
+	colChunk    int
+	colChunks   int
+	tableBytes  int // of one worker's offset table
+	paddedBytes int // of one image's padded copy
+
+	copyTask convPadIntTask
+}
+
+// fuseTapsBelowInt is the number of channels under which the taps of a kernel
+// row are joined: a tap of few bytes spends more on its pointers than on its
+// products.
+const fuseTapsBelowInt = 32
+
+func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
+	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
+	k.layout()
+	w := p.Params[0]
+	depth := k.taps * k.kc
+	signed := w.DType == tensor.I8
+	k.group = k.gemm.PackedSize(k.ocg, k.taps, k.kc)
+	layout := fmt.Sprintf("conv/%s/%d/%d/%d", k.gemm.Name, k.groups, k.taps, k.kc)
+	k.packed = p.Pack(w, layout, k.group*k.groups, func(dst []byte) {
+		for g := range k.groups {
+			k.gemm.Pack(dst[g*k.group:(g+1)*k.group], w.Data[g*k.ocg*depth:], k.ocg, k.taps, k.kc, depth, signed, perGroup(w.Quant.Zero, g, k.ocg))
+		}
+	})
+	var bias []int32
+	if s.bias {
+		bias = p.Params[1].I32()
+	}
+	_, zx := x.Quant.At(0)
+	for g := range k.groups {
+		k.cols = append(k.cols, k.gemm.Columns(w.Data[g*k.ocg*depth:], k.ocg, k.taps, k.kc, depth, signed,
+			perGroup(w.Quant.Zero, g, k.ocg), perGroup(bias, g, k.ocg), perGroup(rq.scale, g, k.ocg), zx, x.DType == tensor.I8))
+	}
+	k.zero = make([]byte, k.kc)
+	for i := range k.zero {
+		k.zero[i] = byte(zx)
+	}
+	k.args = kern.GemmI8Args{
+		ASigned: x.DType == tensor.I8, Zero: k.zero, Taps: k.taps, KC: k.kc, N: k.ocg,
+		LDC: k.pitch, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
+	}
+	k.split(max(1, p.Threads))
+	p.NeedScratch(k.tableBytes*max(1, p.Threads) + k.paddedBytes*k.n)
+	p.Path("igemm/" + k.gemm.Name)
+	return k
+}
+
+// perGroup is group g's part of one value a channel; one value, or none, is
+// for all.
+func perGroup[T any](v []T, g, n int) []T {
+	if len(v) <= 1 {
+		return v
+	}
+	return v[g*n : (g+1)*n]
+}
+
+// layout decides how rows of A are found; see convGemm.layout.
+func (k *convGemmInt) layout() {
+	g := &k.Geom
+	k.window = kern.Window{In: g.In, Out: g.Out, Kernel: g.Kernel, Stride: g.Stride, Dilation: g.Dilation, Pad: g.PadLo, Pixel: k.ic}
+	k.taps, k.kc = g.Taps(), k.icg
+	k.rows, k.images = g.OutSize(), k.n
+	switch {
+	case g.Pointwise():
+		k.direct = true
+		k.rows, k.images = g.OutSize()*k.n, 1
+	case k.groups == 1 && k.ic < fuseTapsBelowInt && g.Kernel[2] > 1 && g.Dilation[2] == 1:
+		k.padded = true
+		for i := range k.padW {
+			k.padW[i] = (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i] + 1
+		}
+		k.paddedBytes = roundUp(k.padW[0]*k.padW[1]*k.padW[2]*k.ic, 64)
+		k.window.In, k.window.Pad = k.padW, [3]int{}
+		k.window.Kernel[2] = 1
+		k.taps, k.kc = g.Kernel[0]*g.Kernel[1], g.Kernel[2]*k.ic
+		k.copyTask.k = k
+	}
+}
+
+// taskMACsInt is taskMACs for products that are four times as fast.
+const taskMACsInt = 4 * taskMACs
+
+// split cuts the product into tasks; see convGemm.split.
+func (k *convGemmInt) split(threads int) {
+	depth := k.taps * k.kc
+	mr, nr := k.gemm.MR, k.gemm.NR
+	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
+	k.rowChunk, k.colChunk = tiles, panels
+	want := 1
+	if threads > 1 && k.images*k.groups < 4*threads {
+		want = min(max(1, k.rows*k.ocg*depth/taskMACsInt), 4*threads)
+	}
+	if depth*k.ocg > cacheBytes && panels >= want {
+		k.colChunk = (panels + want - 1) / want
+	} else {
+		k.rowChunk = (tiles + want - 1) / want
+		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
+	}
+	k.rowChunk *= mr
+	k.colChunk *= nr
+	k.rowChunks = (k.rows + k.rowChunk - 1) / k.rowChunk
+	k.colChunks = (k.ocg + k.colChunk - 1) / k.colChunk
+	if !k.direct {
+		k.tableBytes = roundUp(4*kern.RowsSize(mr, min(k.rowChunk, roundUp(k.rows, mr)), k.taps), 64)
+	}
+}
+
+func (k *convGemmInt) Run(a *Args) {
+	if k.padded {
+		a.Parallel(k.n*k.padW[0], &k.copyTask)
+	}
+	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
+}
+
+// Do computes one task: some rows and columns of one group of one image.
+func (k *convGemmInt) Do(a *Args, i, worker int) {
+	col := i % k.colChunks
+	i /= k.colChunks
+	row := i % k.rowChunks
+	i /= k.rowChunks
+	group, image := i%k.groups, i/k.groups
+	m0 := row * k.rowChunk
+	m1 := min(k.rows, m0+k.rowChunk)
+	n0 := col * k.colChunk
+	n1 := min(k.ocg, n0+k.colChunk)
+
+	first := image*k.rows*k.pitch + group*k.ocg // of this product's output
+	args := k.args
+	args.B, args.Cols = k.packed[group*k.group:(group+1)*k.group], k.cols[group]
+	if k.direct {
+		args.A, args.LDA = a.In[0].Data[group*k.icg:], k.ic
+		args.C = a.Out.Data[first:]
+		k.gemm.Run(&args, m0, m1, n0, n1)
+		return
+	}
+	table := tensor.CastSlice[int32](a.Scratch[worker*k.tableBytes : (worker+1)*k.tableBytes])
+	k.window.FillRows(table, k.gemm.MR, m0, m1)
+	args.A, args.Rows = k.image(a, image)[group*k.icg:], table
+	args.C = a.Out.Data[first+m0*k.pitch:]
+	k.gemm.Run(&args, 0, m1-m0, n0, n1)
+}
+
+// image is where offsets of one image start: the input, or its padded copy.
+func (k *convGemmInt) image(a *Args, n int) []byte {
+	if !k.padded {
+		return a.In[0].Data[n*k.InSize()*k.ic:]
+	}
+	return k.paddedCopies(a)[n*k.paddedBytes : (n+1)*k.paddedBytes]
+}
+
+// paddedCopies follows the workers' tables in the scratch.
+func (k *convGemmInt) paddedCopies(a *Args) []byte {
+	return a.Scratch[len(a.Scratch)-k.paddedBytes*k.n:]
+}
+
+// convPadIntTask copies a plane of the input with its padding.
+type convPadIntTask struct{ k *convGemmInt }
+
+// Do copies outermost position i%padW[0] of image i/padW[0].
+func (t *convPadIntTask) Do(a *Args, i, _ int) {
+	k := t.k
+	n, d := i/k.padW[0], i%k.padW[0]
+	line := k.padW[2] * k.ic
+	dst := k.paddedCopies(a)[n*k.paddedBytes+d*k.padW[1]*line:]
+	src := a.In[0].Data[n*k.InSize()*k.ic:]
+	d -= k.PadLo[0]
+	left := min(k.PadLo[2]*k.ic, line)
+	have := max(0, min(k.In[2]*k.ic, line-left))
+	for h := range k.padW[1] {
+		to := dst[h*line : (h+1)*line]
+		ih := h - k.PadLo[1]
+		if uint(d) >= uint(k.In[0]) || uint(ih) >= uint(k.In[1]) {
+			fill(to, k.zero[0])
+			continue
+		}
+		fill(to[:left], k.zero[0])
+		copy(to[left:], src[(d*k.In[1]+ih)*k.In[2]*k.ic:][:have])
+		fill(to[left+have:], k.zero[0])
+	}
+}
+
+func fill(b []byte, v byte) {
+	for i := range b {
+		b[i] = v
+	}
+}
+
+// convDepthwiseInt is one filter a channel, vectors over channels. Tasks are
+// bands of output rows.
+type convDepthwiseInt struct {
+	convSpec
+	args  kern.DWI8Args // but for In and Out
+	band  int           // output rows of a task
+	bands int
+}
+
+func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convDepthwiseInt {
+	w := p.Params[0]
+	taps := s.Taps()
+	turned := make([]byte, len(w.Data)) // [taps][c]
+	for ch := range s.oc {
+		for t := range taps {
+			turned[t*s.oc+ch] = w.Data[ch*taps+t]
+		}
+	}
+	var bias []int32
+	if s.bias {
+		bias = p.Params[1].I32()
+	}
+	_, zx := x.Quant.At(0)
+	k := &convDepthwiseInt{convSpec: s, args: kern.DWI8Args{
+		InSigned: x.DType == tensor.I8, InZero: zx, H: s.In[1], W: s.In[2], C: s.oc, Pixel: s.ic,
+		Weights: kern.PackDWI8(turned, taps, s.oc, w.DType == tensor.I8, w.Quant.Zero, bias, rq.scale),
+		KH:      s.Kernel[1], KW: s.Kernel[2], SH: s.Stride[1], SW: s.Stride[2], DH: s.Dilation[1], DW: s.Dilation[2],
+		PT: s.PadLo[1], PL: s.PadLo[2], OH: s.Out[1], OW: s.Out[2], OutPixel: outPitch(p.OutPitch, s.oc),
+		OutZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
+	}}
+	k.band = s.Out[1]
+	if work := s.Out[2] * s.oc * taps; p.Threads > 1 {
+		k.band = min(s.Out[1], max(1, (1<<19)/max(1, work)))
+	}
+	k.bands = (s.Out[1] + k.band - 1) / k.band
+	p.Path("depthwise/int")
+	return k
+}
+
+func (k *convDepthwiseInt) Run(a *Args) { a.Parallel(k.n*k.bands, k) }
+
+// Do computes a band of one image.
+func (k *convDepthwiseInt) Do(a *Args, i, _ int) {
+	n, band := i/k.bands, i%k.bands
+	args := k.args
+	args.In = a.In[0].Data[n*k.InSize()*k.ic:]
+	args.Out = a.Out.Data[n*k.OutSize()*args.OutPixel:]
+	args.Run(band*k.band, min((band+1)*k.band, k.Out[1]))
+}
