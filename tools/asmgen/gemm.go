@@ -21,6 +21,7 @@ func gemmF32(a *asm, v isa) {
 			(&gemm{asm: a, isa: v, mr: mr, nv: nv}).write()
 		}
 	}
+	gemvF32(a, v)
 }
 
 // gemm is one tile kernel: mr rows of nv vectors. Accumulator of row i, vector j is register i*nv+j; the two registers

@@ -116,6 +116,9 @@ func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 	}
 }
 
+// rowPanels is how many panels a kernel of a single row takes at once.
+const rowPanels = 4
+
 func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 	var direct [16]int32
 	t := tileF32{zero: &zeroRow[0], taps: a.Taps, kc: a.KC, ldr: 4 * a.LDR, ldc: 4 * a.LDC, min: a.Min, max: a.Max}
@@ -128,6 +131,7 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 		t.a = &a.A[0]
 	}
 	k := a.Taps * a.KC
+	t.panels = 4 * k * g.NR
 	for m := m0; m < m1; m += g.MR {
 		if a.Rows == nil {
 			t.a = &a.A[m*a.LDA]
@@ -135,8 +139,8 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 			t.rows = &a.Rows[m*a.Taps]
 		}
 		mr := min(g.MR, m1-m)
-		for n := n0; n < n1; n += g.NR {
-			nr := min(g.NR, n1-n)
+		for n := n0; n < n1; {
+			nr, wide := min(g.NR, n1-n), mr == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
 			t.b = &a.B[n*k]
 			t.c = &a.C[m*a.LDC+n]
 			if a.Bias != nil {
@@ -145,8 +149,14 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 			if a.Res != nil {
 				t.res = &a.Res[m*a.LDR+n]
 			}
+			if wide {
+				g.row(&t)
+				n += rowPanels * g.NR
+				continue
+			}
 			t.n = nr
 			g.tile(&t, mr, nr <= g.Half)
+			n += g.NR
 		}
 	}
 }
@@ -185,4 +195,6 @@ type tileF32 struct {
 	n    int // columns that exist, 1..NR
 	min  float32
 	max  float32
+
+	panels int // bytes from one panel to the next, for row
 }

@@ -13,6 +13,21 @@ func (g *GemmF32) tile(t *tileF32, mr int, half bool) {
 	tileAVX2(t, mr, half)
 }
 
+// row runs rowPanels whole panels of a single row.
+func (g *GemmF32) row(t *tileF32) {
+	if g.isa == isaAVX512 {
+		gemmF32x1x128AVX512(t)
+		return
+	}
+	gemmF32x1x64AVX2(t)
+}
+
+//go:noescape
+func gemmF32x1x128AVX512(t *tileF32)
+
+//go:noescape
+func gemmF32x1x64AVX2(t *tileF32)
+
 func tileAVX512(t *tileF32, mr int, half bool) {
 	if half {
 		switch mr {

@@ -2438,3 +2438,121 @@ partial119:
 stored120:
 	VZEROUPPER
 	RET
+
+// func gemmF32x1x64AVX2(t *byte)
+// Requires: AVX, CMOV, FMA3
+TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    8(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    (AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    32(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    CX, 16(SP)
+	MOVQ    48(AX), CX
+	TESTQ   CX, CX
+	JZ      nobias121
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	JMP     started122
+
+nobias121:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+started122:
+	MOVQ 40(AX), R8
+	MOVQ 104(AX), CX
+	LEAQ (R8)(CX*1), R9
+	LEAQ (R9)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+
+tap123:
+	MOVQ    (SP), SI
+	MOVQ    40(SP), AX
+	MOVLQSX (SI), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*4), SI
+	CMOVQLT 32(SP), SI
+	ADDQ    $+24, (SP)
+	XORQ    AX, AX
+
+loop124:
+	VBROADCASTSS (SI)(AX*1), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  32(R8), Y8, Y1
+	ADDQ         $+64, R8
+	VFMADD231PS  (R9), Y8, Y2
+	VFMADD231PS  32(R9), Y8, Y3
+	ADDQ         $+64, R9
+	VFMADD231PS  (R10), Y8, Y4
+	VFMADD231PS  32(R10), Y8, Y5
+	ADDQ         $+64, R10
+	VFMADD231PS  (R11), Y8, Y6
+	VFMADD231PS  32(R11), Y8, Y7
+	ADDQ         $+64, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop124
+	DECQ         8(SP)
+	JNZ          tap123
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           nores125
+	VADDPS       (CX), Y0, Y0
+	VADDPS       32(CX), Y1, Y1
+	VADDPS       64(CX), Y2, Y2
+	VADDPS       96(CX), Y3, Y3
+	VADDPS       128(CX), Y4, Y4
+	VADDPS       160(CX), Y5, Y5
+	VADDPS       192(CX), Y6, Y6
+	VADDPS       224(CX), Y7, Y7
+
+nores125:
+	VBROADCASTSS 96(AX), Y8
+	VBROADCASTSS 100(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	MOVQ         72(AX), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	VZEROUPPER
+	RET

@@ -5585,3 +5585,121 @@ nores192:
 	ADDQ         DX, CX
 	VZEROUPPER
 	RET
+
+// func gemmF32x1x128AVX512(t *byte)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    8(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    (AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    32(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    CX, 16(SP)
+	MOVQ    48(AX), CX
+	TESTQ   CX, CX
+	JZ      nobias193
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	JMP     started194
+
+nobias193:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+started194:
+	MOVQ 40(AX), R8
+	MOVQ 104(AX), CX
+	LEAQ (R8)(CX*1), R9
+	LEAQ (R9)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+
+tap195:
+	MOVQ    (SP), SI
+	MOVQ    40(SP), AX
+	MOVLQSX (SI), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*4), SI
+	CMOVQLT 32(SP), SI
+	ADDQ    $+48, (SP)
+	XORQ    AX, AX
+
+loop196:
+	VBROADCASTSS (SI)(AX*1), Z8
+	VFMADD231PS  (R8), Z8, Z0
+	VFMADD231PS  64(R8), Z8, Z1
+	ADDQ         $+128, R8
+	VFMADD231PS  (R9), Z8, Z2
+	VFMADD231PS  64(R9), Z8, Z3
+	ADDQ         $+128, R9
+	VFMADD231PS  (R10), Z8, Z4
+	VFMADD231PS  64(R10), Z8, Z5
+	ADDQ         $+128, R10
+	VFMADD231PS  (R11), Z8, Z6
+	VFMADD231PS  64(R11), Z8, Z7
+	ADDQ         $+128, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop196
+	DECQ         8(SP)
+	JNZ          tap195
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           nores197
+	VADDPS       (CX), Z0, Z0
+	VADDPS       64(CX), Z1, Z1
+	VADDPS       128(CX), Z2, Z2
+	VADDPS       192(CX), Z3, Z3
+	VADDPS       256(CX), Z4, Z4
+	VADDPS       320(CX), Z5, Z5
+	VADDPS       384(CX), Z6, Z6
+	VADDPS       448(CX), Z7, Z7
+
+nores197:
+	VBROADCASTSS 96(AX), Z8
+	VBROADCASTSS 100(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	MOVQ         72(AX), CX
+	VMOVUPS      Z0, (CX)
+	VMOVUPS      Z1, 64(CX)
+	VMOVUPS      Z2, 128(CX)
+	VMOVUPS      Z3, 192(CX)
+	VMOVUPS      Z4, 256(CX)
+	VMOVUPS      Z5, 320(CX)
+	VMOVUPS      Z6, 384(CX)
+	VMOVUPS      Z7, 448(CX)
+	VZEROUPPER
+	RET

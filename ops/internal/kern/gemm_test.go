@@ -14,10 +14,10 @@ import (
 
 func TestTileLayout(t *testing.T) {
 	var x tileF32
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 104}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.res), unsafe.Offsetof(x.ldr), unsafe.Offsetof(x.c),
-		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max)})
+		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.panels)})
 }
 
 var noMin, noMax = float32(math.Inf(-1)), float32(math.Inf(1))
@@ -129,7 +129,7 @@ func TestGemmF32(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, c := range [][4]int{
 			{1, 1, 1, 1}, {1, 10, 1, 64}, {2, 16, 1, 3}, {3, 33, 2, 5}, {12, 32, 1, 4}, {13, 48, 9, 7}, {25, 17, 1, 31}, {11, 31, 3, 2},
-			{7, 64, 1, 130}, {24, 100, 2, 16}, {49, 40, 9, 8}, {5, 8, 1, 9}, {6, 24, 4, 1}, {8, 9, 1, 12}, {10, 50, 1, 1}, {4, 70, 1, 257},
+			{7, 64, 1, 130}, {24, 100, 2, 16}, {49, 40, 9, 8}, {5, 8, 1, 9}, {6, 24, 4, 1}, {8, 9, 1, 12}, {10, 50, 1, 1}, {4, 70, 1, 257}, {1, 200, 2, 37}, {13, 140, 3, 5},
 		} {
 			for bits := range 16 {
 				table := bits&1 != 0 || c[2] > 1
