@@ -12,9 +12,9 @@ import (
 // alone.
 type Workers = pool.Pool
 
-// NewPool starts a pool of that many threads, the caller's included; 0 is
+// NewWorkers starts a pool of that many threads, the caller's included; 0 is
 // GOMAXPROCS.
-func NewPool(threads int) *Workers { return pool.New(threads) }
+func NewWorkers(threads int) *Workers { return pool.New(threads) }
 
 // CeilingGFLOPS is what one core reaches on independent float32 multiply-adds
 // with its widest instructions, measured for about d.

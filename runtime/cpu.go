@@ -20,7 +20,7 @@ type cpuBackend struct {
 
 // CPU is the backend a model uses when it is given no other, with the given
 // number of threads (0: GOMAXPROCS).
-func CPU(threads int) accel.Backend { return &cpuBackend{pool: ops.NewPool(threads)} }
+func CPU(threads int) accel.Backend { return &cpuBackend{pool: ops.NewWorkers(threads)} }
 
 // Name is "cpu".
 func (*cpuBackend) Name() string { return "cpu" }

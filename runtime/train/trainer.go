@@ -64,7 +64,7 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{cfg: cfg, net: net, pool: ops.NewPool(cfg.Threads)}
+	t := &Trainer{cfg: cfg, net: net, pool: ops.NewWorkers(cfg.Threads)}
 	s, err := newSchedule(net, &t.cfg, t.pool.Threads())
 	if err != nil {
 		t.pool.Close()

@@ -1,0 +1,228 @@
+package format
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// The graph section:
+//
+//	graph  = name, batch, count node*, count output*
+//	node   = kind, name, count (id - input)*, fields, count tensor*
+//	tensor = spec, encoding, offset/64 in the weights, bytes stored
+//	spec   = dtype, rank, extents, quant
+//	quant  = 0 | count, axis, scales f32*, flag, zero points*
+//	output = name, id
+//
+// Numbers are varints (LEB128; signed ones zigzag), strings a length and bytes.
+
+func (e *enc) spec(s tensor.Spec) {
+	e.b = append(e.b, byte(s.DType), byte(s.Shape.Rank()))
+	for _, d := range s.Shape.Dims() {
+		e.uint(uint64(d))
+	}
+	e.uint(uint64(len(s.Quant.Scale)))
+	if len(s.Quant.Scale) == 0 {
+		return
+	}
+	e.uint(uint64(s.Quant.Axis))
+	for _, x := range s.Quant.Scale {
+		e.float(x)
+	}
+	zeros := byte(0)
+	for _, z := range s.Quant.Zero {
+		if z != 0 {
+			zeros = 1
+		}
+	}
+	e.b = append(e.b, zeros)
+	if zeros == 1 {
+		for _, z := range s.Quant.Zero {
+			e.int(int(z))
+		}
+	}
+}
+
+func (d *dec) spec() tensor.Spec {
+	var s tensor.Spec
+	head := d.bytes(2)
+	if head == nil {
+		return s
+	}
+	s.DType = tensor.DType(head[0])
+	if !s.DType.Valid() || head[1] > tensor.MaxRank {
+		d.fail(fmt.Sprintf("element type %d of rank %d", head[0], head[1]))
+		return s
+	}
+	dims := make([]int, head[1])
+	for i := range dims {
+		dims[i] = int(min(d.uint(), 1<<40))
+	}
+	var err error
+	if s.Shape, err = tensor.NewShape(dims...); err != nil {
+		d.fail(err.Error())
+		return s
+	}
+	n := d.count(4)
+	if n == 0 {
+		return s
+	}
+	s.Quant.Axis = int(min(d.uint(), 1<<20))
+	s.Quant.Scale = make([]float32, n)
+	for i := range s.Quant.Scale {
+		s.Quant.Scale[i] = d.float()
+	}
+	flag := d.bytes(1)
+	if flag == nil {
+		return s
+	}
+	if s.Quant.Zero = make([]int32, n); flag[0] == 1 {
+		for i := range s.Quant.Zero {
+			s.Quant.Zero[i] = int32(d.int())
+		}
+	} else if n > 1 {
+		s.Quant.Zero = nil
+	}
+	if err := s.Quant.Check(s.DType, s.Shape); err != nil {
+		d.fail(err.Error())
+	}
+	return s
+}
+
+// graph writes g; place stores a tensor and says where.
+func (e *enc) graph(g *graph.Graph, place func(id graph.ID, param int, t tensor.Tensor) (stored, error)) error {
+	e.string(g.Name())
+	e.uint(uint64(g.Batch()))
+	e.uint(uint64(g.Len()))
+	for i := range g.Len() {
+		n := g.Node(graph.ID(i))
+		e.uint(uint64(n.Op.Kind()))
+		e.string(n.Name)
+		e.uint(uint64(len(n.In)))
+		for _, x := range n.In {
+			e.uint(uint64(i) - uint64(x))
+		}
+		e.fields(n.Op)
+		e.uint(uint64(len(n.Params)))
+		for j, p := range n.Params {
+			s, err := place(graph.ID(i), j, p)
+			if err != nil {
+				return fmt.Errorf("format: node %q, parameter %d: %w", n.Name, j, err)
+			}
+			e.spec(p.Spec)
+			e.uint(uint64(s.encoding))
+			e.uint(uint64(s.offset / weightAlign))
+			e.uint(uint64(s.bytes))
+		}
+	}
+	e.uint(uint64(len(g.Outputs())))
+	for _, o := range g.Outputs() {
+		e.string(o.Name)
+		e.uint(uint64(o.ID))
+	}
+	return nil
+}
+
+// stored is where a tensor lies in the weights.
+type stored struct {
+	encoding      Encoding
+	offset, bytes int
+}
+
+// graph builds the graph; weights is the weights section.
+func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
+	var infos []WeightInfo
+	name, batch := d.string(), int(min(d.uint(), 1<<20))
+	if batch < 1 && d.err == nil {
+		d.fail("batch 0")
+	}
+	b := graph.NewBuilderBatch(name, max(1, batch))
+	cache := map[stored]tensor.Tensor{}
+	n := d.count(4)
+	for i := range n {
+		kind := ops.Kind(min(d.uint(), 1<<16-1))
+		desc, ok := ops.Lookup(kind)
+		if !ok && d.err == nil {
+			return nil, nil, &UnsupportedError{fmt.Sprintf("operator %d of node %d", kind, i)}
+		}
+		nodeName := d.string()
+		in := make([]graph.ID, d.count(1))
+		for j := range in {
+			back := d.uint()
+			if back == 0 || back > uint64(i) {
+				d.fail("input that is not there yet")
+				break
+			}
+			in[j] = graph.ID(uint64(i) - back)
+		}
+		if d.err != nil {
+			return nil, nil, d.err
+		}
+		op := desc.New()
+		d.fields(op)
+		params := make([]tensor.Tensor, d.count(5))
+		for j := range params {
+			t, info, err := d.tensor(weights, cache)
+			if err != nil {
+				return nil, nil, err
+			}
+			params[j] = t
+			info.Name = fmt.Sprintf("%s.%d", nodeName, j)
+			infos = append(infos, info)
+		}
+		if d.err != nil {
+			return nil, nil, d.err
+		}
+		b.Add(nodeName, op, params, in...)
+		if err := b.Err(); err != nil {
+			return nil, nil, &FormatError{Section: d.section, Offset: d.at, Msg: "graph is not valid", Err: err}
+		}
+	}
+	for range d.count(2) {
+		out, id := d.string(), d.uint()
+		if id >= uint64(n) {
+			d.fail("output that is not there")
+			break
+		}
+		b.Output(out, graph.ID(id))
+	}
+	if d.err == nil && d.left() > 0 {
+		d.fail("bytes after the graph")
+	}
+	if d.err != nil {
+		return nil, nil, d.err
+	}
+	g, err := b.Build()
+	if err != nil {
+		return nil, nil, &FormatError{Section: d.section, Msg: "graph is not valid", Err: err}
+	}
+	return g, infos, nil
+}
+
+// tensor reads a tensor's description and decodes it. Tensors that lie in the
+// same place are decoded once.
+func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor) (tensor.Tensor, WeightInfo, error) {
+	spec := d.spec()
+	enc, at, size := d.uint(), d.uint(), d.uint()
+	if d.err != nil {
+		return tensor.Tensor{}, WeightInfo{}, d.err
+	}
+	if enc > 255 || at > uint64(len(weights))/weightAlign || size > uint64(len(weights))-at*weightAlign {
+		d.fail("tensor lies outside the weights")
+		return tensor.Tensor{}, WeightInfo{}, d.err
+	}
+	s := stored{Encoding(enc), int(at) * weightAlign, int(size)}
+	info := WeightInfo{Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
+	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
+		return t, info, nil
+	}
+	t, err := decode(s.encoding, spec, weights[s.offset:s.offset+s.bytes])
+	if err != nil {
+		return t, info, &FormatError{Section: "weights", Offset: s.offset, Msg: fmt.Sprintf("tensor %v", spec), Err: err}
+	}
+	cache[s] = t
+	return t, info, nil
+}

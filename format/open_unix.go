@@ -1,0 +1,46 @@
+//go:build unix
+
+package format
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open maps a file and reads it. Weights that are stored as they are stay in
+// the map.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("format: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("format: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return Read(f)
+	}
+	if st.Size() < headerSize || int64(int(st.Size())) != st.Size() {
+		head := make([]byte, headerSize)
+		n, _ := f.Read(head)
+		if IsTeff(head[:n]) {
+			return nil, fmt.Errorf("%s: %w", path, ErrTruncated)
+		}
+		return nil, fmt.Errorf("%s: %w", path, ErrMagic)
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return Read(f)
+	}
+	file, err := Parse(b)
+	if err != nil {
+		unix.Munmap(b)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	file.close = func() error { return unix.Munmap(b) }
+	return file, nil
+}

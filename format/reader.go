@@ -1,0 +1,178 @@
+package format
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Parse reads a file from bytes, such as those of go:embed, without copying
+// weights that are stored as they are. b must not change while the file is in
+// use.
+func Parse(b []byte) (*File, error) {
+	f := &File{data: b, Size: len(b)}
+	if err := f.contents(); err != nil {
+		return nil, err
+	}
+	g, weights := f.section(SectionGraph), f.section(SectionWeights)
+	if g == nil {
+		return nil, &FormatError{Section: "contents", Msg: "there is no graph"}
+	}
+	d := &dec{b: g, section: "graph"}
+	var err error
+	if f.Graph, f.Weights, err = d.graph(weights); err != nil {
+		return nil, err
+	}
+	if m := f.section(SectionMeta); m != nil {
+		if err := json.Unmarshal(m, &f.Metadata); err != nil {
+			return nil, &FormatError{Section: "metadata", Msg: "no valid JSON", Err: err}
+		}
+	}
+	if s := f.section(SectionGolden); s != nil {
+		if f.Golden, err = parseGolden(s); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// maxStream bounds what Read takes from a stream.
+const maxStream = 4 << 30
+
+// Read is Parse for a stream.
+func Read(r io.Reader) (*File, error) {
+	// The header says how much there should be, but only what comes is believed:
+	// the buffer grows as bytes arrive.
+	var buf bytes.Buffer
+	if _, err := io.Copy(&buf, io.LimitReader(r, maxStream)); err != nil {
+		return nil, fmt.Errorf("format: %w", err)
+	}
+	b := tensor.AlignedBytes(buf.Len())
+	copy(b, buf.Bytes())
+	return Parse(b)
+}
+
+// contents checks the header and every section.
+func (f *File) contents() error {
+	b := f.data
+	if !IsTeff(b) {
+		return ErrMagic
+	}
+	if len(b) < headerSize {
+		return ErrTruncated
+	}
+	le := binary.LittleEndian
+	if crc32.Checksum(b[:headerSize-4], castagnoli) != le.Uint32(b[headerSize-4:]) {
+		return fmt.Errorf("%w: header", ErrChecksum)
+	}
+	if v := le.Uint16(b[8:]); v != Major {
+		return fmt.Errorf("%w: file is version %d.%d, this program reads %d", ErrVersion, v, le.Uint16(b[10:]), Major)
+	}
+	if n := le.Uint64(b[16:]); n != uint64(len(b)) {
+		if n > uint64(len(b)) {
+			return fmt.Errorf("%w: %d bytes of %d", ErrTruncated, len(b), n)
+		}
+		return &FormatError{Section: "header", Offset: 16, Msg: fmt.Sprintf("file is %d bytes, %d expected", len(b), n)}
+	}
+	at, size, count := le.Uint64(b[24:]), le.Uint32(b[32:]), le.Uint32(b[36:])
+	if count > maxSections || size != count*entrySize || at > uint64(len(b)) || uint64(size) > uint64(len(b))-at {
+		return &FormatError{Section: "header", Offset: 24, Msg: "table of contents lies outside the file"}
+	}
+	toc := b[at : at+uint64(size)]
+	if crc32.Checksum(toc, castagnoli) != le.Uint32(b[40:]) {
+		return fmt.Errorf("%w: table of contents", ErrChecksum)
+	}
+	for i := range int(count) {
+		if err := f.entry(toc[i*entrySize:(i+1)*entrySize], i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry reads and checks one entry of the table of contents.
+func (f *File) entry(e []byte, i int) error {
+	le := binary.LittleEndian
+	kind, flags, at, n := le.Uint32(e), le.Uint32(e[4:]), le.Uint64(e[8:]), le.Uint64(e[16:])
+	s := Section{Kind: int(kind), Name: sectionName(int(kind)), Required: flags&1 != 0, CRC32C: le.Uint32(e[24:])}
+	copy(s.SHA256[:], e[32:])
+	if at > uint64(len(f.data)) || n > uint64(len(f.data))-at {
+		return &FormatError{Section: "contents", Offset: i * entrySize, Msg: s.Name + " lies outside the file"}
+	}
+	s.Offset, s.Length = int(at), int(n)
+	_, known := sectionNames[s.Kind]
+	if !known && s.Required {
+		return &UnsupportedError{s.Name + ", which the file requires,"}
+	}
+	if slices.ContainsFunc(f.Sections, func(o Section) bool { return o.Kind == s.Kind }) {
+		return &FormatError{Section: "contents", Offset: i * entrySize, Msg: s.Name + " is there twice"}
+	}
+	if crc32.Checksum(f.data[s.Offset:s.Offset+s.Length], castagnoli) != s.CRC32C {
+		return fmt.Errorf("%w: %s", ErrChecksum, s.Name)
+	}
+	f.Sections = append(f.Sections, s)
+	return nil
+}
+
+// section is the bytes of a section, nil when there is none.
+func (f *File) section(kind int) []byte {
+	for _, s := range f.Sections {
+		if s.Kind == kind {
+			return f.data[s.Offset : s.Offset+s.Length : s.Offset+s.Length]
+		}
+	}
+	return nil
+}
+
+// Check compares every section with its SHA-256, which opening does not.
+func (f *File) Check() error {
+	for _, s := range f.Sections {
+		if sha256.Sum256(f.data[s.Offset:s.Offset+s.Length]) != s.SHA256 {
+			return fmt.Errorf("%w: SHA-256 of %s", ErrChecksum, s.Name)
+		}
+	}
+	return nil
+}
+
+// golden = tolerance f32, count tensor*, count tensor*; tensor = spec, bytes
+
+func (g *Golden) encode() []byte {
+	var e enc
+	e.float(g.Tolerance)
+	for _, ts := range [][]tensor.Tensor{g.Inputs, g.Outputs} {
+		e.uint(uint64(len(ts)))
+		for _, t := range ts {
+			e.spec(t.Spec)
+			e.b = append(e.b, t.Data...)
+		}
+	}
+	return e.b
+}
+
+func parseGolden(b []byte) (*Golden, error) {
+	d := &dec{b: b, section: "golden"}
+	g := &Golden{Tolerance: d.float()}
+	for _, ts := range []*[]tensor.Tensor{&g.Inputs, &g.Outputs} {
+		for range d.count(3) {
+			t := tensor.Tensor{Spec: d.spec()}
+			if d.err != nil || t.Bytes() > d.left() {
+				d.fail("tensor is cut short")
+				break
+			}
+			t.Data = tensor.AlignedBytes(t.Bytes())
+			copy(t.Data, d.bytes(t.Bytes()))
+			*ts = append(*ts, t)
+		}
+	}
+	if d.err == nil && d.left() > 0 {
+		d.fail("bytes after the tensors")
+	}
+	return g, d.err
+}

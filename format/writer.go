@@ -1,0 +1,178 @@
+package format
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// WriteOptions says what goes into a file beside the graph. nil means nothing,
+// and weights as they are.
+type WriteOptions struct {
+	Metadata *Metadata
+	Golden   *Golden
+	// Encode chooses how a parameter is stored; nil: Raw for all.
+	Encode func(g *graph.Graph, id graph.ID, param int) Choice
+}
+
+// Write writes a file.
+func Write(w io.Writer, g *graph.Graph, o *WriteOptions) error {
+	b, err := Marshal(g, o)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+// weightWriter collects the weights section.
+type weightWriter struct {
+	b    []byte
+	seen map[weightKey]stored
+}
+
+type weightKey struct {
+	sum    [32]byte
+	spec   string
+	choice Choice
+}
+
+// store adds t unless equal data is there already.
+func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
+	key := weightKey{sha256.Sum256(t.Data), t.Spec.String(), c}
+	if s, ok := w.seen[key]; ok {
+		return s, nil
+	}
+	data, err := c.encode(t)
+	if err != nil {
+		return stored{}, err
+	}
+	for len(w.b)%weightAlign != 0 {
+		w.b = append(w.b, 0)
+	}
+	s := stored{c.Encoding, len(w.b), len(data)}
+	w.b = append(w.b, data...)
+	w.seen[key] = s
+	return s, nil
+}
+
+// Marshal is the file as bytes.
+func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
+	if o == nil {
+		o = &WriteOptions{}
+	}
+	weights := &weightWriter{seen: map[weightKey]stored{}}
+	var e enc
+	err := e.graph(g, func(id graph.ID, param int, t tensor.Tensor) (stored, error) {
+		var c Choice
+		if o.Encode != nil {
+			c = o.Encode(g, id, param)
+		}
+		return weights.store(t, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	type section struct {
+		kind, required int
+		data           []byte
+	}
+	sections := []section{{SectionGraph, 1, e.b}}
+	if o.Metadata != nil {
+		b, err := json.Marshal(o.Metadata)
+		if err != nil {
+			return nil, fmt.Errorf("format: metadata: %w", err)
+		}
+		sections = append(sections, section{SectionMeta, 0, b})
+	}
+	if o.Golden != nil {
+		sections = append(sections, section{SectionGolden, 0, o.Golden.encode()})
+	}
+	sections = append(sections, section{SectionWeights, 1, weights.b})
+
+	le := binary.LittleEndian
+	out := make([]byte, headerSize+entrySize*len(sections))
+	for i, s := range sections {
+		align := 8
+		if s.kind == SectionWeights {
+			align = pageSize
+		}
+		for len(out)%align != 0 {
+			out = append(out, 0)
+		}
+		entry := out[headerSize+i*entrySize:][:entrySize]
+		le.PutUint32(entry, uint32(s.kind))
+		le.PutUint32(entry[4:], uint32(s.required))
+		le.PutUint64(entry[8:], uint64(len(out)))
+		le.PutUint64(entry[16:], uint64(len(s.data)))
+		le.PutUint32(entry[24:], crc32.Checksum(s.data, castagnoli))
+		sum := sha256.Sum256(s.data)
+		copy(entry[32:], sum[:])
+		out = append(out, s.data...)
+	}
+	copy(out, Magic)
+	le.PutUint16(out[8:], Major)
+	le.PutUint16(out[10:], Minor)
+	le.PutUint64(out[16:], uint64(len(out)))
+	le.PutUint64(out[24:], headerSize)
+	le.PutUint32(out[32:], uint32(entrySize*len(sections)))
+	le.PutUint32(out[36:], uint32(len(sections)))
+	le.PutUint32(out[40:], crc32.Checksum(out[headerSize:headerSize+entrySize*len(sections)], castagnoli))
+	le.PutUint32(out[headerSize-4:], crc32.Checksum(out[:headerSize-4], castagnoli))
+	return out, nil
+}
+
+// WriteFile writes a file so that path holds either what was there before or
+// all of the new one, also after a crash: under a temporary name in the same
+// folder, synced, renamed.
+func WriteFile(path string, g *graph.Graph, o *WriteOptions) error {
+	b, err := Marshal(g, o)
+	if err != nil {
+		return err
+	}
+	return AtomicWrite(path, b)
+}
+
+// AtomicWrite replaces path by b in that way.
+func AtomicWrite(path string, b []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("format: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("format: writing %s: %w", path, err)
+		}
+	}()
+	if _, err = f.Write(b); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if d, e := os.Open(dir); e == nil { // the name is durable once the folder is
+		_ = d.Sync() // not every system can
+		d.Close()
+	}
+	return nil
+}
