@@ -58,7 +58,7 @@ func checkGradWith(t *testing.T, op Op, in, params []tensor.Tensor, o gradOption
 		require.LessOrEqual(t, e, o.Tolerance, "%v: gradient of operand %d: got %v, want %v", op.Kind(), i, got, want)
 	}
 	one := c.backward(t, false, nil)
-	pool := NewPool(3)
+	pool := NewWorkers(3)
 	three := c.backward(t, false, pool)
 	for i := range plain {
 		if plain[i].IsZero() {
@@ -267,7 +267,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 	require.NoError(t, err)
 	one, err := RunPrepared(op, in, params, &Prep{Threads: 1}, nil)
 	require.NoError(t, err)
-	pool := NewPool(3)
+	pool := NewWorkers(3)
 	three, err := RunPrepared(op, in, params, &Prep{Threads: 3}, pool)
 	require.NoError(t, err)
 	require.Equal(t, one.Data, three.Data, "%v: result on 1 and 3 threads", op.Kind())
