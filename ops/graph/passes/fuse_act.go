@@ -89,6 +89,8 @@ func actOf(op ops.Op) (ops.Act, bool) {
 		return o.Act, true
 	case *ops.Binary:
 		return o.Act, true
+	case *ops.Pool:
+		return o.Act, o.Output == 0
 	}
 	return ops.Act{}, false
 }
@@ -113,6 +115,10 @@ func withAct(op ops.Op, a ops.Act) ops.Op {
 		c.Act = a
 		return &c
 	case *ops.Binary:
+		c := *o
+		c.Act = a
+		return &c
+	case *ops.Pool:
 		c := *o
 		c.Act = a
 		return &c

@@ -19,10 +19,45 @@ import (
 // its transpose emitted, once for all its readers. Where only some operands
 // are transposed, the cheaper of two things is done: those are transposed, or
 // the others are, back.
-func Layout(g *graph.Graph) (*graph.Graph, error) { return apply(g, layOut, fold, identities) }
+func Layout(g *graph.Graph) (*graph.Graph, error) { return apply(g, fold, layOut, identities) }
 
+// layOut tries two ways of sinking transposes, and keeps what moves the fewest
+// bytes: always, or only where the transposed value is not needed by itself
+// anyway. Sinking a transpose past a value with many readers can cost one for
+// each.
 func layOut(g *graph.Graph) (*graph.Graph, error) {
-	l := &layout{values: make([]permuted, g.Len()), emitted: map[emission]graph.ID{}}
+	best, least := g, transposed(g)
+	if least == 0 {
+		return g, nil
+	}
+	for _, thrifty := range []bool{true, false} {
+		l := &layout{values: make([]permuted, g.Len()), emitted: map[emission]graph.ID{}, thrifty: thrifty}
+		h, err := l.rewrite(g)
+		if err == nil {
+			h, err = dead(h)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n := transposed(h); n <= least {
+			best, least = h, n
+		}
+	}
+	return best, nil
+}
+
+// transposed is the number of bytes that transposes write.
+func transposed(g *graph.Graph) int {
+	n := 0
+	for i := range g.Len() {
+		if nd := g.Node(graph.ID(i)); nd.Op.Kind() == ops.KindTranspose {
+			n += nd.Out.Bytes()
+		}
+	}
+	return n
+}
+
+func (l *layout) rewrite(g *graph.Graph) (*graph.Graph, error) {
 	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, _ []graph.ID) graph.ID {
 		l.b = b
 		v := l.node(n)
@@ -47,6 +82,7 @@ type layout struct {
 	b       *graph.Builder
 	values  []permuted
 	emitted map[emission]graph.ID
+	thrifty bool // what is emitted is read
 }
 
 // emission names a permutation of a value, and its flattening.
@@ -122,7 +158,8 @@ func (l *layout) plain(n *graph.Node) permuted {
 func (l *layout) node(n *graph.Node) permuted {
 	some := false
 	for _, x := range n.In {
-		some = some || l.values[x].perm != nil
+		v := l.values[x]
+		some = some || v.perm != nil && !(l.thrifty && l.known(v))
 	}
 	if t, ok := n.Op.(*ops.Transpose); ok && len(n.In) == 1 {
 		return l.transpose(n, t, l.values[n.In[0]])
@@ -225,7 +262,7 @@ func (l *layout) moved(n *graph.Node, x permuted) (permuted, bool) {
 	case *ops.Resize:
 		c := *op
 		n := len(x.perm)
-		if len(op.ROI) != 0 || len(op.Sizes) != 0 && len(op.Sizes) != n || len(op.Scales) != 0 && len(op.Scales) != n {
+		if x.perm[0] != 0 || len(op.ROI) != 0 || len(op.Sizes) != 0 && len(op.Sizes) != n || len(op.Scales) != 0 && len(op.Scales) != n {
 			break
 		}
 		c.Sizes, c.Scales = unpermute(op.Sizes, x.perm), unpermute(op.Scales, x.perm)

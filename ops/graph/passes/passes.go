@@ -43,33 +43,91 @@ const anyBatch = 8191
 // apply runs passes on g at a batch size that cannot be taken for anything
 // else, removing dead nodes after each: what was superseded must not count as a
 // reader in the next. A network that only runs at the batch size it was built
-// with is transformed for that one.
+// with is transformed for that one. In one that computes with its batch, as by
+// a transpose that makes it a spatial extent, an extent may still be taken for a
+// fixed one: passes that do are left out.
 func apply(g *graph.Graph, passes ...graph.Pass) (*graph.Graph, error) {
+	g, err := dead(g) // which may be all that ties the network to a batch size
+	if err != nil {
+		return nil, err
+	}
 	if g.Batched() && g.Batch() != anyBatch {
 		if h, err := g.WithBatch(anyBatch); err == nil {
 			if h, err = sequence(h, passes); err != nil {
 				return nil, err
 			}
-			// An extent like batch+1 could still have been taken for a fixed one.
-			if h, err = h.WithBatch(g.Batch()); err == nil && sameOutputs(g, h) {
+			if h, err = h.WithBatch(g.Batch()); err == nil && alike(g, h) {
 				return h, nil
 			}
 		}
 	}
-	return sequence(g, passes)
+	checked := make([]graph.Pass, len(passes))
+	for i, p := range passes {
+		checked[i] = func(g *graph.Graph) (*graph.Graph, error) {
+			h, err := p(g)
+			if err != nil || !alike(g, h) {
+				return g, err
+			}
+			return h, nil
+		}
+	}
+	return sequence(g, checked)
 }
 
-func sequence(g *graph.Graph, passes []graph.Pass) (*graph.Graph, error) {
-	for i, p := range passes {
-		var err error
-		if g, err = p(g); err == nil {
-			g, err = dead(g)
-		}
+// alike reports that h has the results of g, and works at other batch sizes if
+// g does.
+func alike(g, h *graph.Graph) bool {
+	if !sameOutputs(g, h) {
+		return false
+	}
+	for _, batch := range []int{g.Batch() + 1, g.Batch() + 2} {
+		a, err := g.WithBatch(batch)
 		if err != nil {
-			return nil, fmt.Errorf("passes: step %d: %w", i, err)
+			continue
+		}
+		if b, err := h.WithBatch(batch); err != nil || !sameOutputs(a, b) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxRounds bounds how often a sequence is repeated: each round can make room
+// for the next, as a transpose that cancels lets an activation fuse.
+const maxRounds = 8
+
+// sequence runs passes again and again until nothing changes.
+func sequence(g *graph.Graph, passes []graph.Pass) (*graph.Graph, error) {
+	for range maxRounds {
+		before := g
+		for i, p := range passes {
+			var err error
+			if g, err = p(g); err == nil {
+				g, err = dead(g)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("passes: step %d: %w", i, err)
+			}
+		}
+		if unchanged(before, g) {
+			break
 		}
 	}
 	return g, nil
+}
+
+// unchanged reports equal graphs but for the values of parameters.
+func unchanged(g, h *graph.Graph) bool {
+	if g.Len() != h.Len() {
+		return false
+	}
+	for i := range g.Len() {
+		a, b := g.Node(graph.ID(i)), h.Node(graph.ID(i))
+		if !slices.Equal(a.In, b.In) || !graph.SameOp(a.Op, b.Op) || len(a.Params) != len(b.Params) {
+			return false
+		}
+	}
+	return slices.Equal(g.Outputs(), h.Outputs())
 }
 
 func sameOutputs(g, h *graph.Graph) bool {
