@@ -23,7 +23,7 @@ func Import(g *graph.Graph) (*graph.Graph, error) {
 // Infer makes a graph ready to run: batch norm folded, biases, activations,
 // padding and residual additions fused into their producers.
 func Infer(g *graph.Graph) (*graph.Graph, error) {
-	return apply(g, fold, dropDropout, identities, denses, globalPools, fusePad,
+	return apply(g, fold, dropDropout, identities, layOut, denses, globalPools, fusePad,
 		canonical, patterns, foldBatchNorm, foldBatchNormAhead, fuseAffine,
 		fuseAct, fuseResidual, fuseAct, identities, cse)
 }
