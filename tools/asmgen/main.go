@@ -44,6 +44,7 @@ var files = []file{
 	{"dwi8_avx2_amd64.s", avo(func(a *asm) { dwI8(a, ymm) })},
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
+	{"gemm_neon_arm64.s", gemmNEON},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},
