@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -38,7 +39,8 @@ func (b *Binary) prepareInt(p *Prep) (Kernel, error) {
 	}
 	k.a.zero, k.b.zero, k.zero = za, zb, zy
 	k.sa, k.sb, k.sy = sa, sb, sy
-	p.Path("reference/int")
+	k.cut = k.walk.split(4 * chunkElems)
+	inPlaceWhereSame(p)
 	switch b.Fn {
 	case BinaryAdd, BinarySub:
 		k.fixed = k.setFixed(sa/sy, sb/sy)
@@ -48,7 +50,23 @@ func (b *Binary) prepareInt(p *Prep) (Kernel, error) {
 	default:
 		return nil, errf(KindBinary, "function %d has no integer form", b.Fn)
 	}
+	k.path(p)
 	return k, nil
+}
+
+// path says whether rows are for vectors.
+func (k *binaryInt) path(p *Prep) {
+	k.vectors = !p.Reference && k.walk.step(0) == 1 && k.walk.step(1) == 1 && (k.fixed || k.fn == BinaryMul)
+	if !k.vectors {
+		p.Path("reference/int")
+		return
+	}
+	p.Path("vector/int")
+	k.add = kern.AddI8Args{XSigned: k.a.signed, YSigned: k.b.signed, MX: k.ma, MY: k.mb, Bias: k.bias, Shift: k.shift, Zero: k.zero, Lo: k.lo, Hi: k.hi}
+	k.mul = kern.MulI8Args{
+		XSigned: k.a.signed, YSigned: k.b.signed, XZero: k.a.zero, YZero: k.b.zero,
+		Scale: k.scale, Zero: k.zero, Lo: k.lo, Hi: k.hi,
+	}
 }
 
 type binaryInt struct {
@@ -62,6 +80,10 @@ type binaryInt struct {
 	fixed        bool    // Add and Sub in fixed point:
 	ma, mb, bias int32
 	shift        uint
+	cut          chunks
+	vectors      bool
+	add          kern.AddI8Args
+	mul          kern.MulI8Args
 }
 
 // setFixed finds the fixed point multipliers for scale ratios ra and rb. It is
@@ -82,14 +104,25 @@ func (k *binaryInt) setFixed(ra, rb float32) bool {
 	return true
 }
 
-func (k *binaryInt) Run(r *Args) {
+func (k *binaryInt) Run(r *Args) { r.Parallel(k.cut.tasks, k) }
+
+// Do computes some rows, or a part of one.
+func (k *binaryInt) Do(r *Args, i, _ int) {
 	a, b, y := arg(r, k.params, 0).Data, arg(r, k.params, 1).Data, r.Out.Data
-	da, db, i := k.walk.step(0), k.walk.step(1), 0
-	for row := range k.walk.rows {
-		ia, ib := k.walk.at(0, row), k.walk.at(1, row)
-		for range k.walk.inner {
-			y[i] = byte(k.one(a[ia], b[ib]))
-			i, ia, ib = i+1, ia+da, ib+db
+	da, db := k.walk.step(0), k.walk.step(1)
+	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	for row := r0; row < r1; row++ {
+		ia, ib := k.walk.at(0, row)+e0*da, k.walk.at(1, row)+e0*db
+		to := y[row*k.walk.inner+e0 : row*k.walk.inner+e1]
+		switch {
+		case k.vectors && k.fixed:
+			kern.AddI8(to, a[ia:ia+len(to)], b[ib:ib+len(to)], &k.add)
+		case k.vectors:
+			kern.MulI8(to, a[ia:ia+len(to)], b[ib:ib+len(to)], &k.mul)
+		default:
+			for j := range to {
+				to[j] = byte(k.one(a[ia+j*da], b[ib+j*db]))
+			}
 		}
 	}
 }

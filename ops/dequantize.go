@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -67,6 +68,10 @@ func (q *Dequantize) Prepare(p *Prep) (Kernel, error) {
 	} else {
 		k.own, channels, axis = x.Quant, len(x.Quant.Scale), x.Quant.Axis
 	}
+	k.vectors = !p.Reference && x.DType.IsInt8()
+	if k.vectors {
+		p.Path("vector")
+	}
 	if channels != 1 {
 		var err error
 		if k.outer, k.n, k.inner, err = axisOf(KindDequantize, x.Shape, axis); err != nil {
@@ -80,6 +85,7 @@ type dequantizeReference struct {
 	params          []tensor.Tensor
 	own             tensor.Quant // zero when scale and zero point are operands
 	outer, n, inner int
+	vectors         bool
 }
 
 func (k *dequantizeReference) Run(a *Args) {
@@ -94,6 +100,11 @@ func (k *dequantizeReference) Run(a *Args) {
 				s, z = scaleAt(scale, c), zeroAt(zero, c)
 			} else {
 				s, z = k.own.At(c)
+			}
+			if k.vectors {
+				kern.DequantizeI8(y[i:i+k.inner], x.Data[i:i+k.inner], x.DType == tensor.I8, s, z)
+				i += k.inner
+				continue
 			}
 			for range k.inner {
 				y[i] = float32(intAt(x, i)-z) * s

@@ -142,3 +142,41 @@ func TestDepthwiseInt(t *testing.T) {
 		}
 	})
 }
+
+// TestElementwiseInt compares the vector paths of sums, products, pools,
+// means and conversions with their definitions.
+func TestElementwiseInt(t *testing.T) {
+	cputest.ForEachPath(t, "veci8/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, d := range []tensor.DType{tensor.I8, tensor.U8} {
+			q := func() tensor.Quant { return tensor.Affine(0.01+0.2*r.Float32(), zeroFor(r, d)) }
+			for _, fn := range []BinaryFn{BinaryAdd, BinarySub, BinaryMul, BinaryMax, BinaryMin, BinarySquaredDiff} {
+				for _, shapes := range [][2][]int{{{2, 5, 7, 3}, {2, 5, 7, 3}}, {{2, 5, 7, 33}, {33}}, {{3, 1, 4, 1}, {1, 2, 4, 17}}, {{1}, {70}}, {{9, 40}, {9, 1}}} {
+					a, b := randInt8(r, d, q(), shapes[0]...), randInt8(r, d, q(), shapes[1]...)
+					samePaths(t, &Binary{Fn: fn, Out: QuantOut(d, 0.15, zeroFor(r, d))}, []tensor.Tensor{a, b}, nil)
+					samePaths(t, &Binary{Fn: fn, Out: QuantOut(d, 0.15, 7), Act: Clip(0, 6)}, []tensor.Tensor{a}, []tensor.Tensor{b})
+				}
+			}
+			x := randInt8(r, d, q(), 2, 9, 7, 21)
+			same := OutTypeOf(x.Spec)
+			for _, out := range []OutType{same, QuantOut(d, 0.3, 11)} {
+				for _, fn := range []PoolFn{PoolMax, PoolAvg} {
+					for _, w := range []Window{
+						{Kernel: []int{2, 3}, Stride: []int{2, 2}, Auto: PadSameUpper}, {Kernel: []int{9, 7}},
+						{Kernel: []int{3, 3}, PadLo: []int{2, 2}, PadHi: []int{1, 1}, Dilation: []int{1, 2}},
+					} {
+						samePaths(t, &Pool{Window: w, Fn: fn, Out: out, CountIncludePad: w.PadLo != nil}, []tensor.Tensor{x}, nil)
+					}
+					samePaths(t, &GlobalPool{Fn: fn, Out: out}, []tensor.Tensor{x}, nil)
+				}
+				samePaths(t, &Reduce{Fn: ReduceMean, Axes: []int{1, 2}, KeepDims: true, Out: out}, []tensor.Tensor{x}, nil)
+			}
+			samePaths(t, &Dequantize{}, []tensor.Tensor{x}, nil)
+			f := tensor.New(tensor.F32Spec(3, 37))
+			for i := range f.F32() {
+				f.F32()[i] = 40*r.Float32() - 20
+			}
+			samePaths(t, &Quantize{Out: QuantOut(d, 0.1, 3)}, []tensor.Tensor{f}, nil)
+		}
+	})
+}

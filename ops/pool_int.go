@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Pooling of integers. The maximum is a maximum. The average follows TFLite's
 // own kernel, to which XNNPACK leaves it: the mean of the stored integers over
@@ -34,8 +37,15 @@ func (o *Pool) prepareInt(p *Prep) (Kernel, error) {
 	if k.lo, k.hi, err = o.Act.quantLimits(sy, zy, lo, hi); err != nil {
 		return nil, errf(KindPool, "%v", err)
 	}
-	p.Path("reference/int")
-	return k, nil
+	if p.Reference {
+		p.Path("reference/int")
+		return k, nil
+	}
+	if k.avg {
+		p.NeedScratch(4 * roundUp(k.c, 16) * max(1, p.Threads))
+	}
+	p.Path("vector/int")
+	return &poolIntRows{k}, nil
 }
 
 type poolInt struct {
@@ -88,28 +98,92 @@ func (k *poolInt) at(x []byte, n int, o [3]int, c int) int32 {
 			}
 		}
 	}
+	if k.avg {
+		return k.average(sum, count)
+	}
+	return k.largest(top, count)
+}
+
+// largest is the result for the largest stored integer of a window of count
+// positions.
+func (k *poolInt) largest(top, count int32) int32 {
 	switch {
 	case count == 0: // a window in the padding alone
 		return min(max(k.zy, k.lo), k.hi)
-	case !k.avg && !k.rescale:
-		return min(max(top, k.lo), k.hi)
-	case !k.avg:
+	case k.rescale:
 		return requantize(top-k.x.zero, k.sx/k.sy, k.zy, k.lo, k.hi)
 	}
+	return min(max(top, k.lo), k.hi)
+}
+
+// average is the result for a sum of stored integers over count positions.
+func (k *poolInt) average(sum, count int32) int32 {
 	if k.includePad { // the padding holds zero points
 		all := int32(k.Taps())
 		sum += (all - count) * k.x.zero
 		count = all
 	}
-	if k.rescale {
+	switch {
+	case count == 0:
+		return min(max(k.zy, k.lo), k.hi)
+	case k.rescale:
 		return requantize(sum-count*k.x.zero, k.sx/float32(k.sy*float32(count)), k.zy, k.lo, k.hi)
-	}
-	if sum > 0 {
+	case sum > 0:
 		sum += count / 2
-	} else {
+	default:
 		sum -= count / 2
 	}
 	return min(max(sum/count, k.lo), k.hi)
+}
+
+// poolIntRows is poolInt with vectors over channels, a task an output row.
+type poolIntRows struct{ *poolInt }
+
+func (k *poolIntRows) Run(a *Args) { a.Parallel(k.n*k.Out[0]*k.Out[1], k) }
+
+// Do computes one output row.
+func (k *poolIntRows) Do(a *Args, i, worker int) {
+	x, y := arg(a, k.params, 0).Data, a.Out.Data
+	n, o := i/(k.Out[0]*k.Out[1]), [3]int{i / k.Out[1] % k.Out[0], i % k.Out[1], 0}
+	var acc []int32
+	if k.avg {
+		c := roundUp(k.c, 16)
+		acc = tensor.CastSlice[int32](a.Scratch[4*c*worker : 4*c*(worker+1)])[:k.c]
+	}
+	for o[2] = range k.Out[2] {
+		to := y[(i*k.Out[2]+o[2])*k.pitch:][:k.c]
+		clear(acc)
+		var count int32
+		for kd := range k.Kernel[0] {
+			for kh := range k.Kernel[1] {
+				for kw := range k.Kernel[2] {
+					d := o[0]*k.Stride[0] + kd*k.Dilation[0] - k.PadLo[0]
+					h := o[1]*k.Stride[1] + kh*k.Dilation[1] - k.PadLo[1]
+					v := o[2]*k.Stride[2] + kw*k.Dilation[2] - k.PadLo[2]
+					if uint(d) >= uint(k.In[0]) || uint(h) >= uint(k.In[1]) || uint(v) >= uint(k.In[2]) {
+						continue
+					}
+					from := x[(((n*k.In[0]+d)*k.In[1]+h)*k.In[2]+v)*k.c:][:k.c]
+					switch {
+					case k.avg:
+						kern.AccumulateI8(acc, from, k.x.signed, 0)
+					case count == 0:
+						copy(to, from)
+					default:
+						kern.MaxI8(to, from, k.x.signed)
+					}
+					count++
+				}
+			}
+		}
+		for c := range to {
+			if k.avg {
+				to[c] = byte(k.average(acc[c], count))
+			} else {
+				to[c] = byte(k.largest(k.x.raw(to[c]), count))
+			}
+		}
+	}
 }
 
 // prepareInt is Prepare for an 8-bit input.
@@ -135,6 +209,7 @@ type reduceInt struct {
 	scale, ratio    float32 // of a sum, of one element
 	zy, lo, hi      int32
 	same            bool // input and output have one quantisation
+	plain           bool
 }
 
 func newReduceInt(kind Kind, p *Prep, x tensor.Spec, outer, n, inner int) (*reduceInt, error) {
@@ -150,12 +225,27 @@ func newReduceInt(kind Kind, p *Prep, x tensor.Spec, outer, n, inner int) (*redu
 	k.zy, k.lo, k.hi = zy, int32(lo), int32(hi)
 	k.scale, k.ratio = sx/float32(sy*float32(n)), sx/sy
 	k.same = x.Quant.Equal(p.Out.Quant) && x.DType == p.Out.DType
-	p.Path("reference/int")
+	k.plain = p.Reference
+	if p.Path("reference/int"); !k.plain {
+		p.NeedScratch(4 * inner)
+		p.Path("vector/int")
+	}
 	return k, nil
 }
 
 func (k *reduceInt) Run(a *Args) {
 	x, y := arg(a, k.params, 0).Data, a.Out.Data
+	if !k.plain && !k.max {
+		acc := tensor.CastSlice[int32](a.Scratch)[:k.inner]
+		for o := range k.outer {
+			clear(acc)
+			for i := range k.n {
+				kern.AccumulateI8(acc, x[(o*k.n+i)*k.inner:][:k.inner], k.x.signed, k.x.zero)
+			}
+			kern.RequantizeI8(y[o*k.inner:][:k.inner], acc, k.scale, k.zy, k.lo, k.hi)
+		}
+		return
+	}
 	for o := range k.outer {
 		for c := range k.inner {
 			var sum int32

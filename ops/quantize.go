@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -100,7 +101,10 @@ func (q *Quantize) Prepare(p *Prep) (Kernel, error) {
 	}
 	scale, zero := p.Out.Quant.At(0)
 	if x.DType == tensor.F32 {
-		return &quantizeFixed{scale, zero, int32(lo), int32(hi)}, nil
+		if !p.Reference {
+			p.Path("vector")
+		}
+		return &quantizeFixed{scale, zero, int32(lo), int32(hi), p.Reference}, nil
 	}
 	if len(p.In) == 1 {
 		p.InPlace(0)
@@ -112,9 +116,14 @@ func (q *Quantize) Prepare(p *Prep) (Kernel, error) {
 type quantizeFixed struct {
 	scale        float32
 	zero, lo, hi int32
+	plain        bool
 }
 
 func (k *quantizeFixed) Run(a *Args) {
+	if !k.plain {
+		kern.QuantizeI8(a.Out.Data, a.In[0].F32(), k.scale, k.zero, k.lo, k.hi)
+		return
+	}
 	for i, v := range a.In[0].F32() {
 		a.Out.Data[i] = byte(roundClamp(v/k.scale, k.zero, k.lo, k.hi))
 	}
