@@ -29,7 +29,7 @@ func WithBatch(n int) Option { return func(o *options) { o.batch = n } }
 // WithShape gives an input's dimensions in the order in which the file declares
 // them, where the file leaves them open. A first dimension of 0 leaves the batch
 // open.
-func WithShape(input string, dims ...int) Option {
+func WithShape(input string, dims []int) Option {
 	return func(o *options) {
 		if o.shapes == nil {
 			o.shapes = map[string][]int{}

@@ -1,0 +1,188 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// importShape is a constant: all but the batch is known.
+func importShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	d := c.in[0].spec().Shape.Dims()
+	start, end := clampAxis(c.int("start", 0), len(d)), clampAxis(c.int("end", math.MaxInt32), len(d))
+	d = d[start:max(start, end)]
+	v := make([]int64, len(d))
+	for i := range d {
+		v[i] = int64(d[i])
+	}
+	c.setInts(v, len(v))
+	return nil
+}
+
+func clampAxis(a, rank int) int {
+	if a < 0 {
+		a += rank
+	}
+	return min(max(a, 0), rank)
+}
+
+// setInts makes output 0 a constant of the given dimensions.
+func (c *call) setInts(v []int64, dims ...int) {
+	t := tensor.FromI64(v, dims...)
+	k := c.known(c.outName(0), t)
+	k.batchy = c.open && batchyTensor(t)
+	c.set(0, k)
+}
+
+func importSize(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	c.setInts([]int64{int64(c.in[0].spec().Shape.Elems())})
+	return nil
+}
+
+func importConstantOfShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	dims, batchy, err := c.constIntsBatch(0, "the shape")
+	if err != nil {
+		return err
+	}
+	fill := tensor.FromF32([]float32{0}, 1)
+	if a := c.attr("value"); a != nil && a.t != nil {
+		v, err := c.constant(a.t)
+		if err != nil {
+			return err
+		}
+		if v.err != nil {
+			return v.err
+		}
+		if fill = v.c; fill.Shape.Elems() != 1 {
+			return fmt.Errorf("the value has %d elements", fill.Shape.Elems())
+		}
+	}
+	s, err := tensor.NewShape(dims...)
+	if err != nil {
+		return err
+	}
+	spec := tensor.Spec{DType: fill.DType, Shape: s}
+	if spec.Bytes() > foldLimit || spec.Bytes() > c.budget {
+		return fmt.Errorf("a constant of %v is too large", spec)
+	}
+	c.importer.budget -= spec.Bytes()
+	t := tensor.New(spec)
+	for at := 0; at < len(t.Data); at += len(fill.Data) {
+		copy(t.Data[at:], fill.Data)
+	}
+	k := c.known(c.outName(0), t)
+	k.batchy = batchy && c.open && batchyTensor(t)
+	c.set(0, k)
+	return nil
+}
+
+func importConstant(c *call) error {
+	for i := range c.n.attrs {
+		a := &c.n.attrs[i]
+		var t tensor.Tensor
+		switch a.name {
+		case "value":
+			if a.t == nil {
+				return formatf("Constant %q has no tensor", c.label())
+			}
+			v, err := c.constant(a.t)
+			if err != nil {
+				return err
+			}
+			c.set(0, v)
+			return nil
+		case "value_int":
+			t = tensor.FromI64([]int64{a.i})
+		case "value_ints":
+			t = tensor.FromI64(append([]int64(nil), a.ints...), len(a.ints))
+		case "value_float":
+			t = tensor.FromF32([]float32{a.f})
+		case "value_floats":
+			t = tensor.FromF32(append([]float32(nil), a.floats...), len(a.floats))
+		default:
+			return fmt.Errorf("a constant given as %s", a.name)
+		}
+		c.set(0, c.known(c.outName(0), t))
+		return nil
+	}
+	return formatf("Constant %q has no value", c.label())
+}
+
+// importRange is computed from constants.
+func importRange(c *call) error {
+	if err := c.need(3); err != nil {
+		return err
+	}
+	var v [3]tensor.Tensor
+	for i := range v {
+		t, batchy, err := c.constInput(i, "a limit of the range")
+		if err != nil {
+			return err
+		}
+		if batchy {
+			return &bakedError{c.in[i].name}
+		}
+		if t.Shape.Elems() != 1 {
+			return fmt.Errorf("a limit of the range has %d elements", t.Shape.Elems())
+		}
+		v[i] = t
+	}
+	if v[0].DType == tensor.F32 {
+		lo, hi, step := v[0].F32()[0], v[1].F32()[0], v[2].F32()[0]
+		n, err := rangeLen(float64(lo), float64(hi), float64(step), c.budget)
+		if err != nil {
+			return err
+		}
+		r := make([]float32, n)
+		for i := range r {
+			r[i] = lo + float32(i)*step
+		}
+		c.set(0, c.known(c.outName(0), tensor.FromF32(r, n)))
+		return nil
+	}
+	var x [3]int64
+	for i := range x {
+		h, err := hostInts(v[i])
+		if err != nil {
+			return err
+		}
+		x[i] = int64(h[0])
+	}
+	n, err := rangeLen(float64(x[0]), float64(x[1]), float64(x[2]), c.budget)
+	if err != nil {
+		return err
+	}
+	r := make([]int64, n)
+	for i := range r {
+		r[i] = x[0] + int64(i)*x[2]
+	}
+	k := c.known(c.outName(0), tensor.FromI64(r, n))
+	if v[0].DType != tensor.I64 {
+		if k, err = c.cast(k, v[0].DType); err != nil {
+			return err
+		}
+	}
+	c.set(0, k)
+	return nil
+}
+
+func rangeLen(lo, hi, step float64, budget int) (int, error) {
+	n := math.Ceil((hi - lo) / step)
+	if !(n > 0) {
+		n = 0
+	}
+	if step == 0 || n > float64(min(budget, foldLimit)/8) {
+		return 0, fmt.Errorf("a range from %v to %v by %v", lo, hi, step)
+	}
+	return int(n), nil
+}
