@@ -1,6 +1,5 @@
 package ops
 
-func (*BatchNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindBatchNorm, "no kernel yet") }
 func (*GroupNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindGroupNorm, "no kernel yet") }
 func (*LayerNorm) Prepare(*Prep) (Kernel, error) { return nil, errf(KindLayerNorm, "no kernel yet") }
 func (*LRN) Prepare(*Prep) (Kernel, error)       { return nil, errf(KindLRN, "no kernel yet") }

@@ -1,0 +1,332 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// batchStats says whether statistics are the batch's own.
+func (b *BatchNorm) batchStats(training, frozen bool) bool {
+	return b.Training || training && !frozen
+}
+
+// Prepare picks running or batch statistics, each plain or in tiles of about a
+// thousand channels.
+func (b *BatchNorm) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	k := &batchNorm{op: b, params: p.Params, channelTiles: newChannelTiles(x.Shape), reference: p.Reference || x.Shape.Elems() == 0, update: p.Training && !b.Training}
+	p.Path("reference")
+	if !k.reference {
+		p.Path("vec")
+	}
+	if len(p.In) > 0 && b.Output == 0 {
+		p.InPlace(0)
+	}
+	scratch := 2 * roundUp(k.width, 16) // tiled scale and shift
+	if b.batchStats(p.Training, p.FrozenNorm) {
+		k.batch = true
+		scratch += k.scratch(max(1, p.Threads), 2)
+		p.NeedAux(8 * k.c)
+	} else if len(p.Params) == 4 && !p.Training {
+		k.ready = make([]float32, 2*roundUp(k.width, 16))
+		k.setScale(k.ready, p.Params[0].F32(), p.Params[1].F32(), p.Params[2].F32(), p.Params[3].F32())
+	}
+	p.NeedScratch(4 * scratch)
+	k.apply.k, k.sum.k, k.square.k = k, k, k
+	return k, nil
+}
+
+// channelTiles walks [rows, c] in tiles: as many rows as make about a thousand
+// elements, so that loops are long even for few channels. Sums go block by
+// block, each block in tiles, so that neither bits nor memory depend on the
+// number of threads.
+type channelTiles struct {
+	rows, c int
+	reps    int // rows of a tile
+	width   int // reps * c
+	tiles   int
+	blocks  int // of tiles; the unit of partial sums
+	perBlk  int // tiles of a block
+}
+
+const (
+	tileWidth = 1024
+	maxBlocks = 64
+	// tileRun is how many tiles are summed in float32 before float64 takes over.
+	tileRun = 16
+)
+
+func newChannelTiles(s tensor.Shape) channelTiles {
+	t := channelTiles{rows: s.Rows(), c: s.Channels()}
+	t.reps = max(1, tileWidth/max(1, t.c))
+	t.reps = max(1, min(t.reps, t.rows))
+	t.width = t.reps * t.c
+	t.tiles = (t.rows + t.reps - 1) / t.reps
+	t.perBlk = max(1, (t.tiles+maxBlocks-1)/maxBlocks)
+	t.blocks = (t.tiles + t.perBlk - 1) / t.perBlk
+	return t
+}
+
+// scratch is the floats for sums partial sums of each block in float64, and as
+// many tiles and one more for each worker.
+func (t *channelTiles) scratch(threads, sums int) int {
+	return roundUp(2*sums*t.blocks*t.c, 16) + threads*(sums+1)*roundUp(t.width, 16)
+}
+
+// partial is the float64 sums of a block.
+func (t *channelTiles) partial(s []float32, sums, block int) []float64 {
+	all := tensor.CastSlice[float64](tensor.BytesOf(s))
+	return all[block*sums*t.c : (block+1)*sums*t.c]
+}
+
+// own is a worker's tiles.
+func (t *channelTiles) own(s []float32, sums, worker, i int) []float32 {
+	w := roundUp(t.width, 16)
+	return s[roundUp(2*sums*t.blocks*t.c, 16)+(worker*(sums+1)+i)*w:][:t.width]
+}
+
+// span is the elements of tile i.
+func (t *channelTiles) span(i int) (from, to int) {
+	return i * t.width, min(t.rows*t.c, (i+1)*t.width)
+}
+
+// fold adds a tile's columns to the sums of its channels.
+func (t *channelTiles) fold(sums []float64, tile []float32) {
+	for j := 0; j < len(tile); j += t.c {
+		for c, v := range tile[j : j+t.c] {
+			sums[c] += float64(v)
+		}
+	}
+}
+
+// repeat fills a tile with copies of its first row.
+func (t *channelTiles) repeat(tile []float32) {
+	for j := t.c; j < t.width; j += t.c {
+		copy(tile[j:j+t.c], tile[:t.c])
+	}
+}
+
+// batchNorm is the forward kernel. Scratch holds the tiled scale and shift,
+// then what sums need.
+type batchNorm struct {
+	channelTiles
+	op        *BatchNorm
+	params    []tensor.Tensor
+	reference bool
+	batch     bool      // statistics of the batch
+	update    bool      // running statistics move in place
+	ready     []float32 // scale and shift made ahead, or nil
+	apply     batchNormApply
+	sum       batchNormSum
+	square    batchNormSquare
+}
+
+func (k *batchNorm) Run(a *Args) {
+	if k.batch {
+		k.runBatch(a)
+		return
+	}
+	scale, bias, mean, variance := arg(a, k.params, 1).F32(), arg(a, k.params, 2).F32(), arg(a, k.params, 3).F32(), arg(a, k.params, 4).F32()
+	if k.reference {
+		x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+		for i, v := range x {
+			c := i % k.c
+			inv := 1 / math.Sqrt(float64(variance[c])+float64(k.op.Eps))
+			y[i] = float32((float64(v)-float64(mean[c]))*inv*float64(scale[c]) + float64(bias[c]))
+		}
+		return
+	}
+	if k.ready == nil {
+		k.setScale(tensor.CastSlice[float32](a.Scratch), scale, bias, mean, variance)
+	}
+	a.Parallel(k.blocks, &k.apply)
+}
+
+// setScale makes scale and shift of running statistics.
+func (k *batchNorm) setScale(dst, scale, bias, mean, variance []float32) {
+	s, t := dst[:k.width], dst[roundUp(k.width, 16):][:k.width]
+	if k.width == 0 {
+		return
+	}
+	for c := range k.c {
+		f := float64(scale[c]) / math.Sqrt(float64(variance[c])+float64(k.op.Eps))
+		s[c] = float32(f)
+		t[c] = float32(float64(bias[c]) - float64(mean[c])*f)
+	}
+	k.repeat(s)
+	k.repeat(t)
+}
+
+// batchNormApply computes a block of y = x*scale + shift.
+type batchNormApply struct{ k *batchNorm }
+
+func (t *batchNormApply) Do(a *Args, i, _ int) {
+	k := t.k
+	f := k.ready
+	if f == nil {
+		f = tensor.CastSlice[float32](a.Scratch)
+	}
+	s, sh := f[:k.width], f[roundUp(k.width, 16):][:k.width]
+	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	for tile := i * k.perBlk; tile < min(k.tiles, (i+1)*k.perBlk); tile++ {
+		from, to := k.span(tile)
+		kern.ScaleShiftF32(y[from:to], x[from:to], s, sh, negInf, posInf)
+	}
+}
+
+// sums is the scratch of the batch's statistics.
+func (k *batchNorm) sums(a *Args) []float32 {
+	return tensor.CastSlice[float32](a.Scratch)[2*roundUp(k.width, 16):]
+}
+
+// runBatch finds the statistics, keeps them in Aux, moves the running ones and
+// normalises.
+func (k *batchNorm) runBatch(a *Args) {
+	if k.reference {
+		k.plainStats(a)
+	} else {
+		k.fastStats(a)
+	}
+	stats := tensor.CastSlice[float32](a.Aux)
+	mean, inv := stats[:k.c], stats[k.c:2*k.c]
+	runningMean, runningVar := arg(a, k.params, 3).F32(), arg(a, k.params, 4).F32()
+	switch {
+	case k.op.Output == 1:
+		copy(a.Out.F32(), runningMean)
+		k.move(a.Out.F32(), mean, false)
+		return
+	case k.op.Output == 2:
+		copy(a.Out.F32(), runningVar)
+		k.move(a.Out.F32(), inv, true)
+		return
+	case k.update && k.rows > 0:
+		k.move(runningMean, mean, false)
+		k.move(runningVar, inv, true)
+	}
+	scale, bias := arg(a, k.params, 1).F32(), arg(a, k.params, 2).F32()
+	if k.reference {
+		x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+		for i, v := range x {
+			c := i % k.c
+			y[i] = float32((float64(v)-float64(mean[c]))*float64(inv[c])*float64(scale[c]) + float64(bias[c]))
+		}
+		return
+	}
+	f := tensor.CastSlice[float32](a.Scratch)
+	s, t := f[:k.width], f[roundUp(k.width, 16):][:k.width]
+	for c := range k.c {
+		s[c] = inv[c] * scale[c]
+		t[c] = float32(float64(bias[c]) - float64(mean[c])*float64(s[c]))
+	}
+	k.repeat(s)
+	k.repeat(t)
+	a.Parallel(k.blocks, &k.apply)
+}
+
+// move moves running statistics toward the batch's: its mean, or its variance
+// told from the inverse standard deviation.
+func (k *batchNorm) move(running, batch []float32, variance bool) {
+	m := float64(k.op.Momentum)
+	for c, v := range batch {
+		b := float64(v)
+		if variance {
+			b = 1/(b*b) - float64(k.op.Eps)
+			if k.op.Unbiased && k.rows > 1 {
+				b *= float64(k.rows) / float64(k.rows-1)
+			}
+		}
+		running[c] = float32(float64(running[c])*m + b*(1-m))
+	}
+}
+
+// plainStats is the definition of the statistics.
+func (k *batchNorm) plainStats(a *Args) {
+	x, stats := arg(a, k.params, 0).F32(), tensor.CastSlice[float32](a.Aux)
+	for c := range k.c {
+		sum, square := 0.0, 0.0
+		for r := range k.rows {
+			sum += float64(x[r*k.c+c])
+		}
+		mean := sum / float64(k.rows)
+		for r := range k.rows {
+			d := float64(x[r*k.c+c]) - mean
+			square += d * d
+		}
+		stats[c] = float32(mean)
+		stats[k.c+c] = float32(1 / math.Sqrt(square/float64(k.rows)+float64(k.op.Eps)))
+	}
+}
+
+// fastStats sums tiles in float32 and runs of them in float64.
+func (k *batchNorm) fastStats(a *Args) {
+	stats := tensor.CastSlice[float32](a.Aux)
+	tile := tensor.CastSlice[float32](a.Scratch)[:k.width] // means, where the scale will be
+	s := k.sums(a)
+	a.Parallel(k.blocks, &k.sum)
+	for c := range k.c {
+		sum := 0.0
+		for b := range k.blocks {
+			sum += k.partial(s, 2, b)[c]
+		}
+		stats[c] = float32(sum / float64(k.rows))
+	}
+	copy(tile, stats[:k.c])
+	k.repeat(tile)
+	a.Parallel(k.blocks, &k.square)
+	for c := range k.c {
+		sum, square := 0.0, 0.0
+		for b := range k.blocks {
+			p := k.partial(s, 2, b)
+			sum += p[c]
+			square += p[k.c+c]
+		}
+		// Deviations were from the mean as rounded to float32.
+		off := sum/float64(k.rows) - float64(stats[c])
+		variance := max(0, square/float64(k.rows)-off*off)
+		stats[k.c+c] = float32(1 / math.Sqrt(variance+float64(k.op.Eps)))
+	}
+}
+
+// batchNormSum sums x over a block.
+type batchNormSum struct{ k *batchNorm }
+
+func (t *batchNormSum) Do(a *Args, i, worker int) {
+	k := t.k
+	x, s := arg(a, k.params, 0).F32(), k.sums(a)
+	sum, acc := k.partial(s, 2, i)[:k.c], k.own(s, 2, worker, 0)
+	clear(sum)
+	end := min(k.tiles, (i+1)*k.perBlk)
+	for first := i * k.perBlk; first < end; first += tileRun {
+		clear(acc)
+		for tile := first; tile < min(end, first+tileRun); tile++ {
+			from, to := k.span(tile)
+			kern.BinaryF32(kern.Add, acc[:to-from], acc, x[from:to], negInf, posInf)
+		}
+		k.fold(sum, acc)
+	}
+}
+
+// batchNormSquare sums (x-mean)² over a block.
+type batchNormSquare struct{ k *batchNorm }
+
+func (t *batchNormSquare) Do(a *Args, i, worker int) {
+	k := t.k
+	x, s := arg(a, k.params, 0).F32(), k.sums(a)
+	mean := tensor.CastSlice[float32](a.Scratch)
+	sum, acc, d := k.partial(s, 2, i)[k.c:], k.own(s, 2, worker, 0), k.own(s, 2, worker, 1)
+	clear(sum)
+	end := min(k.tiles, (i+1)*k.perBlk)
+	for first := i * k.perBlk; first < end; first += tileRun {
+		clear(acc)
+		for tile := first; tile < min(end, first+tileRun); tile++ {
+			from, to := k.span(tile)
+			n := to - from
+			kern.BinaryF32(kern.Sub, d[:n], x[from:to], mean, negInf, posInf)
+			kern.BinaryF32(kern.Mul, d[:n], d, d, negInf, posInf)
+			kern.BinaryF32(kern.Add, acc[:n], acc, d, negInf, posInf)
+		}
+		k.fold(sum, acc)
+	}
+}
