@@ -45,6 +45,8 @@ var files = []file{
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"gemm_neon_arm64.s", gemmNEON},
+	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
+	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDWLayout(t *testing.T) {
+	skipUnless64(t)
 	var x dwTile
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),

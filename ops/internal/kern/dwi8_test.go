@@ -12,6 +12,7 @@ import (
 )
 
 func TestDWI8Layout(t *testing.T) {
+	skipUnless64(t)
 	var x dwTileI8
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 128, 136, 140}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),

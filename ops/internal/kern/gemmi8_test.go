@@ -12,6 +12,7 @@ import (
 )
 
 func TestTileI8Layout(t *testing.T) {
+	skipUnless64(t)
 	var x tileI8
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),

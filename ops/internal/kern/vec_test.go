@@ -14,6 +14,7 @@ import (
 )
 
 func TestVecLayout(t *testing.T) {
+	skipUnless64(t)
 	var x vecArgs
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 36, 40, 48, 52, 56}, []uintptr{
 		unsafe.Offsetof(x.dst), unsafe.Offsetof(x.x), unsafe.Offsetof(x.y), unsafe.Offsetof(x.n), unsafe.Offsetof(x.p0),

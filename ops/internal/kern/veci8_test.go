@@ -12,6 +12,7 @@ import (
 )
 
 func TestVecI8Layout(t *testing.T) {
+	skipUnless64(t)
 	var x vecI8Args
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76}, []uintptr{
 		unsafe.Offsetof(x.dst), unsafe.Offsetof(x.x), unsafe.Offsetof(x.y), unsafe.Offsetof(x.n), unsafe.Offsetof(x.mx), unsafe.Offsetof(x.my),

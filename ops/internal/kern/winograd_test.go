@@ -13,6 +13,7 @@ import (
 )
 
 func TestWinogradLayout(t *testing.T) {
+	skipUnless64(t)
 	var x winoTile
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 76}, []uintptr{
 		unsafe.Offsetof(x.base), unsafe.Offsetof(x.offsets), unsafe.Offsetof(x.spare), unsafe.Offsetof(x.planes), unsafe.Offsetof(x.stride),
