@@ -61,3 +61,22 @@ func (o *GroupNorm) groups(x tensor.Shape) int {
 	}
 	return o.Groups
 }
+
+// Prepare has one path, parallel over groups.
+func (o *GroupNorm) Prepare(p *Prep) (Kernel, error) {
+	return prepareNorm(p, o.sets(operands(p.In, Specs(p.Params))), 0), nil
+}
+
+func (o *GroupNorm) sets(s []tensor.Spec) normSets {
+	x, g := s[0].Shape, o.groups(s[0].Shape)
+	n := x.Dim(0)
+	return newNormSets(n, x.Rows()/max(1, n), g, x.Channels()/max(1, g), o.Eps, s[1:])
+}
+
+// Keeps is x, and the scale where it is an input.
+func (*GroupNorm) Keeps(in, params []tensor.Spec) Keep { return keepNorm(in) }
+
+// Backward prepares the gradients of x, scale and bias: see normGrad.
+func (o *GroupNorm) Backward(p *GradPrep) (GradKernel, error) {
+	return newNormGrad(o.sets(operands(p.In, Specs(p.Params)))), nil
+}

@@ -65,3 +65,29 @@ func (o *LayerNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return tensor.Spec{}, errf(KindLayerNorm, "output %d", o.Output)
 }
+
+// Prepare has one path, parallel over rows.
+func (o *LayerNorm) Prepare(p *Prep) (Kernel, error) {
+	s, err := o.sets(operands(p.In, Specs(p.Params)))
+	if err != nil {
+		return nil, err
+	}
+	return prepareNorm(p, s, o.Output), nil
+}
+
+func (o *LayerNorm) sets(s []tensor.Spec) (normSets, error) {
+	outer, n, inner, err := axisOf(KindLayerNorm, s[0].Shape, o.Axis)
+	return newNormSets(outer, 1, 1, n*inner, o.Eps, s[1:]), err
+}
+
+// Keeps is x, and the scale where it is an input.
+func (*LayerNorm) Keeps(in, params []tensor.Spec) Keep { return keepNorm(in) }
+
+// Backward prepares the gradients of x, scale and bias: see normGrad.
+func (o *LayerNorm) Backward(p *GradPrep) (GradKernel, error) {
+	if o.Output != 0 {
+		return nil, errf(KindLayerNorm, "has no gradient for output %d", o.Output)
+	}
+	s, err := o.sets(operands(p.In, Specs(p.Params)))
+	return newNormGrad(s), err
+}

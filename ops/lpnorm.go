@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // LpNorm divides by the norm along Axis:
 //
@@ -39,4 +43,108 @@ func (o *LpNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	return s[0], wantF32(KindLpNorm, "input", s[0])
+}
+
+// Prepare has one path, parallel over lines.
+func (o *LpNorm) Prepare(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	outer, n, inner, err := axisOf(KindLpNorm, x.Shape, o.Axis)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.In) > 0 {
+		p.InPlace(0)
+	}
+	p.Path("reference")
+	return &lpNormKernel{newLines(outer, n, inner), o.P, float64(o.Eps), p.Params}, nil
+}
+
+type lpNormKernel struct {
+	lines
+	p      int
+	eps    float64
+	params []tensor.Tensor
+}
+
+// norm is the norm of the line that starts x.
+func (k *lpNormKernel) norm(x []float32) (sum float64) {
+	for j := range k.n {
+		v := float64(x[j*k.inner])
+		if k.p == 1 {
+			sum += math.Abs(v)
+		} else {
+			sum += v * v
+		}
+	}
+	if k.p == 2 {
+		return math.Sqrt(sum)
+	}
+	return sum
+}
+
+// inverse is what a line is multiplied by.
+func (k *lpNormKernel) inverse(norm float64) float64 {
+	if n := max(norm, k.eps); n != 0 {
+		return 1 / n
+	}
+	return 0
+}
+
+func (k *lpNormKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+
+func (k *lpNormKernel) Do(a *Args, i, _ int) {
+	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at := k.at(l)
+		f := k.inverse(k.norm(x[at:]))
+		for j := range k.n {
+			o := at + j*k.inner
+			y[o] = float32(float64(x[o]) * f)
+		}
+	}
+}
+
+// Keeps is the operand.
+func (*LpNorm) Keeps(in, params []tensor.Spec) Keep { return KeepIn0 }
+
+// Backward prepares dx[i] += (dy[i] - u[i] * sum over j of dy[j]*y[j]) / norm,
+// with u the sign of x (P = 1) or y (P = 2); where Eps counts, dy[i]/Eps.
+func (o *LpNorm) Backward(p *GradPrep) (GradKernel, error) {
+	x := operands(p.In, Specs(p.Params))[0]
+	outer, n, inner, err := axisOf(KindLpNorm, x.Shape, o.Axis)
+	return &lpNormGrad{lpNormKernel{newLines(outer, n, inner), o.P, float64(o.Eps), nil}}, err
+}
+
+type lpNormGrad struct{ k lpNormKernel }
+
+func (t *lpNormGrad) Run(g *Grads) {
+	if !gradOf(g, 0).IsZero() {
+		g.Parallel(t.k.tasks(), t)
+	}
+}
+
+func (t *lpNormGrad) Do(g *Grads, i, _ int) {
+	k := &t.k
+	x, d, dx := gradArg(g, 0).F32(), g.DOut.F32(), gradOf(g, 0).F32()
+	from, to := k.of(i)
+	for l := from; l < to; l++ {
+		at := k.at(l)
+		norm := k.norm(x[at:])
+		f, cross := k.inverse(norm), 0.0
+		if norm > k.eps {
+			for j := range k.n {
+				o := at + j*k.inner
+				cross += float64(d[o]) * float64(x[o]) * f
+			}
+		}
+		for j := range k.n {
+			o := at + j*k.inner
+			u := plain64(UnarySign, float64(x[o]))
+			if k.p == 2 {
+				u = float64(x[o]) * f
+			}
+			dx[o] += float32((float64(d[o]) - u*cross) * f)
+		}
+	}
 }
