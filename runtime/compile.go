@@ -15,6 +15,7 @@ type step struct {
 	node    graph.ID
 	kernel  ops.Kernel
 	scratch int
+	aux     int // bytes at the end of scratch
 	path    string
 }
 
@@ -114,7 +115,10 @@ func (c *compiler) node(id graph.ID) error {
 	r := p.Requests()
 	c.place(id, n, r)
 	if k != nil {
-		c.steps = append(c.steps, step{id, k, r.Scratch, r.Path})
+		if r.Aux > 0 { // what a trainer would keep for the backward run is scratch here
+			r.Scratch = (r.Scratch+63)&^63 + r.Aux
+		}
+		c.steps = append(c.steps, step{id, k, r.Scratch, r.Aux, r.Path})
 	} else if r.View < 0 {
 		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: fmt.Errorf("BUG: no kernel and no view")}
 	}

@@ -105,6 +105,7 @@ func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
 		}
 		a.Out = p.values[st.node].tensor(arena)
 		a.Scratch = arena[p.scratch[i] : p.scratch[i]+st.scratch : p.scratch[i]+st.scratch]
+		a.Aux = a.Scratch[st.scratch-st.aux:]
 		a.Pool = p.pool
 	}
 	for _, id := range p.g.Inputs() {
