@@ -25,7 +25,7 @@ func (im *importer) expand(c *call, f *function) error {
 		im.opset = v
 	}
 	err := func() error {
-		for _, n := range f.nodes {
+		for _, n := range ordered(f.nodes) {
 			m := bind(n, c, f, prefix)
 			dropMissing(m, f, c)
 			if err := im.run([]*node{m}); err != nil {

@@ -13,7 +13,7 @@ type handler func(c *call) error
 // run brings nodes over in order. What is not supported is noted and the run
 // goes on, so that one report holds everything.
 func (im *importer) run(nodes []*node) error {
-	for _, n := range nodes {
+	for _, n := range ordered(nodes) {
 		if im.nodes++; im.nodes > maxNodes {
 			return formatf("more than %d nodes after expanding functions", maxNodes)
 		}
