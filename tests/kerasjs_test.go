@@ -246,7 +246,7 @@ func TestKerasBatchNorm(t *testing.T) {
 		gamma, beta bool
 	}{
 		{1e-5, 0, true, true}, {1e-2, 0, true, true}, {1e-5, 1, true, true}, {1e-5, 2, true, true},
-		{1e-5, 3, false, true}, {1e-5, 0, true, false}, {1e-5, 0, false, false},
+		{1e-5, 3, false, true}, {1e-5, 0, true, false}, {1e-3, 0, false, false},
 	}
 	cases := kerasFile(t, "layers", "normalization", "BatchNormalization.json")
 	require.Len(t, cases, len(rows))

@@ -20,7 +20,7 @@ type Option func(*importer)
 
 // WithShape fixes the shape of the input of that name, for networks that leave
 // dimensions open.
-func WithShape(input string, dims ...int) Option {
+func WithShape(input string, dims []int) Option {
 	return func(im *importer) { im.shapes[input] = dims }
 }
 
