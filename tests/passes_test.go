@@ -39,6 +39,7 @@ var passCases = []struct {
 	{"FuseAct", passes.FuseAct, 1e-4},
 	{"FuseClamp", passes.FuseClamp, 1e-4},
 	{"FuseResidual", passes.FuseResidual, 1e-4},
+	{"Unfuse", passes.Unfuse, 0},
 	{"Import", passes.Import, 1e-4},
 	{"Infer", passes.Infer, 1e-4},
 	{"Train", passes.Train, 1e-4},

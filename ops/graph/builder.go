@@ -13,6 +13,10 @@ type Builder struct {
 	g     Graph
 	names map[string]int
 	err   error
+
+	// In a Rewrite: the graph it reads, and the node it is at.
+	from *Graph
+	at   ID
 }
 
 // NewBuilder starts a graph of that name (which may be empty) with batch 1.
@@ -59,7 +63,11 @@ func (b *Builder) Len() int { return len(b.g.nodes) }
 // Input declares an input. With batched, dimension 0 is the batch, whatever
 // spec says there.
 func (b *Builder) Input(name string, spec tensor.Spec, batched bool) ID {
-	return b.Add(name, &ops.Input{Type: ops.OutTypeOf(spec), Dims: spec.Shape.Dims(), Batch: batched}, nil)
+	dims := spec.Shape.Dims()
+	if batched && len(dims) > 0 {
+		dims[0] = 1
+	}
+	return b.Add(name, &ops.Input{Type: ops.OutTypeOf(spec), Dims: dims, Batch: batched}, nil)
 }
 
 // Const adds a value known now.
@@ -162,9 +170,12 @@ func (b *Builder) Build() (*Graph, error) {
 // may read it.
 func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, error) {
 	b := NewBuilderBatch(g.name, g.batch)
+	b.from = g
+	b.g.nodes = make([]Node, 0, len(g.nodes)+8)
 	m := make([]ID, len(g.nodes))
 	for i := range g.nodes {
 		n := &g.nodes[i]
+		b.at = ID(i)
 		in := make([]ID, len(n.In))
 		for j, x := range n.In {
 			in[j] = m[x] // Add refuses -1, so only a node that goes too may read it
@@ -184,7 +195,34 @@ func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, 
 }
 
 // Keep adds a copy of n with the given inputs.
-func (b *Builder) Keep(n *Node, in []ID) ID { return b.Add(n.Name, n.Op, n.Params, in...) }
+func (b *Builder) Keep(n *Node, in []ID) ID {
+	if b.err != nil || !b.same(n, in) {
+		return b.Add(n.Name, n.Op, n.Params, in...)
+	}
+	// The node was inferred with these very operands when its graph was built.
+	id := ID(len(b.g.nodes))
+	nd := *n
+	nd.Name, nd.In = b.unique(n.Name, n.Op.Kind()), in
+	b.g.nodes = append(b.g.nodes, nd)
+	if n.Op.Kind() == ops.KindInput {
+		b.g.inputs = append(b.g.inputs, id)
+	}
+	return id
+}
+
+// same reports that n is the node a Rewrite is at, and its inputs are of the
+// specs that they were.
+func (b *Builder) same(n *Node, in []ID) bool {
+	if b.from == nil || n != &b.from.nodes[b.at] || len(in) != len(n.In) {
+		return false
+	}
+	for i, x := range in {
+		if x < 0 || int(x) >= len(b.g.nodes) || !b.g.nodes[x].Out.Equal(b.from.nodes[n.In[i]].Out) {
+			return false
+		}
+	}
+	return true
+}
 
 // Pass is a transformation that keeps what the graph computes.
 type Pass func(*Graph) (*Graph, error)

@@ -7,9 +7,9 @@ import (
 	"github.com/teff-ml/teff/ops/graph"
 )
 
-// Clean removes nodes that pass their input on, joins reshapes with reshapes
-// and transposes with transposes, and removes nodes that nobody reads. Inputs
-// stay.
+// Clean removes nodes that pass their input on, joins reshapes with reshapes,
+// transposes with transposes and slices with slices, and removes nodes that
+// nobody reads. Inputs stay.
 func Clean(g *graph.Graph) (*graph.Graph, error) { return apply(g, identities) }
 
 // identities is right because each removed node's result has the spec and the
@@ -48,8 +48,39 @@ func joined(b *graph.Builder, n *graph.Node, in []graph.ID) (*graph.Node, []grap
 		m := *n
 		m.Op = &ops.Transpose{Perm: compose(first, second)}
 		return &m, src.In
+	case *ops.Slice:
+		if s, ok := joinSlices(src.Op.(*ops.Slice), op, n.Out.Shape.Rank()); ok {
+			m := *n
+			m.Op = s
+			return &m, src.In
+		}
 	}
 	return n, in
+}
+
+// joinSlices is two slices in a row as one, if they cut different dimensions.
+func joinSlices(a, b *ops.Slice, rank int) (*ops.Slice, bool) {
+	s := &ops.Slice{}
+	for _, o := range []*ops.Slice{a, b} {
+		for i, start := range o.Starts {
+			axis, step := i, 1
+			if len(o.Axes) > 0 {
+				axis = o.Axes[i]
+			}
+			if axis < 0 {
+				axis += rank
+			}
+			if len(o.Steps) > 0 {
+				step = o.Steps[i]
+			}
+			if slices.Contains(s.Axes, axis) {
+				return nil, false
+			}
+			s.Starts, s.Ends = append(s.Starts, start), append(s.Ends, o.Ends[i])
+			s.Axes, s.Steps = append(s.Axes, axis), append(s.Steps, step)
+		}
+	}
+	return s, true
 }
 
 // permOf is the permutation with its default, the reverse, written out.

@@ -29,10 +29,10 @@ func Infer(g *graph.Graph) (*graph.Graph, error) {
 }
 
 // Train makes a graph ready to train: like Import, with biases that were
-// additions fused, and activations where a gradient can be told from the
+// additions fused, and activations exactly where a gradient can be told from the
 // result. Batch norm and dropout stay.
 func Train(g *graph.Graph) (*graph.Graph, error) {
-	return apply(g, fold, identities, denses, fusePad, fuseBias, fuseClamp)
+	return apply(g, fold, identities, unfuse, denses, fusePad, fuseBias, fuseClamp)
 }
 
 // anyBatch stands for a batch that is not known: a prime that no fixed extent
@@ -123,7 +123,7 @@ func unchanged(g, h *graph.Graph) bool {
 	}
 	for i := range g.Len() {
 		a, b := g.Node(graph.ID(i)), h.Node(graph.ID(i))
-		if !slices.Equal(a.In, b.In) || !graph.SameOp(a.Op, b.Op) || len(a.Params) != len(b.Params) {
+		if !slices.Equal(a.In, b.In) || a.Op != b.Op && !graph.SameOp(a.Op, b.Op) || len(a.Params) != len(b.Params) {
 			return false
 		}
 	}
