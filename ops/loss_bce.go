@@ -6,7 +6,8 @@ import "github.com/teff-ml/teff/ops/tensor"
 //
 //	loss = -(t*log(p) + (1-t)*log(1-p)),   p = x, or sigmoid(x) with FromLogits
 //
-// Logarithms are not less than -100, as in PyTorch, so that p = 0 stays finite.
+// Of given probabilities logarithms are not less than -100, as in PyTorch, so
+// that p = 0 stays finite.
 // Operands x and target t have one shape, f32. Sums are in float64.
 type BCELoss struct {
 	FromLogits bool
