@@ -134,19 +134,9 @@ func runBackendSet(dir, set string) error {
 	if err != nil {
 		return err
 	}
-	declared, err := onnx.Inputs(model)
+	opts, err := backendOptions(model, dir, in)
 	if err != nil {
 		return err
-	}
-	if len(declared) != len(in) {
-		return fmt.Errorf("%d inputs for %d declared", len(in), len(declared))
-	}
-	opts := []onnx.Option{onnx.WithDir(dir)}
-	for i, d := range declared {
-		if !strings.Contains(d.Dims, " x ") || in[i].Shape.Rank() == strings.Count(d.Dims, " x ")+1 {
-			opts = append(opts, onnx.WithShape(d.Name, in[i].Shape.Dims()...))
-		}
-		opts = append(opts, onnx.WithValue(d.Name, in[i]))
 	}
 	raw, err := onnx.ImportBytes(model, append(slices.Clip(opts), onnx.WithoutPasses())...)
 	if err != nil {
@@ -175,6 +165,25 @@ func runBackendSet(dir, set string) error {
 		}
 	}
 	return nil
+}
+
+// backendOptions are the shapes and values of a case's inputs.
+func backendOptions(model []byte, dir string, in []tensor.Tensor) ([]onnx.Option, error) {
+	declared, err := onnx.Inputs(model)
+	if err != nil {
+		return nil, err
+	}
+	if len(declared) != len(in) {
+		return nil, fmt.Errorf("%d inputs for %d declared", len(in), len(declared))
+	}
+	opts := []onnx.Option{onnx.WithDir(dir)}
+	for i, d := range declared {
+		if !strings.Contains(d.Dims, " x ") || in[i].Shape.Rank() == strings.Count(d.Dims, " x ")+1 {
+			opts = append(opts, onnx.WithShape(d.Name, in[i].Shape.Dims()))
+		}
+		opts = append(opts, onnx.WithValue(d.Name, in[i]))
+	}
+	return opts, nil
 }
 
 func backendTensors(set, kind string) (ts []tensor.Tensor, err error) {
