@@ -44,3 +44,12 @@ func Opset(model []byte) (int64, error) {
 	}
 	return 0, fmt.Errorf("onnx: the model names no operator set")
 }
+
+// NodeCount is the number of nodes of a model's graph.
+func NodeCount(model []byte) (int, error) {
+	m, err := parseModel(model)
+	if err != nil {
+		return 0, err
+	}
+	return len(m.graph.nodes), nil
+}

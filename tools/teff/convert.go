@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// encodings counts stored bytes by encoding; nil for files of other formats.
+func (m *model) encodings() map[string]int {
+	if m.file == nil {
+		return nil
+	}
+	n := map[string]int{}
+	for _, w := range m.file.Weights {
+		n[w.Encoding.String()] += w.Bytes
+	}
+	return n
+}
+
+type convertResult struct {
+	NodesIn     int    `json:"nodes_in"`
+	NodesOut    int    `json:"nodes_out"`
+	BytesIn     int64  `json:"bytes_in"`
+	BytesOut    int64  `json:"bytes_out"`
+	WeightBytes int    `json:"weight_bytes_f32"`
+	Weights     string `json:"weights"`
+}
+
+// weightFlags are --weights and what belongs to it.
+const weightHelp = "how weights are stored: f32, f16, int8, int6, int5, int4, zstd (exact); f16+zstd"
+
+func runConvert(_ context.Context, c *cli, args []string) error {
+	f := newFlags(c, "convert", "IN -o OUT")
+	ld := loadFlags(f)
+	out := f.String("o", "", "the .teff file to write")
+	weights := f.String("weights", "f32", weightHelp)
+	f.IntVar(&ld.batch, "batch", 0, "fix the batch of a model that leaves it open")
+	labels := f.String("labels", "", "file of class names, one a line, to store in the model")
+	pre := preprocessFlags(f)
+	pos, err := f.parse(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		return usagef("-o OUT is missing")
+	}
+	choice, err := parseWeights(*weights)
+	if err != nil {
+		return err
+	}
+	m, err := ld.load(pos[0])
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	meta := *m.metadata()
+	if *labels != "" {
+		if meta.Labels, err = readLabels(*labels); err != nil {
+			return err
+		}
+	}
+	if p := pre.given(meta.Preprocess); p != nil {
+		meta.Preprocess = p
+	}
+	opts := &format.WriteOptions{Encode: encodeWith(choice)}
+	if m.file != nil {
+		opts.Golden = m.file.Golden
+	}
+	if meta.Labels != nil || meta.Preprocess != nil || m.file != nil && m.file.Metadata != nil {
+		opts.Metadata = &meta
+	}
+	if err := format.WriteFile(*out, m.graph, opts); err != nil {
+		return err
+	}
+	r := convertResult{
+		NodesIn: m.nodesIn, NodesOut: m.graph.Len(), BytesIn: m.bytes, BytesOut: fileSize(*out),
+		WeightBytes: floatBytes(m.graph), Weights: *weights,
+	}
+	if f.json {
+		return printJSON(c.out, r)
+	}
+	_, err = fmt.Fprintf(c.out, "%s: %d nodes, %s -> %s: %d nodes, %s (weights %s as f32)\n",
+		pos[0], r.NodesIn, bytesText(r.BytesIn), *out, r.NodesOut, bytesText(r.BytesOut), bytesText(int64(r.WeightBytes)))
+	return err
+}
+
+// floatBytes is the size of all parameters if each element were a float32.
+func floatBytes(g *graph.Graph) int { return 4 * g.ParamCount() }
+
+// parseWeights reads --weights.
+func parseWeights(s string) (format.Choice, error) {
+	switch s {
+	case "f32", "raw":
+		return format.Choice{}, nil
+	case "f16":
+		return format.Choice{Encoding: format.F16}, nil
+	case "bf16":
+		return format.Choice{Encoding: format.BF16}, nil
+	case "zstd":
+		return format.Choice{Encoding: format.Planes}, nil
+	case "f16+zstd":
+		return format.Choice{Encoding: format.F16Z}, nil
+	}
+	var bits int
+	if n, err := fmt.Sscanf(s, "int%d", &bits); n == 1 && err == nil && bits >= 2 && bits <= 8 && s == fmt.Sprintf("int%d", bits) {
+		return format.Choice{Encoding: format.Int, Bits: bits}, nil
+	}
+	return format.Choice{}, usagef("--weights %q: %s", s, weightHelp)
+}
+
+// encodeWith stores the weights of products as c says, the rest exactly: biases
+// and norms are small and matter. An integer model's weights stay integers.
+func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice {
+	return func(g *graph.Graph, id graph.ID, param int) format.Choice {
+		t := g.Node(id).Params[param]
+		if c.Encoding == format.Raw {
+			return c
+		}
+		if t.DType == tensor.F32 && isWeight(g, id, param) {
+			return c
+		}
+		if len(t.Data) >= 1024 && (c.Encoding == format.Planes || c.Encoding == format.Int || c.Encoding == format.F16Z) {
+			return format.Choice{Encoding: format.Planes} // exact, and the file is compressed anyway
+		}
+		return format.Choice{}
+	}
+}
+
+// isWeight reports the large parameters of products.
+func isWeight(g *graph.Graph, id graph.ID, param int) bool {
+	n := g.Node(id)
+	switch n.Op.Kind() {
+	case ops.KindConv, ops.KindConvTranspose, ops.KindDense, ops.KindMatMul:
+		return param == 0 && n.Params[0].Shape.Elems() >= 64
+	}
+	return false
+}
+
+func readLabels(path string) ([]string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var l []string
+	for line := range strings.Lines(string(b)) {
+		l = append(l, strings.TrimSpace(line))
+	}
+	for len(l) > 0 && l[len(l)-1] == "" {
+		l = l[:len(l)-1]
+	}
+	if len(l) == 0 {
+		return nil, fmt.Errorf("%s: no labels", path)
+	}
+	return l, nil
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/tools/dataset"
+	"github.com/teff-ml/teff/tools/imageio"
+)
+
+type evalResult struct {
+	N       int      `json:"n"`
+	Top1    float64  `json:"top1"`
+	Top5    float64  `json:"top5"`
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+func runEval(ctx context.Context, c *cli, args []string) error {
+	f := newFlags(c, "eval", "MODEL --data PATH")
+	ld := loadFlags(f)
+	data := f.String("data", "", "folder of class folders, idx files or strips")
+	batch := f.Int("batch", 16, "images at once, where the model allows it")
+	limit := f.Int("limit", 0, "use only the first so many images; 0: all")
+	offset := f.Int("label-offset", 0, "added to the data's labels: 1 for models with a background class")
+	threads := f.Int("threads", 0, "threads; 0: all")
+	skip := f.Int("max-skipped", 10, "fail when more images cannot be read")
+	pre := preprocessFlags(f)
+	pos, err := f.parse(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	if *data == "" {
+		return usagef("--data PATH is missing")
+	}
+	m, err := ld.load(pos[0])
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	set, err := dataset.Open(*data)
+	if err != nil {
+		return err
+	}
+	if *limit > 0 && *limit < set.Len() {
+		set = set.Subset(firstN(*limit))
+	}
+	rm, err := runtime.New(m.graph, runtime.WithThreads(*threads))
+	if err != nil {
+		return err
+	}
+	defer rm.Close()
+	p, err := pre.fit(m, rm.Inputs()[0])
+	if err != nil {
+		return err
+	}
+	e := &evaluator{model: rm, set: set, p: p, batch: *batch, offset: *offset, labels: m.metadata().Labels, maxSkipped: *skip}
+	e.progress = newProgress(c, "eval", set.Len(), f.json)
+	r, err := e.run(ctx)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(c.out, r)
+	}
+	fmt.Fprintf(c.out, "%d images: top-1 %.2f %%, top-5 %.2f %%\n", r.N, 100*r.Top1, 100*r.Top5)
+	for _, s := range r.Skipped {
+		fmt.Fprintln(c.out, "skipped", s)
+	}
+	return nil
+}
+
+func firstN(n int) []int {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = i
+	}
+	return v
+}
+
+// evaluator counts right answers of a model on a set.
+type evaluator struct {
+	model      *runtime.Model
+	set        *dataset.Set
+	p          format.Preprocess
+	batch      int
+	offset     int
+	labels     []string // the model's; where they name the set's classes, by name
+	maxSkipped int
+	progress   *progress
+	scores     func(i int, v []float32) // called with each image's outputs, if set
+}
+
+// classOf is the model's class for each of the set's.
+func (e *evaluator) classOf() []int {
+	m := make([]int, len(e.set.Classes))
+	byName := map[string]int{}
+	for i, l := range e.labels {
+		byName[l] = i
+	}
+	all := len(e.labels) > 0
+	for i, name := range e.set.Classes {
+		j, ok := byName[name]
+		m[i], all = j, all && ok
+	}
+	if !all {
+		for i := range m {
+			m[i] = i + e.offset
+		}
+	}
+	return m
+}
+
+// run evaluates. Images are decoded beside the computation.
+func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
+	batch := e.batch
+	if !e.model.Compiled().Batched() {
+		batch = e.model.Compiled().Batch()
+	}
+	batch = max(1, min(batch, e.set.Len()))
+	s, err := e.model.NewSession(runtime.WithBatch(batch))
+	if err != nil {
+		return nil, err
+	}
+	r := &evalResult{Skipped: e.set.Skipped}
+	class := e.classOf()
+	var right1, right5 int
+	next := e.decode(ctx)
+	index := make([]int, 0, batch)
+	flush := func() error {
+		if len(index) == 0 {
+			return nil
+		}
+		if err := s.Run(ctx); err != nil {
+			return err
+		}
+		v, err := reals(s.Output(0))
+		if err != nil {
+			return err
+		}
+		per := len(v) / batch
+		for k, i := range index {
+			row := v[k*per : (k+1)*per]
+			if e.scores != nil {
+				e.scores(i, row)
+			}
+			want := class[e.set.Labels[i]]
+			for rank, t := range best(row, nil, 5) {
+				if t.Class == want {
+					right5++
+					if rank == 0 {
+						right1++
+					}
+				}
+			}
+			r.N++
+		}
+		index = index[:0]
+		e.progress.set(r.N)
+		return nil
+	}
+	for d := range next {
+		if d.err != nil {
+			r.Skipped = append(r.Skipped, d.err.Error())
+			if len(r.Skipped) > e.maxSkipped {
+				return nil, fmt.Errorf("%d images cannot be read, the last: %w", len(r.Skipped), d.err)
+			}
+			continue
+		}
+		if err := imageio.Into(s.Input(0), len(index), d.image, e.p); err != nil {
+			return nil, err
+		}
+		if index = append(index, d.i); len(index) == batch {
+			if err := flush(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e.progress.done()
+	if r.N == 0 {
+		return nil, fmt.Errorf("no image could be read")
+	}
+	r.Top1, r.Top5 = float64(right1)/float64(r.N), float64(right5)/float64(r.N)
+	return r, nil
+}
+
+type decoded struct {
+	i     int
+	image *imageio.RGB
+	err   error
+}
+
+// decode reads the images in order on a goroutine of its own, a few ahead.
+func (e *evaluator) decode(ctx context.Context) <-chan decoded {
+	ch := make(chan decoded, 2*e.batch)
+	go func() {
+		defer close(ch)
+		for i := range e.set.Len() {
+			m, err := e.set.Image(i)
+			select {
+			case ch <- decoded{i, m, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ch
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/tools/onnx"
+	"github.com/teff-ml/teff/tools/tflite"
+)
+
+// model is a network from any of the files the command reads.
+type model struct {
+	path  string
+	graph *graph.Graph
+	file  *format.File // of a .teff, else nil
+	bytes int64
+
+	nodesIn int // of the source
+}
+
+func (m *model) close() {
+	if m.file != nil {
+		m.file.Close()
+	}
+}
+
+// metadata is what the file says of labels and preprocessing; never nil.
+func (m *model) metadata() *format.Metadata {
+	if m.file != nil && m.file.Metadata != nil {
+		return m.file.Metadata
+	}
+	return &format.Metadata{}
+}
+
+// loader holds the flags that say how a model is imported.
+type loader struct {
+	shapes list
+	batch  int
+}
+
+// loadFlags adds the import flags to f.
+func loadFlags(f *flags) *loader {
+	l := &loader{}
+	f.Var(&l.shapes, "shape", "NAME=1,3,224,224: shape of an input whose sizes the model leaves open; may be repeated")
+	return l
+}
+
+// load reads a model by its content, not its name.
+func (l *loader) load(path string) (*model, error) {
+	head := make([]byte, 8)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	n, _ := f.Read(head)
+	f.Close()
+	m := &model{path: path, bytes: fileSize(path)}
+	switch {
+	case format.IsTeff(head[:n]):
+		if m.file, err = format.Open(path); err == nil {
+			m.graph = m.file.Graph
+		}
+	case n == 8 && string(head[4:]) == "TFL3":
+		var b []byte
+		if b, err = os.ReadFile(path); err == nil {
+			m.graph, err = tflite.Parse(b)
+		}
+	default:
+		var opts []onnx.Option
+		for _, s := range l.shapes {
+			name, dims, err := parseShape(s)
+			if err != nil {
+				return nil, err
+			}
+			opts = append(opts, onnx.WithShape(name, dims))
+		}
+		if l.batch > 0 {
+			opts = append(opts, onnx.WithBatch(l.batch))
+		}
+		if m.graph, err = onnx.ImportFile(path, opts...); err == nil {
+			if b, e := os.ReadFile(path); e == nil {
+				m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
+			}
+		}
+	}
+	if err != nil {
+		return nil, named(path, err)
+	}
+	if m.nodesIn == 0 {
+		m.nodesIn = m.graph.Len()
+	}
+	return m, nil
+}
+
+// named puts the path before an error that does not name it yet.
+func named(path string, err error) error {
+	if strings.Contains(err.Error(), path) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// parseShape reads NAME=1,3,224,224.
+func parseShape(s string) (string, []int, error) {
+	name, list, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return "", nil, usagef("--shape %q: want NAME=1,3,224,224", s)
+	}
+	var dims []int
+	for _, d := range strings.Split(list, ",") {
+		var x int
+		if _, err := fmt.Sscanf(d, "%d", &x); err != nil || x < 1 || fmt.Sprint(x) != d {
+			return "", nil, usagef("--shape %q: %q is no size", s, d)
+		}
+		dims = append(dims, x)
+	}
+	return name, dims, nil
+}
+
+func fileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+// writeAtomic replaces a file as a whole or not at all.
+func writeAtomic(path string, b []byte) error { return format.AtomicWrite(path, b) }
+
+func bytesLines(b []byte) iter.Seq[string] { return strings.Lines(string(b)) }

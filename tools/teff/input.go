@@ -1,0 +1,139 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/tools/imageio"
+	"github.com/teff-ml/teff/tools/npy"
+)
+
+// preFlags are the flags that say how an image becomes the input.
+type preFlags struct {
+	set  *flag.FlagSet
+	p    format.Preprocess
+	mean floats
+	std  floats
+	sc   float64
+}
+
+// floats is a flag of comma separated numbers.
+type floats []float32
+
+func (l *floats) String() string { return fmt.Sprint([]float32(*l)) }
+func (l *floats) Set(s string) error {
+	*l = nil
+	for _, f := range strings.Split(s, ",") {
+		v, err := strconv.ParseFloat(f, 32)
+		if err != nil {
+			return fmt.Errorf("%q is no number", f)
+		}
+		*l = append(*l, float32(v))
+	}
+	return nil
+}
+
+func preprocessFlags(f *flags) *preFlags {
+	p := &preFlags{set: f.FlagSet}
+	f.Float64Var(&p.sc, "scale", 0, "factor of pixel values 0 to 255 before mean and std; 0: none")
+	f.Var(&p.mean, "mean", "subtracted from each channel, after --scale: M or R,G,B")
+	f.Var(&p.std, "std", "divides each channel: S or R,G,B")
+	f.IntVar(&p.p.Resize, "resize", 0, "shorter side before the middle is cut out; 0: stretch to the input's size")
+	f.StringVar(&p.p.Mode, "resize-mode", "", "nearest, bilinear, bilinear-legacy, antialias or area")
+	f.StringVar(&p.p.Order, "order", "", "rgb, bgr or gray")
+	f.StringVar(&p.p.Layout, "layout", "", "nhwc or nchw")
+	return p
+}
+
+// given is what the model says with what the flags say instead; nil when
+// neither says anything.
+func (f *preFlags) given(model *format.Preprocess) *format.Preprocess {
+	p := format.Preprocess{}
+	any := model != nil
+	if any {
+		p = *model
+	}
+	f.set.Visit(func(fl *flag.Flag) {
+		known := true
+		switch fl.Name {
+		case "scale":
+			p.Scale = float32(f.sc)
+		case "mean":
+			p.Mean = f.mean
+		case "std":
+			p.Std = f.std
+		case "resize":
+			p.Resize = f.p.Resize
+		case "resize-mode":
+			p.Mode = f.p.Mode
+		case "order":
+			p.Order = f.p.Order
+		case "layout":
+			p.Layout = f.p.Layout
+		default:
+			known = false
+		}
+		any = any || known
+	})
+	if !any {
+		return nil
+	}
+	return &p
+}
+
+// fit is given, completed from the model's first input.
+func (f *preFlags) fit(m *model, in tensor.Spec) (format.Preprocess, error) {
+	p := f.given(m.metadata().Preprocess)
+	if p == nil {
+		p = &format.Preprocess{}
+		if in.DType == tensor.F32 {
+			// Nothing is known: 0 to 1 is what most float models want.
+			p.Scale = 1.0 / 255
+		}
+	}
+	return imageio.Fit(*p, in)
+}
+
+// readInput fills t from an .npy file as it is, or from an image.
+func readInput(path string, t tensor.Tensor, p format.Preprocess, fitErr error) error {
+	if strings.HasSuffix(path, ".npy") {
+		x, err := npy.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return copyInput(path, t, x)
+	}
+	if fitErr != nil {
+		return fmt.Errorf("%s: %w", path, fitErr)
+	}
+	m, err := imageio.Load(path)
+	if err != nil {
+		return err
+	}
+	return imageio.Into(t, 0, m, p)
+}
+
+// copyInput copies x into t. A shape that differs only by extents of 1 will do.
+func copyInput(path string, t, x tensor.Tensor) error {
+	if x.DType != t.DType || !sameButOnes(x.Shape, t.Shape) {
+		return fmt.Errorf("%s: holds %v[%v], the input is %v[%v]", path, x.DType, x.Shape, t.DType, t.Shape)
+	}
+	copy(t.Data, x.Data)
+	return nil
+}
+
+func sameButOnes(a, b tensor.Shape) bool {
+	strip := func(s tensor.Shape) (d []int) {
+		for _, x := range s.Dims() {
+			if x != 1 {
+				d = append(d, x)
+			}
+		}
+		return d
+	}
+	return fmt.Sprint(strip(a)) == fmt.Sprint(strip(b))
+}

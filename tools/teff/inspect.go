@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/runtime"
+)
+
+func runInspect(_ context.Context, c *cli, args []string) error {
+	f := newFlags(c, "inspect", "MODEL")
+	ld := loadFlags(f)
+	full := f.Bool("graph", false, "print the graph as the file holds it, too")
+	pos, err := f.parse(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	m, err := ld.load(pos[0])
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	return inspect(c, m, f.json, *full)
+}
+
+// valueInfo describes an input or output.
+type valueInfo struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Shape []any  `json:"shape"` // "N" for the batch
+	Quant string `json:"quant,omitempty"`
+}
+
+type layerInfo struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Kernel  string `json:"kernel"`
+	Out     string `json:"out"`
+	Params  int    `json:"params"`
+	MACs    int64  `json:"macs"`
+	Scratch int    `json:"scratch_bytes"`
+	Live    int    `json:"live_bytes"`
+}
+
+type modelInfo struct {
+	Name        string         `json:"name"`
+	Inputs      []valueInfo    `json:"inputs"`
+	Outputs     []valueInfo    `json:"outputs"`
+	Params      int            `json:"params"`
+	MACs        int64          `json:"macs"`
+	FileBytes   int64          `json:"file_bytes"`
+	WeightBytes int            `json:"weight_bytes"`
+	PackedBytes int            `json:"packed_bytes"`
+	ArenaBytes  int            `json:"arena_bytes"`
+	LiveBytes   int            `json:"live_set_bytes"`
+	PeakBytes   int            `json:"peak_bytes"`
+	Encodings   map[string]int `json:"encodings,omitempty"`
+	Layers      []layerInfo    `json:"layers"`
+}
+
+func inspect(c *cli, m *model, asJSON, full bool) error {
+	info, err := describe(m)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.out, info)
+	}
+	if full {
+		if err := graph.Print(c.out, m.graph); err != nil {
+			return err
+		}
+	}
+	return info.print(c.out)
+}
+
+// describe compiles the model for batch 1 and asks what that takes.
+func describe(m *model) (*modelInfo, error) {
+	rm, err := runtime.New(m.graph)
+	if err != nil {
+		return nil, err
+	}
+	defer rm.Close()
+	s, err := rm.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	g := rm.Compiled()
+	info := &modelInfo{Name: g.Name(), FileBytes: m.bytes, Params: m.graph.ParamCount(), WeightBytes: m.graph.ParamBytes(), Encodings: m.encodings()}
+	for _, id := range g.Inputs() {
+		info.Inputs = append(info.Inputs, describeValue(g, g.Node(id).Name, id))
+	}
+	for _, o := range g.Outputs() {
+		info.Outputs = append(info.Outputs, describeValue(g, o.Name, o.ID))
+	}
+	mem := s.Memory()
+	info.ArenaBytes, info.LiveBytes, info.PackedBytes = mem.Arena, mem.LiveSet, mem.Packed
+	info.PeakBytes = mem.Arena + mem.Packed + info.WeightBytes
+	for _, l := range s.Layers() {
+		info.MACs += l.MACs
+		info.Layers = append(info.Layers, layerInfo{l.Name, l.Kind.String(), l.Path, l.Out.String(), l.Params, l.MACs, l.Scratch, l.Live})
+	}
+	return info, nil
+}
+
+func describeValue(g *graph.Graph, name string, id graph.ID) valueInfo {
+	spec := g.Node(id).Out
+	v := valueInfo{Name: name, Type: spec.DType.String(), Quant: spec.Quant.String(), Shape: []any{}}
+	batched := batchAxis(g, id)
+	for i, d := range spec.Shape.Dims() {
+		if i == batched {
+			v.Shape = append(v.Shape, "N")
+		} else {
+			v.Shape = append(v.Shape, d)
+		}
+	}
+	return v
+}
+
+// batchAxis is the dimension of a value that grows with the batch, or -1.
+func batchAxis(g *graph.Graph, id graph.ID) int {
+	if !g.Batched() {
+		return -1
+	}
+	h, err := g.WithBatch(g.Batch() + 1)
+	if err != nil {
+		return -1
+	}
+	a, b := g.Node(id).Out.Shape, h.Node(id).Out.Shape
+	for i := range a.Rank() {
+		if a.Dim(i) != b.Dim(i) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (i *modelInfo) print(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, l := range i.Layers {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.Kind, l.Out, count(int64(l.Params), "weights"), count(l.MACs, "MAC"), l.Kernel)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, v := range i.Inputs {
+		fmt.Fprintf(w, "input   %s %s %v %s\n", v.Name, v.Type, v.Shape, v.Quant)
+	}
+	for _, v := range i.Outputs {
+		fmt.Fprintf(w, "output  %s %s %v %s\n", v.Name, v.Type, v.Shape, v.Quant)
+	}
+	fmt.Fprintf(w, "weights %d in %s (file %s)\n", i.Params, bytesText(int64(i.WeightBytes)), bytesText(i.FileBytes))
+	fmt.Fprintf(w, "work    %s at batch 1\n", count(i.MACs, "MAC"))
+	fmt.Fprintf(w, "memory  arena %s (largest live set %s), packed weights %s, peak %s\n",
+		bytesText(int64(i.ArenaBytes)), bytesText(int64(i.LiveBytes)), bytesText(int64(i.PackedBytes)), bytesText(int64(i.PeakBytes)))
+	return nil
+}
+
+// count is a number with a unit, "-" for none.
+func count(n int64, unit string) string {
+	switch {
+	case n == 0:
+		return "-"
+	case n >= 10_000_000:
+		return fmt.Sprintf("%.1f M%s", float64(n)/1e6, unit)
+	case n >= 10_000:
+		return fmt.Sprintf("%.1f k%s", float64(n)/1e3, unit)
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}
+
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

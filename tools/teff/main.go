@@ -1,0 +1,153 @@
+// Command teff converts, inspects, runs, times, compresses and trains
+// convolutional networks. It reads .teff, .onnx and .tflite wherever it takes a
+// model.
+//
+// Exit status: 0 on success, 1 on failure with one line on stderr, 2 on wrong
+// usage. Results go to stdout, progress to a terminal's stderr; --json prints
+// one JSON object and nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+)
+
+// command is one subcommand; each has a file of its own.
+type command struct {
+	name string
+	args string
+	doc  string
+	run  func(ctx context.Context, c *cli, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"convert", "IN -o OUT", "import, fold, compress and write a model", runConvert},
+		{"inspect", "MODEL", "inputs, outputs, layers, parameters, memory", runInspect},
+		{"run", "MODEL INPUT...", "run on images or .npy files", runRun},
+		{"bench", "MODEL", "latency, memory, time of each layer", runBench},
+		{"eval", "MODEL --data PATH", "accuracy on labelled images", runEval},
+		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
+		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},
+		{"export", "MODEL -o OUT.onnx", "write a model as ONNX", runExport},
+	}
+}
+
+// cli is where a command writes.
+type cli struct {
+	out, err io.Writer
+}
+
+// usageError is wrong usage: exit status 2.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Main is the command without the process around it. It returns the exit
+// status.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c := &cli{stdout, stderr}
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(stdout)
+		if len(args) == 0 {
+			return 2
+		}
+		return 0
+	}
+	for _, cmd := range commands() {
+		if cmd.name != args[0] {
+			continue
+		}
+		err := cmd.run(ctx, c, args[1:])
+		var ue *usageError
+		switch {
+		case err == nil:
+			return 0
+		case errors.Is(err, flag.ErrHelp):
+			return 0
+		case errors.As(err, &ue):
+			fmt.Fprintf(stderr, "teff %s: %v\nusage: teff %s %s [flags]; teff %s -h lists them\n", cmd.name, err, cmd.name, cmd.args, cmd.name)
+			return 2
+		default:
+			fmt.Fprintf(stderr, "teff %s: %v\n", cmd.name, err)
+			return 1
+		}
+	}
+	fmt.Fprintf(stderr, "teff: no command %q; teff help lists them\n", args[0])
+	return 2
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "teff runs and trains convolutional networks. It reads .teff, .onnx and .tflite.\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  teff %-8s %-20s %s\n", c.name, c.args, c.doc)
+	}
+	fmt.Fprint(w, "\nteff COMMAND -h lists a command's flags.\n")
+}
+
+// flags are a command's flags with what is the same for all.
+type flags struct {
+	*flag.FlagSet
+	json bool
+}
+
+func newFlags(c *cli, name, args string) *flags {
+	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError)}
+	f.SetOutput(io.Discard)
+	f.BoolVar(&f.json, "json", false, "print one JSON object and nothing else")
+	f.Usage = func() {
+		fmt.Fprintf(c.out, "usage: teff %s %s [flags]\n\n", name, args)
+		f.SetOutput(c.out)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// parse reads flags and positional arguments in any order and checks that
+// there are lo to hi positional ones (hi < 0: any number).
+func (f *flags) parse(args []string, lo, hi int) ([]string, error) {
+	var pos []string
+	for {
+		if err := f.FlagSet.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, &usageError{err.Error()}
+		}
+		rest := f.FlagSet.Args()
+		if len(rest) == 0 {
+			break
+		}
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			pos = append(pos, rest...)
+			break
+		}
+		pos = append(pos, rest[0])
+		args = rest[1:]
+	}
+	if len(pos) < lo || (hi >= 0 && len(pos) > hi) {
+		return nil, usagef("has %d arguments", len(pos))
+	}
+	return pos, nil
+}
+
+// list is a flag that may be given more than once.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }

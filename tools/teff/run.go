@@ -1,0 +1,201 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/tools/npy"
+)
+
+type runOutput struct {
+	Name  string     `json:"name"`
+	Input string     `json:"input,omitempty"`
+	Shape []int      `json:"shape"`
+	Top   []topClass `json:"top,omitempty"`
+}
+
+type topClass struct {
+	Class int     `json:"class"`
+	Label string  `json:"label,omitempty"`
+	Score float32 `json:"score"`
+}
+
+func runRun(ctx context.Context, c *cli, args []string) error {
+	f := newFlags(c, "run", "MODEL INPUT...")
+	ld := loadFlags(f)
+	labels := f.String("labels", "", "file of class names, one a line")
+	top := f.Int("top", 5, "how many classes to print")
+	out := f.String("out", "", "folder for output_N.npy")
+	threads := f.Int("threads", 0, "threads; 0: all")
+	pre := preprocessFlags(f)
+	pos, err := f.parse(args, 2, -1)
+	if err != nil {
+		return err
+	}
+	m, err := ld.load(pos[0])
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	names := m.metadata().Labels
+	if *labels != "" {
+		if names, err = readLabels(*labels); err != nil {
+			return err
+		}
+	}
+	rm, err := runtime.New(m.graph, runtime.WithThreads(*threads))
+	if err != nil {
+		return err
+	}
+	defer rm.Close()
+	specs := rm.Inputs()
+	files := pos[1:]
+	if len(specs) > 1 && len(files)%len(specs) != 0 {
+		return usagef("the model has %d inputs, %d files were given", len(specs), len(files))
+	}
+	batch := 1
+	if len(specs) == 1 && len(files) == 1 {
+		batch = npyBatch(files[0], specs[0], rm.Compiled().Batched())
+	}
+	var sopts []runtime.SessionOption
+	if batch > 1 {
+		sopts = append(sopts, runtime.WithBatch(batch))
+	}
+	s, err := rm.NewSession(sopts...)
+	if err != nil {
+		return err
+	}
+	p, fitErr := pre.fit(m, specs[0])
+	var outputs []runOutput
+	for at := 0; at < len(files); at += max(1, len(specs)) {
+		for i := range specs {
+			if err := readInput(files[at+i], s.Input(i), p, fitErr); err != nil {
+				return err
+			}
+		}
+		if err := s.Run(ctx); err != nil {
+			return err
+		}
+		o, err := collect(rm, s, files[at], names, *top)
+		if err != nil {
+			return err
+		}
+		outputs = append(outputs, o...)
+		if *out != "" {
+			if err := saveOutputs(*out, s, at/len(specs), len(files) > len(specs)); err != nil {
+				return err
+			}
+		}
+	}
+	if f.json {
+		return printJSON(c.out, map[string]any{"outputs": outputs})
+	}
+	for _, o := range outputs {
+		fmt.Fprintf(c.out, "%s: %s %v\n", o.Input, o.Name, o.Shape)
+		for _, t := range o.Top {
+			fmt.Fprintf(c.out, "  %8.4f  %4d %s\n", t.Score, t.Class, t.Label)
+		}
+	}
+	return nil
+}
+
+// npyBatch is the number of rows an .npy file holds for a batched model.
+func npyBatch(path string, in tensor.Spec, batched bool) int {
+	if !batched || !strings.HasSuffix(path, ".npy") {
+		return 1
+	}
+	x, err := npy.ReadFile(path)
+	if err != nil || x.Shape.Rank() != in.Shape.Rank() || x.Shape.With(0, 1) != in.Shape.With(0, 1) {
+		return 1
+	}
+	return max(1, x.Shape.Dim(0))
+}
+
+// collect describes the outputs of the last run, with the best classes of each
+// row where a row is a list of scores.
+func collect(rm *runtime.Model, s *runtime.Session, input string, labels []string, top int) ([]runOutput, error) {
+	var res []runOutput
+	for i, o := range rm.Compiled().Outputs() {
+		t := s.Output(i)
+		r := runOutput{Name: o.Name, Input: filepath.Base(input), Shape: t.Shape.Dims()}
+		if t.Shape.Rank() >= 1 && t.Shape.Elems() == t.Shape.Channels() {
+			v, err := reals(t)
+			if err != nil {
+				return nil, err
+			}
+			r.Top = best(v, labels, top)
+		}
+		res = append(res, r)
+	}
+	return res, nil
+}
+
+// reals are t's elements as real numbers.
+func reals(t tensor.Tensor) ([]float32, error) {
+	v := make([]float32, t.Shape.Elems())
+	for i := range v {
+		switch t.DType {
+		case tensor.F32:
+			v[i] = t.F32()[i]
+		case tensor.I8:
+			v[i] = float32(t.I8()[i])
+		case tensor.U8, tensor.Bool:
+			v[i] = float32(t.Data[i])
+		case tensor.I32:
+			v[i] = float32(t.I32()[i])
+		case tensor.I64:
+			v[i] = float32(t.I64()[i])
+		default:
+			return nil, fmt.Errorf("output is %v", t.DType)
+		}
+		if t.Quant.PerTensor() {
+			sc, z := t.Quant.At(0)
+			v[i] = sc * (v[i] - float32(z))
+		}
+	}
+	return v, nil
+}
+
+// best are the n highest scores, the lower class first where equal.
+func best(v []float32, labels []string, n int) []topClass {
+	idx := make([]int, len(v))
+	for i := range idx {
+		idx[i] = i
+	}
+	slices.SortStableFunc(idx, func(a, b int) int { return cmp.Compare(v[b], v[a]) })
+	var t []topClass
+	for _, i := range idx[:min(n, len(idx))] {
+		c := topClass{Class: i, Score: v[i]}
+		if i < len(labels) {
+			c.Label = labels[i]
+		}
+		t = append(t, c)
+	}
+	return t
+}
+
+func saveOutputs(dir string, s *runtime.Session, run int, several bool) error {
+	if several {
+		dir = filepath.Join(dir, fmt.Sprintf("input_%d", run))
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for i := range s.NumOutputs() {
+		var b strings.Builder
+		if err := npy.Write(&b, s.Output(i)); err != nil {
+			return err
+		}
+		if err := writeAtomic(filepath.Join(dir, fmt.Sprintf("output_%d.npy", i)), []byte(b.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
+)
+
+type verifyResult struct {
+	OK       bool             `json:"ok"`
+	Sections []format.Section `json:"sections"`
+	Golden   string           `json:"golden"` // none, equal, or the largest relative difference
+}
+
+func runVerify(ctx context.Context, c *cli, args []string) error {
+	f := newFlags(c, "verify", "MODEL")
+	pos, err := f.parse(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	file, err := format.Open(pos[0])
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Check(); err != nil {
+		return err
+	}
+	r := verifyResult{OK: true, Sections: file.Sections, Golden: "none"}
+	if file.Golden != nil {
+		if r.Golden, err = checkGolden(ctx, file); err != nil {
+			return fmt.Errorf("%s: %w", pos[0], err)
+		}
+	}
+	if f.json {
+		return printJSON(c.out, r)
+	}
+	for _, s := range r.Sections {
+		fmt.Fprintf(c.out, "%-10s %9d bytes at %-9d crc %08x\n", s.Name, s.Length, s.Offset, s.CRC32C)
+	}
+	fmt.Fprintf(c.out, "golden output: %s\nok\n", r.Golden)
+	return nil
+}
+
+// checkGolden runs the recorded input and compares.
+func checkGolden(ctx context.Context, file *format.File) (string, error) {
+	m, err := runtime.New(file.Graph)
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	g := file.Golden
+	batch := 1
+	if m.Compiled().Batched() && len(g.Inputs) > 0 && g.Inputs[0].Shape.Rank() > 0 {
+		batch = g.Inputs[0].Shape.Dim(0)
+	}
+	var so []runtime.SessionOption
+	if batch > 1 {
+		so = append(so, runtime.WithBatch(batch))
+	}
+	s, err := m.NewSession(so...)
+	if err != nil {
+		return "", err
+	}
+	if len(g.Inputs) != s.NumInputs() || len(g.Outputs) != s.NumOutputs() {
+		return "", fmt.Errorf("golden section holds %d inputs and %d outputs, the model has %d and %d", len(g.Inputs), len(g.Outputs), s.NumInputs(), s.NumOutputs())
+	}
+	for i, x := range g.Inputs {
+		if !x.Spec.Equal(s.Input(i).Spec) {
+			return "", fmt.Errorf("golden input %d is %v, the model's is %v", i, x.Spec, s.Input(i).Spec)
+		}
+		copy(s.Input(i).Data, x.Data)
+	}
+	if err := s.Run(ctx); err != nil {
+		return "", err
+	}
+	worst := 0.0
+	for i, want := range g.Outputs {
+		got := s.Output(i)
+		if !got.Spec.Equal(want.Spec) {
+			return "", fmt.Errorf("golden output %d is %v, the model's is %v", i, want.Spec, got.Spec)
+		}
+		d := difference(got, want)
+		if d > float64(g.Tolerance) {
+			return "", fmt.Errorf("output %d differs from the recorded one by %.3g of its norm, %.3g is allowed", i, d, g.Tolerance)
+		}
+		worst = max(worst, d)
+	}
+	if worst == 0 {
+		return "equal", nil
+	}
+	return fmt.Sprintf("%.3g", worst), nil
+}
+
+// difference is the norm of a-b over that of b; for integers 0 or infinity.
+func difference(a, b tensor.Tensor) float64 {
+	if a.DType != tensor.F32 {
+		if string(a.Data) != string(b.Data) {
+			return math.Inf(1)
+		}
+		return 0
+	}
+	var d, n float64
+	for i, v := range b.F32() {
+		e := float64(a.F32()[i]) - float64(v)
+		d += e * e
+		n += float64(v) * float64(v)
+	}
+	if d == 0 {
+		return 0
+	}
+	return math.Sqrt(d / n)
+}
