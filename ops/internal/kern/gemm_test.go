@@ -260,10 +260,21 @@ func TestPackKN(t *testing.T) {
 }
 
 func TestWindowRows(t *testing.T) {
+	var x tapTile
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		require.Equal(t, []uintptr{0, 32, 40, 48, 56, 60, 64, 68, 72, 76, 80, 88, 96, 104}, []uintptr{
+			unsafe.Offsetof(x.dst), unsafe.Offsetof(x.y), unsafe.Offsetof(x.x), unsafe.Offsetof(x.lin), unsafe.Offsetof(x.h), unsafe.Offsetof(x.w),
+			unsafe.Offsetof(x.dh), unsafe.Offsetof(x.dw), unsafe.Offsetof(x.row), unsafe.Offsetof(x.col), unsafe.Offsetof(x.rows),
+			unsafe.Offsetof(x.stride), unsafe.Offsetof(x.kh), unsafe.Offsetof(x.kw)})
+	}
+	cputest.ForEachPath(t, "gemm/", testWindowRows)
+}
+
+func testWindowRows(t *testing.T) {
 	w := Window{In: [3]int{2, 5, 7}, Out: [3]int{1, 3, 4}, Kernel: [3]int{2, 3, 2}, Stride: [3]int{1, 2, 2}, Dilation: [3]int{1, 1, 2},
 		Pad: [3]int{0, 1, 1}, Pixel: 3}
-	for _, mr := range []int{1, 4, 12} {
-		for _, span := range [][2]int{{0, 12}, {0, 5}, {4, 11}} {
+	for _, mr := range []int{1, 4, 12, 16} {
+		for _, span := range [][2]int{{0, 12}, {0, 5}, {4, 11}, {0, 1}} {
 			rows := make([]int32, RowsSize(mr, span[1]-span[0], w.Taps()))
 			w.FillRows(rows, mr, span[0], span[1])
 			for i, got := range rows {

@@ -1,0 +1,14 @@
+//go:build !purego
+
+package kern
+
+func tapOffsets(t *tapTile) {
+	if useGemmAVX512 {
+		tapOffsetsAVX512(t)
+		return
+	}
+	tapOffsetsGeneric(t)
+}
+
+//go:noescape
+func tapOffsetsAVX512(t *tapTile)
