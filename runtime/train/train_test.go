@@ -1,0 +1,245 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// smallNet is a residual network in miniature: convolutions with batch norm,
+// fan-out, an addition, pooling, dropout-free, dense.
+func smallNet(t testing.TB, bn bool) *graph.Graph {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 4))
+	random := func(std float64, dims ...int) tensor.Tensor {
+		x := tensor.New(tensor.F32Spec(dims...))
+		for i := range x.F32() {
+			x.F32()[i] = float32(rng.NormFloat64() * std)
+		}
+		return x
+	}
+	b := graph.NewBuilder("small")
+	x := b.Input("x", tensor.F32Spec(1, 8, 8, 2), true)
+	same := ops.Window{Auto: ops.PadSameUpper}
+	norm := func(name string, x graph.ID, c int) graph.ID {
+		if !bn {
+			return x
+		}
+		ones := func(v float32) tensor.Tensor {
+			o := tensor.New(tensor.F32Spec(c))
+			for i := range o.F32() {
+				o.F32()[i] = v
+			}
+			return o
+		}
+		return b.Add(name, &ops.BatchNorm{Eps: 1e-5, Momentum: 0.9, Unbiased: true}, []tensor.Tensor{ones(1), ones(0), ones(0), ones(1)}, x)
+	}
+	relu := func(x graph.ID) graph.ID { return b.Add("", &ops.Unary{Fn: ops.UnaryRelu}, nil, x) }
+	y := relu(norm("bn1", b.Add("conv1", &ops.Conv{Window: same}, []tensor.Tensor{random(0.4, 8, 3, 3, 2), random(0.1, 8)}, x), 8))
+	z := norm("bn2", b.Add("conv2", &ops.Conv{Window: same}, []tensor.Tensor{random(0.2, 8, 3, 3, 8), random(0.1, 8)}, y), 8)
+	y = relu(b.Add("add", &ops.Binary{Fn: ops.BinaryAdd}, nil, z, y))
+	y = b.Add("pool", &ops.Pool{Window: ops.Window{Kernel: []int{2, 2}, Stride: []int{2, 2}}, Fn: ops.PoolMax}, nil, y)
+	y = b.Add("gap", &ops.GlobalPool{Fn: ops.PoolAvg}, nil, y)
+	y = b.Add("flat", &ops.Reshape{Dims: []int{0, -1}}, nil, y)
+	y = b.Add("fc", &ops.Dense{}, []tensor.Tensor{random(0.3, 3, 8), random(0.1, 3)}, y)
+	b.Output("p", b.Add("softmax", &ops.Softmax{Axis: -1}, nil, y))
+	g, err := b.Build()
+	require.NoError(t, err)
+	return g
+}
+
+func smallBatch(n int) (tensor.Tensor, tensor.Tensor) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	x := tensor.New(tensor.F32Spec(n, 8, 8, 2))
+	labels := make([]int32, n)
+	for i := range labels {
+		labels[i] = int32(rng.IntN(3))
+		for j := range 128 {
+			x.F32()[i*128+j] = float32(rng.NormFloat64()) + float32(labels[i])*float32(j%2)
+		}
+	}
+	return x, tensor.FromI32(labels, n)
+}
+
+// TestGradients compares every gradient of the whole network with central
+// differences of its loss.
+func TestGradients(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		bn   bool
+		norm Norm
+	}{{"plain", false, NormBatch}, {"batch norm", true, NormBatch}, {"frozen norm", true, NormFrozen}} {
+		t.Run(c.name, func(t *testing.T) {
+			g := smallNet(t, c.bn)
+			tr, err := New(g, Config{Batch: 4, Norm: c.norm, Schedule: Constant(0), Smoothing: 0.1, Reference: true})
+			require.NoError(t, err)
+			defer tr.Close()
+			x, y := smallBatch(4)
+			_, err = tr.Step(x, y)
+			require.NoError(t, err)
+			rng := rand.New(rand.NewPCG(7, 8))
+			for i := range tr.params {
+				p := &tr.params[i]
+				want := append([]float32(nil), p.g...)
+				// Along a random direction: one number for the whole tensor.
+				dir := make([]float64, len(p.w))
+				along := 0.0
+				for j := range dir {
+					dir[j] = rng.NormFloat64()
+					along += dir[j] * float64(want[j])
+				}
+				at := func(h float64) float64 {
+					old := append([]float32(nil), p.w...)
+					for j := range p.w {
+						p.w[j] = float32(float64(old[j]) + h*dir[j])
+					}
+					tr.repack()
+					copy(tr.Input(0).Data, x.Data) // the backward pass reused their memory
+					copy(tr.Target().Data, y.Data)
+					v := float64(tr.forward())
+					copy(p.w, old)
+					return v
+				}
+				const h = 2e-3
+				numeric := (at(h) - at(-h)) / (2 * h)
+				require.InDelta(t, numeric, along, 2e-3*math.Max(0.05, math.Abs(numeric)), p.name)
+			}
+		})
+	}
+}
+
+// TestFastEqualsReference compares gradients and ten losses of the packed
+// kernels with those of the plain ones, and with two threads.
+func TestFastEqualsReference(t *testing.T) {
+	losses := func(c Config) ([]float32, [][]float32) {
+		c.Batch, c.Seed = 8, 1
+		c.Optimizer, c.Schedule = SGD{Momentum: 0.9, WeightDecay: 1e-3}, Constant(0.05)
+		tr, err := New(smallNet(t, true), c)
+		require.NoError(t, err)
+		defer tr.Close()
+		x, y := smallBatch(8)
+		var ls []float32
+		var first [][]float32
+		for step := range 10 {
+			l, err := tr.Step(x, y)
+			require.NoError(t, err)
+			ls = append(ls, l)
+			if step == 0 {
+				for _, p := range tr.params {
+					first = append(first, append([]float32(nil), p.g...))
+				}
+			}
+		}
+		return ls, first
+	}
+	refLoss, refGrad := losses(Config{Reference: true, Threads: 1})
+	oneLoss, oneGrad := losses(Config{Threads: 1})
+	twoLoss, twoGrad := losses(Config{Threads: 2})
+	require.Equal(t, oneLoss, twoLoss, "losses depend on the number of threads")
+	require.Equal(t, oneGrad, twoGrad, "gradients depend on the number of threads")
+	require.InDeltaSlice(t, refLoss, oneLoss, 2e-4)
+	for i := range refGrad {
+		require.InDeltaSlice(t, refGrad[i], oneGrad[i], 1e-5)
+	}
+	require.Less(t, oneLoss[9], oneLoss[0]/2, "ten steps on one batch do not learn it")
+}
+
+// TestNoAllocations: a step allocates nothing, whatever the configuration.
+func TestNoAllocations(t *testing.T) {
+	for _, c := range []Config{
+		{Threads: 1}, {Threads: 2}, {Threads: 1, Optimizer: AdamW{}}, {Threads: 1, ClipNorm: 1, Accumulate: 2},
+	} {
+		c.Batch = 4
+		tr, err := New(smallNet(t, true), c)
+		require.NoError(t, err)
+		x, y := smallBatch(4)
+		require.Zero(t, testing.AllocsPerRun(10, func() {
+			if _, err := tr.Step(x, y); err != nil {
+				t.Error(err)
+			}
+		}))
+		require.Positive(t, tr.PeakBytes())
+		tr.Close()
+	}
+}
+
+// TestSnapshot: the graph that comes out has the source's form and the trained
+// parameters, and the source is untouched.
+func TestSnapshot(t *testing.T) {
+	g := smallNet(t, true)
+	before := append([]byte(nil), g.Node(1).Params[0].Data...)
+	tr, err := New(g, Config{Batch: 4, Schedule: Constant(0.1)})
+	require.NoError(t, err)
+	defer tr.Close()
+	x, y := smallBatch(4)
+	for range 3 {
+		_, err = tr.Step(x, y)
+		require.NoError(t, err)
+	}
+	require.Equal(t, before, g.Node(1).Params[0].Data)
+	out, err := tr.Graph()
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Batch())
+	require.NotEqual(t, before, out.Node(1).Params[0].Data)
+	require.Equal(t, g.Outputs()[0].Name, out.Outputs()[0].Name)
+}
+
+// TestHeadOnly trains the last layer alone: nothing before it is kept.
+func TestHeadOnly(t *testing.T) {
+	g := smallNet(t, true)
+	all, err := New(g, Config{Batch: 8})
+	require.NoError(t, err)
+	defer all.Close()
+	head, err := New(g, Config{Batch: 8, Norm: NormFrozen, Trainable: func(n *graph.Node, _ int) bool { return n.Op.Kind() == ops.KindDense }})
+	require.NoError(t, err)
+	defer head.Close()
+	require.Len(t, head.Parameters(), 2)
+	require.Less(t, head.PeakBytes(), all.PeakBytes()/2)
+	x, y := smallBatch(8)
+	first, err := head.Step(x, y)
+	require.NoError(t, err)
+	var last float32
+	for range 50 {
+		last, err = head.Step(x, y)
+		require.NoError(t, err)
+	}
+	require.Less(t, last, first)
+}
+
+// TestDivergenceIsNamed: a loss that is no number stops before the update and
+// says where.
+func TestDivergenceIsNamed(t *testing.T) {
+	tr, err := New(smallNet(t, false), Config{Batch: 4})
+	require.NoError(t, err)
+	defer tr.Close()
+	x, y := smallBatch(4)
+	x.F32()[5] = float32(math.NaN())
+	w := append([]float32(nil), tr.params[0].w...)
+	_, err = tr.Step(x, y)
+	require.ErrorIs(t, err, ErrDiverged)
+	require.ErrorContains(t, err, "conv1")
+	require.Equal(t, w, tr.params[0].w)
+}
+
+func TestErrors(t *testing.T) {
+	g := smallNet(t, true)
+	for _, c := range []Config{
+		{Batch: -1}, {Smoothing: 1}, {ClassWeights: []float32{1, 2}}, {Optimizer: SGD{Momentum: 1}},
+		{Trainable: func(*graph.Node, int) bool { return false }},
+	} {
+		_, err := New(g, c)
+		require.Error(t, err)
+	}
+	tr, err := New(g, Config{Batch: 4})
+	require.NoError(t, err)
+	defer tr.Close()
+	x, y := smallBatch(5)
+	_, err = tr.Step(x, y)
+	require.ErrorContains(t, err, "want")
+}
