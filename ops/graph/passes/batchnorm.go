@@ -135,13 +135,18 @@ func scaled(n *graph.Node, s, t []float64) []tensor.Tensor {
 	w := n.Params[0].Clone()
 	v := w.F32()
 	if _, ok := n.Op.(*ops.ConvTranspose); ok { // [ic, k..., oc]
-		for i := range v {
-			v[i] = float32(float64(v[i]) * s[i%len(s)])
+		for at := 0; at < len(v); at += len(s) {
+			for i, f := range s {
+				v[at+i] = float32(float64(v[at+i]) * f)
+			}
 		}
 	} else { // [oc, ...]
 		per := len(v) / len(s)
-		for i := range v {
-			v[i] = float32(float64(v[i]) * s[i/per])
+		for o, f := range s {
+			row := v[o*per : (o+1)*per]
+			for i, x := range row {
+				row[i] = float32(float64(x) * f)
+			}
 		}
 	}
 	bias := make([]float32, len(s))

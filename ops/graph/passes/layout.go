@@ -21,17 +21,16 @@ import (
 // the others are, back.
 func Layout(g *graph.Graph) (*graph.Graph, error) { return apply(g, fold, layOut, identities) }
 
-// layOut tries two ways of sinking transposes, and keeps what moves the fewest
-// bytes: always, or only where the transposed value is not needed by itself
-// anyway. Sinking a transpose past a value with many readers can cost one for
-// each.
+// layOut tries a few ways of sinking transposes, and keeps what moves the fewest
+// bytes: past values that are needed transposed anyway or not, as that can cost
+// a transpose for each reader; and splitting them at reshapes or not.
 func layOut(g *graph.Graph) (*graph.Graph, error) {
 	best, least := g, transposed(g)
 	if least == 0 {
 		return g, nil
 	}
-	for _, thrifty := range []bool{true, false} {
-		l := &layout{values: make([]permuted, g.Len()), emitted: map[emission]graph.ID{}, thrifty: thrifty}
+	for way := range 4 {
+		l := &layout{values: make([]permuted, g.Len()), emitted: map[emission]graph.ID{}, thrifty: way&1 == 0, regroup: way&2 != 0}
 		h, err := l.rewrite(g)
 		if err == nil {
 			h, err = dead(h)
@@ -83,6 +82,7 @@ type layout struct {
 	values  []permuted
 	emitted map[emission]graph.ID
 	thrifty bool // what is emitted is read
+	regroup bool // reshapes may split a transpose
 }
 
 // emission names a permutation of a value, and its flattening.

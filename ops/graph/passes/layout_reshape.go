@@ -51,7 +51,9 @@ func blocks(from, to []int) (bs []block, ok bool) {
 
 // reshape moves above the transpose when the dimensions of each part of it are
 // neighbours, in order, in the untransposed value too; extents of 1 may lie
-// anywhere. So a transpose that moves only those is gone after the reshape. A
+// anywhere. So a transpose that moves only those is gone after the reshape.
+// Where they are no neighbours (channels that change places between groups) a
+// smaller transpose can make them that, and the rest moves on. A
 // flattening to [n, rest] that cannot move is remembered for a matrix product
 // that can take its weights in the other order.
 func (l *layout) reshape(n *graph.Node, x permuted) (permuted, bool) {
@@ -76,29 +78,20 @@ func (l *layout) reshapeBlocks(n *graph.Node, x permuted, shape, view, to []int)
 		return permuted{}, false
 	}
 	place := make([]int, len(bs)) // where the block starts in the untransposed value
-	at := 0
+	at, joined := 0, true
 	for i, b := range bs {
 		last := -1
 		for d := b.from; d < b.fromEnd; d++ {
 			p := x.perm[d]
-			switch {
-			case view[d] == 1:
-			case last < 0:
+			if view[d] == 1 {
+				continue
+			}
+			if last < 0 {
 				at = p
-			default:
-				// Between neighbours there may be nothing but extents of 1.
-				if p < last {
-					return permuted{}, false
-				}
-				for _, e := range shape[last+1 : p] {
-					if e != 1 {
-						return permuted{}, false
-					}
-				}
+			} else {
+				joined = joined && p > last && allOnes(shape[last+1:max(p, last+1)])
 			}
-			if view[d] != 1 {
-				last = p
-			}
+			last = p
 		}
 		place[i] = at // a block of nothing but 1s stays with the one before it
 	}
@@ -107,8 +100,20 @@ func (l *layout) reshapeBlocks(n *graph.Node, x permuted, shape, view, to []int)
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return place[i] - place[j] })
-	var dims, perm []int
-	perm = make([]int, len(to))
+	if !joined {
+		if !l.regroup || len(bs) < 3 || l.known(x) {
+			return permuted{}, false
+		}
+		// One transpose brings the parts together without changing their order.
+		var perm []int
+		for _, i := range order {
+			perm = append(perm, x.perm[bs[i].from:bs[i].fromEnd]...)
+		}
+		x.id = l.emit(own(x.id, perm))
+		shape = l.b.Spec(x.id).Shape.Dims()
+	}
+	var dims []int
+	perm := make([]int, len(to))
 	for _, i := range order {
 		for d := bs[i].to; d < bs[i].toEnd; d++ {
 			perm[d] = len(dims)
@@ -120,6 +125,15 @@ func (l *layout) reshapeBlocks(n *graph.Node, x permuted, shape, view, to []int)
 		return permuted{}, false
 	}
 	return own(l.b.Add(n.Name, &ops.Reshape{Dims: safe}, nil, x.id), perm), true
+}
+
+func allOnes(dims []int) bool {
+	for _, d := range dims {
+		if d != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // afterFlat handles what follows a flattened transposed value: elementwise
