@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/teff-ml/teff/ops"
@@ -313,7 +314,7 @@ var resizeNames = [...]string{"nearest", "linear", "cubic"}
 var coordNames = [...]string{"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "half_pixel_symmetric"}
 var roundNames = [...]string{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
 
-// exportResize names only the axes that change.
+// exportResize gives scales rather than sizes, which would name the batch.
 func exportResize(e *exporter, id graph.ID, n *graph.Node) error {
 	op := n.Op.(*ops.Resize)
 	var a attrs
@@ -327,38 +328,54 @@ func exportResize(e *exporter, id graph.ID, n *graph.Node) error {
 	a.bool("antialias", op.Antialias)
 	a.float("extrapolation_value", op.Extrapolation)
 	from, to := e.operandSpec(n, 0).Shape, n.Out.Shape
-	var axes, sizes []int
-	var scales, roi, end []float32
-	for i := range from.Rank() {
-		if i == 0 || from.Dim(i) == to.Dim(i) && op.Coord != ops.CoordTFCrop {
-			continue
-		}
-		axes = append(axes, layoutAxis(from.Rank(), i))
-		sizes = append(sizes, to.Dim(i))
-		if op.Scales != nil && op.Scales[i] != 0 {
-			scales = append(scales, op.Scales[i])
+	rank := from.Rank()
+	scales := ones(rank)
+	var roi []float32
+	for i := range rank {
+		j := layoutAxis(rank, i)
+		if i > 0 {
+			scales[j] = resizeScale(from.Dim(i), to.Dim(i))
+			if op.Scales != nil && op.Scales[i] != 0 && int(float32(from.Dim(i))*op.Scales[i]) == to.Dim(i) || op.Coord == ops.CoordTFCrop && op.Scales != nil {
+				scales[j] = op.Scales[i]
+			}
 		}
 		if op.ROI != nil {
-			roi, end = append(roi, op.ROI[i]), append(end, op.ROI[from.Rank()+i])
+			if roi == nil {
+				roi = make([]float32, 2*rank)
+			}
+			roi[j], roi[rank+j] = op.ROI[i], op.ROI[rank+i]
 		}
 	}
-	x := e.images(n, 1)[0]
-	if axes == nil {
-		e.setNCHW(id, e.emit("Identity", n.Name, nil, x))
-		return nil
-	}
-	a.ints("axes", axes)
-	in := []string{x, "", ""}
+	in := []string{e.images(n, 1)[0], ""}
 	if roi != nil {
-		in[1] = e.w.floats(n.Name+"_roi", append(roi, end...)...)
+		in[1] = e.w.floats(n.Name+"_roi", roi...)
 	}
-	if len(scales) == len(axes) {
-		in[2] = e.w.floats(n.Name+"_scales", scales...)
+	if op.Coord == ops.CoordTFCrop && op.Scales == nil {
+		if e.g.Batched() {
+			return fmt.Errorf("a crop to given sizes at every batch")
+		}
+		in = append(in, "", e.w.ints(n.Name+"_sizes", permuted(to.Dims(), resizePerm(rank))))
 	} else {
-		in = append(in, e.w.ints(n.Name+"_sizes", sizes))
+		in = append(in, e.w.floats(n.Name+"_scales", scales...))
 	}
 	e.setNCHW(id, e.emit("Resize", n.Name, &a, in...))
 	return nil
+}
+
+func resizePerm(rank int) []int {
+	if rank < 3 {
+		return []int{0, 1}[:rank]
+	}
+	return toNCHW(rank)
+}
+
+// resizeScale is out/in, rounded so that in*scale is not less than out.
+func resizeScale(in, out int) float32 {
+	s := float32(out) / float32(in)
+	for int(float32(in)*s) < out {
+		s = math.Nextafter32(s, math.MaxFloat32)
+	}
+	return s
 }
 
 // layoutAxis is where axis i of an NHWC value lies in its NCHW form.
