@@ -223,11 +223,7 @@ func (k *convGemm) paddedCopies(a *Args) []float32 {
 }
 
 // actRow applies an activation that kernels do not fuse to stored results.
-func actRow(act *Act, y []float32) {
-	for i, v := range y {
-		y[i] = act.apply(v)
-	}
-}
+func actRow(act *Act, y []float32) { unaryRow(act.Fn, act.A, act.B, y, y) }
 
 // convPadTask copies a plane of the input with its padding.
 type convPadTask struct{ k *convGemm }

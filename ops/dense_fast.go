@@ -9,7 +9,7 @@ import (
 type denseGemm struct {
 	denseSpec
 	gemm     *kern.GemmF32
-	weight   tensor.Tensor
+	pack     densePack
 	packed   []float32
 	biases   []float32
 	lo, hi   float32
@@ -20,7 +20,7 @@ type denseGemm struct {
 }
 
 func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
-	k := &denseGemm{denseSpec: s, gemm: kern.SelectGemmF32(), weight: p.Params[0], residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
+	k := &denseGemm{denseSpec: s, gemm: kern.SelectGemmF32(), residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
 	if s.bias {
 		k.biases = p.Params[1].F32()
 	}
@@ -30,8 +30,11 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
 		k.lo, k.hi, k.act = negInf, posInf, &d.Act
 	}
 	layout := "dense/" + k.gemm.Name
-	packed := p.Pack(k.weight, layout, 4*k.gemm.PackedSize(s.out, s.in), func(dst []byte) {
-		k.gemm.Pack(tensor.CastSlice[float32](dst), k.weight.F32(), s.out, s.in, s.in)
+	k.pack = densePack{k, p.Params[0]}
+	packed := p.Pack(p.Params[0], layout, 4*k.gemm.PackedSize(s.out, s.in), func(dst []byte) {
+		for i := range k.pack.panels() {
+			k.pack.panel(tensor.CastSlice[float32](dst), i)
+		}
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
@@ -80,7 +83,32 @@ func (c *gemmCut) task(i, m, n int) (m0, m1, n0, n1 int) {
 func (c *gemmCut) tasks() int { return c.rowChunks * c.colChunks }
 
 // Repack packs changed weights again.
-func (k *denseGemm) Repack(*Args) { k.gemm.Pack(k.packed, k.weight.F32(), k.out, k.in, k.in) }
+func (k *denseGemm) Repack(a *Args) { a.Parallel(k.pack.panels(), &k.pack) }
+
+// densePack packs the weights panel by panel.
+type densePack struct {
+	k      *denseGemm
+	weight tensor.Tensor
+}
+
+func (t *densePack) panels() int { return (t.k.out + t.k.gemm.NR - 1) / t.k.gemm.NR }
+
+func (t *densePack) Do(_ *Args, i, _ int) { t.panel(t.k.packed, i) }
+
+// packDepth is the rows of a panel that are written at once: they stay in the
+// first-level cache while its columns are filled.
+const packDepth = 128
+
+func (t *densePack) panel(dst []float32, i int) {
+	g, in := t.k.gemm, t.k.in
+	n0 := i * g.NR
+	n := min(g.NR, t.k.out-n0)
+	width := g.PackedSize(n, 1)
+	w := t.weight.F32()[n0*in:]
+	for d := 0; d < in; d += packDepth {
+		g.Pack(dst[n0*in+d*width:], w[d:], n, min(packDepth, in-d), in)
+	}
+}
 
 func (k *denseGemm) Run(a *Args) { a.Parallel(k.cut.tasks(), k) }
 

@@ -273,6 +273,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 	require.Equal(t, one.Data, three.Data, "%v: result on 1 and 3 threads", op.Kind())
 	if want.DType != tensor.F32 {
 		require.Equal(t, want.Data, one.Data)
+		checkInPlace(t, op, in, params, one)
 		return
 	}
 	for i, w := range want.F32() {
@@ -284,6 +285,23 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 		require.InDelta(t, w, g, tolerance*(1+math.Abs(float64(w))), "%v: element %d", op.Kind(), i)
 	}
 	checkAllocs(t, op, in, params, pool)
+	checkInPlace(t, op, in, params, one)
+}
+
+// checkInPlace runs the fast path in the memory of each input that it promised
+// to work in.
+func checkInPlace(t *testing.T, op Op, in, params []tensor.Tensor, want tensor.Tensor) {
+	t.Helper()
+	p := &Prep{In: Specs(in), Params: params, Out: want.Spec, Threads: 1}
+	k, err := op.Prepare(p)
+	require.NoError(t, err)
+	r := p.Requests()
+	for _, i := range r.InPlace {
+		own := cloneAll(in)
+		out := tensor.Tensor{Spec: want.Spec, Data: own[i].Data}
+		k.Run(&Args{In: own, Out: out, Scratch: tensor.AlignedBytes(r.Scratch), Aux: tensor.AlignedBytes(r.Aux)})
+		require.Equal(t, want.Data, out.Data, "%v in place of input %d", op.Kind(), i)
+	}
 }
 
 // checkAllocs fails when a fast run allocates.

@@ -100,6 +100,9 @@ type lines struct {
 }
 
 func newLines(outer, n, inner int) lines {
+	if n == 0 { // lines of nothing: there are none
+		outer = 0
+	}
 	return lines{outer, n, inner, max(1, chunkElems/8/max(1, n))}
 }
 

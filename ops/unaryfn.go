@@ -15,7 +15,7 @@ const (
 	UnarySigmoid     UnaryFn = 7  // 1/(1+exp(-x))
 	UnaryHardSigmoid UnaryFn = 8  // max(0, min(1, A*x+B))
 	UnaryHardSwish   UnaryFn = 9  // x * max(0, min(1, x/6+1/2))
-	UnarySwish       UnaryFn = 10 // x * sigmoid(A*x)
+	UnarySwish       UnaryFn = 10 // x * sigmoid(A*x); A = 0 stands for 1
 	UnaryMish        UnaryFn = 11 // x * tanh(softplus(x))
 	UnaryGelu        UnaryFn = 12 // x/2 * (1+erf(x/sqrt 2)); with A = 1 the tanh approximation
 	UnaryTanh        UnaryFn = 13
