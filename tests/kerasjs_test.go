@@ -42,8 +42,13 @@ func kerasFile(t *testing.T, elem ...string) map[string]kerasCase {
 }
 
 // run builds a graph on the case's input with a batch of 1 in front and
-// compares its result on both paths.
+// compares its result on both paths, within 1e-5.
 func (c kerasCase) run(t *testing.T, build func(b *graph.Builder, x graph.ID) graph.ID) {
+	t.Helper()
+	c.runWithin(t, 1e-5, build)
+}
+
+func (c kerasCase) runWithin(t *testing.T, tol float64, build func(b *graph.Builder, x graph.ID) graph.ID) {
 	t.Helper()
 	in := c.Input.tensor(append([]int{1}, c.Input.Shape...)...)
 	b := graph.NewBuilder("")
@@ -53,7 +58,7 @@ func (c kerasCase) run(t *testing.T, build func(b *graph.Builder, x graph.ID) gr
 	for how, y := range runBothWays(t, g, in) {
 		require.Equal(t, tensor.Of(append([]int{1}, c.Expected.Shape...)...), y.Shape, how)
 		for i, w := range c.Expected.Data { // recorded to six places
-			require.InDelta(t, w, y.F32()[i], 1e-5*max(1, math.Abs(float64(w))), "%s: element %d", how, i)
+			require.InDelta(t, w, y.F32()[i], tol*max(1, math.Abs(float64(w))), "%s: element %d", how, i)
 		}
 	}
 }
