@@ -16,7 +16,7 @@ func (g *gen) step() {
 		g.pool, g.batchNorm, g.batchNorm, g.unary, g.unary, g.unary, g.written,
 		g.binaryConst, g.binaryConst, g.binaryConst, g.binary, g.binary, g.squeezeExcite,
 		g.concat, g.transpose, g.transpose, g.reshape, g.reshape, g.nothing, g.twice,
-		g.matMul, g.flattened, g.reduce, g.slice, g.pad, g.softmax, g.constants, g.shuffle, g.resize, g.prelu,
+		g.matMul, g.attend, g.flattened, g.reduce, g.slice, g.pad, g.softmax, g.constants, g.shuffle, g.resize, g.prelu,
 	}
 	steps[g.IntN(len(steps))](x)
 }

@@ -241,6 +241,31 @@ func (g *gen) matMul(x graph.ID) {
 	}
 }
 
+// attend is a product of a value with itself, transposed.
+func (g *gen) attend(x graph.ID) {
+	rank := g.shape(x).Rank()
+	if rank < 3 {
+		return
+	}
+	p := make([]int, rank)
+	for i := range p {
+		p[i] = i
+	}
+	p[rank-1], p[rank-2] = rank-2, rank-1
+	t := g.add(&ops.Transpose{Perm: p}, nil, x)
+	in := []graph.ID{x, t}
+	if g.IntN(2) == 0 {
+		in = []graph.ID{t, x}
+	}
+	op := &ops.MatMul{Alpha: 0.25}
+	if g.IntN(3) == 0 {
+		in[0], in[1], op.TransB = x, x, true
+	}
+	if y, ok := g.try(op, nil, in...); ok {
+		g.try(&ops.Softmax{Axis: -1}, nil, y)
+	}
+}
+
 // flattened is the end of a classic network: transposed, flattened, multiplied.
 func (g *gen) flattened(x graph.ID) {
 	rank := g.shape(x).Rank()

@@ -45,6 +45,9 @@ func canonicalBinary(b *graph.Builder, n *graph.Node, op *ops.Binary, x graph.ID
 	case ops.BinarySub:
 		c.Fn, params = ops.BinaryAdd, each(params[0], func(v float64) float64 { return -v })
 	case ops.BinaryDiv:
+		if !invertible(params[0]) {
+			return b.Keep(n, []graph.ID{x})
+		}
 		c.Fn, params = ops.BinaryMul, each(params[0], func(v float64) float64 { return 1 / v })
 	}
 	if b.Spec(x).Shape != n.Out.Shape { // it broadcasts
@@ -76,6 +79,19 @@ func canonicalBinary(b *graph.Builder, n *graph.Node, op *ops.Binary, x graph.ID
 		}
 	}
 	return b.Add(n.Name, &c, params, x)
+}
+
+// invertible reports divisors whose reciprocals are normal numbers.
+func invertible(t tensor.Tensor) bool {
+	if t.DType != tensor.F32 {
+		return false
+	}
+	for _, v := range t.F32() {
+		if a := math.Abs(float64(v)); !(a > 1e-37 && a < 1e37) {
+			return false
+		}
+	}
+	return true
 }
 
 // activated is act on x.

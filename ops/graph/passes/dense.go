@@ -9,18 +9,50 @@ import (
 )
 
 // Dense makes a matrix product with a constant weight a Dense, whose weights
-// are packed: x·B is Dense with B transposed, and a factor Alpha goes into it.
+// are packed: x·B is Dense with B transposed, and a factor Alpha goes into it. A
+// product of two values reads transposed ones as they were before.
 func Dense(g *graph.Graph) (*graph.Graph, error) { return apply(g, denses) }
 
 func denses(g *graph.Graph) (*graph.Graph, error) {
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if op, ok := n.Op.(*ops.MatMul); ok {
+			if len(in) == 2 {
+				op, in = transposedOperands(b, op, in)
+				return b.Add(n.Name, op, n.Params, in...)
+			}
 			if d, params, ok := denseOf(n, op); ok {
 				return b.Add(n.Name, d, params, in...)
 			}
 		}
 		return b.Keep(n, in)
 	})
+}
+
+// transposedOperands reads what a transpose of the last two dimensions reads,
+// which a product does by itself.
+func transposedOperands(b *graph.Builder, op *ops.MatMul, in []graph.ID) (*ops.MatMul, []graph.ID) {
+	for i := range in {
+		src := b.Node(in[i])
+		t, ok := src.Op.(*ops.Transpose)
+		rank := src.Out.Shape.Rank()
+		if !ok || rank < 2 || len(src.In) != 1 {
+			continue
+		}
+		perm := permOf(t, rank)
+		perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+		if !slices.IsSorted(perm) {
+			continue
+		}
+		c := *op
+		if i == 0 {
+			c.TransA = !c.TransA
+		} else {
+			c.TransB = !c.TransB
+		}
+		op, in = &c, slices.Clone(in)
+		in[i] = src.In[0]
+	}
+	return op, in
 }
 
 func denseOf(n *graph.Node, op *ops.MatMul) (*ops.Dense, []tensor.Tensor, bool) {

@@ -243,3 +243,42 @@ func TestEqualWeightsStayTwo(t *testing.T) {
 	require.Equal(t, []string{"Conv", "Conv", "Binary"}, kinds(net(t, Import, twins)))
 	require.Equal(t, []string{"Conv", "Binary"}, kinds(net(t, Infer, twins)))
 }
+
+// TestBatchAsExtent: where the batch is used as a spatial extent it must not be
+// taken for a fixed one (found by random networks).
+func TestBatchAsExtent(t *testing.T) {
+	g := net(t, Infer, func(b *graph.Builder, x graph.ID) graph.ID {
+		y := b.Add("", &ops.Transpose{}, nil, x)
+		y = b.Add("", &ops.Transpose{Perm: []int{0, 2, 1}}, nil, y)
+		w := []tensor.Tensor{filled(0.1, 1, 1, 5), filled(0, 1)}
+		y = b.Add("", &ops.Conv{Window: ops.Window{Stride: []int{2}}}, w, y)
+		return b.Add("", &ops.Transpose{Perm: []int{0, 2, 1}}, nil, y)
+	}, 1, 5, 1)
+	h, err := g.WithBatch(3)
+	require.NoError(t, err)
+	require.Equal(t, tensor.Of(1, 1, 2), h.Node(h.Outputs()[0].ID).Out.Shape)
+}
+
+// TestDeadNodeFixesBatch: a node that nobody reads and that works for one batch
+// size only does not keep the others from being looked at.
+func TestDeadNodeFixesBatch(t *testing.T) {
+	g := net(t, Layout, func(b *graph.Builder, x graph.ID) graph.ID {
+		y := b.Add("", &ops.Transpose{}, nil, x)
+		b.Add("", &ops.MatMul{}, []tensor.Tensor{filled(0, 1, 4)}, y)
+		return relu(b, y)
+	}, 1, 24)
+	_, err := g.WithBatch(2)
+	require.NoError(t, err)
+	require.Equal(t, []string{"Unary", "Transpose"}, kinds(g), "%v", g)
+}
+
+// TestMatMulReadsUntransposed: a product takes its operand as it was before the
+// last two dimensions changed places.
+func TestMatMulReadsUntransposed(t *testing.T) {
+	g := net(t, Infer, func(b *graph.Builder, x graph.ID) graph.ID {
+		y := b.Add("", &ops.Transpose{Perm: []int{0, 1, 3, 2}}, nil, x)
+		return b.Add("", &ops.MatMul{}, nil, x, y)
+	})
+	require.Equal(t, []string{"MatMul"}, kinds(g))
+	require.True(t, g.Node(1).Op.(*ops.MatMul).TransB)
+}
