@@ -180,3 +180,70 @@ func TestElementwiseInt(t *testing.T) {
 		}
 	})
 }
+
+// TestResizeInt wants resized integers within one unit of resized numbers, and
+// nearest to be a copy.
+func TestResizeInt(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 5))
+	for _, d := range []tensor.DType{tensor.I8, tensor.U8} {
+		x := randInt8(r, d, tensor.Affine(0.1, zeroFor(r, d)), 2, 5, 7, 3)
+		f, err := Run(&Dequantize{}, []tensor.Tensor{x}, nil)
+		require.NoError(t, err)
+		for _, op := range []Resize{
+			{Mode: ResizeLinear, Coord: CoordHalfPixel}, {Mode: ResizeLinear, Coord: CoordAlignCorners}, {Mode: ResizeLinear, Coord: CoordAsymmetric},
+			{Mode: ResizeCubic, Coord: CoordHalfPixel}, {Mode: ResizeLinear, Coord: CoordHalfPixel, Antialias: true},
+			{Mode: ResizeNearest, Coord: CoordAsymmetric, Round: RoundFloor},
+		} {
+			for _, sizes := range [][]int{{0, 9, 13, 0}, {0, 3, 4, 0}, {0, 5, 20, 0}} {
+				op.Sizes = sizes
+				samePaths(t, &op, []tensor.Tensor{x}, nil)
+				got, err := Run(&op, []tensor.Tensor{x}, nil)
+				require.NoError(t, err)
+				want, err := Run(&op, []tensor.Tensor{f}, nil)
+				require.NoError(t, err)
+				q := newQ8(got.Spec)
+				lo, hi := tensor.IntRange(d)
+				for i, w := range want.F32() {
+					exact := min(max(w/0.1+float32(q.zero), float32(lo)), float32(hi))
+					require.InDelta(t, exact, q.raw(got.Data[i]), 1.01)
+				}
+			}
+		}
+	}
+}
+
+// TestConvTransposeInt compares with the sums written out.
+func TestConvTransposeInt(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 6))
+	x := randInt8(r, tensor.U8, tensor.Affine(0.1, 101), 2, 3, 4, 5)
+	w := randInt8(r, tensor.I8, tensor.PerChannel([]float32{.01, .02, .005}, 3), 5, 3, 2, 3)
+	bias := tensor.FromI32([]int32{100, -2000, 7}, 3)
+	op := &ConvTranspose{Window: Window{Stride: []int{2, 3}, PadLo: []int{1, 0}, PadHi: []int{0, 1}}, Out: QuantOut(tensor.U8, 0.3, 90)}
+	samePaths(t, op, []tensor.Tensor{x}, []tensor.Tensor{w, bias})
+	y, err := Run(op, []tensor.Tensor{x}, []tensor.Tensor{w, bias})
+	require.NoError(t, err)
+	oh, ow := y.Shape.Dim(1), y.Shape.Dim(2)
+	require.Equal(t, tensor.Of(2, 6, 10, 3), y.Shape)
+	for n := range 2 {
+		for h := range oh {
+			for v := range ow {
+				for o := range 3 {
+					sum := bias.I32()[o]
+					for i := range 3 {
+						for j := range 4 {
+							kh, kw := h+1-2*i, v-3*j
+							if kh < 0 || kh > 2 || kw < 0 || kw > 1 {
+								continue
+							}
+							for c := range 5 {
+								sum += (int32(x.Data[((n*3+i)*4+j)*5+c]) - 101) * int32(w.I8()[((c*3+kh)*2+kw)*3+o])
+							}
+						}
+					}
+					want := requantize(sum, requantScale(0.1, w.Quant.Scale[o], 0.3), 90, 0, 255)
+					require.Equal(t, byte(want), y.Data[((n*oh+h)*ow+v)*3+o])
+				}
+			}
+		}
+	}
+}
