@@ -115,7 +115,8 @@ func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
 func setReal(t tensor.Tensor, v float32) {
 	if t.Quant.PerTensor() {
 		scale, zero := t.Quant.At(0)
-		v = v/scale + float32(zero)
+		lo, hi := tensor.IntRange(t.DType)
+		v = float32(roundClamp(v/scale, zero, int32(lo), int32(hi)))
 	}
 	switch t.DType {
 	case tensor.F32:
