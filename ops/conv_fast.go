@@ -12,6 +12,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 	if s.isDepthwise() {
 		return c.prepareDepthwise(p, s), nil
 	}
+	if k := c.prepareWinograd(p, s); k != nil {
+		return k, nil
+	}
 	return c.prepareGemm(p, s), nil
 }
 

@@ -46,6 +46,8 @@ var convCases = []convCase{
 	{name: "no bias", in: []int{1, 8, 8, 16}, oc: 40, kernel: []int{3, 3}, noBias: true, conv: Conv{Window: Window{Auto: PadSameUpper}}},
 	{name: "pad past the input", in: []int{1, 3, 3, 4}, oc: 4, kernel: []int{5, 5}, conv: Conv{Window: Window{PadLo: []int{4, 4}, PadHi: []int{4, 4}}}},
 	{name: "swish", in: []int{1, 5, 5, 8}, oc: 8, kernel: []int{1, 1}, conv: Conv{Act: Act{Fn: UnarySwish, A: 1}}},
+	{name: "3x3 small image", in: []int{2, 7, 7, 32}, oc: 48, kernel: []int{3, 3}, residual: true, conv: Conv{Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Relu}},
+	{name: "3x3 valid", in: []int{1, 13, 11, 32}, oc: 16, kernel: []int{3, 3}, conv: Conv{Window: Window{Auto: PadValid}}},
 	{name: "3x3 wide", in: []int{1, 14, 14, 64}, oc: 64, kernel: []int{3, 3}, conv: Conv{Window: Window{Auto: PadSameUpper}, Act: Relu}},
 }
 
