@@ -174,6 +174,24 @@ func (k *binaryGradPart) Do(g *Grads, task, _ int) {
 				for j := range n {
 					sum[j] += sign * float64(d[o[0]+j*w.step[0]])
 				}
+			case k.fn == BinaryMul:
+				other, at, step := y, o[2], w.step[2]
+				if k.which == 1 {
+					other, at, step = x, o[1], w.step[1]
+				}
+				for j := range n {
+					sum[j] += float64(d[o[0]+j*w.step[0]]) * float64(other[at+j*step])
+				}
+			case k.fn == binaryPRelu:
+				for j := range n {
+					dv, xv := float64(d[o[0]+j*w.step[0]]), float64(x[o[1]+j*w.step[1]])
+					if k.which == 1 {
+						sum[j] += dv * min(xv, 0)
+						continue
+					}
+					left := float64(math.Float32bits(float32(xv)) >> 31) // 1 for a negative x
+					sum[j] += dv * (1 - left + left*float64(y[o[2]+j*w.step[2]]))
+				}
 			default:
 				for j := range n {
 					xv, yv := float64(x[o[1]+j*w.step[1]]), float64(y[o[2]+j*w.step[2]])

@@ -144,10 +144,7 @@ func binaryRowPlain(fn BinaryFn, dst, x, y []float32, sx, sy int) {
 	case binaryPRelu:
 		for i := range dst {
 			v := x[i*sx]
-			if v < 0 {
-				v *= y[i*sy]
-			}
-			dst[i] = v
+			dst[i] = max(v, 0) + min(v, 0)*y[i*sy] // no branch: signs are random
 		}
 	default:
 		for i := range dst {

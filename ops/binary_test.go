@@ -47,9 +47,13 @@ func TestBinaryBroadcast(t *testing.T) {
 func TestBinaryFast(t *testing.T) {
 	shapes := append([][2][]int{{{2, 90, 200}, {2, 90, 200}}, {{2, 9000}, {2, 1}}, {{1, 90}, {300, 1}}, {{40000}, {1}}}, broadcastShapes...)
 	for fn := BinaryAdd; fn < numBinary; fn++ {
-		for _, s := range shapes {
+		for i, s := range shapes {
 			in := []tensor.Tensor{normalTensor(1, s[0]...), normalTensor(2, s[1]...)}
-			for _, act := range []Act{{}, Relu, Clip(-0.5, 0.5), {Fn: UnarySigmoid}} {
+			acts := []Act{{}}
+			if i%4 == 0 {
+				acts = []Act{{}, Relu, Clip(-0.5, 0.5), {Fn: UnarySigmoid}}
+			}
+			for _, act := range acts {
 				checkFast(t, &Binary{Fn: fn, Act: act}, in, nil, 1e-6)
 			}
 		}

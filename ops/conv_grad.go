@@ -103,11 +103,7 @@ func (t *convGradAct) Do(g *Grads, i, _ int) {
 	from, to := i*gradRows*k.oc, min((i+1)*gradRows, k.n*k.OutSize())*k.oc
 	d, y := g.DOut.F32()[from:to], g.Out.F32()[from:to]
 	lo, hi, _ := k.act.Clamp()
-	for j, v := range y[:len(d)] {
-		if v <= lo || v >= hi {
-			d[j] = 0
-		}
-	}
+	maskRow(d, y, lo, hi)
 }
 
 // convGradBias sums columns of d.

@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Dropout is the identity when a model infers. In a trainer, or with Training
 // set, each element is dropped with probability Rate, and those that stay are
@@ -127,18 +131,15 @@ func (k *dropoutKernel) Do(a *Args, i, _ int) {
 		} else {
 			r >>= 32
 		}
-		keep := int64(uint32(r)) > k.limit
-		switch {
-		case k.mask:
-			a.Out.Data[j] = truth(keep)
+		// No branch: it would be guessed wrong.
+		keep := uint32((k.limit - int64(uint32(r))) >> 63) // all ones, or 0
+		if k.mask {
+			a.Out.Data[j] = byte(keep & 1)
 			continue
-		case keep:
-			y[j] = x[j] * k.scale
-		default:
-			y[j] = 0
 		}
-		if keep && len(bits) > 0 {
-			bits[j/8] |= 1 << (j % 8)
+		y[j] = math.Float32frombits(math.Float32bits(x[j]*k.scale) & keep)
+		if len(bits) > 0 {
+			bits[j/8] |= byte(keep&1) << (j % 8)
 		}
 	}
 }
@@ -174,8 +175,7 @@ func (k *dropoutGrad) Do(g *Grads, i, _ int) {
 	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
 	d, dx := g.DOut.F32(), gradOf(g, 0).F32()
 	for j := from; j < to; j++ {
-		if g.Aux[j/8]>>(j%8)&1 != 0 {
-			dx[j] += d[j] * k.scale
-		}
+		keep := -uint32(g.Aux[j/8] >> (j % 8) & 1)
+		dx[j] += math.Float32frombits(math.Float32bits(d[j]*k.scale) & keep)
 	}
 }

@@ -79,6 +79,9 @@ func (e *classExample) want(c int) float64 {
 	return e.weight(c) * ((1-s)*p + s/float64(e.t.classes))
 }
 
+// plain says that q is not 0 for the label alone.
+func (t *classTarget) plain() bool { return !t.soft && t.smoothing == 0 }
+
 // logSum is the logarithm of the sum of exponentials of an example's scores, 0
 // when they are log probabilities.
 func (t *classTarget) logSum(x []float32, at int) float64 {
@@ -181,6 +184,8 @@ func (k *classLossKernel) Do(a *Args, i, _ int) {
 		switch {
 		case ok && !valid:
 			loss = math.NaN()
+		case ok && k.plain():
+			loss = e.weight(int(e.label)) * (k.logSum(x, e.at) - float64(x[e.at+int(e.label)*k.lines.inner]))
 		case ok:
 			norm := k.logSum(x, e.at)
 			for c := range k.classes {
@@ -272,6 +277,17 @@ func (k *classLossGrad) Do(g *Grads, i, _ int) {
 
 // scores adds the gradient of one example's scores.
 func (k *classLossGrad) scores(dx, x []float32, e *classExample, d, norm float64) {
+	if k.plain() {
+		d *= e.weight(int(e.label))
+		if k.softmax {
+			for c := range k.classes {
+				o := e.at + c*k.lines.inner
+				dx[o] += float32(d * math.Exp(float64(x[o])-norm))
+			}
+		}
+		dx[e.at+int(e.label)*k.lines.inner] -= float32(d)
+		return
+	}
 	sum := 0.0
 	if k.softmax {
 		for c := range k.classes {

@@ -134,13 +134,14 @@ func (u *Unary) Backward(p *GradPrep) (GradKernel, error) {
 	if x.DType != tensor.F32 {
 		return nil, errf(KindUnary, "has no gradient on %v", x.DType)
 	}
-	return &unaryGrad{u, x.Shape.Elems(), u.gradFromOut()}, nil
+	return &unaryGrad{u, x.Shape.Elems(), u.gradFromOut(), p.Reference}, nil
 }
 
 type unaryGrad struct {
-	op      *Unary
-	n       int
-	fromOut bool
+	op        *Unary
+	n         int
+	fromOut   bool
+	reference bool
 }
 
 func (k *unaryGrad) Run(g *Grads) {
@@ -168,12 +169,15 @@ func (k *unaryGrad) Do(g *Grads, i, _ int) {
 		v = gradArg(g, 0)
 	}
 	at := v.F32()[from:to]
-	if fn == UnaryRelu {
-		for i, v := range at[:len(dx)] {
-			if v > 0 {
-				dx[i] += d[i]
-			}
-		}
+	switch {
+	case fn == UnaryRelu:
+		addMasked(dx, d, at, 0, posInf)
+		return
+	case fn == UnaryClip:
+		addMasked(dx, d, at, k.op.A, k.op.B)
+		return
+	case fn == UnarySwish && (k.op.A == 0 || k.op.A == 1) && !k.reference:
+		swishGradRow(dx, d, at)
 		return
 	}
 	a, b := float64(k.op.A), float64(k.op.B)

@@ -1,6 +1,10 @@
 package ops
 
-import "math"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+)
 
 // constGrad says that the gradient reads no value of the forward run: it is 1,
 // -1 or, for functions that move in steps, 0.
@@ -161,4 +165,22 @@ func plainSlope(fn UnaryFn, x float64) float64 {
 		return 1 / (1 - x*x)
 	}
 	panic("BUG: slope of an unknown function")
+}
+
+// rowBuffer is the elements that row functions of several steps work on at
+// once, in memory of the stack.
+const rowBuffer = 256
+
+// swishGradRow adds d times the slope of x*sigmoid(x) to dx.
+func swishGradRow(dx, d, x []float32) {
+	var buf [rowBuffer]float32
+	for len(dx) > 0 {
+		n := min(len(dx), rowBuffer)
+		s := buf[:n]
+		kern.SigmoidF32(s, x[:n])
+		for i, v := range s {
+			dx[i] += d[i] * v * (1 + x[i]*(1-v))
+		}
+		dx, d, x = dx[n:], d[n:], x[n:]
+	}
 }
