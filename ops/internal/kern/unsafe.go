@@ -4,3 +4,6 @@ import "unsafe"
 
 // bytePointer is p as the loops over bytes take it; they know the element's size.
 func bytePointer[T float32 | int32](p *T) *byte { return (*byte)(unsafe.Pointer(p)) }
+
+// floatPointer is p as tileF32 holds it; the bfloat16 kernels know better.
+func floatPointer(p *uint16) *float32 { return (*float32)(unsafe.Pointer(p)) }
