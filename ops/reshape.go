@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"math"
 	"slices"
 
 	"github.com/teff-ml/teff/ops/tensor"
@@ -44,9 +45,10 @@ func (r *Reshape) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		case d < 0 || d > limit*64:
 			return tensor.Spec{}, errf(KindReshape, "dimensions %v", r.Dims)
 		}
-		if known *= dims[i]; known > limit*limit {
+		if dims[i] > 0 && known > math.MaxInt/dims[i] {
 			return tensor.Spec{}, errf(KindReshape, "dimensions %v", r.Dims)
 		}
+		known *= dims[i]
 	}
 	n := x.Shape.Elems()
 	if free >= 0 {

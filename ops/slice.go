@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Slice takes every Steps-th element from Starts to before Ends along Axes
 // (empty: the first ones). Negative starts and ends count from the end of the
@@ -66,7 +70,7 @@ func (s *Slice) resolve(x tensor.Shape) (first, step, dims []int, err error) {
 			start, end = min(max(start, 0), d-1), min(max(end, -1), d-1)
 			dims[axis] = 0
 			if start > end {
-				back := max(st, -(1 << 40)) // -MinInt is no number
+				back := max(st, -math.MaxInt) // -MinInt is no number
 				dims[axis] = (start-end-1)/-back + 1
 			}
 		}
