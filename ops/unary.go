@@ -179,6 +179,9 @@ func (k *unaryGrad) Do(g *Grads, i, _ int) {
 	case fn == UnarySwish && (k.op.A == 0 || k.op.A == 1) && !k.reference:
 		swishGradRow(dx, d, at)
 		return
+	case fn == UnaryGelu && !k.reference:
+		geluGradRow(k.op.A == 1, dx, d, at)
+		return
 	}
 	a, b := float64(k.op.A), float64(k.op.B)
 	for i, v := range at[:len(dx)] {

@@ -184,3 +184,27 @@ func swishGradRow(dx, d, x []float32) {
 		dx, d, x = dx[n:], d[n:], x[n:]
 	}
 }
+
+// geluGradRow adds d times the slope of Gelu to dx; see geluRow.
+func geluGradRow(tanh bool, dx, d, x []float32) {
+	var buf [rowBuffer]float32
+	for len(dx) > 0 {
+		n := min(len(dx), rowBuffer)
+		e := buf[:n]
+		if tanh {
+			geluTanhRow(e, x[:n])
+			for i, t := range e {
+				v := x[i]
+				dx[i] += d[i] * (0.5*(1+t) + 0.5*v*(1-t*t)*float32(0.7978845608)*(1+float32(3*0.044715)*v*v))
+			}
+		} else {
+			gaussRow(e, x[:n])
+			for i, g := range e {
+				v := x[i]
+				below := 0.5 + float32(math.Copysign(float64(0.5-normalTail(v, g)), float64(v)))
+				dx[i] += d[i] * (below + v*g*float32(0.3989422804))
+			}
+		}
+		dx, d, x = dx[n:], d[n:], x[n:]
+	}
+}

@@ -197,38 +197,52 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 	}
 }
 
-// geluRow is Gelu, with the error function by Abramowitz and Stegun 7.1.26:
-// for z >= 0, erfc(z) = t*(a1 + t*(a2 + ...)) * exp(-z²) with t = 1/(1+p*z),
-// to 1.5e-7.
+// geluRow is Gelu by the rows of kern.
 func geluRow(tanh bool, dst, x []float32) {
-	const p, a1, a2, a3, a4, a5 = 0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429
 	var buf [rowBuffer]float32
 	for len(dst) > 0 {
 		n := min(len(dst), rowBuffer)
 		e := buf[:n]
 		if tanh {
-			for i, v := range x[:n] {
-				e[i] = float32(0.7978845608) * (v + float32(0.044715)*v*v*v)
-			}
-			kern.TanhF32(e, e)
+			geluTanhRow(e, x[:n])
 			for i, v := range e {
 				dst[i] = 0.5 * x[i] * (1 + v)
 			}
 		} else {
+			gaussRow(e, x[:n])
 			for i, v := range x[:n] {
-				e[i] = -0.5 * v * v
-			}
-			kern.ExpF32(e, e)
-			for i, v := range x[:n] {
-				z := float32(math.Abs(float64(v))) * float32(1/math.Sqrt2)
-				t := 1 / (1 + p*z)
-				tail := 0.5 * t * (a1 + t*(a2+t*(a3+t*(a4+t*a5)))) * e[i] // of the normal distribution, beyond |x|
 				// x*(1-tail) right of 0, x*tail left of it.
-				dst[i] = max(v, 0) - float32(math.Abs(float64(v)))*tail
+				dst[i] = max(v, 0) - float32(math.Abs(float64(v)))*normalTail(v, e[i])
 			}
 		}
 		dst, x = dst[n:], x[n:]
 	}
+}
+
+// geluTanhRow is the hyperbolic tangent in Gelu's approximation.
+func geluTanhRow(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = float32(0.7978845608) * (v + float32(0.044715)*v*v*v)
+	}
+	kern.TanhF32(dst, dst)
+}
+
+// gaussRow is exp(-x²/2).
+func gaussRow(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = -0.5 * v * v
+	}
+	kern.ExpF32(dst, dst)
+}
+
+// normalTail is the part of the normal distribution beyond |x|, given
+// gauss = exp(-x²/2), by Abramowitz and Stegun 7.1.26 to 1e-7: for z >= 0,
+// erfc(z) = t*(a1 + t*(a2 + ...)) * exp(-z²) with t = 1/(1+p*z).
+func normalTail(x, gauss float32) float32 {
+	const p, a1, a2, a3, a4, a5 = 0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429
+	z := float32(math.Abs(float64(x))) * float32(1/math.Sqrt2)
+	t := 1 / (1 + p*z)
+	return 0.5 * t * (a1 + t*(a2+t*(a3+t*(a4+t*a5)))) * gauss
 }
 
 var (

@@ -110,6 +110,15 @@ func TestUnaryGrad(t *testing.T) {
 	}
 }
 
+// TestUnaryGradVariants is functions whose parameters choose another path.
+func TestUnaryGradVariants(t *testing.T) {
+	x := []tensor.Tensor{normalTensor(1, 3, 200)}
+	for _, op := range []*Unary{{Fn: UnaryGelu, A: 1}, {Fn: UnaryGelu}, {Fn: UnarySwish, A: 1}, {Fn: UnarySwish}} {
+		checkGrad(t, op, x, nil)
+		checkFast(t, op, x, nil, 3e-6)
+	}
+}
+
 func TestUnaryFast(t *testing.T) {
 	for fn := UnaryNone; fn <= UnaryAtanh; fn++ {
 		op, _, positive := unaryCase(fn)
