@@ -17,10 +17,6 @@ var elementwiseOps = []Desc{
 // compute by their integer forms.
 func isQuantised(s tensor.Spec) bool { return s.DType.IsInt8() && !s.Quant.IsZero() }
 
-// noIntegerForm is what Prepare returns for a quantised operand of an operator
-// that has float arithmetic only.
-func noIntegerForm(k Kind) error { return errf(k, "integer form is not there") }
-
 // wantF32 checks that an operand is float32. Half precision is a storage type:
 // a Cast goes in front.
 func wantF32(k Kind, operand string, s tensor.Spec) error {

@@ -227,16 +227,3 @@ func (im *importer) permuted(c tensor.Tensor, perm ...int) (tensor.Tensor, error
 	}
 	return out, nil
 }
-
-// shaped is c under another shape of as many elements, with one scale.
-func shaped(c tensor.Tensor, dims ...int) (tensor.Tensor, error) {
-	s, err := tensor.NewShape(dims...)
-	if err != nil {
-		return c, err
-	}
-	if s.Elems() != c.Shape.Elems() {
-		return c, fmt.Errorf("%v as %v", c.Shape, s)
-	}
-	c.Shape = s
-	return c, nil
-}

@@ -14,7 +14,7 @@ import (
 // tfile collects the parts of a file of one graph.
 type tfile struct {
 	tensors, buffers, codes, operators []fbTable
-	inputs, outputs                    []int32
+	inputs                             []int32
 }
 
 func newFile() *tfile { return &tfile{buffers: []fbTable{{}}} }
