@@ -40,6 +40,7 @@ var passCases = []struct {
 	{"FuseClamp", passes.FuseClamp, 1e-4},
 	{"FuseResidual", passes.FuseResidual, 1e-4},
 	{"Unfuse", passes.Unfuse, 0},
+	{"DeadChannels", passes.DeadChannels, 1e-5},
 	{"Import", passes.Import, 1e-4},
 	{"Infer", passes.Infer, 1e-4},
 	{"Train", passes.Train, 1e-4},

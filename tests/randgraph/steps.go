@@ -94,6 +94,9 @@ func (g *gen) convOf(x graph.ID, c *ops.Conv, oc int) (graph.ID, bool) {
 		per *= d
 	}
 	ts := []tensor.Tensor{g.values(1/math.Sqrt(float64(per)), dims...)}
+	if g.IntN(3) == 0 {
+		g.prune(ts[0])
+	}
 	if g.IntN(2) == 0 {
 		ts = append(ts, g.values(0.5, oc))
 	}
@@ -102,6 +105,21 @@ func (g *gen) convOf(x graph.ID, c *ops.Conv, oc int) (graph.ID, bool) {
 	}
 	params, in := g.weights(x, ts...)
 	return g.try(c, params, in...)
+}
+
+// prune zeroes whole filters of w, or what they do with whole input channels.
+func (g *gen) prune(w tensor.Tensor) {
+	v := w.F32()
+	oc, ic := w.Shape.Dim(0), w.Shape.Channels()
+	filters := g.IntN(2) == 0
+	for range 1 + g.IntN(3) {
+		o, c := g.IntN(oc), g.IntN(ic)
+		for i := range v {
+			if filters && i/(len(v)/oc) == o || !filters && i%ic == c {
+				v[i] = 0
+			}
+		}
+	}
 }
 
 func (g *gen) convTranspose(x graph.ID) {

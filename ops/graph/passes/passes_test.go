@@ -282,3 +282,28 @@ func TestMatMulReadsUntransposed(t *testing.T) {
 	require.Equal(t, []string{"MatMul"}, kinds(g))
 	require.True(t, g.Node(1).Op.(*ops.MatMul).TransB)
 }
+
+// TestDeadChannels: a filter of zeros goes, with all that depends on it alone;
+// what its bias makes of it moves on.
+func TestDeadChannels(t *testing.T) {
+	build := func(b *graph.Builder, x graph.ID) graph.ID {
+		w, bias := filled(0.1, 6, 3, 3, 4), filled(0.3, 6)
+		clear(w.F32()[2*36 : 3*36])
+		clear(w.F32()[5*36 : 6*36])
+		bias.F32()[5] = -1 // nothing is left of it after the Relu
+		y := b.Add("", &ops.Conv{Window: ops.Window{Auto: ops.PadSameUpper}}, []tensor.Tensor{w, bias}, x)
+		y = relu(b, y)
+		y = b.Add("", &ops.Pool{Window: ops.Window{Kernel: []int{2, 2}, Stride: []int{2, 2}}}, nil, y)
+		y = b.Add("", &ops.Conv{Groups: 6, Window: ops.Window{Kernel: []int{3, 3}}}, []tensor.Tensor{filled(0.1, 6, 3, 3, 1)}, y)
+		y = b.Add("", &ops.Reshape{Dims: []int{0, -1}}, nil, y)
+		return b.Add("", &ops.Dense{}, []tensor.Tensor{filled(0.1, 3, 24)}, y)
+	}
+	raw := net(t, Dead, build)
+	g := net(t, DeadChannels, build)
+	require.Equal(t, tensor.Of(1, 8, 8, 4), g.Node(1).Out.Shape, "%v", g)
+	require.Equal(t, tensor.Of(3, 16), g.Node(6).Params[0].Shape)
+	require.Equal(t, 1, len(raw.Node(6).Params))
+	require.Equal(t, 2, len(g.Node(6).Params), "the constant became a bias")
+	_, err := g.WithBatch(3)
+	require.NoError(t, err)
+}
