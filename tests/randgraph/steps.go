@@ -16,7 +16,7 @@ func (g *gen) step() {
 		g.pool, g.batchNorm, g.batchNorm, g.unary, g.unary, g.unary, g.written,
 		g.binaryConst, g.binaryConst, g.binaryConst, g.binary, g.binary, g.squeezeExcite,
 		g.concat, g.transpose, g.transpose, g.reshape, g.reshape, g.nothing, g.twice,
-		g.matMul, g.attend, g.flattened, g.reduce, g.slice, g.pad, g.softmax, g.constants, g.shuffle, g.resize, g.prelu,
+		g.matMul, g.attend, g.flattened, g.reduce, g.slice, g.pad, g.softmax, g.constants, g.shuffle, g.resize, g.prelu, g.narrowable,
 	}
 	steps[g.IntN(len(steps))](x)
 }
@@ -290,5 +290,67 @@ func (g *gen) written(x graph.ID) {
 		bin(ops.BinaryMax, bin(ops.BinaryMin, x, 1), -1)
 	case 8:
 		mul(x, bin(ops.BinaryMul, erf(), 0.5))
+	}
+}
+
+// narrowable is a chain with filters of zeros whose inner values nobody else
+// reads: convolution, what keeps channels apart, convolution.
+func (g *gen) narrowable(x graph.ID) {
+	rank, ok := g.spatial(x)
+	if !ok {
+		return
+	}
+	had := len(g.vals)
+	c, ok := g.convOf(x, &ops.Conv{Window: ops.Window{Kernel: g.ints(rank, 1, 3), Auto: ops.PadSameUpper}, Act: g.act()}, 3+g.IntN(4))
+	if !ok {
+		return
+	}
+	g.pruneNode(c)
+	y := c
+	last := func() graph.ID { return g.vals[len(g.vals)-1] }
+	for range g.IntN(4) {
+		switch g.IntN(7) {
+		case 0:
+			g.unary(y)
+		case 1:
+			g.batchNorm(y)
+		case 2:
+			g.pool(y)
+		case 3:
+			n := g.shape(y).Channels()
+			g.convOf(y, &ops.Conv{Window: g.window(rank), Groups: n, Act: g.act()}, n)
+		case 4:
+			if z, ok := g.convOf(x, &ops.Conv{Window: ops.Window{Kernel: g.ints(rank, 1, 1)}}, g.shape(y).Channels()); ok {
+				g.pruneNode(z)
+				if _, ok := g.try(&ops.Binary{Fn: ops.BinaryAdd}, nil, y, z); !ok {
+					g.try(&ops.Concat{Axis: -1}, nil, y, y)
+				}
+			}
+		case 5:
+			g.try(&ops.Concat{Axis: -1}, nil, y, c)
+		case 6:
+			g.binaryConst(y)
+		}
+		y = last()
+	}
+	if g.IntN(3) == 0 {
+		if y, ok = g.try(&ops.Reshape{Dims: []int{0, -1}}, nil, y); ok {
+			g.matMul(y)
+		}
+	} else if g.shape(y).Rank() == rank+2 {
+		g.convOf(y, &ops.Conv{Window: g.window(rank)}, 2)
+	}
+	// Only the end is for others.
+	g.vals = append(g.vals[:had], last())
+}
+
+// pruneNode zeroes filters of a convolution that has its weights as parameters
+// or as constants.
+func (g *gen) pruneNode(id graph.ID) {
+	n := g.b.Node(id)
+	if len(n.Params) > 0 {
+		g.prune(n.Params[0])
+	} else {
+		g.prune(g.b.Node(n.In[1]).Params[0])
 	}
 }
