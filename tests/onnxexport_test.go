@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tests/shared"
@@ -80,6 +81,35 @@ func TestONNXExport(t *testing.T) {
 		want, got := runSession(t, g, x), runSession(t, h, x)
 		require.NoError(t, backendCompare(got, want), path)
 	}
+}
+
+// TestONNXExportInt8 takes integer networks to ONNX, where they are float
+// operators between QuantizeLinear and DequantizeLinear, and back to integers:
+// the same numbers, and no float left but where there was.
+func TestONNXExportInt8(t *testing.T) {
+	for _, name := range []string{"mlperf-tiny/ic01/pretrainedResnet_quant.tflite", "mlperf-tiny/kws01/kws_ref_model.tflite", "coral/mobilenet_v1_0.25_128_quant.tflite"} {
+		g := importTFLite(t, shared.Path(t, "models", filepath.FromSlash(name)))
+		h, err := exportAndBack(g)
+		require.NoError(t, err, name)
+		x := tensor.New(g.Node(g.Inputs()[0]).Out)
+		for i := range x.Data {
+			x.Data[i] = byte(i * 37 % 251)
+		}
+		want, got := runSession(t, g, x), runSession(t, h, x)
+		require.Equal(t, want[0].Data, got[0].Data, name)
+		for _, k := range []ops.Kind{ops.KindConv, ops.KindDense} {
+			require.Equal(t, countFloat(g, k), countFloat(h, k), "%s: float %v", name, k)
+		}
+	}
+}
+
+func countFloat(g *graph.Graph, k ops.Kind) (n int) {
+	for i := range g.Len() {
+		if nd := g.Node(graph.ID(i)); nd.Op.Kind() == k && nd.Out.DType == tensor.F32 {
+			n++
+		}
+	}
+	return n
 }
 
 func assertNoError(t *testing.T, name string, err error) bool {

@@ -32,7 +32,7 @@ func importGemm(c *call) error {
 	if dense {
 		w := b
 		if !transB {
-			w = c.known(b.name, permute(b.c, []int{1, 0}))
+			w = c.transposed(b)
 		}
 		if alpha != 1 {
 			w = c.known(b.name, scaled(w.c, alpha))
@@ -80,6 +80,9 @@ func vectorBias(v *value, n int, beta float32) *tensor.Tensor {
 	if s.Elems() != 1 && (s.Elems() != n || s.Channels() != n) {
 		return nil
 	}
+	if beta == 1 && s == tensor.Of(n) {
+		return &v.c
+	}
 	src := v.c.F32()
 	out := tensor.New(tensor.F32Spec(n))
 	for i := range out.F32() {
@@ -103,9 +106,16 @@ func importMatMul(c *call) error {
 	}
 	a, b := c.in[0], c.in[1]
 	if b.isConst() && !a.isConst() && b.rank() == 2 && a.rank() >= 2 && b.c.DType == tensor.F32 {
-		return c.out(&ops.Dense{}, a, c.known(b.name, permute(b.c, []int{1, 0})))
+		return c.out(&ops.Dense{}, a, c.transposed(b))
 	}
 	return c.out(&ops.MatMul{}, a, b)
+}
+
+// transposed is a constant matrix as a dense layer wants it.
+func (c *call) transposed(b *value) *value {
+	w := c.known(b.name, permute(b.c, []int{1, 0}))
+	c.ints8.putPermuted(w.c, b.c, []int{1, 0})
+	return w
 }
 
 // importCrossEntropy is SoftmaxCrossEntropyLoss.

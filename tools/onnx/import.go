@@ -75,11 +75,13 @@ type importer struct {
 	nodes  int // expanded so far
 	budget int // bytes that folding may still allocate
 
+	ints8 integers
+
 	unsupported []Unsupported
 }
 
 func importModel(m *model, o *options, size int) (*graph.Graph, error) {
-	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, budget: 32<<20 + size}
+	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, ints8: integers{}, budget: 32<<20 + size}
 	im.opset = m.opset[""]
 	switch {
 	case im.opset == 0: // a model of other domains only, or one from before versions
@@ -99,6 +101,12 @@ func importModel(m *model, o *options, size int) (*graph.Graph, error) {
 		return nil, err
 	}
 	for _, s := range specs {
+		if s.spec.DType.IsInt8() {
+			s.spec.Quant = im.inputQuant(s.name)
+			if s.spec.Quant.Check(s.spec.DType, s.spec.Shape) != nil {
+				s.spec.Quant = tensor.Quant{}
+			}
+		}
 		id := im.b.Input(s.name, s.spec, s.batched)
 		v := &value{im: im, name: s.name, id: id}
 		if t, ok := o.values[s.name]; ok {
@@ -175,10 +183,17 @@ func (im *importer) inputSpecs() ([]inputSpec, error) {
 	}
 	im.batch = 1
 	declared := map[string]bool{}
+	for _, in := range g.inputs {
+		declared[in.name] = true
+	}
+	for name := range im.o.shapes {
+		if !declared[name] {
+			return nil, fmt.Errorf("onnx: --shape names %q, which is no input", name)
+		}
+	}
 	var list []inputSpec
 	var dims [][]int
 	for _, in := range g.inputs {
-		declared[in.name] = true
 		if initial[in.name] {
 			continue
 		}
@@ -193,11 +208,6 @@ func (im *importer) inputSpecs() ([]inputSpec, error) {
 		list = append(list, inputSpec{name: in.name, spec: tensor.Spec{DType: dt}, batched: batched})
 		dims = append(dims, d)
 		im.open = im.open || batched
-	}
-	for name := range im.o.shapes {
-		if !declared[name] {
-			return nil, fmt.Errorf("onnx: --shape names %q, which is no input", name)
-		}
 	}
 	if im.open {
 		im.batch = nominalBatch

@@ -74,6 +74,7 @@ func (c *call) weight(v *value) (*value, error) {
 	if v.isConst() && v.err == nil && v.rank() >= 3 {
 		if v.last == nil {
 			v.last = c.known(v.name, permute(v.c, toNHWC(v.rank())))
+			c.ints8.putPermuted(v.last.c, v.c, toNHWC(v.rank()))
 		}
 		return v.last, nil
 	}
@@ -215,7 +216,9 @@ func importBatchNorm(c *call) error {
 		// Before, more than one output was what asked for training.
 		training = c.wants(1) && c.opset >= 7
 	}
-	op := ops.BatchNorm{Eps: c.float("epsilon", 1e-5), Momentum: c.float("momentum", 0.9), Training: training}
+	// Outside the training form only a trainer reads Unbiased, and the frameworks
+	// that export networks to be tuned divide by n-1.
+	op := ops.BatchNorm{Eps: c.float("epsilon", 1e-5), Momentum: c.float("momentum", 0.9), Training: training, Unbiased: !training}
 	if err := c.spatial(0, &op, c.in[0], c.in[1:5]...); err != nil || !training {
 		return err
 	}

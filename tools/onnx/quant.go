@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -31,7 +32,12 @@ func importQuantize(c *call) error {
 		return err
 	}
 	if s, z, ok := c.affine(1); ok && to.IsInt8() {
-		return c.anyLayout(0, func(layout) ops.Op { return &ops.Quantize{Out: ops.QuantOut(to, s, z)} }, x)
+		out := ops.QuantOut(to, s, z)
+		if y := c.fuseQuantized(x, out); y != nil {
+			c.set(0, y)
+			return nil
+		}
+		return c.anyLayout(0, func(layout) ops.Op { return &ops.Quantize{Out: out} }, x)
 	}
 	op.Out.DType = to
 	in, err := c.quantInputs(x)
@@ -76,7 +82,8 @@ func (c *call) quantInputs(x *value) ([]*value, error) {
 }
 
 // importDequantize is DequantizeLinear. A quantised activation that says its
-// own scale needs no operands; weights keep their integers for FuseQDQ.
+// own scale needs no operands; the integers of
+// constants are remembered.
 func importDequantize(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
@@ -99,6 +106,9 @@ func importDequantize(c *call) error {
 	}
 	if err != nil {
 		return err
+	}
+	if x.isConst() && y.isConst() {
+		c.noteIntegers(y, x)
 	}
 	if y, err = c.cast(y, d); err != nil { // float16 scales give float16
 		return err
@@ -133,10 +143,61 @@ func importQLinearConv(c *call) error {
 	if err != nil {
 		return err
 	}
+	if op, params, ok := c.staticQLinear(w); ok {
+		x, err := c.toNHWC(c.in[0])
+		if err != nil {
+			return err
+		}
+		if y, err := c.addNode(c.outName(0), op, params, []graph.ID{x.node()}); err == nil {
+			if y, err = c.fromNHWC(y); err != nil {
+				return err
+			}
+			c.set(0, y)
+			return nil
+		}
+	}
 	if rest[2], err = c.weight(rest[2]); err != nil {
 		return err
 	}
 	return c.spatial(0, &ops.QLinearConv{Window: w, Groups: c.int("group", 1)}, c.in[0], rest...)
+}
+
+// staticQLinear is a QLinearConv whose scales are constants, and whose input
+// says the same scale, as a convolution of integers.
+func (c *call) staticQLinear(w ops.Window) (ops.Op, []tensor.Tensor, bool) {
+	sx, zx, okX := c.affine(1)
+	sy, zy, okY := c.affine(6)
+	x, wv, ws, wz := c.in[0], c.in[3], c.in[4], c.in[5]
+	if !okX || !okY || x.isConst() || !x.spec().Quant.Equal(tensor.Affine(sx, zx)) || !wv.isConst() || !ws.isConst() || ws.c.DType != tensor.F32 || !wz.isConst() || wv.rank() < 3 {
+		return nil, nil, false
+	}
+	q := permute(wv.c, toNHWC(wv.rank()))
+	q.Quant = tensor.Quant{Scale: ws.c.F32()}
+	for i := range wz.c.Shape.Elems() {
+		f, err := hostFloat(wz.c, i)
+		if err != nil {
+			return nil, nil, false
+		}
+		q.Quant.Zero = append(q.Quant.Zero, int32(f))
+	}
+	if len(q.Quant.Zero) == 1 && len(q.Quant.Scale) > 1 {
+		for range q.Quant.Scale[1:] {
+			q.Quant.Zero = append(q.Quant.Zero, q.Quant.Zero[0])
+		}
+	}
+	params := []tensor.Tensor{q}
+	if b := c.arg(8); b != nil {
+		if !b.isConst() {
+			return nil, nil, false
+		}
+		params = append(params, b.c)
+	}
+	for _, p := range params {
+		if p.Check() != nil {
+			return nil, nil, false
+		}
+	}
+	return &ops.Conv{Window: w, Groups: c.int("group", 1), Out: ops.QuantOut(c.in[7].spec().DType, sy, zy)}, params, true
 }
 
 // importQLinearMatMul brings float16 scales to float32, which holds them

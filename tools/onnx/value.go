@@ -217,6 +217,25 @@ func (im *importer) addNode(name string, op ops.Op, params []tensor.Tensor, in [
 	return &value{im: im, name: name, id: id}, im.b.Err()
 }
 
+// foldWork is the largest number of steps that folding one node may take.
+const foldWork = 1 << 26
+
+// work is about how many steps op takes, as the product of the result and the
+// largest operand where each element of one may meet each of the other.
+func work(op ops.Op, out tensor.Spec, in []tensor.Tensor) int64 {
+	n := int64(1)
+	for _, t := range in {
+		n = max(n, int64(t.Shape.Elems()))
+	}
+	switch op.Kind() {
+	case ops.KindUnary, ops.KindBinary, ops.KindCompare, ops.KindLogic, ops.KindWhere, ops.KindCast, ops.KindConcat,
+		ops.KindSlice, ops.KindReshape, ops.KindTranspose, ops.KindGather, ops.KindExpand, ops.KindTile, ops.KindPad,
+		ops.KindReduce, ops.KindQuantize, ops.KindDequantize:
+		return n + int64(out.Shape.Elems())
+	}
+	return n * max(1, int64(out.Shape.Elems())) // each is at most foldLimit
+}
+
 // fold runs op now. A nil value without an error says that the result is
 // better left to be computed later.
 func (im *importer) fold(name string, op ops.Op, operands []*value, batchy bool) (*value, error) {
@@ -228,7 +247,7 @@ func (im *importer) fold(name string, op ops.Op, operands []*value, batchy bool)
 	if err != nil {
 		return nil, err
 	}
-	if out.Bytes() > foldLimit || out.Bytes() > im.budget {
+	if out.Bytes() > foldLimit || out.Bytes() > im.budget || work(op, out, in) > foldWork {
 		return nil, nil
 	}
 	im.budget -= out.Bytes()
