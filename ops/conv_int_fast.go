@@ -39,7 +39,7 @@ type convGemmInt struct {
 // fuseTapsBelowInt is the number of channels under which the taps of a kernel
 // row are joined: a tap of few bytes spends more on its pointers than on its
 // products.
-const fuseTapsBelowInt = 32
+const fuseTapsBelowInt = 8
 
 func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
@@ -126,7 +126,9 @@ func (k *convGemmInt) split(threads int) {
 		k.colChunk = (panels + want - 1) / want
 	} else {
 		k.rowChunk = (tiles + want - 1) / want
-		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
+		// Bytes are small: a table must not be what takes the memory.
+		most := max(512, (k.InSize()*k.ic+k.rows*k.oc)/16)
+		k.rowChunk = min(k.rowChunk, max(1, most/(4*mr*k.taps)))
 	}
 	k.rowChunk *= mr
 	k.colChunk *= nr
