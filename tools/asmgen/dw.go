@@ -12,6 +12,7 @@ const (
 	dwIn, dwRowStride, dwRows, dwCols, dwColStride   = 0, 8, 16, 24, 32
 	dwW, dwWRow, dwWTap, dwOut, dwOutStride          = 40, 48, 56, 64, 72
 	dwBias, dwChannels, dwTiles, dwInStep, dwOutStep = 80, 88, 96, 104, 112
+	dwLeft, dwRight, dwBack                          = 144, 152, 160
 	dwMin, dwMax                                     = 120, 124
 )
 
@@ -48,6 +49,7 @@ func (d *dw) write() {
 	t := d.arg(reg.RBX)
 	s := reg.RDX
 	d.MOVQ(mem(t, dwIn), s)
+	d.SUBQ(mem(t, dwBack), s)
 	d.MOVQ(s, d.in)
 	d.MOVQ(mem(t, dwOut), s)
 	d.MOVQ(s, d.out)
@@ -134,24 +136,15 @@ func (d *dw) body(masked bool) {
 	for k := range d.kw {
 		d.load(d.isa, d.weight(k), d.reg(4+k), masked)
 	}
-	next := 0
-	for c := range d.cols() {
-		first := true
-		var x reg.VecPhysical
+	d.columns(func(c int) {
+		x := d.reg(9 + c%5)
+		d.load(d.isa, d.column(c), x, masked)
 		for j := range d.outs {
-			k := c - j*d.stride
-			if k < 0 || k >= d.kw {
-				continue
+			if k := c - j*d.stride; k >= 0 && k < d.kw {
+				d.VFMADD231PS(x, d.reg(4+k), d.reg(j))
 			}
-			if first {
-				x = d.reg(9 + next%5)
-				next++
-				first = false
-				d.load(d.isa, d.column(c), x, masked)
-			}
-			d.VFMADD231PS(x, d.reg(4+k), d.reg(j))
 		}
-	}
+	})
 	d.ADDQ(mem(t, dwRowStride), reg.RSI)
 	d.ADDQ(mem(t, dwWRow), reg.R11)
 	d.DECQ(ky)
@@ -164,6 +157,38 @@ func (d *dw) body(masked bool) {
 		d.store(d.isa, d.reg(j), mem(reg.RSI, 0), masked)
 		if j < d.outs-1 {
 			d.ADDQ(s, reg.RSI)
+		}
+	}
+}
+
+// columns goes over the input columns of a tile that some output reads. Those at either end may lie in the padding, where
+// the arguments say how many to leave out.
+func (d *dw) columns(f func(c int)) {
+	n := d.cols()
+	for c := range n {
+		read := false
+		for j := range d.outs {
+			k := c - j*d.stride
+			read = read || k >= 0 && k < d.kw
+		}
+		if !read {
+			continue
+		}
+		skip := d.label("skip")
+		end, count := 0, 0
+		switch {
+		case c < d.kw/2:
+			end, count = dwLeft, c+1
+		case c >= n-d.kw/2:
+			end, count = dwRight, n-c
+		}
+		if end != 0 {
+			d.CMPQ(mem(reg.RBX, end), imm(count))
+			d.JGE(operand.LabelRef(skip))
+		}
+		f(c)
+		if end != 0 {
+			d.Label(skip)
 		}
 	}
 }

@@ -54,6 +54,9 @@ func (d *dwInt) write() {
 		to   operand.Mem
 	}{{dwIn, d.in}, {dwOut, d.out}, {dwTiles, d.tiles}} {
 		d.MOVQ(mem(t, f.from), s)
+		if f.from == dwIn && !d.any {
+			d.SUBQ(mem(t, dwBack), s)
+		}
 		d.MOVQ(s, f.to)
 	}
 	p := reg.RDI
@@ -151,22 +154,15 @@ func (d *dwInt) sharedRow(masked bool) {
 	for k := range d.kw {
 		d.load(d.isa, d.weight(k), d.reg(4+k), false)
 	}
-	next := 0
-	for c := range d.cols() {
-		var x reg.VecPhysical
+	d.columns(func(c int) {
+		x := d.reg(9 + c%4)
+		d.pixel(d.column(c), x, masked)
 		for j := range d.outs {
-			k := c - j*d.stride
-			if k < 0 || k >= d.kw {
-				continue
+			if k := c - j*d.stride; k >= 0 && k < d.kw {
+				d.mulAdd(x, d.reg(4+k), d.reg(j))
 			}
-			if x == nil {
-				x = d.reg(9 + next%4)
-				next++
-				d.pixel(d.column(c), x, masked)
-			}
-			d.mulAdd(x, d.reg(4+k), d.reg(j))
 		}
-	}
+	})
 }
 
 // anyRow loops over the columns of a kernel row: R8 the pixel, R9 the weight, R13 columns left.

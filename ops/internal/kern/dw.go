@@ -46,17 +46,33 @@ func (a *DWF32Args) Run(y0, y1 int) {
 		a.runGeneric(y0, y1)
 		return
 	}
-	left, right := a.interior()
+	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	for y := y0; y < y1; y++ {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
-		for x := 0; x < left; x++ {
-			a.border(y, x, ky0, ky1)
-		}
-		a.inside(y, left, right, ky0, ky1)
-		for x := right; x < a.OW; x++ {
-			a.border(y, x, ky0, ky1)
+		for r := s.first(); r.n > 0; r = s.next(r) {
+			a.run(y, ky0, ky1, &r)
 		}
 	}
+}
+
+// run computes some outputs of row y.
+func (a *DWF32Args) run(y, ky0, ky1 int, r *tiles) {
+	t, ok := a.tile(y, r.x, ky0, ky1, r.kx0, r.kx1)
+	if !ok {
+		for i := range r.n * r.count {
+			a.pixel(y, r.x+i, ky0, ky1, r.kx0, r.kx1)
+		}
+		return
+	}
+	t.tiles = r.count
+	t.inStep, t.outStep = 4*r.n*a.SW*a.Pixel, 4*r.n*a.OutPixel
+	if !r.shared {
+		dwAny(&t)
+		return
+	}
+	t.w = &a.Weights[ky0*a.KW*a.C]
+	t.left, t.right, t.back = r.left, r.right, 4*r.left*a.Pixel
+	dwShared(&t, a.KW, a.SW, r.n)
 }
 
 func (a *DWF32Args) check(y0, y1 int) {
@@ -69,16 +85,6 @@ func (a *DWF32Args) check(y0, y1 int) {
 		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
 		panic("kern: BUG: depthwise: range or slice does not match the sizes")
 	}
-}
-
-// interior returns the output columns [left, right) whose taps all lie inside the image.
-func (a *DWF32Args) interior() (left, right int) {
-	left = min(a.OW, (a.PL+a.SW-1)/a.SW)
-	right = left
-	if last := a.W - 1 + a.PL - (a.KW-1)*a.DW; last >= 0 {
-		right = max(left, min(a.OW, last/a.SW+1))
-	}
-	return left, right
 }
 
 // tapRange returns the taps [lo, hi) of n, dilation apart from start, that fall into [0, size).
@@ -110,6 +116,10 @@ type dwTile struct {
 	inStep    int // from one tile to the next
 	outStep   int
 	min, max  float32
+	_         [2]int // fields of dwTileI8
+	left      int    // columns of the tile in the padding, which shared kernels leave out
+	right     int
+	back      int // from in to where the tile's first column would be
 }
 
 func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
@@ -136,50 +146,6 @@ func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
 		t.bias = &a.Bias[0]
 	}
 	return t, true
-}
-
-// border computes one output that sees the padding.
-func (a *DWF32Args) border(y, x, ky0, ky1 int) {
-	kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
-	t, ok := a.tile(y, x, ky0, ky1, kx0, kx1)
-	if !ok {
-		a.pixel(y, x, ky0, ky1, kx0, kx1)
-		return
-	}
-	dwAny(&t)
-}
-
-// inside computes outputs [x0, x1) of a row, which see no padding to the left or right.
-func (a *DWF32Args) inside(y, x0, x1, ky0, ky1 int) {
-	if x0 >= x1 {
-		return
-	}
-	t, ok := a.tile(y, x0, ky0, ky1, 0, a.KW)
-	if !ok {
-		for x := x0; x < x1; x++ {
-			a.pixel(y, x, ky0, ky1, 0, a.KW)
-		}
-		return
-	}
-	shared := (a.KW == 3 || a.KW == 5) && (a.SW == 1 || a.SW == 2) && a.DW == 1
-	for n := 4; n >= 1 && x0 < x1; n-- {
-		if t.tiles = (x1 - x0) / n; t.tiles == 0 {
-			continue
-		}
-		if !shared {
-			n = 1
-			t.tiles = x1 - x0
-		}
-		t.in = &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x0*a.SW-a.PL)*a.Pixel]
-		t.out = &a.Out[(y*a.OW+x0)*a.OutPixel]
-		t.inStep, t.outStep = 4*n*a.SW*a.Pixel, 4*n*a.OutPixel
-		x0 += n * t.tiles
-		if shared {
-			dwShared(&t, a.KW, a.SW, n)
-		} else {
-			dwAny(&t)
-		}
-	}
 }
 
 // runGeneric is the definition.

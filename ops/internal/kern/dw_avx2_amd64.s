@@ -9,6 +9,7 @@
 TEXT ·dwF32w3s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -49,27 +50,35 @@ started6:
 	ADDQ    AX, R11
 
 row7:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VFMADD231PS  Y12, Y4, Y3
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y5, Y3
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y6, Y3
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip8
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip8:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VFMADD231PS Y12, Y4, Y3
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y6, Y2
+	VFMADD231PS Y13, Y5, Y3
+	CMPQ        152(BX), $+1
+	JGE         skip13
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y6, Y3
+
+skip13:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -107,14 +116,14 @@ tail3:
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias8
+	JZ         nobias14
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started9
+	JMP        started15
 
-nobias8:
+nobias14:
 	VXORPS Y0, Y0, Y0
 
-started9:
+started15:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -124,32 +133,40 @@ started9:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row10:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VFMADD231PS  Y12, Y4, Y3
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y5, Y3
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y6, Y3
+row16:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip17
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip17:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VFMADD231PS Y12, Y4, Y3
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y6, Y2
+	VFMADD231PS Y13, Y5, Y3
+	CMPQ        152(BX), $+1
+	JGE         skip22
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y6, Y3
+
+skip22:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row10
+	JNZ          row16
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -220,6 +237,7 @@ GLOBL tailMask<>(SB), RODATA|NOPTR, $128
 TEXT ·dwF32w3s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -233,23 +251,23 @@ TEXT ·dwF32w3s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile11:
+tile23:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail13
+	JLT  tail25
 
-channels12:
+channels24:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias15
+	JZ      nobias27
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started16
+	JMP     started28
 
-nobias15:
+nobias27:
 	VXORPS Y0, Y0, Y0
 
-started16:
+started28:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -258,28 +276,36 @@ started16:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row17:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y6, Y2
+row29:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip30
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip30:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	CMPQ        152(BX), $+1
+	JGE         skip34
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y6, Y2
+
+skip34:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row17
+	JNZ          row29
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -299,24 +325,24 @@ row17:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels12
+	JGE          channels24
 
-tail13:
+tail25:
 	TESTQ      CX, CX
-	JZ         next14
+	JZ         next26
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias18
+	JZ         nobias35
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started19
+	JMP        started36
 
-nobias18:
+nobias35:
 	VXORPS Y0, Y0, Y0
 
-started19:
+started36:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -325,247 +351,32 @@ started19:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row20:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y6, Y2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row20
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
-	VMINPS       Y2, Y10, Y2
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMASKMOVPS   Y0, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y1, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y2, Y15, (SI)
-
-next14:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile11
-	VZEROUPPER
-	RET
-
-// func dwF32w3s1x2AVX2(t *byte)
-// Requires: AVX, FMA3
-TEXT ·dwF32w3s1x2AVX2(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile21:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail23
-
-channels22:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias25
-	VMOVUPS (DX)(AX*1), Y0
-	JMP     started26
-
-nobias25:
-	VXORPS Y0, Y0, Y0
-
-started26:
-	VMOVAPS Y0, Y1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row27:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y6, Y1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row27
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Y0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels22
-
-tail23:
-	TESTQ      CX, CX
-	JZ         next24
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       80(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias28
-	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started29
-
-nobias28:
-	VXORPS Y0, Y0, Y0
-
-started29:
-	VMOVAPS Y0, Y1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row30:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y6, Y1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row30
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMASKMOVPS   Y0, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y1, Y15, (SI)
-
-next24:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile21
-	VZEROUPPER
-	RET
-
-// func dwF32w3s1x1AVX2(t *byte)
-// Requires: AVX, FMA3
-TEXT ·dwF32w3s1x1AVX2(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile31:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail33
-
-channels32:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias35
-	VMOVUPS (DX)(AX*1), Y0
-	JMP     started36
-
-nobias35:
-	VXORPS Y0, Y0, Y0
-
-started36:
-	MOVQ 16(BX), R14
-	MOVQ (SP), SI
-	ADDQ AX, SI
-	MOVQ 40(BX), R11
-	ADDQ AX, R11
-
 row37:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip38
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip38:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	CMPQ        152(BX), $+1
+	JGE         skip42
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y6, Y2
+
+skip42:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -574,393 +385,6 @@ row37:
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
 	VMINPS       Y0, Y10, Y0
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Y0, (SI)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels32
-
-tail33:
-	TESTQ      CX, CX
-	JZ         next34
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       80(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias38
-	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started39
-
-nobias38:
-	VXORPS Y0, Y0, Y0
-
-started39:
-	MOVQ 16(BX), R14
-	MOVQ (SP), SI
-	ADDQ AX, SI
-	MOVQ 40(BX), R11
-	ADDQ AX, R11
-
-row40:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row40
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMASKMOVPS   Y0, Y15, (SI)
-
-next34:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile31
-	VZEROUPPER
-	RET
-
-// func dwF32w3s2x4AVX2(t *byte)
-// Requires: AVX, FMA3
-TEXT ·dwF32w3s2x4AVX2(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile41:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail43
-
-channels42:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias45
-	VMOVUPS (DX)(AX*1), Y0
-	JMP     started46
-
-nobias45:
-	VXORPS Y0, Y0, Y0
-
-started46:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row47:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y5, Y2
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y6, Y2
-	VFMADD231PS  Y10, Y4, Y3
-	VMOVUPS      (SI)(R10*1), Y11
-	VFMADD231PS  Y11, Y5, Y3
-	VMOVUPS      (SI)(DI*8), Y12
-	VFMADD231PS  Y12, Y6, Y3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row47
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
-	VMINPS       Y2, Y10, Y2
-	VMAXPS       Y3, Y9, Y3
-	VMINPS       Y3, Y10, Y3
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Y0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y2, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y3, (SI)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels42
-
-tail43:
-	TESTQ      CX, CX
-	JZ         next44
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       80(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias48
-	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started49
-
-nobias48:
-	VXORPS Y0, Y0, Y0
-
-started49:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row50:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y5, Y2
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y6, Y2
-	VFMADD231PS  Y10, Y4, Y3
-	VMASKMOVPS   (SI)(R10*1), Y15, Y11
-	VFMADD231PS  Y11, Y5, Y3
-	VMASKMOVPS   (SI)(DI*8), Y15, Y12
-	VFMADD231PS  Y12, Y6, Y3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row50
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
-	VMINPS       Y2, Y10, Y2
-	VMAXPS       Y3, Y9, Y3
-	VMINPS       Y3, Y10, Y3
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMASKMOVPS   Y0, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y1, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y2, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y3, Y15, (SI)
-
-next44:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile41
-	VZEROUPPER
-	RET
-
-// func dwF32w3s2x3AVX2(t *byte)
-// Requires: AVX, FMA3
-TEXT ·dwF32w3s2x3AVX2(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile51:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail53
-
-channels52:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias55
-	VMOVUPS (DX)(AX*1), Y0
-	JMP     started56
-
-nobias55:
-	VXORPS Y0, Y0, Y0
-
-started56:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row57:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y5, Y2
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y6, Y2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row57
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
-	VMINPS       Y2, Y10, Y2
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Y0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y2, (SI)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels52
-
-tail53:
-	TESTQ      CX, CX
-	JZ         next54
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       80(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias58
-	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started59
-
-nobias58:
-	VXORPS Y0, Y0, Y0
-
-started59:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row60:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y5, Y2
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y6, Y2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row60
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
 	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
 	VMAXPS       Y2, Y9, Y2
@@ -974,21 +398,180 @@ row60:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next54:
+next26:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile51
+	JNZ  tile23
 	VZEROUPPER
 	RET
 
-// func dwF32w3s2x2AVX2(t *byte)
+// func dwF32w3s1x2AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile43:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail45
+
+channels44:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias47
+	VMOVUPS (DX)(AX*1), Y0
+	JMP     started48
+
+nobias47:
+	VXORPS Y0, Y0, Y0
+
+started48:
+	VMOVAPS Y0, Y1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row49:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip50
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip50:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	CMPQ        152(BX), $+1
+	JGE         skip53
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y6, Y1
+
+skip53:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row49
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Y0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y1, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels44
+
+tail45:
+	TESTQ      CX, CX
+	JZ         next46
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	MOVQ       80(BX), DX
+	TESTQ      DX, DX
+	JZ         nobias54
+	VMASKMOVPS (DX)(AX*1), Y15, Y0
+	JMP        started55
+
+nobias54:
+	VXORPS Y0, Y0, Y0
+
+started55:
+	VMOVAPS Y0, Y1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row56:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip57
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip57:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	CMPQ        152(BX), $+1
+	JGE         skip60
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y6, Y1
+
+skip60:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row56
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMASKMOVPS   Y0, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y1, Y15, (SI)
+
+next46:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile43
+	VZEROUPPER
+	RET
+
+// func dwF32w3s1x1AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·dwF32w3s1x1AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1019,28 +602,30 @@ nobias65:
 	VXORPS Y0, Y0, Y0
 
 started66:
-	VMOVAPS Y0, Y1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
+	MOVQ 16(BX), R14
+	MOVQ (SP), SI
+	ADDQ AX, SI
+	MOVQ 40(BX), R11
+	ADDQ AX, R11
 
 row67:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y6, Y1
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip68
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip68:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	CMPQ        152(BX), $+1
+	JGE         skip70
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+
+skip70:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -1049,14 +634,10 @@ row67:
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
 	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	MOVQ         72(BX), DX
 	VMOVUPS      Y0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y1, (SI)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
@@ -1070,52 +651,50 @@ tail63:
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias68
+	JZ         nobias71
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started69
+	JMP        started72
 
-nobias68:
+nobias71:
 	VXORPS Y0, Y0, Y0
 
-started69:
-	VMOVAPS Y0, Y1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
+started72:
+	MOVQ 16(BX), R14
+	MOVQ (SP), SI
+	ADDQ AX, SI
+	MOVQ 40(BX), R11
+	ADDQ AX, R11
 
-row70:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y6, Y1
+row73:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip74
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip74:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	CMPQ        152(BX), $+1
+	JGE         skip76
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+
+skip76:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row70
+	JNZ          row73
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
 	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
-	ADDQ         DX, SI
-	VMASKMOVPS   Y1, Y15, (SI)
 
 next64:
 	MOVQ 104(BX), DX
@@ -1127,11 +706,12 @@ next64:
 	VZEROUPPER
 	RET
 
-// func dwF32w3s2x1AVX2(t *byte)
+// func dwF32w3s2x4AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1145,43 +725,591 @@ TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile71:
+tile77:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail73
+	JLT  tail79
 
-channels72:
+channels78:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias75
+	JZ      nobias81
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started76
+	JMP     started82
 
-nobias75:
+nobias81:
 	VXORPS Y0, Y0, Y0
 
-started76:
+started82:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row83:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip84
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip84:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y5, Y1
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y5, Y2
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y4, Y3
+	VMOVUPS     (SI)(R10*1), Y11
+	VFMADD231PS Y11, Y5, Y3
+	CMPQ        152(BX), $+1
+	JGE         skip92
+	VMOVUPS     (SI)(DI*8), Y12
+	VFMADD231PS Y12, Y6, Y3
+
+skip92:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row83
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	VMAXPS       Y3, Y9, Y3
+	VMINPS       Y3, Y10, Y3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Y0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y2, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y3, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels78
+
+tail79:
+	TESTQ      CX, CX
+	JZ         next80
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	MOVQ       80(BX), DX
+	TESTQ      DX, DX
+	JZ         nobias93
+	VMASKMOVPS (DX)(AX*1), Y15, Y0
+	JMP        started94
+
+nobias93:
+	VXORPS Y0, Y0, Y0
+
+started94:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row95:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip96
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip96:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y5, Y2
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y4, Y3
+	VMASKMOVPS  (SI)(R10*1), Y15, Y11
+	VFMADD231PS Y11, Y5, Y3
+	CMPQ        152(BX), $+1
+	JGE         skip104
+	VMASKMOVPS  (SI)(DI*8), Y15, Y12
+	VFMADD231PS Y12, Y6, Y3
+
+skip104:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row95
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	VMAXPS       Y3, Y9, Y3
+	VMINPS       Y3, Y10, Y3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMASKMOVPS   Y0, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y1, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y2, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y3, Y15, (SI)
+
+next80:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile77
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x3AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·dwF32w3s2x3AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile105:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail107
+
+channels106:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias109
+	VMOVUPS (DX)(AX*1), Y0
+	JMP     started110
+
+nobias109:
+	VXORPS Y0, Y0, Y0
+
+started110:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row111:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip112
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip112:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y5, Y1
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y5, Y2
+	CMPQ        152(BX), $+1
+	JGE         skip118
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y6, Y2
+
+skip118:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row111
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Y0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y2, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels106
+
+tail107:
+	TESTQ      CX, CX
+	JZ         next108
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	MOVQ       80(BX), DX
+	TESTQ      DX, DX
+	JZ         nobias119
+	VMASKMOVPS (DX)(AX*1), Y15, Y0
+	JMP        started120
+
+nobias119:
+	VXORPS Y0, Y0, Y0
+
+started120:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row121:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip122
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip122:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y5, Y2
+	CMPQ        152(BX), $+1
+	JGE         skip128
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y6, Y2
+
+skip128:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row121
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMASKMOVPS   Y0, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y1, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y2, Y15, (SI)
+
+next108:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile105
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x2AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·dwF32w3s2x2AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile129:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail131
+
+channels130:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias133
+	VMOVUPS (DX)(AX*1), Y0
+	JMP     started134
+
+nobias133:
+	VXORPS Y0, Y0, Y0
+
+started134:
+	VMOVAPS Y0, Y1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row135:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip136
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip136:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y5, Y1
+	CMPQ        152(BX), $+1
+	JGE         skip140
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y6, Y1
+
+skip140:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row135
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Y0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y1, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels130
+
+tail131:
+	TESTQ      CX, CX
+	JZ         next132
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	MOVQ       80(BX), DX
+	TESTQ      DX, DX
+	JZ         nobias141
+	VMASKMOVPS (DX)(AX*1), Y15, Y0
+	JMP        started142
+
+nobias141:
+	VXORPS Y0, Y0, Y0
+
+started142:
+	VMOVAPS Y0, Y1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row143:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip144
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip144:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y5, Y1
+	CMPQ        152(BX), $+1
+	JGE         skip148
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y6, Y1
+
+skip148:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row143
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMASKMOVPS   Y0, Y15, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   Y1, Y15, (SI)
+
+next132:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile129
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x1AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile149:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail151
+
+channels150:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias153
+	VMOVUPS (DX)(AX*1), Y0
+	JMP     started154
+
+nobias153:
+	VXORPS Y0, Y0, Y0
+
+started154:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row77:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
+row155:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	CMPQ        144(BX), $+1
+	JGE         skip156
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip156:
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	CMPQ        152(BX), $+1
+	JGE         skip158
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+
+skip158:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row77
+	JNZ          row155
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1193,44 +1321,52 @@ row77:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels72
+	JGE          channels150
 
-tail73:
+tail151:
 	TESTQ      CX, CX
-	JZ         next74
+	JZ         next152
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias78
+	JZ         nobias159
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started79
+	JMP        started160
 
-nobias78:
+nobias159:
 	VXORPS Y0, Y0, Y0
 
-started79:
+started160:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row80:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
+row161:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	CMPQ        144(BX), $+1
+	JGE         skip162
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip162:
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	CMPQ        152(BX), $+1
+	JGE         skip164
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+
+skip164:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row80
+	JNZ          row161
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1240,13 +1376,13 @@ row80:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next74:
+next152:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile71
+	JNZ  tile149
 	VZEROUPPER
 	RET
 
@@ -1255,6 +1391,7 @@ next74:
 TEXT ·dwF32w5s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1268,23 +1405,23 @@ TEXT ·dwF32w5s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile81:
+tile165:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail83
+	JLT  tail167
 
-channels82:
+channels166:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias85
+	JZ      nobias169
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started86
+	JMP     started170
 
-nobias85:
+nobias169:
 	VXORPS Y0, Y0, Y0
 
-started86:
+started170:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -1294,44 +1431,60 @@ started86:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row87:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VFMADD231PS  Y12, Y4, Y3
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y5, Y3
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VFMADD231PS  Y9, Y6, Y3
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y8, Y2
-	VFMADD231PS  Y10, Y7, Y3
-	VMOVUPS      (SI)(R10*1), Y11
-	VFMADD231PS  Y11, Y8, Y3
+row171:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip172
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip172:
+	CMPQ        144(BX), $+2
+	JGE         skip173
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip173:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VFMADD231PS Y12, Y4, Y3
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+	VFMADD231PS Y13, Y6, Y2
+	VFMADD231PS Y13, Y5, Y3
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y6, Y3
+	CMPQ        152(BX), $+2
+	JGE         skip178
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y7, Y3
+
+skip178:
+	CMPQ        152(BX), $+1
+	JGE         skip179
+	VMOVUPS     (SI)(R10*1), Y11
+	VFMADD231PS Y11, Y8, Y3
+
+skip179:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row87
+	JNZ          row171
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1355,24 +1508,24 @@ row87:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels82
+	JGE          channels166
 
-tail83:
+tail167:
 	TESTQ      CX, CX
-	JZ         next84
+	JZ         next168
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias88
+	JZ         nobias180
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started89
+	JMP        started181
 
-nobias88:
+nobias180:
 	VXORPS Y0, Y0, Y0
 
-started89:
+started181:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -1382,44 +1535,60 @@ started89:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row90:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VFMADD231PS  Y12, Y4, Y3
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y5, Y3
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VFMADD231PS  Y9, Y6, Y3
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y8, Y2
-	VFMADD231PS  Y10, Y7, Y3
-	VMASKMOVPS   (SI)(R10*1), Y15, Y11
-	VFMADD231PS  Y11, Y8, Y3
+row182:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip183
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip183:
+	CMPQ        144(BX), $+2
+	JGE         skip184
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip184:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VFMADD231PS Y12, Y4, Y3
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+	VFMADD231PS Y13, Y6, Y2
+	VFMADD231PS Y13, Y5, Y3
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y6, Y3
+	CMPQ        152(BX), $+2
+	JGE         skip189
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y7, Y3
+
+skip189:
+	CMPQ        152(BX), $+1
+	JGE         skip190
+	VMASKMOVPS  (SI)(R10*1), Y15, Y11
+	VFMADD231PS Y11, Y8, Y3
+
+skip190:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row90
+	JNZ          row182
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1441,13 +1610,13 @@ row90:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next84:
+next168:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile81
+	JNZ  tile165
 	VZEROUPPER
 	RET
 
@@ -1456,6 +1625,7 @@ next84:
 TEXT ·dwF32w5s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1469,23 +1639,23 @@ TEXT ·dwF32w5s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile91:
+tile191:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail93
+	JLT  tail193
 
-channels92:
+channels192:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias95
+	JZ      nobias195
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started96
+	JMP     started196
 
-nobias95:
+nobias195:
 	VXORPS Y0, Y0, Y0
 
-started96:
+started196:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -1494,38 +1664,54 @@ started96:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row97:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VFMADD231PS  Y13, Y6, Y2
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y8, Y2
+row197:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip198
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip198:
+	CMPQ        144(BX), $+2
+	JGE         skip199
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip199:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+	VFMADD231PS Y13, Y6, Y2
+	CMPQ        152(BX), $+2
+	JGE         skip203
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+	VFMADD231PS Y9, Y7, Y2
+
+skip203:
+	CMPQ        152(BX), $+1
+	JGE         skip204
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+
+skip204:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row97
+	JNZ          row197
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1545,24 +1731,24 @@ row97:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels92
+	JGE          channels192
 
-tail93:
+tail193:
 	TESTQ      CX, CX
-	JZ         next94
+	JZ         next194
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias98
+	JZ         nobias205
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started99
+	JMP        started206
 
-nobias98:
+nobias205:
 	VXORPS Y0, Y0, Y0
 
-started99:
+started206:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -1571,38 +1757,54 @@ started99:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row100:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VFMADD231PS  Y11, Y4, Y2
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VFMADD231PS  Y12, Y5, Y2
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VFMADD231PS  Y13, Y6, Y2
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y8, Y2
+row207:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip208
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip208:
+	CMPQ        144(BX), $+2
+	JGE         skip209
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip209:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+	VFMADD231PS Y13, Y6, Y2
+	CMPQ        152(BX), $+2
+	JGE         skip213
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VFMADD231PS Y9, Y7, Y2
+
+skip213:
+	CMPQ        152(BX), $+1
+	JGE         skip214
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y2
+
+skip214:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row100
+	JNZ          row207
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1620,13 +1822,13 @@ row100:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next94:
+next194:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile91
+	JNZ  tile191
 	VZEROUPPER
 	RET
 
@@ -1635,6 +1837,7 @@ next94:
 TEXT ·dwF32w5s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1648,23 +1851,23 @@ TEXT ·dwF32w5s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile101:
+tile215:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail103
+	JLT  tail217
 
-channels102:
+channels216:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias105
+	JZ      nobias219
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started106
+	JMP     started220
 
-nobias105:
+nobias219:
 	VXORPS Y0, Y0, Y0
 
-started106:
+started220:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1672,32 +1875,48 @@ started106:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row107:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y8, Y1
+row221:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip222
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip222:
+	CMPQ        144(BX), $+2
+	JGE         skip223
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip223:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	CMPQ        152(BX), $+2
+	JGE         skip226
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+
+skip226:
+	CMPQ        152(BX), $+1
+	JGE         skip227
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y8, Y1
+
+skip227:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row107
+	JNZ          row221
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1713,24 +1932,24 @@ row107:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels102
+	JGE          channels216
 
-tail103:
+tail217:
 	TESTQ      CX, CX
-	JZ         next104
+	JZ         next218
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias108
+	JZ         nobias228
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started109
+	JMP        started229
 
-nobias108:
+nobias228:
 	VXORPS Y0, Y0, Y0
 
-started109:
+started229:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1738,32 +1957,48 @@ started109:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row110:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VFMADD231PS  Y10, Y4, Y1
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y5, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y6, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y7, Y1
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y1
+row230:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip231
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip231:
+	CMPQ        144(BX), $+2
+	JGE         skip232
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip232:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	CMPQ        152(BX), $+2
+	JGE         skip235
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+
+skip235:
+	CMPQ        152(BX), $+1
+	JGE         skip236
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y1
+
+skip236:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row110
+	JNZ          row230
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1777,13 +2012,13 @@ row110:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next104:
+next218:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile101
+	JNZ  tile215
 	VZEROUPPER
 	RET
 
@@ -1792,6 +2027,7 @@ next104:
 TEXT ·dwF32w5s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1805,49 +2041,65 @@ TEXT ·dwF32w5s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile111:
+tile237:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail113
+	JLT  tail239
 
-channels112:
+channels238:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias115
+	JZ      nobias241
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started116
+	JMP     started242
 
-nobias115:
+nobias241:
 	VXORPS Y0, Y0, Y0
 
-started116:
+started242:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row117:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
+row243:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip244
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip244:
+	CMPQ        144(BX), $+2
+	JGE         skip245
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip245:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	CMPQ        152(BX), $+2
+	JGE         skip247
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+
+skip247:
+	CMPQ        152(BX), $+1
+	JGE         skip248
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+
+skip248:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row117
+	JNZ          row243
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1859,50 +2111,66 @@ row117:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels112
+	JGE          channels238
 
-tail113:
+tail239:
 	TESTQ      CX, CX
-	JZ         next114
+	JZ         next240
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias118
+	JZ         nobias249
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started119
+	JMP        started250
 
-nobias118:
+nobias249:
 	VXORPS Y0, Y0, Y0
 
-started119:
+started250:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row120:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
+row251:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip252
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip252:
+	CMPQ        144(BX), $+2
+	JGE         skip253
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip253:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	CMPQ        152(BX), $+2
+	JGE         skip255
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+
+skip255:
+	CMPQ        152(BX), $+1
+	JGE         skip256
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+
+skip256:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row120
+	JNZ          row251
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1912,13 +2180,13 @@ row120:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next114:
+next240:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile111
+	JNZ  tile237
 	VZEROUPPER
 	RET
 
@@ -1927,6 +2195,7 @@ next114:
 TEXT ·dwF32w5s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1940,23 +2209,23 @@ TEXT ·dwF32w5s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile121:
+tile257:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail123
+	JLT  tail259
 
-channels122:
+channels258:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias125
+	JZ      nobias261
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started126
+	JMP     started262
 
-nobias125:
+nobias261:
 	VXORPS Y0, Y0, Y0
 
-started126:
+started262:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -1966,47 +2235,63 @@ started126:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row127:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y9, Y5, Y2
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y6, Y2
-	VFMADD231PS  Y10, Y4, Y3
-	VMOVUPS      (SI)(R10*1), Y11
-	VFMADD231PS  Y11, Y7, Y2
-	VFMADD231PS  Y11, Y5, Y3
-	VMOVUPS      (SI)(DI*8), Y12
-	VFMADD231PS  Y12, Y8, Y2
-	VFMADD231PS  Y12, Y6, Y3
-	VMOVUPS      (SI)(R15*1), Y13
-	VFMADD231PS  Y13, Y7, Y3
-	VMOVUPS      (SI)(R9*2), Y9
-	VFMADD231PS  Y9, Y8, Y3
+row263:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip264
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip264:
+	CMPQ        144(BX), $+2
+	JGE         skip265
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip265:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y5, Y2
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y4, Y3
+	VMOVUPS     (SI)(R10*1), Y11
+	VFMADD231PS Y11, Y7, Y2
+	VFMADD231PS Y11, Y5, Y3
+	VMOVUPS     (SI)(DI*8), Y12
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y6, Y3
+	CMPQ        152(BX), $+2
+	JGE         skip273
+	VMOVUPS     (SI)(R15*1), Y13
+	VFMADD231PS Y13, Y7, Y3
+
+skip273:
+	CMPQ        152(BX), $+1
+	JGE         skip274
+	VMOVUPS     (SI)(R9*2), Y9
+	VFMADD231PS Y9, Y8, Y3
+
+skip274:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row127
+	JNZ          row263
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2030,24 +2315,24 @@ row127:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels122
+	JGE          channels258
 
-tail123:
+tail259:
 	TESTQ      CX, CX
-	JZ         next124
+	JZ         next260
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias128
+	JZ         nobias275
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started129
+	JMP        started276
 
-nobias128:
+nobias275:
 	VXORPS Y0, Y0, Y0
 
-started129:
+started276:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -2057,47 +2342,63 @@ started129:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row130:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y9, Y5, Y2
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y6, Y2
-	VFMADD231PS  Y10, Y4, Y3
-	VMASKMOVPS   (SI)(R10*1), Y15, Y11
-	VFMADD231PS  Y11, Y7, Y2
-	VFMADD231PS  Y11, Y5, Y3
-	VMASKMOVPS   (SI)(DI*8), Y15, Y12
-	VFMADD231PS  Y12, Y8, Y2
-	VFMADD231PS  Y12, Y6, Y3
-	VMASKMOVPS   (SI)(R15*1), Y15, Y13
-	VFMADD231PS  Y13, Y7, Y3
-	VMASKMOVPS   (SI)(R9*2), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y3
+row277:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip278
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip278:
+	CMPQ        144(BX), $+2
+	JGE         skip279
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip279:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y5, Y2
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y4, Y3
+	VMASKMOVPS  (SI)(R10*1), Y15, Y11
+	VFMADD231PS Y11, Y7, Y2
+	VFMADD231PS Y11, Y5, Y3
+	VMASKMOVPS  (SI)(DI*8), Y15, Y12
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y6, Y3
+	CMPQ        152(BX), $+2
+	JGE         skip287
+	VMASKMOVPS  (SI)(R15*1), Y15, Y13
+	VFMADD231PS Y13, Y7, Y3
+
+skip287:
+	CMPQ        152(BX), $+1
+	JGE         skip288
+	VMASKMOVPS  (SI)(R9*2), Y15, Y9
+	VFMADD231PS Y9, Y8, Y3
+
+skip288:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row130
+	JNZ          row277
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2119,13 +2420,13 @@ row130:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next124:
+next260:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile121
+	JNZ  tile257
 	VZEROUPPER
 	RET
 
@@ -2134,6 +2435,7 @@ next124:
 TEXT ·dwF32w5s2x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2147,23 +2449,23 @@ TEXT ·dwF32w5s2x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile131:
+tile289:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail133
+	JLT  tail291
 
-channels132:
+channels290:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias135
+	JZ      nobias293
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started136
+	JMP     started294
 
-nobias135:
+nobias293:
 	VXORPS Y0, Y0, Y0
 
-started136:
+started294:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -2172,40 +2474,56 @@ started136:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row137:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y9, Y5, Y2
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y6, Y2
-	VMOVUPS      (SI)(R10*1), Y11
-	VFMADD231PS  Y11, Y7, Y2
-	VMOVUPS      (SI)(DI*8), Y12
-	VFMADD231PS  Y12, Y8, Y2
+row295:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip296
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip296:
+	CMPQ        144(BX), $+2
+	JGE         skip297
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip297:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y5, Y2
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y6, Y2
+	CMPQ        152(BX), $+2
+	JGE         skip303
+	VMOVUPS     (SI)(R10*1), Y11
+	VFMADD231PS Y11, Y7, Y2
+
+skip303:
+	CMPQ        152(BX), $+1
+	JGE         skip304
+	VMOVUPS     (SI)(DI*8), Y12
+	VFMADD231PS Y12, Y8, Y2
+
+skip304:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row137
+	JNZ          row295
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2225,24 +2543,24 @@ row137:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels132
+	JGE          channels290
 
-tail133:
+tail291:
 	TESTQ      CX, CX
-	JZ         next134
+	JZ         next292
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias138
+	JZ         nobias305
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started139
+	JMP        started306
 
-nobias138:
+nobias305:
 	VXORPS Y0, Y0, Y0
 
-started139:
+started306:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -2251,40 +2569,56 @@ started139:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row140:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y4, Y2
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y9, Y5, Y2
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y6, Y2
-	VMASKMOVPS   (SI)(R10*1), Y15, Y11
-	VFMADD231PS  Y11, Y7, Y2
-	VMASKMOVPS   (SI)(DI*8), Y15, Y12
-	VFMADD231PS  Y12, Y8, Y2
+row307:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip308
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip308:
+	CMPQ        144(BX), $+2
+	JGE         skip309
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip309:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y4, Y2
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y5, Y2
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y6, Y2
+	CMPQ        152(BX), $+2
+	JGE         skip315
+	VMASKMOVPS  (SI)(R10*1), Y15, Y11
+	VFMADD231PS Y11, Y7, Y2
+
+skip315:
+	CMPQ        152(BX), $+1
+	JGE         skip316
+	VMASKMOVPS  (SI)(DI*8), Y15, Y12
+	VFMADD231PS Y12, Y8, Y2
+
+skip316:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row140
+	JNZ          row307
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2302,13 +2636,13 @@ row140:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next134:
+next292:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile131
+	JNZ  tile289
 	VZEROUPPER
 	RET
 
@@ -2317,6 +2651,7 @@ next134:
 TEXT ·dwF32w5s2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2330,23 +2665,23 @@ TEXT ·dwF32w5s2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile141:
+tile317:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail143
+	JLT  tail319
 
-channels142:
+channels318:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias145
+	JZ      nobias321
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started146
+	JMP     started322
 
-nobias145:
+nobias321:
 	VXORPS Y0, Y0, Y0
 
-started146:
+started322:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2354,33 +2689,49 @@ started146:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row147:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VMOVUPS      (SI)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VMOVUPS      (SI)(R8*2), Y10
-	VFMADD231PS  Y10, Y8, Y1
+row323:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip324
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip324:
+	CMPQ        144(BX), $+2
+	JGE         skip325
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip325:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	CMPQ        152(BX), $+2
+	JGE         skip329
+	VMOVUPS     (SI)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y1
+
+skip329:
+	CMPQ        152(BX), $+1
+	JGE         skip330
+	VMOVUPS     (SI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y1
+
+skip330:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row147
+	JNZ          row323
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2396,24 +2747,24 @@ row147:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels142
+	JGE          channels318
 
-tail143:
+tail319:
 	TESTQ      CX, CX
-	JZ         next144
+	JZ         next320
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias148
+	JZ         nobias331
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started149
+	JMP        started332
 
-nobias148:
+nobias331:
 	VXORPS Y0, Y0, Y0
 
-started149:
+started332:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2421,33 +2772,49 @@ started149:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row150:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VFMADD231PS  Y11, Y4, Y1
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VFMADD231PS  Y12, Y5, Y1
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
-	VFMADD231PS  Y13, Y6, Y1
-	VMASKMOVPS   (SI)(R9*1), Y15, Y9
-	VFMADD231PS  Y9, Y7, Y1
-	VMASKMOVPS   (SI)(R8*2), Y15, Y10
-	VFMADD231PS  Y10, Y8, Y1
+row333:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip334
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip334:
+	CMPQ        144(BX), $+2
+	JGE         skip335
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip335:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y6, Y1
+	CMPQ        152(BX), $+2
+	JGE         skip339
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y7, Y1
+
+skip339:
+	CMPQ        152(BX), $+1
+	JGE         skip340
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+
+skip340:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row150
+	JNZ          row333
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2461,13 +2828,13 @@ row150:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next144:
+next320:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile141
+	JNZ  tile317
 	VZEROUPPER
 	RET
 
@@ -2476,6 +2843,7 @@ next144:
 TEXT ·dwF32w5s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2489,49 +2857,65 @@ TEXT ·dwF32w5s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile151:
+tile341:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail153
+	JLT  tail343
 
-channels152:
+channels342:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias155
+	JZ      nobias345
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started156
+	JMP     started346
 
-nobias155:
+nobias345:
 	VXORPS Y0, Y0, Y0
 
-started156:
+started346:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row157:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VMOVUPS      (SI), Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMOVUPS      (SI)(DI*1), Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMOVUPS      (SI)(DI*2), Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VMOVUPS      (SI)(R8*1), Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VMOVUPS      (SI)(DI*4), Y13
-	VFMADD231PS  Y13, Y8, Y0
+row347:
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
+	CMPQ        144(BX), $+1
+	JGE         skip348
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip348:
+	CMPQ        144(BX), $+2
+	JGE         skip349
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip349:
+	VMOVUPS     (SI)(DI*2), Y11
+	VFMADD231PS Y11, Y6, Y0
+	CMPQ        152(BX), $+2
+	JGE         skip351
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y0
+
+skip351:
+	CMPQ        152(BX), $+1
+	JGE         skip352
+	VMOVUPS     (SI)(DI*4), Y13
+	VFMADD231PS Y13, Y8, Y0
+
+skip352:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row157
+	JNZ          row347
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2543,50 +2927,66 @@ row157:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels152
+	JGE          channels342
 
-tail153:
+tail343:
 	TESTQ      CX, CX
-	JZ         next154
+	JZ         next344
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias158
+	JZ         nobias353
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started159
+	JMP        started354
 
-nobias158:
+nobias353:
 	VXORPS Y0, Y0, Y0
 
-started159:
+started354:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row160:
-	VMASKMOVPS   (R11), Y15, Y4
-	VMASKMOVPS   (R11)(R12*1), Y15, Y5
-	VMASKMOVPS   (R11)(R12*2), Y15, Y6
-	VMASKMOVPS   (R11)(R13*1), Y15, Y7
-	VMASKMOVPS   (R11)(R12*4), Y15, Y8
-	VMASKMOVPS   (SI), Y15, Y9
-	VFMADD231PS  Y9, Y4, Y0
-	VMASKMOVPS   (SI)(DI*1), Y15, Y10
-	VFMADD231PS  Y10, Y5, Y0
-	VMASKMOVPS   (SI)(DI*2), Y15, Y11
-	VFMADD231PS  Y11, Y6, Y0
-	VMASKMOVPS   (SI)(R8*1), Y15, Y12
-	VFMADD231PS  Y12, Y7, Y0
-	VMASKMOVPS   (SI)(DI*4), Y15, Y13
-	VFMADD231PS  Y13, Y8, Y0
+row355:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip356
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip356:
+	CMPQ        144(BX), $+2
+	JGE         skip357
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+
+skip357:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	CMPQ        152(BX), $+2
+	JGE         skip359
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+
+skip359:
+	CMPQ        152(BX), $+1
+	JGE         skip360
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+
+skip360:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row160
+	JNZ          row355
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2596,13 +2996,13 @@ row160:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next154:
+next344:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile151
+	JNZ  tile341
 	VZEROUPPER
 	RET
 
@@ -2619,41 +3019,41 @@ TEXT ·dwF32anyAVX2(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile161:
+tile361:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four162:
+four362:
 	CMPQ    CX, $+32
-	JLT     one163
+	JLT     one363
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias166
+	JZ      nobias366
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS 32(DX)(AX*1), Y1
 	VMOVUPS 64(DX)(AX*1), Y2
 	VMOVUPS 96(DX)(AX*1), Y3
-	JMP     started167
+	JMP     started367
 
-nobias166:
+nobias366:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started167:
+started367:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row168:
+row368:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col169:
+col369:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      (R11), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2669,11 +3069,11 @@ col169:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col169
+	JNZ          col369
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row168
+	JNZ          row368
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2692,44 +3092,44 @@ col169:
 	VMOVUPS      Y3, 96(SI)
 	ADDQ         $+128, AX
 	SUBQ         $+32, CX
-	JMP          four162
+	JMP          four362
 
-one163:
+one363:
 	CMPQ    CX, $+8
-	JLT     tail164
+	JLT     tail364
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias170
+	JZ      nobias370
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started171
+	JMP     started371
 
-nobias170:
+nobias370:
 	VXORPS Y0, Y0, Y0
 
-started171:
+started371:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row172:
+row372:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col173:
+col373:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      (R11), Y8
 	VFMADD231PS  Y4, Y8, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col173
+	JNZ          col373
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row172
+	JNZ          row372
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2739,47 +3139,47 @@ col173:
 	VMOVUPS      Y0, (SI)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          one163
+	JMP          one363
 
-tail164:
+tail364:
 	TESTQ      CX, CX
-	JZ         next165
+	JZ         next365
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias174
+	JZ         nobias374
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started175
+	JMP        started375
 
-nobias174:
+nobias374:
 	VXORPS Y0, Y0, Y0
 
-started175:
+started375:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row176:
+row376:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col177:
+col377:
 	VMASKMOVPS   (SI), Y15, Y4
 	VMASKMOVPS   (R11), Y15, Y8
 	VFMADD231PS  Y4, Y8, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col177
+	JNZ          col377
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row176
+	JNZ          row376
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2788,13 +3188,13 @@ col177:
 	ADDQ         AX, SI
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next165:
+next365:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile161
+	JNZ  tile361
 	VZEROUPPER
 	RET
 
@@ -2811,13 +3211,13 @@ TEXT ·poolMaxF32AVX2(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile178:
+tile378:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four179:
+four379:
 	CMPQ         CX, $+32
-	JLT          one180
+	JLT          one380
 	VBROADCASTSS 120(BX), Y0
 	VBROADCASTSS 120(BX), Y1
 	VBROADCASTSS 120(BX), Y2
@@ -2828,12 +3228,12 @@ four179:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row183:
+row383:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col184:
+col384:
 	VMOVUPS (SI), Y4
 	VMAXPS  Y4, Y0, Y0
 	VMOVUPS 32(SI), Y5
@@ -2845,11 +3245,11 @@ col184:
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col184
+	JNZ     col384
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row183
+	JNZ     row383
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Y0, (SI)
@@ -2858,11 +3258,11 @@ col184:
 	VMOVUPS Y3, 96(SI)
 	ADDQ    $+128, AX
 	SUBQ    $+32, CX
-	JMP     four179
+	JMP     four379
 
-one180:
+one380:
 	CMPQ         CX, $+8
-	JLT          tail181
+	JLT          tail381
 	VBROADCASTSS 120(BX), Y0
 	MOVQ         16(BX), R14
 	MOVQ         (SP), R8
@@ -2870,32 +3270,32 @@ one180:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row185:
+row385:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col186:
+col386:
 	VMOVUPS (SI), Y4
 	VMAXPS  Y4, Y0, Y0
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col186
+	JNZ     col386
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row185
+	JNZ     row385
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Y0, (SI)
 	ADDQ    $+32, AX
 	SUBQ    $+8, CX
-	JMP     one180
+	JMP     one380
 
-tail181:
+tail381:
 	TESTQ        CX, CX
-	JZ           next182
+	JZ           next382
 	NEGQ         CX
 	LEAQ         tailMask<>+0(SB), DX
 	VMOVUPS      64(DX)(CX*4), Y15
@@ -2906,33 +3306,33 @@ tail181:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row187:
+row387:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col188:
+col388:
 	VMASKMOVPS (SI), Y15, Y4
 	VMAXPS     Y4, Y0, Y0
 	ADDQ       DI, SI
 	ADDQ       R12, R11
 	DECQ       R13
-	JNZ        col188
+	JNZ        col388
 	ADDQ       8(BX), R8
 	ADDQ       48(BX), R9
 	DECQ       R14
-	JNZ        row187
+	JNZ        row387
 	MOVQ       8(SP), SI
 	ADDQ       AX, SI
 	VMASKMOVPS Y0, Y15, (SI)
 
-next182:
+next382:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile178
+	JNZ  tile378
 	VZEROUPPER
 	RET
 
@@ -2949,13 +3349,13 @@ TEXT ·poolSumF32AVX2(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile189:
+tile389:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four190:
+four390:
 	CMPQ   CX, $+32
-	JLT    one191
+	JLT    one391
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2966,12 +3366,12 @@ four190:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row194:
+row394:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col195:
+col395:
 	VMOVUPS      (SI), Y4
 	VADDPS       Y4, Y0, Y0
 	VMOVUPS      32(SI), Y5
@@ -2983,11 +3383,11 @@ col195:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col195
+	JNZ          col395
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row194
+	JNZ          row394
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	VMULPS       Y9, Y1, Y1
@@ -3001,11 +3401,11 @@ col195:
 	VMOVUPS      Y3, 96(SI)
 	ADDQ         $+128, AX
 	SUBQ         $+32, CX
-	JMP          four190
+	JMP          four390
 
-one191:
+one391:
 	CMPQ   CX, $+8
-	JLT    tail192
+	JLT    tail392
 	VXORPS Y0, Y0, Y0
 	MOVQ   16(BX), R14
 	MOVQ   (SP), R8
@@ -3013,22 +3413,22 @@ one191:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row196:
+row396:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col197:
+col397:
 	VMOVUPS      (SI), Y4
 	VADDPS       Y4, Y0, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col197
+	JNZ          col397
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row196
+	JNZ          row396
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	MOVQ         8(SP), SI
@@ -3036,11 +3436,11 @@ col197:
 	VMOVUPS      Y0, (SI)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          one191
+	JMP          one391
 
-tail192:
+tail392:
 	TESTQ   CX, CX
-	JZ      next193
+	JZ      next393
 	NEGQ    CX
 	LEAQ    tailMask<>+0(SB), DX
 	VMOVUPS 64(DX)(CX*4), Y15
@@ -3051,34 +3451,34 @@ tail192:
 	MOVQ    40(BX), R9
 	ADDQ    AX, R9
 
-row198:
+row398:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col199:
+col399:
 	VMASKMOVPS   (SI), Y15, Y4
 	VADDPS       Y4, Y0, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col199
+	JNZ          col399
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row198
+	JNZ          row398
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next193:
+next393:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile189
+	JNZ  tile389
 	VZEROUPPER
 	RET

@@ -9,6 +9,7 @@
 TEXT ·dwF32w3s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -49,27 +50,35 @@ started6:
 	ADDQ    AX, R11
 
 row7:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VFMADD231PS  Z12, Z4, Z3
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z6, Z2
-	VFMADD231PS  Z13, Z5, Z3
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z6, Z3
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip8
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip8:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VFMADD231PS Z12, Z4, Z3
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z6, Z2
+	VFMADD231PS Z13, Z5, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip13
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z6, Z3
+
+skip13:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -108,14 +117,14 @@ tail3:
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias8
+	JZ        nobias14
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started9
+	JMP       started15
 
-nobias8:
+nobias14:
 	VPXORD Z0, Z0, Z0
 
-started9:
+started15:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -125,32 +134,40 @@ started9:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row10:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VFMADD231PS  Z12, Z4, Z3
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z6, Z2
-	VFMADD231PS  Z13, Z5, Z3
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z6, Z3
+row16:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip17
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip17:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VFMADD231PS Z12, Z4, Z3
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z6, Z2
+	VFMADD231PS Z13, Z5, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip22
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z6, Z3
+
+skip22:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row10
+	JNZ          row16
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -187,6 +204,7 @@ next4:
 TEXT ·dwF32w3s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -200,23 +218,23 @@ TEXT ·dwF32w3s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile11:
+tile23:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail13
+	JLT  tail25
 
-channels12:
+channels24:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias15
+	JZ      nobias27
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started16
+	JMP     started28
 
-nobias15:
+nobias27:
 	VPXORD Z0, Z0, Z0
 
-started16:
+started28:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -225,28 +243,36 @@ started16:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row17:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z6, Z2
+row29:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip30
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip30:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip34
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z6, Z2
+
+skip34:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row17
+	JNZ          row29
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -266,25 +292,25 @@ row17:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels12
+	JGE          channels24
 
-tail13:
+tail25:
 	TESTQ     CX, CX
-	JZ        next14
+	JZ        next26
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias18
+	JZ        nobias35
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started19
+	JMP       started36
 
-nobias18:
+nobias35:
 	VPXORD Z0, Z0, Z0
 
-started19:
+started36:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -293,248 +319,32 @@ started19:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row20:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z6, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row20
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
-	VMINPS       Z2, Z10, Z2
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z2, K4, (SI)
-
-next14:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile11
-	VZEROUPPER
-	RET
-
-// func dwF32w3s1x2AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·dwF32w3s1x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile21:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail23
-
-channels22:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias25
-	VMOVUPS (DX)(AX*1), Z0
-	JMP     started26
-
-nobias25:
-	VPXORD Z0, Z0, Z0
-
-started26:
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row27:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z6, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row27
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, (SI)
-	ADDQ         $+64, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels22
-
-tail23:
-	TESTQ     CX, CX
-	JZ        next24
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K4
-	MOVQ      80(BX), DX
-	TESTQ     DX, DX
-	JZ        nobias28
-	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started29
-
-nobias28:
-	VPXORD Z0, Z0, Z0
-
-started29:
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row30:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z6, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row30
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, K4, (SI)
-
-next24:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile21
-	VZEROUPPER
-	RET
-
-// func dwF32w3s1x1AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·dwF32w3s1x1AVX512(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile31:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail33
-
-channels32:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias35
-	VMOVUPS (DX)(AX*1), Z0
-	JMP     started36
-
-nobias35:
-	VPXORD Z0, Z0, Z0
-
-started36:
-	MOVQ 16(BX), R14
-	MOVQ (SP), SI
-	ADDQ AX, SI
-	MOVQ 40(BX), R11
-	ADDQ AX, R11
-
 row37:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip38
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip38:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip42
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z6, Z2
+
+skip42:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -543,396 +353,6 @@ row37:
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, (SI)
-	ADDQ         $+64, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels32
-
-tail33:
-	TESTQ     CX, CX
-	JZ        next34
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K4
-	MOVQ      80(BX), DX
-	TESTQ     DX, DX
-	JZ        nobias38
-	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started39
-
-nobias38:
-	VPXORD Z0, Z0, Z0
-
-started39:
-	MOVQ 16(BX), R14
-	MOVQ (SP), SI
-	ADDQ AX, SI
-	MOVQ 40(BX), R11
-	ADDQ AX, R11
-
-row40:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row40
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, K4, (SI)
-
-next34:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile31
-	VZEROUPPER
-	RET
-
-// func dwF32w3s2x4AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·dwF32w3s2x4AVX512(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile41:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail43
-
-channels42:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias45
-	VMOVUPS (DX)(AX*1), Z0
-	JMP     started46
-
-nobias45:
-	VPXORD Z0, Z0, Z0
-
-started46:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row47:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z6, Z2
-	VFMADD231PS  Z10, Z4, Z3
-	VMOVUPS      (SI)(R10*1), Z11
-	VFMADD231PS  Z11, Z5, Z3
-	VMOVUPS      (SI)(DI*8), Z12
-	VFMADD231PS  Z12, Z6, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row47
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
-	VMINPS       Z2, Z10, Z2
-	VMAXPS       Z3, Z9, Z3
-	VMINPS       Z3, Z10, Z3
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z2, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z3, (SI)
-	ADDQ         $+64, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels42
-
-tail43:
-	TESTQ     CX, CX
-	JZ        next44
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K4
-	MOVQ      80(BX), DX
-	TESTQ     DX, DX
-	JZ        nobias48
-	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started49
-
-nobias48:
-	VPXORD Z0, Z0, Z0
-
-started49:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row50:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z6, Z2
-	VFMADD231PS  Z10, Z4, Z3
-	VMOVUPS.Z    (SI)(R10*1), K4, Z11
-	VFMADD231PS  Z11, Z5, Z3
-	VMOVUPS.Z    (SI)(DI*8), K4, Z12
-	VFMADD231PS  Z12, Z6, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row50
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
-	VMINPS       Z2, Z10, Z2
-	VMAXPS       Z3, Z9, Z3
-	VMINPS       Z3, Z10, Z3
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z2, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z3, K4, (SI)
-
-next44:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile41
-	VZEROUPPER
-	RET
-
-// func dwF32w3s2x3AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·dwF32w3s2x3AVX512(SB), NOSPLIT, $24-8
-	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
-	MOVQ 32(BX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (DI)(DI*4), R9
-	LEAQ (R8)(DI*4), R10
-	LEAQ (DI)(DI*8), R15
-	MOVQ 56(BX), R12
-	LEAQ (R12)(R12*2), R13
-
-tile51:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail53
-
-channels52:
-	MOVQ    80(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias55
-	VMOVUPS (DX)(AX*1), Z0
-	JMP     started56
-
-nobias55:
-	VPXORD Z0, Z0, Z0
-
-started56:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row57:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z6, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row57
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
-	VMINPS       Z2, Z10, Z2
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Z0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z2, (SI)
-	ADDQ         $+64, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels52
-
-tail53:
-	TESTQ     CX, CX
-	JZ        next54
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K4
-	MOVQ      80(BX), DX
-	TESTQ     DX, DX
-	JZ        nobias58
-	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started59
-
-nobias58:
-	VPXORD Z0, Z0, Z0
-
-started59:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row60:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z6, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row60
-	VBROADCASTSS 120(BX), Z9
-	VBROADCASTSS 124(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
 	VMAXPS       Z2, Z9, Z2
@@ -946,21 +366,181 @@ row60:
 	ADDQ         DX, SI
 	VMOVUPS      Z2, K4, (SI)
 
-next54:
+next26:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile51
+	JNZ  tile23
 	VZEROUPPER
 	RET
 
-// func dwF32w3s2x2AVX512(t *byte)
+// func dwF32w3s1x2AVX512(t *byte)
 // Requires: AVX, AVX512F
-TEXT ·dwF32w3s2x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile43:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail45
+
+channels44:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias47
+	VMOVUPS (DX)(AX*1), Z0
+	JMP     started48
+
+nobias47:
+	VPXORD Z0, Z0, Z0
+
+started48:
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row49:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip50
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip50:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip53
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z6, Z1
+
+skip53:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row49
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, (SI)
+	ADDQ         $+64, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels44
+
+tail45:
+	TESTQ     CX, CX
+	JZ        next46
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	MOVQ      80(BX), DX
+	TESTQ     DX, DX
+	JZ        nobias54
+	VMOVUPS.Z (DX)(AX*1), K4, Z0
+	JMP       started55
+
+nobias54:
+	VPXORD Z0, Z0, Z0
+
+started55:
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row56:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip57
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip57:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip60
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z6, Z1
+
+skip60:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row56
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, K4, (SI)
+
+next46:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile43
+	VZEROUPPER
+	RET
+
+// func dwF32w3s1x1AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·dwF32w3s1x1AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -991,28 +571,30 @@ nobias65:
 	VPXORD Z0, Z0, Z0
 
 started66:
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
+	MOVQ 16(BX), R14
+	MOVQ (SP), SI
+	ADDQ AX, SI
+	MOVQ 40(BX), R11
+	ADDQ AX, R11
 
 row67:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z6, Z1
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip68
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip68:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip70
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+
+skip70:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -1021,14 +603,10 @@ row67:
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	MOVQ         72(BX), DX
 	VMOVUPS      Z0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, (SI)
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
@@ -1043,52 +621,50 @@ tail63:
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias68
+	JZ        nobias71
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started69
+	JMP       started72
 
-nobias68:
+nobias71:
 	VPXORD Z0, Z0, Z0
 
-started69:
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
+started72:
+	MOVQ 16(BX), R14
+	MOVQ (SP), SI
+	ADDQ AX, SI
+	MOVQ 40(BX), R11
+	ADDQ AX, R11
 
-row70:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z6, Z1
+row73:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip74
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip74:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip76
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+
+skip76:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row70
+	JNZ          row73
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	MOVQ         72(BX), DX
 	VMOVUPS      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Z1, K4, (SI)
 
 next64:
 	MOVQ 104(BX), DX
@@ -1100,11 +676,12 @@ next64:
 	VZEROUPPER
 	RET
 
-// func dwF32w3s2x1AVX512(t *byte)
+// func dwF32w3s2x4AVX512(t *byte)
 // Requires: AVX, AVX512F
-TEXT ·dwF32w3s2x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1118,43 +695,594 @@ TEXT ·dwF32w3s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile71:
+tile77:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail73
+	JLT  tail79
 
-channels72:
+channels78:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias75
+	JZ      nobias81
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started76
+	JMP     started82
 
-nobias75:
+nobias81:
 	VPXORD Z0, Z0, Z0
 
-started76:
+started82:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row83:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip84
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip84:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z10, Z4, Z3
+	VMOVUPS     (SI)(R10*1), Z11
+	VFMADD231PS Z11, Z5, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip92
+	VMOVUPS     (SI)(DI*8), Z12
+	VFMADD231PS Z12, Z6, Z3
+
+skip92:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row83
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMINPS       Z3, Z10, Z3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z3, (SI)
+	ADDQ         $+64, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels78
+
+tail79:
+	TESTQ     CX, CX
+	JZ        next80
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	MOVQ      80(BX), DX
+	TESTQ     DX, DX
+	JZ        nobias93
+	VMOVUPS.Z (DX)(AX*1), K4, Z0
+	JMP       started94
+
+nobias93:
+	VPXORD Z0, Z0, Z0
+
+started94:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row95:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip96
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip96:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z10, Z4, Z3
+	VMOVUPS.Z   (SI)(R10*1), K4, Z11
+	VFMADD231PS Z11, Z5, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip104
+	VMOVUPS.Z   (SI)(DI*8), K4, Z12
+	VFMADD231PS Z12, Z6, Z3
+
+skip104:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row95
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMINPS       Z3, Z10, Z3
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z2, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z3, K4, (SI)
+
+next80:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile77
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x3AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·dwF32w3s2x3AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile105:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail107
+
+channels106:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias109
+	VMOVUPS (DX)(AX*1), Z0
+	JMP     started110
+
+nobias109:
+	VPXORD Z0, Z0, Z0
+
+started110:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row111:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip112
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip112:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z5, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip118
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z6, Z2
+
+skip118:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row111
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z2, (SI)
+	ADDQ         $+64, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels106
+
+tail107:
+	TESTQ     CX, CX
+	JZ        next108
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	MOVQ      80(BX), DX
+	TESTQ     DX, DX
+	JZ        nobias119
+	VMOVUPS.Z (DX)(AX*1), K4, Z0
+	JMP       started120
+
+nobias119:
+	VPXORD Z0, Z0, Z0
+
+started120:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row121:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip122
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip122:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z5, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip128
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z6, Z2
+
+skip128:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row121
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z2, K4, (SI)
+
+next108:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile105
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x2AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·dwF32w3s2x2AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile129:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail131
+
+channels130:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias133
+	VMOVUPS (DX)(AX*1), Z0
+	JMP     started134
+
+nobias133:
+	VPXORD Z0, Z0, Z0
+
+started134:
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row135:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip136
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip136:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z5, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip140
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z6, Z1
+
+skip140:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row135
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, (SI)
+	ADDQ         $+64, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels130
+
+tail131:
+	TESTQ     CX, CX
+	JZ        next132
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	MOVQ      80(BX), DX
+	TESTQ     DX, DX
+	JZ        nobias141
+	VMOVUPS.Z (DX)(AX*1), K4, Z0
+	JMP       started142
+
+nobias141:
+	VPXORD Z0, Z0, Z0
+
+started142:
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row143:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip144
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip144:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z5, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip148
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z6, Z1
+
+skip148:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row143
+	VBROADCASTSS 120(BX), Z9
+	VBROADCASTSS 124(BX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VMOVUPS      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Z1, K4, (SI)
+
+next132:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile129
+	VZEROUPPER
+	RET
+
+// func dwF32w3s2x1AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·dwF32w3s2x1AVX512(SB), NOSPLIT, $24-8
+	MOVQ t+0(FP), BX
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 32(BX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (DI)(DI*4), R9
+	LEAQ (R8)(DI*4), R10
+	LEAQ (DI)(DI*8), R15
+	MOVQ 56(BX), R12
+	LEAQ (R12)(R12*2), R13
+
+tile149:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail151
+
+channels150:
+	MOVQ    80(BX), DX
+	TESTQ   DX, DX
+	JZ      nobias153
+	VMOVUPS (DX)(AX*1), Z0
+	JMP     started154
+
+nobias153:
+	VPXORD Z0, Z0, Z0
+
+started154:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row77:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
+row155:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip156
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip156:
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip158
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+
+skip158:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row77
+	JNZ          row155
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1166,45 +1294,53 @@ row77:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels72
+	JGE          channels150
 
-tail73:
+tail151:
 	TESTQ     CX, CX
-	JZ        next74
+	JZ        next152
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias78
+	JZ        nobias159
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started79
+	JMP       started160
 
-nobias78:
+nobias159:
 	VPXORD Z0, Z0, Z0
 
-started79:
+started160:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row80:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
+row161:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	CMPQ        144(BX), $+1
+	JGE         skip162
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip162:
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip164
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+
+skip164:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row80
+	JNZ          row161
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1214,13 +1350,13 @@ row80:
 	MOVQ         72(BX), DX
 	VMOVUPS      Z0, K4, (SI)
 
-next74:
+next152:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile71
+	JNZ  tile149
 	VZEROUPPER
 	RET
 
@@ -1229,6 +1365,7 @@ next74:
 TEXT ·dwF32w5s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1242,23 +1379,23 @@ TEXT ·dwF32w5s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile81:
+tile165:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail83
+	JLT  tail167
 
-channels82:
+channels166:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias85
+	JZ      nobias169
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started86
+	JMP     started170
 
-nobias85:
+nobias169:
 	VPXORD Z0, Z0, Z0
 
-started86:
+started170:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -1268,44 +1405,60 @@ started86:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row87:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VFMADD231PS  Z12, Z4, Z3
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VFMADD231PS  Z13, Z6, Z2
-	VFMADD231PS  Z13, Z5, Z3
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VFMADD231PS  Z9, Z7, Z2
-	VFMADD231PS  Z9, Z6, Z3
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z7, Z3
-	VMOVUPS      (SI)(R10*1), Z11
-	VFMADD231PS  Z11, Z8, Z3
+row171:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip172
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip172:
+	CMPQ        144(BX), $+2
+	JGE         skip173
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip173:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VFMADD231PS Z12, Z4, Z3
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+	VFMADD231PS Z13, Z6, Z2
+	VFMADD231PS Z13, Z5, Z3
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z8, Z1
+	VFMADD231PS Z9, Z7, Z2
+	VFMADD231PS Z9, Z6, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip178
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z7, Z3
+
+skip178:
+	CMPQ        152(BX), $+1
+	JGE         skip179
+	VMOVUPS     (SI)(R10*1), Z11
+	VFMADD231PS Z11, Z8, Z3
+
+skip179:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row87
+	JNZ          row171
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1329,25 +1482,25 @@ row87:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels82
+	JGE          channels166
 
-tail83:
+tail167:
 	TESTQ     CX, CX
-	JZ        next84
+	JZ        next168
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias88
+	JZ        nobias180
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started89
+	JMP       started181
 
-nobias88:
+nobias180:
 	VPXORD Z0, Z0, Z0
 
-started89:
+started181:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -1357,44 +1510,60 @@ started89:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row90:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VFMADD231PS  Z12, Z4, Z3
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VFMADD231PS  Z13, Z6, Z2
-	VFMADD231PS  Z13, Z5, Z3
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VFMADD231PS  Z9, Z7, Z2
-	VFMADD231PS  Z9, Z6, Z3
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z7, Z3
-	VMOVUPS.Z    (SI)(R10*1), K4, Z11
-	VFMADD231PS  Z11, Z8, Z3
+row182:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip183
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip183:
+	CMPQ        144(BX), $+2
+	JGE         skip184
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip184:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VFMADD231PS Z12, Z4, Z3
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+	VFMADD231PS Z13, Z6, Z2
+	VFMADD231PS Z13, Z5, Z3
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z8, Z1
+	VFMADD231PS Z9, Z7, Z2
+	VFMADD231PS Z9, Z6, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip189
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z7, Z3
+
+skip189:
+	CMPQ        152(BX), $+1
+	JGE         skip190
+	VMOVUPS.Z   (SI)(R10*1), K4, Z11
+	VFMADD231PS Z11, Z8, Z3
+
+skip190:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row90
+	JNZ          row182
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1416,13 +1585,13 @@ row90:
 	ADDQ         DX, SI
 	VMOVUPS      Z3, K4, (SI)
 
-next84:
+next168:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile81
+	JNZ  tile165
 	VZEROUPPER
 	RET
 
@@ -1431,6 +1600,7 @@ next84:
 TEXT ·dwF32w5s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1444,23 +1614,23 @@ TEXT ·dwF32w5s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile91:
+tile191:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail93
+	JLT  tail193
 
-channels92:
+channels192:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias95
+	JZ      nobias195
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started96
+	JMP     started196
 
-nobias95:
+nobias195:
 	VPXORD Z0, Z0, Z0
 
-started96:
+started196:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -1469,38 +1639,54 @@ started96:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row97:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VFMADD231PS  Z13, Z6, Z2
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VFMADD231PS  Z9, Z7, Z2
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z8, Z2
+row197:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip198
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip198:
+	CMPQ        144(BX), $+2
+	JGE         skip199
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip199:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+	VFMADD231PS Z13, Z6, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip203
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z8, Z1
+	VFMADD231PS Z9, Z7, Z2
+
+skip203:
+	CMPQ        152(BX), $+1
+	JGE         skip204
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+
+skip204:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row97
+	JNZ          row197
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1520,25 +1706,25 @@ row97:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels92
+	JGE          channels192
 
-tail93:
+tail193:
 	TESTQ     CX, CX
-	JZ        next94
+	JZ        next194
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias98
+	JZ        nobias205
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started99
+	JMP       started206
 
-nobias98:
+nobias205:
 	VPXORD Z0, Z0, Z0
 
-started99:
+started206:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -1547,38 +1733,54 @@ started99:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row100:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VFMADD231PS  Z11, Z4, Z2
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VFMADD231PS  Z12, Z5, Z2
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VFMADD231PS  Z13, Z6, Z2
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VFMADD231PS  Z9, Z7, Z2
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z8, Z2
+row207:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip208
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip208:
+	CMPQ        144(BX), $+2
+	JGE         skip209
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip209:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VFMADD231PS Z11, Z4, Z2
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z5, Z2
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+	VFMADD231PS Z13, Z6, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip213
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z8, Z1
+	VFMADD231PS Z9, Z7, Z2
+
+skip213:
+	CMPQ        152(BX), $+1
+	JGE         skip214
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z8, Z2
+
+skip214:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row100
+	JNZ          row207
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1596,13 +1798,13 @@ row100:
 	ADDQ         DX, SI
 	VMOVUPS      Z2, K4, (SI)
 
-next94:
+next194:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile91
+	JNZ  tile191
 	VZEROUPPER
 	RET
 
@@ -1611,6 +1813,7 @@ next94:
 TEXT ·dwF32w5s1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1624,23 +1827,23 @@ TEXT ·dwF32w5s1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile101:
+tile215:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail103
+	JLT  tail217
 
-channels102:
+channels216:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias105
+	JZ      nobias219
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started106
+	JMP     started220
 
-nobias105:
+nobias219:
 	VPXORD Z0, Z0, Z0
 
-started106:
+started220:
 	VMOVAPS Z0, Z1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1648,32 +1851,48 @@ started106:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row107:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z8, Z1
+row221:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip222
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip222:
+	CMPQ        144(BX), $+2
+	JGE         skip223
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip223:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip226
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+
+skip226:
+	CMPQ        152(BX), $+1
+	JGE         skip227
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z8, Z1
+
+skip227:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row107
+	JNZ          row221
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1689,25 +1908,25 @@ row107:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels102
+	JGE          channels216
 
-tail103:
+tail217:
 	TESTQ     CX, CX
-	JZ        next104
+	JZ        next218
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias108
+	JZ        nobias228
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started109
+	JMP       started229
 
-nobias108:
+nobias228:
 	VPXORD Z0, Z0, Z0
 
-started109:
+started229:
 	VMOVAPS Z0, Z1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1715,32 +1934,48 @@ started109:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row110:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VFMADD231PS  Z10, Z4, Z1
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z5, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z6, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z7, Z1
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z8, Z1
+row230:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip231
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip231:
+	CMPQ        144(BX), $+2
+	JGE         skip232
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z4, Z1
+
+skip232:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z5, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z6, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip235
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z7, Z1
+
+skip235:
+	CMPQ        152(BX), $+1
+	JGE         skip236
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z8, Z1
+
+skip236:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row110
+	JNZ          row230
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1754,13 +1989,13 @@ row110:
 	ADDQ         DX, SI
 	VMOVUPS      Z1, K4, (SI)
 
-next104:
+next218:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile101
+	JNZ  tile215
 	VZEROUPPER
 	RET
 
@@ -1769,6 +2004,7 @@ next104:
 TEXT ·dwF32w5s1x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1782,49 +2018,65 @@ TEXT ·dwF32w5s1x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile111:
+tile237:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail113
+	JLT  tail239
 
-channels112:
+channels238:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias115
+	JZ      nobias241
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started116
+	JMP     started242
 
-nobias115:
+nobias241:
 	VPXORD Z0, Z0, Z0
 
-started116:
+started242:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row117:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
+row243:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip244
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip244:
+	CMPQ        144(BX), $+2
+	JGE         skip245
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip245:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip247
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+
+skip247:
+	CMPQ        152(BX), $+1
+	JGE         skip248
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+
+skip248:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row117
+	JNZ          row243
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1836,51 +2088,67 @@ row117:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels112
+	JGE          channels238
 
-tail113:
+tail239:
 	TESTQ     CX, CX
-	JZ        next114
+	JZ        next240
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias118
+	JZ        nobias249
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started119
+	JMP       started250
 
-nobias118:
+nobias249:
 	VPXORD Z0, Z0, Z0
 
-started119:
+started250:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row120:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
+row251:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip252
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip252:
+	CMPQ        144(BX), $+2
+	JGE         skip253
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip253:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip255
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+
+skip255:
+	CMPQ        152(BX), $+1
+	JGE         skip256
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+
+skip256:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row120
+	JNZ          row251
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -1890,13 +2158,13 @@ row120:
 	MOVQ         72(BX), DX
 	VMOVUPS      Z0, K4, (SI)
 
-next114:
+next240:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile111
+	JNZ  tile237
 	VZEROUPPER
 	RET
 
@@ -1905,6 +2173,7 @@ next114:
 TEXT ·dwF32w5s2x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -1918,23 +2187,23 @@ TEXT ·dwF32w5s2x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile121:
+tile257:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail123
+	JLT  tail259
 
-channels122:
+channels258:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias125
+	JZ      nobias261
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started126
+	JMP     started262
 
-nobias125:
+nobias261:
 	VPXORD Z0, Z0, Z0
 
-started126:
+started262:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -1944,47 +2213,63 @@ started126:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row127:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z8, Z1
-	VFMADD231PS  Z10, Z6, Z2
-	VFMADD231PS  Z10, Z4, Z3
-	VMOVUPS      (SI)(R10*1), Z11
-	VFMADD231PS  Z11, Z7, Z2
-	VFMADD231PS  Z11, Z5, Z3
-	VMOVUPS      (SI)(DI*8), Z12
-	VFMADD231PS  Z12, Z8, Z2
-	VFMADD231PS  Z12, Z6, Z3
-	VMOVUPS      (SI)(R15*1), Z13
-	VFMADD231PS  Z13, Z7, Z3
-	VMOVUPS      (SI)(R9*2), Z9
-	VFMADD231PS  Z9, Z8, Z3
+row263:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip264
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip264:
+	CMPQ        144(BX), $+2
+	JGE         skip265
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip265:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z7, Z1
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z10, Z4, Z3
+	VMOVUPS     (SI)(R10*1), Z11
+	VFMADD231PS Z11, Z7, Z2
+	VFMADD231PS Z11, Z5, Z3
+	VMOVUPS     (SI)(DI*8), Z12
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z6, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip273
+	VMOVUPS     (SI)(R15*1), Z13
+	VFMADD231PS Z13, Z7, Z3
+
+skip273:
+	CMPQ        152(BX), $+1
+	JGE         skip274
+	VMOVUPS     (SI)(R9*2), Z9
+	VFMADD231PS Z9, Z8, Z3
+
+skip274:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row127
+	JNZ          row263
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2008,25 +2293,25 @@ row127:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels122
+	JGE          channels258
 
-tail123:
+tail259:
 	TESTQ     CX, CX
-	JZ        next124
+	JZ        next260
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias128
+	JZ        nobias275
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started129
+	JMP       started276
 
-nobias128:
+nobias275:
 	VPXORD Z0, Z0, Z0
 
-started129:
+started276:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -2036,47 +2321,63 @@ started129:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row130:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z8, Z1
-	VFMADD231PS  Z10, Z6, Z2
-	VFMADD231PS  Z10, Z4, Z3
-	VMOVUPS.Z    (SI)(R10*1), K4, Z11
-	VFMADD231PS  Z11, Z7, Z2
-	VFMADD231PS  Z11, Z5, Z3
-	VMOVUPS.Z    (SI)(DI*8), K4, Z12
-	VFMADD231PS  Z12, Z8, Z2
-	VFMADD231PS  Z12, Z6, Z3
-	VMOVUPS.Z    (SI)(R15*1), K4, Z13
-	VFMADD231PS  Z13, Z7, Z3
-	VMOVUPS.Z    (SI)(R9*2), K4, Z9
-	VFMADD231PS  Z9, Z8, Z3
+row277:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip278
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip278:
+	CMPQ        144(BX), $+2
+	JGE         skip279
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip279:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z7, Z1
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z10, Z4, Z3
+	VMOVUPS.Z   (SI)(R10*1), K4, Z11
+	VFMADD231PS Z11, Z7, Z2
+	VFMADD231PS Z11, Z5, Z3
+	VMOVUPS.Z   (SI)(DI*8), K4, Z12
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z6, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip287
+	VMOVUPS.Z   (SI)(R15*1), K4, Z13
+	VFMADD231PS Z13, Z7, Z3
+
+skip287:
+	CMPQ        152(BX), $+1
+	JGE         skip288
+	VMOVUPS.Z   (SI)(R9*2), K4, Z9
+	VFMADD231PS Z9, Z8, Z3
+
+skip288:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row130
+	JNZ          row277
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2098,13 +2399,13 @@ row130:
 	ADDQ         DX, SI
 	VMOVUPS      Z3, K4, (SI)
 
-next124:
+next260:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile121
+	JNZ  tile257
 	VZEROUPPER
 	RET
 
@@ -2113,6 +2414,7 @@ next124:
 TEXT ·dwF32w5s2x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2126,23 +2428,23 @@ TEXT ·dwF32w5s2x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile131:
+tile289:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail133
+	JLT  tail291
 
-channels132:
+channels290:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias135
+	JZ      nobias293
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started136
+	JMP     started294
 
-nobias135:
+nobias293:
 	VPXORD Z0, Z0, Z0
 
-started136:
+started294:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -2151,40 +2453,56 @@ started136:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row137:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z8, Z1
-	VFMADD231PS  Z10, Z6, Z2
-	VMOVUPS      (SI)(R10*1), Z11
-	VFMADD231PS  Z11, Z7, Z2
-	VMOVUPS      (SI)(DI*8), Z12
-	VFMADD231PS  Z12, Z8, Z2
+row295:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip296
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip296:
+	CMPQ        144(BX), $+2
+	JGE         skip297
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip297:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z7, Z1
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z6, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip303
+	VMOVUPS     (SI)(R10*1), Z11
+	VFMADD231PS Z11, Z7, Z2
+
+skip303:
+	CMPQ        152(BX), $+1
+	JGE         skip304
+	VMOVUPS     (SI)(DI*8), Z12
+	VFMADD231PS Z12, Z8, Z2
+
+skip304:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row137
+	JNZ          row295
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2204,25 +2522,25 @@ row137:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels132
+	JGE          channels290
 
-tail133:
+tail291:
 	TESTQ     CX, CX
-	JZ        next134
+	JZ        next292
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias138
+	JZ        nobias305
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started139
+	JMP       started306
 
-nobias138:
+nobias305:
 	VPXORD Z0, Z0, Z0
 
-started139:
+started306:
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
@@ -2231,40 +2549,56 @@ started139:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row140:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VFMADD231PS  Z13, Z4, Z2
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VFMADD231PS  Z9, Z5, Z2
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z8, Z1
-	VFMADD231PS  Z10, Z6, Z2
-	VMOVUPS.Z    (SI)(R10*1), K4, Z11
-	VFMADD231PS  Z11, Z7, Z2
-	VMOVUPS.Z    (SI)(DI*8), K4, Z12
-	VFMADD231PS  Z12, Z8, Z2
+row307:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip308
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip308:
+	CMPQ        144(BX), $+2
+	JGE         skip309
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip309:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	VFMADD231PS Z13, Z4, Z2
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z7, Z1
+	VFMADD231PS Z9, Z5, Z2
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z6, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip315
+	VMOVUPS.Z   (SI)(R10*1), K4, Z11
+	VFMADD231PS Z11, Z7, Z2
+
+skip315:
+	CMPQ        152(BX), $+1
+	JGE         skip316
+	VMOVUPS.Z   (SI)(DI*8), K4, Z12
+	VFMADD231PS Z12, Z8, Z2
+
+skip316:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row140
+	JNZ          row307
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2282,13 +2616,13 @@ row140:
 	ADDQ         DX, SI
 	VMOVUPS      Z2, K4, (SI)
 
-next134:
+next292:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile131
+	JNZ  tile289
 	VZEROUPPER
 	RET
 
@@ -2297,6 +2631,7 @@ next134:
 TEXT ·dwF32w5s2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2310,23 +2645,23 @@ TEXT ·dwF32w5s2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile141:
+tile317:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail143
+	JLT  tail319
 
-channels142:
+channels318:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias145
+	JZ      nobias321
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started146
+	JMP     started322
 
-nobias145:
+nobias321:
 	VPXORD Z0, Z0, Z0
 
-started146:
+started322:
 	VMOVAPS Z0, Z1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2334,33 +2669,49 @@ started146:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row147:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VMOVUPS      (SI)(R9*1), Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VMOVUPS      (SI)(R8*2), Z10
-	VFMADD231PS  Z10, Z8, Z1
+row323:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip324
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip324:
+	CMPQ        144(BX), $+2
+	JGE         skip325
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip325:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip329
+	VMOVUPS     (SI)(R9*1), Z9
+	VFMADD231PS Z9, Z7, Z1
+
+skip329:
+	CMPQ        152(BX), $+1
+	JGE         skip330
+	VMOVUPS     (SI)(R8*2), Z10
+	VFMADD231PS Z10, Z8, Z1
+
+skip330:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row147
+	JNZ          row323
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2376,25 +2727,25 @@ row147:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels142
+	JGE          channels318
 
-tail143:
+tail319:
 	TESTQ     CX, CX
-	JZ        next144
+	JZ        next320
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias148
+	JZ        nobias331
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started149
+	JMP       started332
 
-nobias148:
+nobias331:
 	VPXORD Z0, Z0, Z0
 
-started149:
+started332:
 	VMOVAPS Z0, Z1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2402,33 +2753,49 @@ started149:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row150:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VFMADD231PS  Z11, Z4, Z1
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VFMADD231PS  Z12, Z5, Z1
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
-	VFMADD231PS  Z13, Z6, Z1
-	VMOVUPS.Z    (SI)(R9*1), K4, Z9
-	VFMADD231PS  Z9, Z7, Z1
-	VMOVUPS.Z    (SI)(R8*2), K4, Z10
-	VFMADD231PS  Z10, Z8, Z1
+row333:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip334
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip334:
+	CMPQ        144(BX), $+2
+	JGE         skip335
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip335:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z4, Z1
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+	VFMADD231PS Z12, Z5, Z1
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z6, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip339
+	VMOVUPS.Z   (SI)(R9*1), K4, Z9
+	VFMADD231PS Z9, Z7, Z1
+
+skip339:
+	CMPQ        152(BX), $+1
+	JGE         skip340
+	VMOVUPS.Z   (SI)(R8*2), K4, Z10
+	VFMADD231PS Z10, Z8, Z1
+
+skip340:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row150
+	JNZ          row333
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2442,13 +2809,13 @@ row150:
 	ADDQ         DX, SI
 	VMOVUPS      Z1, K4, (SI)
 
-next144:
+next320:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile141
+	JNZ  tile317
 	VZEROUPPER
 	RET
 
@@ -2457,6 +2824,7 @@ next144:
 TEXT ·dwF32w5s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ t+0(FP), BX
 	MOVQ (BX), DX
+	SUBQ 160(BX), DX
 	MOVQ DX, (SP)
 	MOVQ 64(BX), DX
 	MOVQ DX, 8(SP)
@@ -2470,49 +2838,65 @@ TEXT ·dwF32w5s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
 
-tile151:
+tile341:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail153
+	JLT  tail343
 
-channels152:
+channels342:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias155
+	JZ      nobias345
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started156
+	JMP     started346
 
-nobias155:
+nobias345:
 	VPXORD Z0, Z0, Z0
 
-started156:
+started346:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row157:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VMOVUPS      (SI), Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS      (SI)(DI*1), Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS      (SI)(DI*2), Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VMOVUPS      (SI)(R8*1), Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS      (SI)(DI*4), Z13
-	VFMADD231PS  Z13, Z8, Z0
+row347:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip348
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip348:
+	CMPQ        144(BX), $+2
+	JGE         skip349
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip349:
+	VMOVUPS     (SI)(DI*2), Z11
+	VFMADD231PS Z11, Z6, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip351
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z12, Z7, Z0
+
+skip351:
+	CMPQ        152(BX), $+1
+	JGE         skip352
+	VMOVUPS     (SI)(DI*4), Z13
+	VFMADD231PS Z13, Z8, Z0
+
+skip352:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row157
+	JNZ          row347
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2524,51 +2908,67 @@ row157:
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels152
+	JGE          channels342
 
-tail153:
+tail343:
 	TESTQ     CX, CX
-	JZ        next154
+	JZ        next344
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias158
+	JZ        nobias353
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started159
+	JMP       started354
 
-nobias158:
+nobias353:
 	VPXORD Z0, Z0, Z0
 
-started159:
+started354:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row160:
-	VMOVUPS.Z    (R11), K4, Z4
-	VMOVUPS.Z    (R11)(R12*1), K4, Z5
-	VMOVUPS.Z    (R11)(R12*2), K4, Z6
-	VMOVUPS.Z    (R11)(R13*1), K4, Z7
-	VMOVUPS.Z    (R11)(R12*4), K4, Z8
-	VMOVUPS.Z    (SI), K4, Z9
-	VFMADD231PS  Z9, Z4, Z0
-	VMOVUPS.Z    (SI)(DI*1), K4, Z10
-	VFMADD231PS  Z10, Z5, Z0
-	VMOVUPS.Z    (SI)(DI*2), K4, Z11
-	VFMADD231PS  Z11, Z6, Z0
-	VMOVUPS.Z    (SI)(R8*1), K4, Z12
-	VFMADD231PS  Z12, Z7, Z0
-	VMOVUPS.Z    (SI)(DI*4), K4, Z13
-	VFMADD231PS  Z13, Z8, Z0
+row355:
+	VMOVUPS.Z   (R11), K4, Z4
+	VMOVUPS.Z   (R11)(R12*1), K4, Z5
+	VMOVUPS.Z   (R11)(R12*2), K4, Z6
+	VMOVUPS.Z   (R11)(R13*1), K4, Z7
+	VMOVUPS.Z   (R11)(R12*4), K4, Z8
+	CMPQ        144(BX), $+1
+	JGE         skip356
+	VMOVUPS.Z   (SI), K4, Z9
+	VFMADD231PS Z9, Z4, Z0
+
+skip356:
+	CMPQ        144(BX), $+2
+	JGE         skip357
+	VMOVUPS.Z   (SI)(DI*1), K4, Z10
+	VFMADD231PS Z10, Z5, Z0
+
+skip357:
+	VMOVUPS.Z   (SI)(DI*2), K4, Z11
+	VFMADD231PS Z11, Z6, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip359
+	VMOVUPS.Z   (SI)(R8*1), K4, Z12
+	VFMADD231PS Z12, Z7, Z0
+
+skip359:
+	CMPQ        152(BX), $+1
+	JGE         skip360
+	VMOVUPS.Z   (SI)(DI*4), K4, Z13
+	VFMADD231PS Z13, Z8, Z0
+
+skip360:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row160
+	JNZ          row355
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2578,13 +2978,13 @@ row160:
 	MOVQ         72(BX), DX
 	VMOVUPS      Z0, K4, (SI)
 
-next154:
+next344:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile151
+	JNZ  tile341
 	VZEROUPPER
 	RET
 
@@ -2601,41 +3001,41 @@ TEXT ·dwF32anyAVX512(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile161:
+tile361:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four162:
+four362:
 	CMPQ    CX, $+64
-	JLT     one163
+	JLT     one363
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias166
+	JZ      nobias366
 	VMOVUPS (DX)(AX*1), Z0
 	VMOVUPS 64(DX)(AX*1), Z1
 	VMOVUPS 128(DX)(AX*1), Z2
 	VMOVUPS 192(DX)(AX*1), Z3
-	JMP     started167
+	JMP     started367
 
-nobias166:
+nobias366:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started167:
+started367:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row168:
+row368:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col169:
+col369:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      (R11), Z8
 	VFMADD231PS  Z4, Z8, Z0
@@ -2651,11 +3051,11 @@ col169:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col169
+	JNZ          col369
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row168
+	JNZ          row368
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2674,44 +3074,44 @@ col169:
 	VMOVUPS      Z3, 192(SI)
 	ADDQ         $+256, AX
 	SUBQ         $+64, CX
-	JMP          four162
+	JMP          four362
 
-one163:
+one363:
 	CMPQ    CX, $+16
-	JLT     tail164
+	JLT     tail364
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias170
+	JZ      nobias370
 	VMOVUPS (DX)(AX*1), Z0
-	JMP     started171
+	JMP     started371
 
-nobias170:
+nobias370:
 	VPXORD Z0, Z0, Z0
 
-started171:
+started371:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row172:
+row372:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col173:
+col373:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      (R11), Z8
 	VFMADD231PS  Z4, Z8, Z0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col173
+	JNZ          col373
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row172
+	JNZ          row372
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2721,48 +3121,48 @@ col173:
 	VMOVUPS      Z0, (SI)
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
-	JMP          one163
+	JMP          one363
 
-tail164:
+tail364:
 	TESTQ     CX, CX
-	JZ        next165
+	JZ        next365
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
 	KMOVW     DX, K4
 	MOVQ      80(BX), DX
 	TESTQ     DX, DX
-	JZ        nobias174
+	JZ        nobias374
 	VMOVUPS.Z (DX)(AX*1), K4, Z0
-	JMP       started175
+	JMP       started375
 
-nobias174:
+nobias374:
 	VPXORD Z0, Z0, Z0
 
-started175:
+started375:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row176:
+row376:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col177:
+col377:
 	VMOVUPS.Z    (SI), K4, Z4
 	VMOVUPS.Z    (R11), K4, Z8
 	VFMADD231PS  Z4, Z8, Z0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col177
+	JNZ          col377
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row176
+	JNZ          row376
 	VBROADCASTSS 120(BX), Z9
 	VBROADCASTSS 124(BX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -2771,13 +3171,13 @@ col177:
 	ADDQ         AX, SI
 	VMOVUPS      Z0, K4, (SI)
 
-next165:
+next365:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile161
+	JNZ  tile361
 	VZEROUPPER
 	RET
 
@@ -2794,13 +3194,13 @@ TEXT ·poolMaxF32AVX512(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile178:
+tile378:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four179:
+four379:
 	CMPQ         CX, $+64
-	JLT          one180
+	JLT          one380
 	VBROADCASTSS 120(BX), Z0
 	VBROADCASTSS 120(BX), Z1
 	VBROADCASTSS 120(BX), Z2
@@ -2811,12 +3211,12 @@ four179:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row183:
+row383:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col184:
+col384:
 	VMOVUPS (SI), Z4
 	VMAXPS  Z4, Z0, Z0
 	VMOVUPS 64(SI), Z5
@@ -2828,11 +3228,11 @@ col184:
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col184
+	JNZ     col384
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row183
+	JNZ     row383
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Z0, (SI)
@@ -2841,11 +3241,11 @@ col184:
 	VMOVUPS Z3, 192(SI)
 	ADDQ    $+256, AX
 	SUBQ    $+64, CX
-	JMP     four179
+	JMP     four379
 
-one180:
+one380:
 	CMPQ         CX, $+16
-	JLT          tail181
+	JLT          tail381
 	VBROADCASTSS 120(BX), Z0
 	MOVQ         16(BX), R14
 	MOVQ         (SP), R8
@@ -2853,32 +3253,32 @@ one180:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row185:
+row385:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col186:
+col386:
 	VMOVUPS (SI), Z4
 	VMAXPS  Z4, Z0, Z0
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col186
+	JNZ     col386
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row185
+	JNZ     row385
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Z0, (SI)
 	ADDQ    $+64, AX
 	SUBQ    $+16, CX
-	JMP     one180
+	JMP     one380
 
-tail181:
+tail381:
 	TESTQ        CX, CX
-	JZ           next182
+	JZ           next382
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
@@ -2890,33 +3290,33 @@ tail181:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row187:
+row387:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col188:
+col388:
 	VMOVUPS.Z (SI), K4, Z4
 	VMAXPS    Z4, Z0, Z0
 	ADDQ      DI, SI
 	ADDQ      R12, R11
 	DECQ      R13
-	JNZ       col188
+	JNZ       col388
 	ADDQ      8(BX), R8
 	ADDQ      48(BX), R9
 	DECQ      R14
-	JNZ       row187
+	JNZ       row387
 	MOVQ      8(SP), SI
 	ADDQ      AX, SI
 	VMOVUPS   Z0, K4, (SI)
 
-next182:
+next382:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile178
+	JNZ  tile378
 	VZEROUPPER
 	RET
 
@@ -2933,13 +3333,13 @@ TEXT ·poolSumF32AVX512(SB), NOSPLIT, $24-8
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
 
-tile189:
+tile389:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four190:
+four390:
 	CMPQ   CX, $+64
-	JLT    one191
+	JLT    one391
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2950,12 +3350,12 @@ four190:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row194:
+row394:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col195:
+col395:
 	VMOVUPS      (SI), Z4
 	VADDPS       Z4, Z0, Z0
 	VMOVUPS      64(SI), Z5
@@ -2967,11 +3367,11 @@ col195:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col195
+	JNZ          col395
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row194
+	JNZ          row394
 	VBROADCASTSS 120(BX), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -2985,11 +3385,11 @@ col195:
 	VMOVUPS      Z3, 192(SI)
 	ADDQ         $+256, AX
 	SUBQ         $+64, CX
-	JMP          four190
+	JMP          four390
 
-one191:
+one391:
 	CMPQ   CX, $+16
-	JLT    tail192
+	JLT    tail392
 	VPXORD Z0, Z0, Z0
 	MOVQ   16(BX), R14
 	MOVQ   (SP), R8
@@ -2997,22 +3397,22 @@ one191:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row196:
+row396:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col197:
+col397:
 	VMOVUPS      (SI), Z4
 	VADDPS       Z4, Z0, Z0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col197
+	JNZ          col397
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row196
+	JNZ          row396
 	VBROADCASTSS 120(BX), Z9
 	VMULPS       Z9, Z0, Z0
 	MOVQ         8(SP), SI
@@ -3020,11 +3420,11 @@ col197:
 	VMOVUPS      Z0, (SI)
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
-	JMP          one191
+	JMP          one391
 
-tail192:
+tail392:
 	TESTQ  CX, CX
-	JZ     next193
+	JZ     next393
 	MOVQ   $-1, DX
 	SHLQ   CL, DX
 	NOTQ   DX
@@ -3036,34 +3436,34 @@ tail192:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row198:
+row398:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col199:
+col399:
 	VMOVUPS.Z    (SI), K4, Z4
 	VADDPS       Z4, Z0, Z0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col199
+	JNZ          col399
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row198
+	JNZ          row398
 	VBROADCASTSS 120(BX), Z9
 	VMULPS       Z9, Z0, Z0
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	VMOVUPS      Z0, K4, (SI)
 
-next193:
+next393:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile189
+	JNZ  tile389
 	VZEROUPPER
 	RET

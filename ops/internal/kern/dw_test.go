@@ -15,11 +15,11 @@ import (
 func TestDWLayout(t *testing.T) {
 	skipUnless64(t)
 	var x dwTile
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 144, 152, 160}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),
 		unsafe.Offsetof(x.w), unsafe.Offsetof(x.wRow), unsafe.Offsetof(x.wTap), unsafe.Offsetof(x.out), unsafe.Offsetof(x.outStride),
 		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.channels), unsafe.Offsetof(x.tiles), unsafe.Offsetof(x.inStep),
-		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max)})
+		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.left), unsafe.Offsetof(x.right), unsafe.Offsetof(x.back)})
 }
 
 func dwRandom(r *rand.Rand, h, w, c, k, s, d, p int) *DWF32Args {
@@ -58,8 +58,8 @@ func TestDWF32(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, c := range []int{1, 3, 8, 16, 17, 32, 63, 64, 70, 130} {
 			for _, g := range [][4]int{{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 1, 2}, {5, 2, 1, 2}, {3, 1, 1, 0}, {3, 1, 2, 2}, {7, 1, 1, 3}, {3, 3, 1, 1}, {2, 2, 1, 0},
-				{1, 1, 1, 0}, {5, 1, 1, 4}, {3, 1, 1, 3}} {
-				h, w := 5+r.IntN(4), 6+r.IntN(9)
+				{1, 1, 1, 0}, {5, 1, 1, 4}, {3, 1, 1, 3}, {5, 1, 1, 1}, {5, 2, 1, 1}, {3, 2, 1, 0}} {
+				h, w := 5+r.IntN(4), 5+r.IntN(10)
 				a := dwRandom(r, h, w, c, g[0], g[1], g[2], g[3])
 				guard, out := newGuarded[float32]((a.OH*a.OW-1)*a.OutPixel+c, r.IntN(3), -77)
 				a.Out = out

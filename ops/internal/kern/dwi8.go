@@ -82,28 +82,20 @@ func (a *DWI8Args) Run(y0, y1 int) {
 		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
 		panic("kern: BUG: integer depthwise: range or slice does not match the sizes")
 	}
-	f := DWF32Args{W: a.W, KW: a.KW, SW: a.SW, DW: a.DW, PL: a.PL, OW: a.OW}
-	left, right := f.interior()
+	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	vector := a.vectorChannels()
 	for y := y0; y < y1; y++ {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
-		for x := range a.OW {
-			if x >= left && x < right && vector == a.C && ky0 < ky1 {
-				continue
-			}
-			kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
+		for r := s.first(); r.n > 0; r = s.next(r) {
 			from := 0
-			if vector > 0 && ky0 < ky1 && kx0 < kx1 {
+			if vector > 0 && ky0 < ky1 && r.kx0 < r.kx1 {
+				a.run(y, ky0, ky1, &r, vector)
 				from = vector
-				if x < left || x >= right {
-					t := a.tile(y, x, ky0, ky1, kx0, kx1, vector)
-					dwI8Any(&t, a.InSigned)
-				}
 			}
-			a.pixel(y, x, ky0, ky1, kx0, kx1, from)
-		}
-		if vector > 0 && ky0 < ky1 {
-			a.inside(y, left, right, ky0, ky1, vector)
+			for x := r.x; x < r.x+r.n*r.count && from < a.C; x++ {
+				kx0, kx1 := tapRange(x*a.SW-a.PL, a.KW, a.DW, a.W)
+				a.pixel(y, x, ky0, ky1, kx0, kx1, from)
+			}
 		}
 	}
 }
@@ -140,6 +132,9 @@ type dwTileI8 struct {
 	scale     *float32
 	inZero    int32
 	outZero   int32
+	left      int
+	right     int
+	back      int
 }
 
 func (a *DWI8Args) tile(y, x, ky0, ky1, kx0, kx1, channels int) dwTileI8 {
@@ -166,30 +161,18 @@ func (a *DWI8Args) tile(y, x, ky0, ky1, kx0, kx1, channels int) dwTileI8 {
 	}
 }
 
-// inside computes outputs [x0, x1) of a row, which see no padding to the left or right.
-func (a *DWI8Args) inside(y, x0, x1, ky0, ky1, channels int) {
-	if x0 >= x1 {
+// run computes some outputs of row y, channels below that number.
+func (a *DWI8Args) run(y, ky0, ky1 int, r *tiles, channels int) {
+	t := a.tile(y, r.x, ky0, ky1, r.kx0, r.kx1, channels)
+	t.tiles = r.count
+	t.inStep, t.outStep = r.n*a.SW*a.Pixel, r.n*a.OutPixel
+	if !r.shared {
+		dwI8Any(&t, a.InSigned)
 		return
 	}
-	t := a.tile(y, x0, ky0, ky1, 0, a.KW, channels)
-	shared := (a.KW == 3 || a.KW == 5) && (a.SW == 1 || a.SW == 2) && a.DW == 1
-	for n := 4; n >= 1 && x0 < x1; n-- {
-		if !shared {
-			n = 1
-		}
-		if t.tiles = (x1 - x0) / n; t.tiles == 0 {
-			continue
-		}
-		t.in = &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x0*a.SW-a.PL)*a.Pixel]
-		t.out = &a.Out[(y*a.OW+x0)*a.OutPixel]
-		t.inStep, t.outStep = n*a.SW*a.Pixel, n*a.OutPixel
-		x0 += n * t.tiles
-		if shared {
-			dwI8Shared(&t, a.InSigned, a.KW, a.SW, n)
-		} else {
-			dwI8Any(&t, a.InSigned)
-		}
-	}
+	t.w = &a.Weights.w[ky0*a.KW*padC(a.C)]
+	t.left, t.right, t.back = r.left, r.right, r.left*a.Pixel
+	dwI8Shared(&t, a.InSigned, a.KW, a.SW, r.n)
 }
 
 // pixel is the definition: channels from c0 of one output pixel, from kernel rows [ky0, ky1) and columns [kx0, kx1).

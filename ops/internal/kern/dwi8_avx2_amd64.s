@@ -9,6 +9,7 @@
 TEXT ·dwI8w3s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -42,45 +43,53 @@ channels2:
 	LEAQ    (R11)(AX*4), R11
 
 row5:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y6, Y10, Y13
-	VPADDD       Y13, Y3, Y3
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip6
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip6:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+1
+	JGE       skip11
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y6, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip11:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -162,6 +171,7 @@ tail3:
 TEXT ·dwI8w3s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -176,13 +186,13 @@ TEXT ·dwI8w3s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile6:
+tile12:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail8
+	JLT  tail14
 
-channels7:
+channels13:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -193,42 +203,50 @@ channels7:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row10:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
+row16:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip17
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip17:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+1
+	JGE       skip21
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip21:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row10
+	JNZ          row16
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -277,15 +295,15 @@ row10:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels7
+	JGE          channels13
 
-tail8:
+tail14:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile6
+	JNZ  tile12
 	VZEROUPPER
 	RET
 
@@ -294,6 +312,7 @@ tail8:
 TEXT ·dwI8w3s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -308,13 +327,13 @@ TEXT ·dwI8w3s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile11:
+tile22:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail13
+	JLT  tail24
 
-channels12:
+channels23:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -324,34 +343,42 @@ channels12:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row15:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
+row26:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip27
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip27:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+1
+	JGE       skip30
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip30:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row15
+	JNZ          row26
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -388,15 +415,15 @@ row15:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels12
+	JGE          channels23
 
-tail13:
+tail24:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile11
+	JNZ  tile22
 	VZEROUPPER
 	RET
 
@@ -405,391 +432,7 @@ tail13:
 TEXT ·dwI8w3s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Y14
-
-tile16:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail18
-
-channels17:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Y0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row20:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row20
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Y9
-	VBROADCASTSS 120(BX), Y10
-	VBROADCASTSS 124(BX), Y11
-	VPBROADCASTD 140(BX), Y12
-	VPCMPEQD     Y8, Y8, Y8
-	VPSRLD       $0x18, Y8, Y8
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y9, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMINPS       Y11, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPADDD       Y12, Y0, Y0
-	VPAND        Y8, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X13
-	VPACKUSDW    X13, X0, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         $+8, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels17
-
-tail18:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile16
-	VZEROUPPER
-	RET
-
-// func dwI8w3s2x4AVX2(t *byte)
-// Requires: AVX, AVX2
-TEXT ·dwI8w3s2x4AVX2(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Y14
-
-tile21:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail23
-
-channels22:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row25:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row25
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Y9
-	VBROADCASTSS 120(BX), Y10
-	VBROADCASTSS 124(BX), Y11
-	VPBROADCASTD 140(BX), Y12
-	VPCMPEQD     Y8, Y8, Y8
-	VPSRLD       $0x18, Y8, Y8
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y9, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMINPS       Y11, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPADDD       Y12, Y0, Y0
-	VPAND        Y8, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X13
-	VPACKUSDW    X13, X0, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMAXPS       Y10, Y1, Y1
-	VMINPS       Y11, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPADDD       Y12, Y1, Y1
-	VPAND        Y8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X13
-	VPACKUSDW    X13, X1, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMAXPS       Y10, Y2, Y2
-	VMINPS       Y11, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VPADDD       Y12, Y2, Y2
-	VPAND        Y8, Y2, Y2
-	VEXTRACTI128 $0x01, Y2, X13
-	VPACKUSDW    X13, X2, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y9, Y3, Y3
-	VMAXPS       Y10, Y3, Y3
-	VMINPS       Y11, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPADDD       Y12, Y3, Y3
-	VPAND        Y8, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X13
-	VPACKUSDW    X13, X3, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         $+8, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels22
-
-tail23:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile21
-	VZEROUPPER
-	RET
-
-// func dwI8w3s2x3AVX2(t *byte)
-// Requires: AVX, AVX2
-TEXT ·dwI8w3s2x3AVX2(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Y14
-
-tile26:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+8
-	JLT  tail28
-
-channels27:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row30:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row30
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Y9
-	VBROADCASTSS 120(BX), Y10
-	VBROADCASTSS 124(BX), Y11
-	VPBROADCASTD 140(BX), Y12
-	VPCMPEQD     Y8, Y8, Y8
-	VPSRLD       $0x18, Y8, Y8
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y9, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMINPS       Y11, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPADDD       Y12, Y0, Y0
-	VPAND        Y8, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X13
-	VPACKUSDW    X13, X0, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMAXPS       Y10, Y1, Y1
-	VMINPS       Y11, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPADDD       Y12, Y1, Y1
-	VPAND        Y8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X13
-	VPACKUSDW    X13, X1, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMAXPS       Y10, Y2, Y2
-	VMINPS       Y11, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VPADDD       Y12, Y2, Y2
-	VPAND        Y8, Y2, Y2
-	VEXTRACTI128 $0x01, Y2, X13
-	VPACKUSDW    X13, X2, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
-	ADDQ         $+8, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels27
-
-tail28:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile26
-	VZEROUPPER
-	RET
-
-// func dwI8w3s2x2AVX2(t *byte)
-// Requires: AVX, AVX2
-TEXT ·dwI8w3s2x2AVX2(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -813,7 +456,6 @@ tile31:
 channels32:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
-	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -821,31 +463,29 @@ channels32:
 	LEAQ    (R11)(AX*4), R11
 
 row35:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip36
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip36:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+1
+	JGE       skip38
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip38:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -871,18 +511,6 @@ row35:
 	VPACKUSDW    X13, X0, X13
 	VPACKUSWB    X13, X13, X13
 	VMOVQ        X13, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMAXPS       Y10, Y1, Y1
-	VMINPS       Y11, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPADDD       Y12, Y1, Y1
-	VPAND        Y8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X13
-	VPACKUSDW    X13, X1, X13
-	VPACKUSWB    X13, X13, X13
-	VMOVQ        X13, (SI)
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
@@ -898,11 +526,12 @@ tail33:
 	VZEROUPPER
 	RET
 
-// func dwI8w3s2x1AVX2(t *byte)
+// func dwI8w3s2x4AVX2(t *byte)
 // Requires: AVX, AVX2
-TEXT ·dwI8w3s2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -917,13 +546,448 @@ TEXT ·dwI8w3s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile36:
+tile39:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail38
+	JLT  tail41
 
-channels37:
+channels40:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row43:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip44
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip44:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+1
+	JGE       skip52
+	VPMOVSXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip52:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row43
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Y9
+	VBROADCASTSS 120(BX), Y10
+	VBROADCASTSS 124(BX), Y11
+	VPBROADCASTD 140(BX), Y12
+	VPCMPEQD     Y8, Y8, Y8
+	VPSRLD       $0x18, Y8, Y8
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y9, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMINPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y12, Y0, Y0
+	VPAND        Y8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X13
+	VPACKUSDW    X13, X0, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMAXPS       Y10, Y1, Y1
+	VMINPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y12, Y1, Y1
+	VPAND        Y8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X13
+	VPACKUSDW    X13, X1, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMAXPS       Y10, Y2, Y2
+	VMINPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       Y12, Y2, Y2
+	VPAND        Y8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X13
+	VPACKUSDW    X13, X2, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMAXPS       Y10, Y3, Y3
+	VMINPS       Y11, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPADDD       Y12, Y3, Y3
+	VPAND        Y8, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X13
+	VPACKUSDW    X13, X3, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         $+8, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels40
+
+tail41:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile39
+	VZEROUPPER
+	RET
+
+// func dwI8w3s2x3AVX2(t *byte)
+// Requires: AVX, AVX2
+TEXT ·dwI8w3s2x3AVX2(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Y14
+
+tile53:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail55
+
+channels54:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row57:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip58
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip58:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+1
+	JGE       skip64
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip64:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row57
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Y9
+	VBROADCASTSS 120(BX), Y10
+	VBROADCASTSS 124(BX), Y11
+	VPBROADCASTD 140(BX), Y12
+	VPCMPEQD     Y8, Y8, Y8
+	VPSRLD       $0x18, Y8, Y8
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y9, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMINPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y12, Y0, Y0
+	VPAND        Y8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X13
+	VPACKUSDW    X13, X0, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMAXPS       Y10, Y1, Y1
+	VMINPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y12, Y1, Y1
+	VPAND        Y8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X13
+	VPACKUSDW    X13, X1, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMAXPS       Y10, Y2, Y2
+	VMINPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       Y12, Y2, Y2
+	VPAND        Y8, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X13
+	VPACKUSDW    X13, X2, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         $+8, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels54
+
+tail55:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile53
+	VZEROUPPER
+	RET
+
+// func dwI8w3s2x2AVX2(t *byte)
+// Requires: AVX, AVX2
+TEXT ·dwI8w3s2x2AVX2(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Y14
+
+tile65:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail67
+
+channels66:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row69:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip70
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip70:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+1
+	JGE       skip74
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip74:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row69
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Y9
+	VBROADCASTSS 120(BX), Y10
+	VBROADCASTSS 124(BX), Y11
+	VPBROADCASTD 140(BX), Y12
+	VPCMPEQD     Y8, Y8, Y8
+	VPSRLD       $0x18, Y8, Y8
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y9, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMINPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       Y12, Y0, Y0
+	VPAND        Y8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X13
+	VPACKUSDW    X13, X0, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMAXPS       Y10, Y1, Y1
+	VMINPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y12, Y1, Y1
+	VPAND        Y8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X13
+	VPACKUSDW    X13, X1, X13
+	VPACKUSWB    X13, X13, X13
+	VMOVQ        X13, (SI)
+	ADDQ         $+8, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels66
+
+tail67:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile65
+	VZEROUPPER
+	RET
+
+// func dwI8w3s2x1AVX2(t *byte)
+// Requires: AVX, AVX2
+TEXT ·dwI8w3s2x1AVX2(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Y14
+
+tile75:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+8
+	JLT  tail77
+
+channels76:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -932,26 +996,34 @@ channels37:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row40:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
+row79:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip80
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip80:
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+1
+	JGE       skip82
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip82:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row40
+	JNZ          row79
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -976,15 +1048,15 @@ row40:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels37
+	JGE          channels76
 
-tail38:
+tail77:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile36
+	JNZ  tile75
 	VZEROUPPER
 	RET
 
@@ -993,6 +1065,7 @@ tail38:
 TEXT ·dwI8w5s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1007,13 +1080,13 @@ TEXT ·dwI8w5s1x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile41:
+tile83:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail43
+	JLT  tail85
 
-channels42:
+channels84:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1025,72 +1098,88 @@ channels42:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row45:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y6, Y10, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y7, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y8, Y12, Y13
-	VPADDD       Y13, Y3, Y3
+row87:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip88
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip88:
+	CMPQ      144(BX), $+2
+	JGE       skip89
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip89:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y6, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+2
+	JGE       skip94
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y7, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip94:
+	CMPQ      152(BX), $+1
+	JGE       skip95
+	VPMOVSXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y8, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip95:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row45
+	JNZ          row87
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1151,15 +1240,15 @@ row45:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels42
+	JGE          channels84
 
-tail43:
+tail85:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile41
+	JNZ  tile83
 	VZEROUPPER
 	RET
 
@@ -1168,6 +1257,7 @@ tail43:
 TEXT ·dwI8w5s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1182,13 +1272,13 @@ TEXT ·dwI8w5s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile46:
+tile96:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail48
+	JLT  tail98
 
-channels47:
+channels97:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1199,60 +1289,76 @@ channels47:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row50:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y2, Y2
+row100:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip101
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip101:
+	CMPQ      144(BX), $+2
+	JGE       skip102
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip102:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+2
+	JGE       skip106
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip106:
+	CMPQ      152(BX), $+1
+	JGE       skip107
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip107:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row50
+	JNZ          row100
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1301,15 +1407,15 @@ row50:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels47
+	JGE          channels97
 
-tail48:
+tail98:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile46
+	JNZ  tile96
 	VZEROUPPER
 	RET
 
@@ -1318,6 +1424,7 @@ tail48:
 TEXT ·dwI8w5s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1332,13 +1439,13 @@ TEXT ·dwI8w5s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile51:
+tile108:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail53
+	JLT  tail110
 
-channels52:
+channels109:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1348,48 +1455,64 @@ channels52:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row55:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
+row112:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip113
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip113:
+	CMPQ      144(BX), $+2
+	JGE       skip114
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip114:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+2
+	JGE       skip117
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip117:
+	CMPQ      152(BX), $+1
+	JGE       skip118
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip118:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row55
+	JNZ          row112
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1426,15 +1549,15 @@ row55:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels52
+	JGE          channels109
 
-tail53:
+tail110:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile51
+	JNZ  tile108
 	VZEROUPPER
 	RET
 
@@ -1443,6 +1566,7 @@ tail53:
 TEXT ·dwI8w5s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1457,13 +1581,13 @@ TEXT ·dwI8w5s1x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile56:
+tile119:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail58
+	JLT  tail121
 
-channels57:
+channels120:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -1472,36 +1596,52 @@ channels57:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row60:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
+row123:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip124
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip124:
+	CMPQ      144(BX), $+2
+	JGE       skip125
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip125:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+2
+	JGE       skip127
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip127:
+	CMPQ      152(BX), $+1
+	JGE       skip128
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip128:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row60
+	JNZ          row123
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1526,15 +1666,15 @@ row60:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels57
+	JGE          channels120
 
-tail58:
+tail121:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile56
+	JNZ  tile119
 	VZEROUPPER
 	RET
 
@@ -1543,6 +1683,7 @@ tail58:
 TEXT ·dwI8w5s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1557,13 +1698,13 @@ TEXT ·dwI8w5s2x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile61:
+tile129:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail63
+	JLT  tail131
 
-channels62:
+channels130:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1575,78 +1716,94 @@ channels62:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row65:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R15*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVSXBD    (SI)(R9*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y3, Y3
+row133:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip134
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip134:
+	CMPQ      144(BX), $+2
+	JGE       skip135
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip135:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVSXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+2
+	JGE       skip143
+	VPMOVSXBD (SI)(R15*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip143:
+	CMPQ      152(BX), $+1
+	JGE       skip144
+	VPMOVSXBD (SI)(R9*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip144:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row65
+	JNZ          row133
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1707,15 +1864,15 @@ row65:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels62
+	JGE          channels130
 
-tail63:
+tail131:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile61
+	JNZ  tile129
 	VZEROUPPER
 	RET
 
@@ -1724,6 +1881,7 @@ tail63:
 TEXT ·dwI8w5s2x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1738,13 +1896,13 @@ TEXT ·dwI8w5s2x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile66:
+tile145:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail68
+	JLT  tail147
 
-channels67:
+channels146:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1755,64 +1913,80 @@ channels67:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row70:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVSXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y2, Y2
+row149:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip150
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip150:
+	CMPQ      144(BX), $+2
+	JGE       skip151
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip151:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+2
+	JGE       skip157
+	VPMOVSXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip157:
+	CMPQ      152(BX), $+1
+	JGE       skip158
+	VPMOVSXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip158:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row70
+	JNZ          row149
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1861,15 +2035,15 @@ row70:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels67
+	JGE          channels146
 
-tail68:
+tail147:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile66
+	JNZ  tile145
 	VZEROUPPER
 	RET
 
@@ -1878,6 +2052,7 @@ tail68:
 TEXT ·dwI8w5s2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1892,13 +2067,13 @@ TEXT ·dwI8w5s2x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile71:
+tile159:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail73
+	JLT  tail161
 
-channels72:
+channels160:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -1908,50 +2083,66 @@ channels72:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row75:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVSXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
+row163:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip164
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip164:
+	CMPQ      144(BX), $+2
+	JGE       skip165
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip165:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+2
+	JGE       skip169
+	VPMOVSXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip169:
+	CMPQ      152(BX), $+1
+	JGE       skip170
+	VPMOVSXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip170:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row75
+	JNZ          row163
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -1988,15 +2179,15 @@ row75:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels72
+	JGE          channels160
 
-tail73:
+tail161:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile71
+	JNZ  tile159
 	VZEROUPPER
 	RET
 
@@ -2005,6 +2196,7 @@ tail73:
 TEXT ·dwI8w5s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2019,13 +2211,13 @@ TEXT ·dwI8w5s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile76:
+tile171:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail78
+	JLT  tail173
 
-channels77:
+channels172:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -2034,36 +2226,52 @@ channels77:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row80:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVSXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVSXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
+row175:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip176
+	VPMOVSXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip176:
+	CMPQ      144(BX), $+2
+	JGE       skip177
+	VPMOVSXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip177:
+	VPMOVSXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+2
+	JGE       skip179
+	VPMOVSXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip179:
+	CMPQ      152(BX), $+1
+	JGE       skip180
+	VPMOVSXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip180:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row80
+	JNZ          row175
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2088,15 +2296,15 @@ row80:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels77
+	JGE          channels172
 
-tail78:
+tail173:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile76
+	JNZ  tile171
 	VZEROUPPER
 	RET
 
@@ -2119,13 +2327,13 @@ TEXT ·dwI8anyAVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile81:
+tile181:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail83
+	JLT  tail183
 
-channels82:
+channels182:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -2134,12 +2342,12 @@ channels82:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row85:
+row185:
 	MOVQ SI, R8
 	MOVQ R11, R9
 	MOVQ 24(BX), R13
 
-col86:
+col186:
 	VPMOVSXBD    (R8), Y9
 	VPSUBD       Y14, Y9, Y9
 	VMOVUPS      (R9), Y4
@@ -2148,11 +2356,11 @@ col86:
 	ADDQ         DI, R8
 	ADDQ         R12, R9
 	DECQ         R13
-	JNZ          col86
+	JNZ          col186
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row85
+	JNZ          row185
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2177,15 +2385,15 @@ col86:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels82
+	JGE          channels182
 
-tail83:
+tail183:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile81
+	JNZ  tile181
 	VZEROUPPER
 	RET
 
@@ -2194,6 +2402,7 @@ tail83:
 TEXT ·dwU8w3s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2208,13 +2417,13 @@ TEXT ·dwU8w3s1x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile87:
+tile187:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail89
+	JLT  tail189
 
-channels88:
+channels188:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -2226,50 +2435,58 @@ channels88:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row91:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y6, Y10, Y13
-	VPADDD       Y13, Y3, Y3
+row191:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip192
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip192:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+1
+	JGE       skip197
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y6, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip197:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row91
+	JNZ          row191
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2330,15 +2547,15 @@ row91:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels88
+	JGE          channels188
 
-tail89:
+tail189:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile87
+	JNZ  tile187
 	VZEROUPPER
 	RET
 
@@ -2347,6 +2564,7 @@ tail89:
 TEXT ·dwU8w3s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2361,13 +2579,13 @@ TEXT ·dwU8w3s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile92:
+tile198:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail94
+	JLT  tail200
 
-channels93:
+channels199:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -2378,42 +2596,50 @@ channels93:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row96:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
+row202:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip203
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip203:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+1
+	JGE       skip207
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip207:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row96
+	JNZ          row202
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2462,15 +2688,15 @@ row96:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels93
+	JGE          channels199
 
-tail94:
+tail200:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile92
+	JNZ  tile198
 	VZEROUPPER
 	RET
 
@@ -2479,6 +2705,7 @@ tail94:
 TEXT ·dwU8w3s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2493,13 +2720,13 @@ TEXT ·dwU8w3s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile97:
+tile208:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail99
+	JLT  tail210
 
-channels98:
+channels209:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -2509,34 +2736,42 @@ channels98:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row101:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
+row212:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip213
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip213:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+1
+	JGE       skip216
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip216:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row101
+	JNZ          row212
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2573,15 +2808,15 @@ row101:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels98
+	JGE          channels209
 
-tail99:
+tail210:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile97
+	JNZ  tile208
 	VZEROUPPER
 	RET
 
@@ -2590,6 +2825,7 @@ tail99:
 TEXT ·dwU8w3s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2604,13 +2840,13 @@ TEXT ·dwU8w3s1x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile102:
+tile217:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail104
+	JLT  tail219
 
-channels103:
+channels218:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -2619,26 +2855,34 @@ channels103:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row106:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
+row221:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip222
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip222:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+1
+	JGE       skip224
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip224:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row106
+	JNZ          row221
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2663,15 +2907,15 @@ row106:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels103
+	JGE          channels218
 
-tail104:
+tail219:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile102
+	JNZ  tile217
 	VZEROUPPER
 	RET
 
@@ -2680,6 +2924,7 @@ tail104:
 TEXT ·dwU8w3s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2694,13 +2939,13 @@ TEXT ·dwU8w3s2x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile107:
+tile225:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail109
+	JLT  tail227
 
-channels108:
+channels226:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -2712,56 +2957,64 @@ channels108:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row111:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y3, Y3
+row229:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip230
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip230:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+1
+	JGE       skip238
+	VPMOVZXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip238:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row111
+	JNZ          row229
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2822,15 +3075,15 @@ row111:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels108
+	JGE          channels226
 
-tail109:
+tail227:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile107
+	JNZ  tile225
 	VZEROUPPER
 	RET
 
@@ -2839,6 +3092,7 @@ tail109:
 TEXT ·dwU8w3s2x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2853,13 +3107,13 @@ TEXT ·dwU8w3s2x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile112:
+tile239:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail114
+	JLT  tail241
 
-channels113:
+channels240:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -2870,46 +3124,54 @@ channels113:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row116:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
+row243:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip244
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip244:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+1
+	JGE       skip250
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip250:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row116
+	JNZ          row243
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -2958,15 +3220,15 @@ row116:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels113
+	JGE          channels240
 
-tail114:
+tail241:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile112
+	JNZ  tile239
 	VZEROUPPER
 	RET
 
@@ -2975,6 +3237,7 @@ tail114:
 TEXT ·dwU8w3s2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2989,13 +3252,13 @@ TEXT ·dwU8w3s2x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile117:
+tile251:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail119
+	JLT  tail253
 
-channels118:
+channels252:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3005,36 +3268,44 @@ channels118:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row121:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
+row255:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip256
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip256:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+1
+	JGE       skip260
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip260:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row121
+	JNZ          row255
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3071,15 +3342,15 @@ row121:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels118
+	JGE          channels252
 
-tail119:
+tail253:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile117
+	JNZ  tile251
 	VZEROUPPER
 	RET
 
@@ -3088,6 +3359,7 @@ tail119:
 TEXT ·dwU8w3s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3102,13 +3374,13 @@ TEXT ·dwU8w3s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile122:
+tile261:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail124
+	JLT  tail263
 
-channels123:
+channels262:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -3117,26 +3389,34 @@ channels123:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row126:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
+row265:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	CMPQ      144(BX), $+1
+	JGE       skip266
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip266:
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+1
+	JGE       skip268
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip268:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row126
+	JNZ          row265
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3161,15 +3441,15 @@ row126:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels123
+	JGE          channels262
 
-tail124:
+tail263:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile122
+	JNZ  tile261
 	VZEROUPPER
 	RET
 
@@ -3178,6 +3458,7 @@ tail124:
 TEXT ·dwU8w5s1x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3192,13 +3473,13 @@ TEXT ·dwU8w5s1x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile127:
+tile269:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail129
+	JLT  tail271
 
-channels128:
+channels270:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3210,72 +3491,88 @@ channels128:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row131:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y6, Y10, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y7, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y8, Y12, Y13
-	VPADDD       Y13, Y3, Y3
+row273:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip274
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip274:
+	CMPQ      144(BX), $+2
+	JGE       skip275
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip275:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y6, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+2
+	JGE       skip280
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y7, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip280:
+	CMPQ      152(BX), $+1
+	JGE       skip281
+	VPMOVZXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y8, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip281:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row131
+	JNZ          row273
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3336,15 +3633,15 @@ row131:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels128
+	JGE          channels270
 
-tail129:
+tail271:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile127
+	JNZ  tile269
 	VZEROUPPER
 	RET
 
@@ -3353,6 +3650,7 @@ tail129:
 TEXT ·dwU8w5s1x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3367,13 +3665,13 @@ TEXT ·dwU8w5s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile132:
+tile282:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail134
+	JLT  tail284
 
-channels133:
+channels283:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3384,60 +3682,76 @@ channels133:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row136:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y2, Y2
+row286:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip287
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip287:
+	CMPQ      144(BX), $+2
+	JGE       skip288
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip288:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+2
+	JGE       skip292
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip292:
+	CMPQ      152(BX), $+1
+	JGE       skip293
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip293:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row136
+	JNZ          row286
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3486,15 +3800,15 @@ row136:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels133
+	JGE          channels283
 
-tail134:
+tail284:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile132
+	JNZ  tile282
 	VZEROUPPER
 	RET
 
@@ -3503,6 +3817,7 @@ tail134:
 TEXT ·dwU8w5s1x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3517,13 +3832,13 @@ TEXT ·dwU8w5s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile137:
+tile294:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail139
+	JLT  tail296
 
-channels138:
+channels295:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3533,48 +3848,64 @@ channels138:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row141:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y7, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y8, Y10, Y13
-	VPADDD       Y13, Y1, Y1
+row298:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip299
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip299:
+	CMPQ      144(BX), $+2
+	JGE       skip300
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip300:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+2
+	JGE       skip303
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y7, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip303:
+	CMPQ      152(BX), $+1
+	JGE       skip304
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y8, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip304:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row141
+	JNZ          row298
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3611,15 +3942,15 @@ row141:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels138
+	JGE          channels295
 
-tail139:
+tail296:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile137
+	JNZ  tile294
 	VZEROUPPER
 	RET
 
@@ -3628,6 +3959,7 @@ tail139:
 TEXT ·dwU8w5s1x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3642,13 +3974,13 @@ TEXT ·dwU8w5s1x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile142:
+tile305:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail144
+	JLT  tail307
 
-channels143:
+channels306:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -3657,36 +3989,52 @@ channels143:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row146:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
+row309:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip310
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip310:
+	CMPQ      144(BX), $+2
+	JGE       skip311
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip311:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+2
+	JGE       skip313
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip313:
+	CMPQ      152(BX), $+1
+	JGE       skip314
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip314:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row146
+	JNZ          row309
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3711,15 +4059,15 @@ row146:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels143
+	JGE          channels306
 
-tail144:
+tail307:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile142
+	JNZ  tile305
 	VZEROUPPER
 	RET
 
@@ -3728,6 +4076,7 @@ tail144:
 TEXT ·dwU8w5s2x4AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3742,13 +4091,13 @@ TEXT ·dwU8w5s2x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile147:
+tile315:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail149
+	JLT  tail317
 
-channels148:
+channels316:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3760,78 +4109,94 @@ channels148:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row151:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R15*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y3, Y3
-	VPMOVZXBD    (SI)(R9*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y3, Y3
+row319:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip320
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip320:
+	CMPQ      144(BX), $+2
+	JGE       skip321
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip321:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y3, Y3
+	VPMOVZXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y3, Y3
+	CMPQ      152(BX), $+2
+	JGE       skip329
+	VPMOVZXBD (SI)(R15*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip329:
+	CMPQ      152(BX), $+1
+	JGE       skip330
+	VPMOVZXBD (SI)(R9*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y3, Y3
+
+skip330:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row151
+	JNZ          row319
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -3892,15 +4257,15 @@ row151:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels148
+	JGE          channels316
 
-tail149:
+tail317:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile147
+	JNZ  tile315
 	VZEROUPPER
 	RET
 
@@ -3909,6 +4274,7 @@ tail149:
 TEXT ·dwU8w5s2x3AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3923,13 +4289,13 @@ TEXT ·dwU8w5s2x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile152:
+tile331:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail154
+	JLT  tail333
 
-channels153:
+channels332:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -3940,64 +4306,80 @@ channels153:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row156:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(R10*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMOVZXBD    (SI)(DI*8), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y2, Y2
+row335:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip336
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip336:
+	CMPQ      144(BX), $+2
+	JGE       skip337
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip337:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y2, Y2
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y2, Y2
+	CMPQ      152(BX), $+2
+	JGE       skip343
+	VPMOVZXBD (SI)(R10*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip343:
+	CMPQ      152(BX), $+1
+	JGE       skip344
+	VPMOVZXBD (SI)(DI*8), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y2, Y2
+
+skip344:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row156
+	JNZ          row335
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -4046,15 +4428,15 @@ row156:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels153
+	JGE          channels332
 
-tail154:
+tail333:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile152
+	JNZ  tile331
 	VZEROUPPER
 	RET
 
@@ -4063,6 +4445,7 @@ tail154:
 TEXT ·dwU8w5s2x2AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4077,13 +4460,13 @@ TEXT ·dwU8w5s2x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile157:
+tile345:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail159
+	JLT  tail347
 
-channels158:
+channels346:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	VMOVAPS Y0, Y1
@@ -4093,50 +4476,66 @@ channels158:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row161:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y4, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y5, Y12, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y6, Y9, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R9*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y7, Y10, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMOVZXBD    (SI)(R8*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y8, Y11, Y13
-	VPADDD       Y13, Y1, Y1
+row349:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip350
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip350:
+	CMPQ      144(BX), $+2
+	JGE       skip351
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip351:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y4, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y5, Y12, Y13
+	VPADDD    Y13, Y1, Y1
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+	VPMADDWD  Y6, Y9, Y13
+	VPADDD    Y13, Y1, Y1
+	CMPQ      152(BX), $+2
+	JGE       skip355
+	VPMOVZXBD (SI)(R9*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y7, Y10, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip355:
+	CMPQ      152(BX), $+1
+	JGE       skip356
+	VPMOVZXBD (SI)(R8*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y8, Y11, Y13
+	VPADDD    Y13, Y1, Y1
+
+skip356:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row161
+	JNZ          row349
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -4173,15 +4572,15 @@ row161:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels158
+	JGE          channels346
 
-tail159:
+tail347:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile157
+	JNZ  tile345
 	VZEROUPPER
 	RET
 
@@ -4190,6 +4589,7 @@ tail159:
 TEXT ·dwU8w5s2x1AVX2(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4204,13 +4604,13 @@ TEXT ·dwU8w5s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile162:
+tile357:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail164
+	JLT  tail359
 
-channels163:
+channels358:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -4219,36 +4619,52 @@ channels163:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row166:
-	VMOVUPS      (R11), Y4
-	VMOVUPS      (R11)(R12*1), Y5
-	VMOVUPS      (R11)(R12*2), Y6
-	VMOVUPS      (R11)(R13*1), Y7
-	VMOVUPS      (R11)(R12*4), Y8
-	VPMOVZXBD    (SI), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y4, Y9, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*1), Y10
-	VPSUBD       Y14, Y10, Y10
-	VPMADDWD     Y5, Y10, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*2), Y11
-	VPSUBD       Y14, Y11, Y11
-	VPMADDWD     Y6, Y11, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(R8*1), Y12
-	VPSUBD       Y14, Y12, Y12
-	VPMADDWD     Y7, Y12, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMOVZXBD    (SI)(DI*4), Y9
-	VPSUBD       Y14, Y9, Y9
-	VPMADDWD     Y8, Y9, Y13
-	VPADDD       Y13, Y0, Y0
+row361:
+	VMOVUPS   (R11), Y4
+	VMOVUPS   (R11)(R12*1), Y5
+	VMOVUPS   (R11)(R12*2), Y6
+	VMOVUPS   (R11)(R13*1), Y7
+	VMOVUPS   (R11)(R12*4), Y8
+	CMPQ      144(BX), $+1
+	JGE       skip362
+	VPMOVZXBD (SI), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y4, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip362:
+	CMPQ      144(BX), $+2
+	JGE       skip363
+	VPMOVZXBD (SI)(DI*1), Y10
+	VPSUBD    Y14, Y10, Y10
+	VPMADDWD  Y5, Y10, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip363:
+	VPMOVZXBD (SI)(DI*2), Y11
+	VPSUBD    Y14, Y11, Y11
+	VPMADDWD  Y6, Y11, Y13
+	VPADDD    Y13, Y0, Y0
+	CMPQ      152(BX), $+2
+	JGE       skip365
+	VPMOVZXBD (SI)(R8*1), Y12
+	VPSUBD    Y14, Y12, Y12
+	VPMADDWD  Y7, Y12, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip365:
+	CMPQ      152(BX), $+1
+	JGE       skip366
+	VPMOVZXBD (SI)(DI*4), Y9
+	VPSUBD    Y14, Y9, Y9
+	VPMADDWD  Y8, Y9, Y13
+	VPADDD    Y13, Y0, Y0
+
+skip366:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row166
+	JNZ          row361
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -4273,15 +4689,15 @@ row166:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels163
+	JGE          channels358
 
-tail164:
+tail359:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile162
+	JNZ  tile357
 	VZEROUPPER
 	RET
 
@@ -4304,13 +4720,13 @@ TEXT ·dwU8anyAVX2(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Y14
 
-tile167:
+tile367:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail169
+	JLT  tail369
 
-channels168:
+channels368:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Y0
 	MOVQ    16(BX), R14
@@ -4319,12 +4735,12 @@ channels168:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row171:
+row371:
 	MOVQ SI, R8
 	MOVQ R11, R9
 	MOVQ 24(BX), R13
 
-col172:
+col372:
 	VPMOVZXBD    (R8), Y9
 	VPSUBD       Y14, Y9, Y9
 	VMOVUPS      (R9), Y4
@@ -4333,11 +4749,11 @@ col172:
 	ADDQ         DI, R8
 	ADDQ         R12, R9
 	DECQ         R13
-	JNZ          col172
+	JNZ          col372
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row171
+	JNZ          row371
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Y9
 	VBROADCASTSS 120(BX), Y10
@@ -4362,14 +4778,14 @@ col172:
 	ADDQ         $+8, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels168
+	JGE          channels368
 
-tail169:
+tail369:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile167
+	JNZ  tile367
 	VZEROUPPER
 	RET

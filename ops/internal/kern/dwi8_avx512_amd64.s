@@ -9,6 +9,7 @@
 TEXT ·dwI8w3s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -42,33 +43,41 @@ channels2:
 	LEAQ    (R11)(AX*4), R11
 
 row5:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z6, Z10, Z3
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip6
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip6:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPDPWSSD  Z4, Z12, Z3
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z2
+	VPDPWSSD  Z5, Z9, Z3
+	CMPQ      152(BX), $+1
+	JGE       skip11
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z6, Z10, Z3
+
+skip11:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -135,38 +144,46 @@ tail3:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row6:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z6, Z10, Z3
+row12:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip13
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip13:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPDPWSSD    Z4, Z12, Z3
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z2
+	VPDPWSSD    Z5, Z9, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip18
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z6, Z10, Z3
+
+skip18:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row6
+	JNZ          row12
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -222,348 +239,7 @@ next4:
 TEXT ·dwI8w3s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile7:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail9
-
-channels8:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row11:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row11
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels8
-
-tail9:
-	TESTQ   CX, CX
-	JZ      next10
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row12:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row12
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-
-next10:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile7
-	VZEROUPPER
-	RET
-
-// func dwI8w3s1x2AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s1x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile13:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail15
-
-channels14:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row17:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row17
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels14
-
-tail15:
-	TESTQ   CX, CX
-	JZ      next16
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row18:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row18
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-
-next16:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile13
-	VZEROUPPER
-	RET
-
-// func dwI8w3s1x1AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s1x1AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -587,6 +263,8 @@ tile19:
 channels20:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -594,18 +272,36 @@ channels20:
 	LEAQ    (R11)(AX*4), R11
 
 row23:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip24
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip24:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	CMPQ      152(BX), $+1
+	JGE       skip28
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z2
+
+skip28:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -625,6 +321,22 @@ row23:
 	VCVTPS2DQ    Z0, Z0
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
@@ -639,86 +351,8 @@ tail21:
 	KMOVW   DX, K4
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row24:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row24
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-
-next22:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile19
-	VZEROUPPER
-	RET
-
-// func dwI8w3s2x4AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s2x4AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile25:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail27
-
-channels26:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -726,39 +360,36 @@ channels26:
 	LEAQ    (R11)(AX*4), R11
 
 row29:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVSXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVSXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z3
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip30
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip30:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip34
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z2
+
+skip34:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -777,307 +408,6 @@ row29:
 	VMINPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels26
-
-tail27:
-	TESTQ   CX, CX
-	JZ      next28
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row30:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVSXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVSXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row30
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, K4, (SI)
-
-next28:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile25
-	VZEROUPPER
-	RET
-
-// func dwI8w3s2x3AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s2x3AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile31:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail33
-
-channels32:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row35:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row35
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels32
-
-tail33:
-	TESTQ   CX, CX
-	JZ      next34
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row36:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row36
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 	ADDQ         DX, SI
 	VCVTDQ2PS    Z1, Z1
@@ -1096,21 +426,22 @@ row36:
 	VPADDD       Z12, Z2, Z2
 	VPMOVDB      Z2, K4, (SI)
 
-next34:
+next22:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile31
+	JNZ  tile19
 	VZEROUPPER
 	RET
 
-// func dwI8w3s2x2AVX512(t *byte)
+// func dwI8w3s1x2AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s2x2AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1125,13 +456,13 @@ TEXT ·dwI8w3s2x2AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile37:
+tile35:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail39
+	JLT  tail37
 
-channels38:
+channels36:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -1141,30 +472,36 @@ channels38:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row41:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
+row39:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip40
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip40:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	CMPQ      152(BX), $+1
+	JGE       skip43
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+
+skip43:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row41
+	JNZ          row39
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -1191,11 +528,11 @@ row41:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels38
+	JGE          channels36
 
-tail39:
+tail37:
 	TESTQ   CX, CX
-	JZ      next40
+	JZ      next38
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -1209,30 +546,36 @@ tail39:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row42:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
+row44:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip45
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip45:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip48
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+
+skip48:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row42
+	JNZ          row44
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -1257,150 +600,22 @@ row42:
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
 
-next40:
+next38:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile37
+	JNZ  tile35
 	VZEROUPPER
 	RET
 
-// func dwI8w3s2x1AVX512(t *byte)
+// func dwI8w3s1x1AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w3s2x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s1x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile43:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail45
-
-channels44:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row47:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row47
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels44
-
-tail45:
-	TESTQ   CX, CX
-	JZ      next46
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row48:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row48
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-
-next46:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile43
-	VZEROUPPER
-	RET
-
-// func dwI8w5s1x4AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s1x4AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1424,9 +639,6 @@ tile49:
 channels50:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -1434,47 +646,26 @@ channels50:
 	LEAQ    (R11)(AX*4), R11
 
 row53:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPDPWSSD     Z6, Z10, Z3
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	VPDPWSSD     Z7, Z11, Z3
-	VPMOVSXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z8, Z12, Z3
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip54
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip54:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	CMPQ      152(BX), $+1
+	JGE       skip56
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+
+skip56:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -1494,30 +685,6 @@ row53:
 	VCVTPS2DQ    Z0, Z0
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, (SI)
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
@@ -1532,61 +699,37 @@ tail51:
 	KMOVW   DX, K4
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row54:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPDPWSSD     Z6, Z10, Z3
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	VPDPWSSD     Z7, Z11, Z3
-	VPMOVSXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z8, Z12, Z3
+row57:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip58
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip58:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip60
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+
+skip60:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row54
+	JNZ          row57
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -1602,30 +745,6 @@ row54:
 	VCVTPS2DQ    Z0, Z0
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, K4, (SI)
 
 next52:
 	MOVQ 104(BX), DX
@@ -1637,220 +756,12 @@ next52:
 	VZEROUPPER
 	RET
 
-// func dwI8w5s1x3AVX512(t *byte)
+// func dwI8w3s2x4AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s1x3AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s2x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile55:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail57
-
-channels56:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row59:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row59
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels56
-
-tail57:
-	TESTQ   CX, CX
-	JZ      next58
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row60:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row60
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-
-next58:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile55
-	VZEROUPPER
-	RET
-
-// func dwI8w5s1x2AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s1x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -1875,6 +786,8 @@ channels62:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -1882,33 +795,47 @@ channels62:
 	LEAQ    (R11)(AX*4), R11
 
 row65:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip66
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip66:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z2
+	VPDPWSSD  Z4, Z11, Z3
+	VPMOVSXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z3
+	CMPQ      152(BX), $+1
+	JGE       skip74
+	VPMOVSXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z3
+
+skip74:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -1936,350 +863,6 @@ row65:
 	VCVTPS2DQ    Z1, Z1
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels62
-
-tail63:
-	TESTQ   CX, CX
-	JZ      next64
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row66:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row66
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-
-next64:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile61
-	VZEROUPPER
-	RET
-
-// func dwI8w5s1x1AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s1x1AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile67:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail69
-
-channels68:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row71:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row71
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels68
-
-tail69:
-	TESTQ   CX, CX
-	JZ      next70
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row72:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row72
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-
-next70:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile67
-	VZEROUPPER
-	RET
-
-// func dwI8w5s2x4AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s2x4AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile73:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail75
-
-channels74:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row77:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVSXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVSXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	VPDPWSSD     Z6, Z9, Z3
-	VPMOVSXBD    (SI)(R15*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z3
-	VPMOVSXBD    (SI)(R9*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row77
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
 	ADDQ         DX, SI
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z9, Z2, Z2
@@ -2299,11 +882,11 @@ row77:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels74
+	JGE          channels62
 
-tail75:
+tail63:
 	TESTQ   CX, CX
-	JZ      next76
+	JZ      next64
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -2319,58 +902,52 @@ tail75:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row78:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVSXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVSXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	VPDPWSSD     Z6, Z9, Z3
-	VPMOVSXBD.Z  (SI)(R15*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z3
-	VPMOVSXBD.Z  (SI)(R9*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z3
+row75:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip76
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip76:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z2
+	VPDPWSSD    Z4, Z11, Z3
+	VPMOVSXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip84
+	VPMOVSXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z3
+
+skip84:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row78
+	JNZ          row75
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -2411,238 +988,22 @@ row78:
 	VPADDD       Z12, Z3, Z3
 	VPMOVDB      Z3, K4, (SI)
 
-next76:
+next64:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile73
+	JNZ  tile61
 	VZEROUPPER
 	RET
 
-// func dwI8w5s2x3AVX512(t *byte)
+// func dwI8w3s2x3AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s2x3AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s2x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile79:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail81
-
-channels80:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row83:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPMOVSXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPMOVSXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row83
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels80
-
-tail81:
-	TESTQ   CX, CX
-	JZ      next82
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row84:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPMOVSXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPMOVSXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row84
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-
-next82:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile79
-	VZEROUPPER
-	RET
-
-// func dwI8w5s2x2AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s2x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -2667,6 +1028,7 @@ channels86:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -2674,35 +1036,40 @@ channels86:
 	LEAQ    (R11)(AX*4), R11
 
 row89:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPMOVSXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPMOVSXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip90
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip90:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z2
+	CMPQ      152(BX), $+1
+	JGE       skip96
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z2
+
+skip96:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -2730,6 +1097,14 @@ row89:
 	VCVTPS2DQ    Z1, Z1
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
@@ -2745,46 +1120,52 @@ tail87:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row90:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPMOVSXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPMOVSXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
+row97:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip98
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip98:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip104
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z2
+
+skip104:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row90
+	JNZ          row97
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -2808,6 +1189,14 @@ row90:
 	VCVTPS2DQ    Z1, Z1
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
 
 next88:
 	MOVQ 104(BX), DX
@@ -2819,287 +1208,12 @@ next88:
 	VZEROUPPER
 	RET
 
-// func dwI8w5s2x1AVX512(t *byte)
+// func dwI8w3s2x2AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8w5s2x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile91:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail93
-
-channels92:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row95:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVSXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVSXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row95
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels92
-
-tail93:
-	TESTQ   CX, CX
-	JZ      next94
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row96:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVSXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVSXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVSXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVSXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVSXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row96
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-
-next94:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile91
-	VZEROUPPER
-	RET
-
-// func dwI8anyAVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwI8anyAVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile97:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail99
-
-channels98:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row101:
-	MOVQ SI, R8
-	MOVQ R11, R9
-	MOVQ 24(BX), R13
-
-col102:
-	VPMOVSXBD    (R8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VMOVUPS      (R9), Z4
-	VPDPWSSD     Z4, Z9, Z0
-	ADDQ         DI, R8
-	ADDQ         R12, R9
-	DECQ         R13
-	JNZ          col102
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row101
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels98
-
-tail99:
-	TESTQ   CX, CX
-	JZ      next100
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row103:
-	MOVQ SI, R8
-	MOVQ R11, R9
-	MOVQ 24(BX), R13
-
-col104:
-	VPMOVSXBD.Z  (R8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VMOVUPS      (R9), Z4
-	VPDPWSSD     Z4, Z9, Z0
-	ADDQ         DI, R8
-	ADDQ         R12, R9
-	DECQ         R13
-	JNZ          col104
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row103
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-
-next100:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile97
-	VZEROUPPER
-	RET
-
-// func dwU8w3s1x4AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s1x4AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3124,8 +1238,6 @@ channels106:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -3133,33 +1245,33 @@ channels106:
 	LEAQ    (R11)(AX*4), R11
 
 row109:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z6, Z10, Z3
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip110
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip110:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	CMPQ      152(BX), $+1
+	JGE       skip114
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+
+skip114:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -3187,22 +1299,6 @@ row109:
 	VCVTPS2DQ    Z1, Z1
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, (SI)
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
@@ -3218,126 +1314,6 @@ tail107:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row110:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z6, Z10, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row110
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, K4, (SI)
-
-next108:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile105
-	VZEROUPPER
-	RET
-
-// func dwU8w3s1x3AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s1x3AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile111:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail113
-
-channels112:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
 	ADDQ    AX, SI
@@ -3345,28 +1321,33 @@ channels112:
 	LEAQ    (R11)(AX*4), R11
 
 row115:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip116
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip116:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip120
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+
+skip120:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -3385,251 +1366,6 @@ row115:
 	VMINPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels112
-
-tail113:
-	TESTQ   CX, CX
-	JZ      next114
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row116:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row116
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-
-next114:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile111
-	VZEROUPPER
-	RET
-
-// func dwU8w3s1x2AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s1x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile117:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail119
-
-channels118:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row121:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row121
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels118
-
-tail119:
-	TESTQ   CX, CX
-	JZ      next120
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row122:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z6, Z12, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row122
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 	ADDQ         DX, SI
 	VCVTDQ2PS    Z1, Z1
@@ -3640,21 +1376,22 @@ row122:
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
 
-next120:
+next108:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile117
+	JNZ  tile105
 	VZEROUPPER
 	RET
 
-// func dwU8w3s1x1AVX512(t *byte)
+// func dwI8w3s2x1AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s1x1AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w3s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3669,13 +1406,13 @@ TEXT ·dwU8w3s1x1AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile123:
+tile121:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail125
+	JLT  tail123
 
-channels124:
+channels122:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	MOVQ    16(BX), R14
@@ -3684,23 +1421,31 @@ channels124:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row127:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
+row125:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip126
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip126:
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	CMPQ      152(BX), $+1
+	JGE       skip128
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+
+skip128:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row127
+	JNZ          row125
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -3719,11 +1464,11 @@ row127:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels124
+	JGE          channels122
 
-tail125:
+tail123:
 	TESTQ   CX, CX
-	JZ      next126
+	JZ      next124
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -3736,23 +1481,31 @@ tail125:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row128:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
+row129:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip130
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip130:
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip132
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+
+skip132:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row128
+	JNZ          row129
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -3769,21 +1522,22 @@ row128:
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 
-next126:
+next124:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile123
+	JNZ  tile121
 	VZEROUPPER
 	RET
 
-// func dwU8w3s2x4AVX512(t *byte)
+// func dwI8w5s1x4AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s2x4AVX512(SB), NOSPLIT, $24-8
+TEXT ·dwI8w5s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -3798,13 +1552,13 @@ TEXT ·dwU8w3s2x4AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile129:
+tile133:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail131
+	JLT  tail135
 
-channels130:
+channels134:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -3816,44 +1570,68 @@ channels130:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row133:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVZXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVZXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z3
+row137:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip138
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip138:
+	CMPQ      144(BX), $+2
+	JGE       skip139
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip139:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPDPWSSD  Z4, Z12, Z3
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+	VPDPWSSD  Z6, Z9, Z2
+	VPDPWSSD  Z5, Z9, Z3
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+	VPDPWSSD  Z7, Z10, Z2
+	VPDPWSSD  Z6, Z10, Z3
+	CMPQ      152(BX), $+2
+	JGE       skip144
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z2
+	VPDPWSSD  Z7, Z11, Z3
+
+skip144:
+	CMPQ      152(BX), $+1
+	JGE       skip145
+	VPMOVSXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z8, Z12, Z3
+
+skip145:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row133
+	JNZ          row137
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -3896,11 +1674,11 @@ row133:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels130
+	JGE          channels134
 
-tail131:
+tail135:
 	TESTQ   CX, CX
-	JZ      next132
+	JZ      next136
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -3916,410 +1694,64 @@ tail131:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row134:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVZXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVZXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z3
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row134
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z9, Z3, Z3
-	VMAXPS       Z10, Z3, Z3
-	VMINPS       Z11, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPADDD       Z12, Z3, Z3
-	VPMOVDB      Z3, K4, (SI)
-
-next132:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile129
-	VZEROUPPER
-	RET
-
-// func dwU8w3s2x3AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s2x3AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile135:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail137
-
-channels136:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row139:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row139
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels136
-
-tail137:
-	TESTQ   CX, CX
-	JZ      next138
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row140:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z2
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row140
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, K4, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z9, Z2, Z2
-	VMAXPS       Z10, Z2, Z2
-	VMINPS       Z11, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPADDD       Z12, Z2, Z2
-	VPMOVDB      Z2, K4, (SI)
-
-next138:
-	MOVQ 104(BX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(BX), DX
-	ADDQ DX, 8(SP)
-	DECQ 16(SP)
-	JNZ  tile135
-	VZEROUPPER
-	RET
-
-// func dwU8w3s2x2AVX512(t *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·dwU8w3s2x2AVX512(SB), NOSPLIT, $24-8
-	MOVQ         t+0(FP), BX
-	MOVQ         (BX), DX
-	MOVQ         DX, (SP)
-	MOVQ         64(BX), DX
-	MOVQ         DX, 8(SP)
-	MOVQ         96(BX), DX
-	MOVQ         DX, 16(SP)
-	MOVQ         32(BX), DI
-	LEAQ         (DI)(DI*2), R8
-	LEAQ         (DI)(DI*4), R9
-	LEAQ         (R8)(DI*4), R10
-	LEAQ         (DI)(DI*8), R15
-	MOVQ         56(BX), R12
-	LEAQ         (R12)(R12*2), R13
-	VPBROADCASTD 136(BX), Z14
-
-tile141:
-	XORQ AX, AX
-	MOVQ 88(BX), CX
-	CMPQ CX, $+16
-	JLT  tail143
-
-channels142:
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
-row145:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row145
-	MOVQ         128(BX), DX
-	VMOVUPS      (DX)(AX*4), Z9
-	VBROADCASTSS 120(BX), Z10
-	VBROADCASTSS 124(BX), Z11
-	VPBROADCASTD 140(BX), Z12
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z9, Z0, Z0
-	VMAXPS       Z10, Z0, Z0
-	VMINPS       Z11, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPADDD       Z12, Z0, Z0
-	VPMOVDB      Z0, (SI)
-	ADDQ         DX, SI
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z9, Z1, Z1
-	VMAXPS       Z10, Z1, Z1
-	VMINPS       Z11, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPADDD       Z12, Z1, Z1
-	VPMOVDB      Z1, (SI)
-	ADDQ         $+16, AX
-	SUBQ         $+16, CX
-	CMPQ         CX, $+16
-	JGE          channels142
-
-tail143:
-	TESTQ   CX, CX
-	JZ      next144
-	MOVQ    $-1, DX
-	SHLQ    CL, DX
-	NOTQ    DX
-	KMOVW   DX, K4
-	MOVQ    80(BX), DX
-	VMOVUPS (DX)(AX*4), Z0
-	VMOVAPS Z0, Z1
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	LEAQ    (R11)(AX*4), R11
-
 row146:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z6, Z9, Z1
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip147
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip147:
+	CMPQ        144(BX), $+2
+	JGE         skip148
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip148:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPDPWSSD    Z4, Z12, Z3
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+	VPDPWSSD    Z6, Z9, Z2
+	VPDPWSSD    Z5, Z9, Z3
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+	VPDPWSSD    Z7, Z10, Z2
+	VPDPWSSD    Z6, Z10, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip153
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z2
+	VPDPWSSD    Z7, Z11, Z3
+
+skip153:
+	CMPQ        152(BX), $+1
+	JGE         skip154
+	VPMOVSXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z8, Z12, Z3
+
+skip154:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
@@ -4347,14 +1779,3101 @@ row146:
 	VCVTPS2DQ    Z1, Z1
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, K4, (SI)
 
-next144:
+next136:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile141
+	JNZ  tile133
+	VZEROUPPER
+	RET
+
+// func dwI8w5s1x3AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s1x3AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile155:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail157
+
+channels156:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row159:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip160
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip160:
+	CMPQ      144(BX), $+2
+	JGE       skip161
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip161:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+	VPDPWSSD  Z6, Z9, Z2
+	CMPQ      152(BX), $+2
+	JGE       skip165
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+	VPDPWSSD  Z7, Z10, Z2
+
+skip165:
+	CMPQ      152(BX), $+1
+	JGE       skip166
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z2
+
+skip166:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row159
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels156
+
+tail157:
+	TESTQ   CX, CX
+	JZ      next158
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row167:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip168
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip168:
+	CMPQ        144(BX), $+2
+	JGE         skip169
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip169:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+	VPDPWSSD    Z6, Z9, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip173
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+	VPDPWSSD    Z7, Z10, Z2
+
+skip173:
+	CMPQ        152(BX), $+1
+	JGE         skip174
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z2
+
+skip174:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row167
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+
+next158:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile155
+	VZEROUPPER
+	RET
+
+// func dwI8w5s1x2AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s1x2AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile175:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail177
+
+channels176:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row179:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip180
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip180:
+	CMPQ      144(BX), $+2
+	JGE       skip181
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip181:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	CMPQ      152(BX), $+2
+	JGE       skip184
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+
+skip184:
+	CMPQ      152(BX), $+1
+	JGE       skip185
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+
+skip185:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row179
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels176
+
+tail177:
+	TESTQ   CX, CX
+	JZ      next178
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row186:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip187
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip187:
+	CMPQ        144(BX), $+2
+	JGE         skip188
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip188:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip191
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+
+skip191:
+	CMPQ        152(BX), $+1
+	JGE         skip192
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+
+skip192:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row186
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+
+next178:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile175
+	VZEROUPPER
+	RET
+
+// func dwI8w5s1x1AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s1x1AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile193:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail195
+
+channels194:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row197:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip198
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip198:
+	CMPQ      144(BX), $+2
+	JGE       skip199
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip199:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	CMPQ      152(BX), $+2
+	JGE       skip201
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+
+skip201:
+	CMPQ      152(BX), $+1
+	JGE       skip202
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+
+skip202:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row197
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels194
+
+tail195:
+	TESTQ   CX, CX
+	JZ      next196
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row203:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip204
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip204:
+	CMPQ        144(BX), $+2
+	JGE         skip205
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip205:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip207
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+
+skip207:
+	CMPQ        152(BX), $+1
+	JGE         skip208
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+
+skip208:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row203
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+
+next196:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile193
+	VZEROUPPER
+	RET
+
+// func dwI8w5s2x4AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s2x4AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile209:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail211
+
+channels210:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row213:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip214
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip214:
+	CMPQ      144(BX), $+2
+	JGE       skip215
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip215:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+	VPDPWSSD  Z6, Z11, Z2
+	VPDPWSSD  Z4, Z11, Z3
+	VPMOVSXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z2
+	VPDPWSSD  Z5, Z12, Z3
+	VPMOVSXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z2
+	VPDPWSSD  Z6, Z9, Z3
+	CMPQ      152(BX), $+2
+	JGE       skip223
+	VPMOVSXBD (SI)(R15*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z3
+
+skip223:
+	CMPQ      152(BX), $+1
+	JGE       skip224
+	VPMOVSXBD (SI)(R9*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z3
+
+skip224:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row213
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels210
+
+tail211:
+	TESTQ   CX, CX
+	JZ      next212
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row225:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip226
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip226:
+	CMPQ        144(BX), $+2
+	JGE         skip227
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip227:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+	VPDPWSSD    Z6, Z11, Z2
+	VPDPWSSD    Z4, Z11, Z3
+	VPMOVSXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z2
+	VPDPWSSD    Z5, Z12, Z3
+	VPMOVSXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z2
+	VPDPWSSD    Z6, Z9, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip235
+	VPMOVSXBD.Z (SI)(R15*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z3
+
+skip235:
+	CMPQ        152(BX), $+1
+	JGE         skip236
+	VPMOVSXBD.Z (SI)(R9*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z3
+
+skip236:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row225
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, K4, (SI)
+
+next212:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile209
+	VZEROUPPER
+	RET
+
+// func dwI8w5s2x3AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s2x3AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile237:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail239
+
+channels238:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row241:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip242
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip242:
+	CMPQ      144(BX), $+2
+	JGE       skip243
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip243:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+	VPDPWSSD  Z6, Z11, Z2
+	CMPQ      152(BX), $+2
+	JGE       skip249
+	VPMOVSXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z2
+
+skip249:
+	CMPQ      152(BX), $+1
+	JGE       skip250
+	VPMOVSXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z2
+
+skip250:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row241
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels238
+
+tail239:
+	TESTQ   CX, CX
+	JZ      next240
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row251:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip252
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip252:
+	CMPQ        144(BX), $+2
+	JGE         skip253
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip253:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+	VPDPWSSD    Z6, Z11, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip259
+	VPMOVSXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z2
+
+skip259:
+	CMPQ        152(BX), $+1
+	JGE         skip260
+	VPMOVSXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z2
+
+skip260:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row251
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+
+next240:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile237
+	VZEROUPPER
+	RET
+
+// func dwI8w5s2x2AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s2x2AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile261:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail263
+
+channels262:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row265:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip266
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip266:
+	CMPQ      144(BX), $+2
+	JGE       skip267
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip267:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	CMPQ      152(BX), $+2
+	JGE       skip271
+	VPMOVSXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+
+skip271:
+	CMPQ      152(BX), $+1
+	JGE       skip272
+	VPMOVSXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+
+skip272:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row265
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels262
+
+tail263:
+	TESTQ   CX, CX
+	JZ      next264
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row273:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip274
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip274:
+	CMPQ        144(BX), $+2
+	JGE         skip275
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip275:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip279
+	VPMOVSXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+
+skip279:
+	CMPQ        152(BX), $+1
+	JGE         skip280
+	VPMOVSXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+
+skip280:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row273
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+
+next264:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile261
+	VZEROUPPER
+	RET
+
+// func dwI8w5s2x1AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8w5s2x1AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile281:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail283
+
+channels282:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row285:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip286
+	VPMOVSXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip286:
+	CMPQ      144(BX), $+2
+	JGE       skip287
+	VPMOVSXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip287:
+	VPMOVSXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	CMPQ      152(BX), $+2
+	JGE       skip289
+	VPMOVSXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+
+skip289:
+	CMPQ      152(BX), $+1
+	JGE       skip290
+	VPMOVSXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+
+skip290:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row285
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels282
+
+tail283:
+	TESTQ   CX, CX
+	JZ      next284
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row291:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip292
+	VPMOVSXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip292:
+	CMPQ        144(BX), $+2
+	JGE         skip293
+	VPMOVSXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip293:
+	VPMOVSXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip295
+	VPMOVSXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+
+skip295:
+	CMPQ        152(BX), $+1
+	JGE         skip296
+	VPMOVSXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+
+skip296:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row291
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+
+next284:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile281
+	VZEROUPPER
+	RET
+
+// func dwI8anyAVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwI8anyAVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile297:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail299
+
+channels298:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row301:
+	MOVQ SI, R8
+	MOVQ R11, R9
+	MOVQ 24(BX), R13
+
+col302:
+	VPMOVSXBD    (R8), Z9
+	VPSUBD       Z14, Z9, Z9
+	VMOVUPS      (R9), Z4
+	VPDPWSSD     Z4, Z9, Z0
+	ADDQ         DI, R8
+	ADDQ         R12, R9
+	DECQ         R13
+	JNZ          col302
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row301
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels298
+
+tail299:
+	TESTQ   CX, CX
+	JZ      next300
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row303:
+	MOVQ SI, R8
+	MOVQ R11, R9
+	MOVQ 24(BX), R13
+
+col304:
+	VPMOVSXBD.Z  (R8), K4, Z9
+	VPSUBD       Z14, Z9, Z9
+	VMOVUPS      (R9), Z4
+	VPDPWSSD     Z4, Z9, Z0
+	ADDQ         DI, R8
+	ADDQ         R12, R9
+	DECQ         R13
+	JNZ          col304
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row303
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+
+next300:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile297
+	VZEROUPPER
+	RET
+
+// func dwU8w3s1x4AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s1x4AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile305:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail307
+
+channels306:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row309:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip310
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip310:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPDPWSSD  Z4, Z12, Z3
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z2
+	VPDPWSSD  Z5, Z9, Z3
+	CMPQ      152(BX), $+1
+	JGE       skip315
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z6, Z10, Z3
+
+skip315:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row309
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels306
+
+tail307:
+	TESTQ   CX, CX
+	JZ      next308
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row316:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip317
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip317:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPDPWSSD    Z4, Z12, Z3
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z2
+	VPDPWSSD    Z5, Z9, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip322
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z6, Z10, Z3
+
+skip322:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row316
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, K4, (SI)
+
+next308:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile305
+	VZEROUPPER
+	RET
+
+// func dwU8w3s1x3AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s1x3AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile323:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail325
+
+channels324:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row327:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip328
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip328:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	CMPQ      152(BX), $+1
+	JGE       skip332
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z2
+
+skip332:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row327
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels324
+
+tail325:
+	TESTQ   CX, CX
+	JZ      next326
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row333:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip334
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip334:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip338
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z2
+
+skip338:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row333
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+
+next326:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile323
+	VZEROUPPER
+	RET
+
+// func dwU8w3s1x2AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s1x2AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile339:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail341
+
+channels340:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row343:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip344
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip344:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	CMPQ      152(BX), $+1
+	JGE       skip347
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z6, Z12, Z1
+
+skip347:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row343
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels340
+
+tail341:
+	TESTQ   CX, CX
+	JZ      next342
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row348:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip349
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip349:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip352
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z6, Z12, Z1
+
+skip352:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row348
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+
+next342:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile339
+	VZEROUPPER
+	RET
+
+// func dwU8w3s1x1AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s1x1AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile353:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail355
+
+channels354:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row357:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip358
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip358:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	CMPQ      152(BX), $+1
+	JGE       skip360
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+
+skip360:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row357
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels354
+
+tail355:
+	TESTQ   CX, CX
+	JZ      next356
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row361:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip362
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip362:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip364
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+
+skip364:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row361
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+
+next356:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile353
+	VZEROUPPER
+	RET
+
+// func dwU8w3s2x4AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s2x4AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile365:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail367
+
+channels366:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row369:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip370
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip370:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z2
+	VPDPWSSD  Z4, Z11, Z3
+	VPMOVZXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z3
+	CMPQ      152(BX), $+1
+	JGE       skip378
+	VPMOVZXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z3
+
+skip378:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row369
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels366
+
+tail367:
+	TESTQ   CX, CX
+	JZ      next368
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row379:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip380
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip380:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z2
+	VPDPWSSD    Z4, Z11, Z3
+	VPMOVZXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z3
+	CMPQ        152(BX), $+1
+	JGE         skip388
+	VPMOVZXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z3
+
+skip388:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row379
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VMAXPS       Z10, Z3, Z3
+	VMINPS       Z11, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPADDD       Z12, Z3, Z3
+	VPMOVDB      Z3, K4, (SI)
+
+next368:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile365
+	VZEROUPPER
+	RET
+
+// func dwU8w3s2x3AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s2x3AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile389:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail391
+
+channels390:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row393:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip394
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip394:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z2
+	CMPQ      152(BX), $+1
+	JGE       skip400
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z2
+
+skip400:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row393
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels390
+
+tail391:
+	TESTQ   CX, CX
+	JZ      next392
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row401:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip402
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip402:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z2
+	CMPQ        152(BX), $+1
+	JGE         skip408
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z2
+
+skip408:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row401
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z9, Z2, Z2
+	VMAXPS       Z10, Z2, Z2
+	VMINPS       Z11, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       Z12, Z2, Z2
+	VPMOVDB      Z2, K4, (SI)
+
+next392:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile389
+	VZEROUPPER
+	RET
+
+// func dwU8w3s2x2AVX512(t *byte)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·dwU8w3s2x2AVX512(SB), NOSPLIT, $24-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
+	MOVQ         DX, (SP)
+	MOVQ         64(BX), DX
+	MOVQ         DX, 8(SP)
+	MOVQ         96(BX), DX
+	MOVQ         DX, 16(SP)
+	MOVQ         32(BX), DI
+	LEAQ         (DI)(DI*2), R8
+	LEAQ         (DI)(DI*4), R9
+	LEAQ         (R8)(DI*4), R10
+	LEAQ         (DI)(DI*8), R15
+	MOVQ         56(BX), R12
+	LEAQ         (R12)(R12*2), R13
+	VPBROADCASTD 136(BX), Z14
+
+tile409:
+	XORQ AX, AX
+	MOVQ 88(BX), CX
+	CMPQ CX, $+16
+	JLT  tail411
+
+channels410:
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row413:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip414
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip414:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z5, Z12, Z1
+	CMPQ      152(BX), $+1
+	JGE       skip418
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z6, Z9, Z1
+
+skip418:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row413
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, (SI)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	CMPQ         CX, $+16
+	JGE          channels410
+
+tail411:
+	TESTQ   CX, CX
+	JZ      next412
+	MOVQ    $-1, DX
+	SHLQ    CL, DX
+	NOTQ    DX
+	KMOVW   DX, K4
+	MOVQ    80(BX), DX
+	VMOVUPS (DX)(AX*4), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	LEAQ    (R11)(AX*4), R11
+
+row419:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip420
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip420:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z5, Z12, Z1
+	CMPQ        152(BX), $+1
+	JGE         skip424
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z6, Z9, Z1
+
+skip424:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row419
+	MOVQ         128(BX), DX
+	VMOVUPS      (DX)(AX*4), Z9
+	VBROADCASTSS 120(BX), Z10
+	VBROADCASTSS 124(BX), Z11
+	VPBROADCASTD 140(BX), Z12
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z9, Z0, Z0
+	VMAXPS       Z10, Z0, Z0
+	VMINPS       Z11, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       Z12, Z0, Z0
+	VPMOVDB      Z0, K4, (SI)
+	ADDQ         DX, SI
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VMAXPS       Z10, Z1, Z1
+	VMINPS       Z11, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       Z12, Z1, Z1
+	VPMOVDB      Z1, K4, (SI)
+
+next412:
+	MOVQ 104(BX), DX
+	ADDQ DX, (SP)
+	MOVQ 112(BX), DX
+	ADDQ DX, 8(SP)
+	DECQ 16(SP)
+	JNZ  tile409
 	VZEROUPPER
 	RET
 
@@ -4363,6 +4882,7 @@ next144:
 TEXT ·dwU8w3s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4377,13 +4897,13 @@ TEXT ·dwU8w3s2x1AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile147:
+tile425:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail149
+	JLT  tail427
 
-channels148:
+channels426:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	MOVQ    16(BX), R14
@@ -4392,23 +4912,31 @@ channels148:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row151:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
+row429:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	CMPQ      144(BX), $+1
+	JGE       skip430
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip430:
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	CMPQ      152(BX), $+1
+	JGE       skip432
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+
+skip432:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row151
+	JNZ          row429
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4427,11 +4955,11 @@ row151:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels148
+	JGE          channels426
 
-tail149:
+tail427:
 	TESTQ   CX, CX
-	JZ      next150
+	JZ      next428
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -4444,23 +4972,31 @@ tail149:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row152:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
+row433:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	CMPQ        144(BX), $+1
+	JGE         skip434
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip434:
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	CMPQ        152(BX), $+1
+	JGE         skip436
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+
+skip436:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row152
+	JNZ          row433
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4477,13 +5013,13 @@ row152:
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 
-next150:
+next428:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile147
+	JNZ  tile425
 	VZEROUPPER
 	RET
 
@@ -4492,6 +5028,7 @@ next150:
 TEXT ·dwU8w5s1x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4506,13 +5043,13 @@ TEXT ·dwU8w5s1x4AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile153:
+tile437:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail155
+	JLT  tail439
 
-channels154:
+channels438:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -4524,52 +5061,68 @@ channels154:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row157:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPDPWSSD     Z6, Z10, Z3
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	VPDPWSSD     Z7, Z11, Z3
-	VPMOVZXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z8, Z12, Z3
+row441:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip442
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip442:
+	CMPQ      144(BX), $+2
+	JGE       skip443
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip443:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPDPWSSD  Z4, Z12, Z3
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+	VPDPWSSD  Z6, Z9, Z2
+	VPDPWSSD  Z5, Z9, Z3
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+	VPDPWSSD  Z7, Z10, Z2
+	VPDPWSSD  Z6, Z10, Z3
+	CMPQ      152(BX), $+2
+	JGE       skip448
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z2
+	VPDPWSSD  Z7, Z11, Z3
+
+skip448:
+	CMPQ      152(BX), $+1
+	JGE       skip449
+	VPMOVZXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z8, Z12, Z3
+
+skip449:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row157
+	JNZ          row441
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4612,11 +5165,11 @@ row157:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels154
+	JGE          channels438
 
-tail155:
+tail439:
 	TESTQ   CX, CX
-	JZ      next156
+	JZ      next440
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -4632,52 +5185,68 @@ tail155:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row158:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPDPWSSD     Z4, Z12, Z3
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPDPWSSD     Z5, Z9, Z3
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPDPWSSD     Z6, Z10, Z3
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
-	VPDPWSSD     Z7, Z11, Z3
-	VPMOVZXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z8, Z12, Z3
+row450:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip451
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip451:
+	CMPQ        144(BX), $+2
+	JGE         skip452
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip452:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPDPWSSD    Z4, Z12, Z3
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+	VPDPWSSD    Z6, Z9, Z2
+	VPDPWSSD    Z5, Z9, Z3
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+	VPDPWSSD    Z7, Z10, Z2
+	VPDPWSSD    Z6, Z10, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip457
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z2
+	VPDPWSSD    Z7, Z11, Z3
+
+skip457:
+	CMPQ        152(BX), $+1
+	JGE         skip458
+	VPMOVZXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z8, Z12, Z3
+
+skip458:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row158
+	JNZ          row450
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4718,13 +5287,13 @@ row158:
 	VPADDD       Z12, Z3, Z3
 	VPMOVDB      Z3, K4, (SI)
 
-next156:
+next440:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile153
+	JNZ  tile437
 	VZEROUPPER
 	RET
 
@@ -4733,6 +5302,7 @@ next156:
 TEXT ·dwU8w5s1x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4747,13 +5317,13 @@ TEXT ·dwU8w5s1x3AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile159:
+tile459:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail161
+	JLT  tail461
 
-channels160:
+channels460:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -4764,45 +5334,61 @@ channels160:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row163:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
+row463:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip464
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip464:
+	CMPQ      144(BX), $+2
+	JGE       skip465
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip465:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPDPWSSD  Z4, Z11, Z2
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	VPDPWSSD  Z5, Z12, Z2
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+	VPDPWSSD  Z6, Z9, Z2
+	CMPQ      152(BX), $+2
+	JGE       skip469
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+	VPDPWSSD  Z7, Z10, Z2
+
+skip469:
+	CMPQ      152(BX), $+1
+	JGE       skip470
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z2
+
+skip470:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row163
+	JNZ          row463
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4837,11 +5423,11 @@ row163:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels160
+	JGE          channels460
 
-tail161:
+tail461:
 	TESTQ   CX, CX
-	JZ      next162
+	JZ      next462
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -4856,45 +5442,61 @@ tail161:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row164:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPDPWSSD     Z4, Z11, Z2
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPDPWSSD     Z5, Z12, Z2
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPDPWSSD     Z6, Z9, Z2
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
-	VPDPWSSD     Z7, Z10, Z2
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z2
+row471:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip472
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip472:
+	CMPQ        144(BX), $+2
+	JGE         skip473
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip473:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPDPWSSD    Z4, Z11, Z2
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	VPDPWSSD    Z5, Z12, Z2
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+	VPDPWSSD    Z6, Z9, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip477
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+	VPDPWSSD    Z7, Z10, Z2
+
+skip477:
+	CMPQ        152(BX), $+1
+	JGE         skip478
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z2
+
+skip478:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row164
+	JNZ          row471
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -4927,13 +5529,13 @@ row164:
 	VPADDD       Z12, Z2, Z2
 	VPMOVDB      Z2, K4, (SI)
 
-next162:
+next462:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile159
+	JNZ  tile459
 	VZEROUPPER
 	RET
 
@@ -4942,6 +5544,7 @@ next162:
 TEXT ·dwU8w5s1x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -4956,13 +5559,13 @@ TEXT ·dwU8w5s1x2AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile165:
+tile479:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail167
+	JLT  tail481
 
-channels166:
+channels480:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -4972,38 +5575,54 @@ channels166:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row169:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
+row483:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip484
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip484:
+	CMPQ      144(BX), $+2
+	JGE       skip485
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+	VPDPWSSD  Z4, Z10, Z1
+
+skip485:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z5, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z6, Z12, Z1
+	CMPQ      152(BX), $+2
+	JGE       skip488
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z7, Z9, Z1
+
+skip488:
+	CMPQ      152(BX), $+1
+	JGE       skip489
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z8, Z10, Z1
+
+skip489:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row169
+	JNZ          row483
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5030,11 +5649,11 @@ row169:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels166
+	JGE          channels480
 
-tail167:
+tail481:
 	TESTQ   CX, CX
-	JZ      next168
+	JZ      next482
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -5048,38 +5667,54 @@ tail167:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row170:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPDPWSSD     Z4, Z10, Z1
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z5, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z6, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z7, Z9, Z1
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z8, Z10, Z1
+row490:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip491
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip491:
+	CMPQ        144(BX), $+2
+	JGE         skip492
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+	VPDPWSSD    Z4, Z10, Z1
+
+skip492:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z5, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z6, Z12, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip495
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z7, Z9, Z1
+
+skip495:
+	CMPQ        152(BX), $+1
+	JGE         skip496
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z8, Z10, Z1
+
+skip496:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row170
+	JNZ          row490
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5104,13 +5739,13 @@ row170:
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
 
-next168:
+next482:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile165
+	JNZ  tile479
 	VZEROUPPER
 	RET
 
@@ -5119,6 +5754,7 @@ next168:
 TEXT ·dwU8w5s1x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -5133,13 +5769,13 @@ TEXT ·dwU8w5s1x1AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile171:
+tile497:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail173
+	JLT  tail499
 
-channels172:
+channels498:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	MOVQ    16(BX), R14
@@ -5148,31 +5784,47 @@ channels172:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row175:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
+row501:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip502
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip502:
+	CMPQ      144(BX), $+2
+	JGE       skip503
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip503:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	CMPQ      152(BX), $+2
+	JGE       skip505
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+
+skip505:
+	CMPQ      152(BX), $+1
+	JGE       skip506
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+
+skip506:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row175
+	JNZ          row501
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5191,11 +5843,11 @@ row175:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels172
+	JGE          channels498
 
-tail173:
+tail499:
 	TESTQ   CX, CX
-	JZ      next174
+	JZ      next500
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -5208,31 +5860,47 @@ tail173:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row176:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
+row507:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip508
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip508:
+	CMPQ        144(BX), $+2
+	JGE         skip509
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip509:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip511
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+
+skip511:
+	CMPQ        152(BX), $+1
+	JGE         skip512
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+
+skip512:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row176
+	JNZ          row507
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5249,13 +5917,13 @@ row176:
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 
-next174:
+next500:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile171
+	JNZ  tile497
 	VZEROUPPER
 	RET
 
@@ -5264,6 +5932,7 @@ next174:
 TEXT ·dwU8w5s2x4AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -5278,13 +5947,13 @@ TEXT ·dwU8w5s2x4AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile177:
+tile513:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail179
+	JLT  tail515
 
-channels178:
+channels514:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -5296,58 +5965,74 @@ channels178:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row181:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVZXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVZXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	VPDPWSSD     Z6, Z9, Z3
-	VPMOVZXBD    (SI)(R15*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z3
-	VPMOVZXBD    (SI)(R9*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z3
+row517:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip518
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip518:
+	CMPQ      144(BX), $+2
+	JGE       skip519
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip519:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+	VPDPWSSD  Z6, Z11, Z2
+	VPDPWSSD  Z4, Z11, Z3
+	VPMOVZXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z2
+	VPDPWSSD  Z5, Z12, Z3
+	VPMOVZXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z2
+	VPDPWSSD  Z6, Z9, Z3
+	CMPQ      152(BX), $+2
+	JGE       skip527
+	VPMOVZXBD (SI)(R15*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z3
+
+skip527:
+	CMPQ      152(BX), $+1
+	JGE       skip528
+	VPMOVZXBD (SI)(R9*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z3
+
+skip528:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row181
+	JNZ          row517
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5390,11 +6075,11 @@ row181:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels178
+	JGE          channels514
 
-tail179:
+tail515:
 	TESTQ   CX, CX
-	JZ      next180
+	JZ      next516
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -5410,58 +6095,74 @@ tail179:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row182:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPDPWSSD     Z4, Z11, Z3
-	VPMOVZXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPDPWSSD     Z5, Z12, Z3
-	VPMOVZXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
-	VPDPWSSD     Z6, Z9, Z3
-	VPMOVZXBD.Z  (SI)(R15*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z3
-	VPMOVZXBD.Z  (SI)(R9*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z3
+row529:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip530
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip530:
+	CMPQ        144(BX), $+2
+	JGE         skip531
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip531:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+	VPDPWSSD    Z6, Z11, Z2
+	VPDPWSSD    Z4, Z11, Z3
+	VPMOVZXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z2
+	VPDPWSSD    Z5, Z12, Z3
+	VPMOVZXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z2
+	VPDPWSSD    Z6, Z9, Z3
+	CMPQ        152(BX), $+2
+	JGE         skip539
+	VPMOVZXBD.Z (SI)(R15*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z3
+
+skip539:
+	CMPQ        152(BX), $+1
+	JGE         skip540
+	VPMOVZXBD.Z (SI)(R9*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z3
+
+skip540:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row182
+	JNZ          row529
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5502,13 +6203,13 @@ row182:
 	VPADDD       Z12, Z3, Z3
 	VPMOVDB      Z3, K4, (SI)
 
-next180:
+next516:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile177
+	JNZ  tile513
 	VZEROUPPER
 	RET
 
@@ -5517,6 +6218,7 @@ next180:
 TEXT ·dwU8w5s2x3AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -5531,13 +6233,13 @@ TEXT ·dwU8w5s2x3AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile183:
+tile541:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail185
+	JLT  tail543
 
-channels184:
+channels542:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -5548,49 +6250,65 @@ channels184:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row187:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPMOVZXBD    (SI)(R10*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPMOVZXBD    (SI)(DI*8), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
+row545:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip546
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip546:
+	CMPQ      144(BX), $+2
+	JGE       skip547
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip547:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	VPDPWSSD  Z4, Z9, Z2
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+	VPDPWSSD  Z5, Z10, Z2
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+	VPDPWSSD  Z6, Z11, Z2
+	CMPQ      152(BX), $+2
+	JGE       skip553
+	VPMOVZXBD (SI)(R10*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z2
+
+skip553:
+	CMPQ      152(BX), $+1
+	JGE       skip554
+	VPMOVZXBD (SI)(DI*8), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z2
+
+skip554:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row187
+	JNZ          row545
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5625,11 +6343,11 @@ row187:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels184
+	JGE          channels542
 
-tail185:
+tail543:
 	TESTQ   CX, CX
-	JZ      next186
+	JZ      next544
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -5644,49 +6362,65 @@ tail185:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row188:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPDPWSSD     Z4, Z9, Z2
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPDPWSSD     Z5, Z10, Z2
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
-	VPDPWSSD     Z6, Z11, Z2
-	VPMOVZXBD.Z  (SI)(R10*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z2
-	VPMOVZXBD.Z  (SI)(DI*8), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z2
+row555:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip556
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip556:
+	CMPQ        144(BX), $+2
+	JGE         skip557
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip557:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	VPDPWSSD    Z4, Z9, Z2
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+	VPDPWSSD    Z5, Z10, Z2
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+	VPDPWSSD    Z6, Z11, Z2
+	CMPQ        152(BX), $+2
+	JGE         skip563
+	VPMOVZXBD.Z (SI)(R10*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z2
+
+skip563:
+	CMPQ        152(BX), $+1
+	JGE         skip564
+	VPMOVZXBD.Z (SI)(DI*8), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z2
+
+skip564:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row188
+	JNZ          row555
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5719,13 +6453,13 @@ row188:
 	VPADDD       Z12, Z2, Z2
 	VPMOVDB      Z2, K4, (SI)
 
-next186:
+next544:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile183
+	JNZ  tile541
 	VZEROUPPER
 	RET
 
@@ -5734,6 +6468,7 @@ next186:
 TEXT ·dwU8w5s2x2AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -5748,13 +6483,13 @@ TEXT ·dwU8w5s2x2AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile189:
+tile565:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail191
+	JLT  tail567
 
-channels190:
+channels566:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	VMOVAPS Z0, Z1
@@ -5764,40 +6499,56 @@ channels190:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row193:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPMOVZXBD    (SI)(R9*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPMOVZXBD    (SI)(R8*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
+row569:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip570
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip570:
+	CMPQ      144(BX), $+2
+	JGE       skip571
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip571:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	VPDPWSSD  Z4, Z11, Z1
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+	VPDPWSSD  Z5, Z12, Z1
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+	VPDPWSSD  Z6, Z9, Z1
+	CMPQ      152(BX), $+2
+	JGE       skip575
+	VPMOVZXBD (SI)(R9*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z7, Z10, Z1
+
+skip575:
+	CMPQ      152(BX), $+1
+	JGE       skip576
+	VPMOVZXBD (SI)(R8*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z8, Z11, Z1
+
+skip576:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row193
+	JNZ          row569
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5824,11 +6575,11 @@ row193:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels190
+	JGE          channels566
 
-tail191:
+tail567:
 	TESTQ   CX, CX
-	JZ      next192
+	JZ      next568
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -5842,40 +6593,56 @@ tail191:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row194:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPDPWSSD     Z4, Z11, Z1
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPDPWSSD     Z5, Z12, Z1
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
-	VPDPWSSD     Z6, Z9, Z1
-	VPMOVZXBD.Z  (SI)(R9*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z7, Z10, Z1
-	VPMOVZXBD.Z  (SI)(R8*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z8, Z11, Z1
+row577:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip578
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip578:
+	CMPQ        144(BX), $+2
+	JGE         skip579
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip579:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	VPDPWSSD    Z4, Z11, Z1
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+	VPDPWSSD    Z5, Z12, Z1
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+	VPDPWSSD    Z6, Z9, Z1
+	CMPQ        152(BX), $+2
+	JGE         skip583
+	VPMOVZXBD.Z (SI)(R9*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z7, Z10, Z1
+
+skip583:
+	CMPQ        152(BX), $+1
+	JGE         skip584
+	VPMOVZXBD.Z (SI)(R8*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z8, Z11, Z1
+
+skip584:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row194
+	JNZ          row577
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5900,13 +6667,13 @@ row194:
 	VPADDD       Z12, Z1, Z1
 	VPMOVDB      Z1, K4, (SI)
 
-next192:
+next568:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile189
+	JNZ  tile565
 	VZEROUPPER
 	RET
 
@@ -5915,6 +6682,7 @@ next192:
 TEXT ·dwU8w5s2x1AVX512(SB), NOSPLIT, $24-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), DX
+	SUBQ         160(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         64(BX), DX
 	MOVQ         DX, 8(SP)
@@ -5929,13 +6697,13 @@ TEXT ·dwU8w5s2x1AVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile195:
+tile585:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail197
+	JLT  tail587
 
-channels196:
+channels586:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	MOVQ    16(BX), R14
@@ -5944,31 +6712,47 @@ channels196:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row199:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD    (SI), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD    (SI)(DI*1), Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD    (SI)(DI*2), Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVZXBD    (SI)(R8*1), Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVZXBD    (SI)(DI*4), Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
+row589:
+	VMOVUPS   (R11), Z4
+	VMOVUPS   (R11)(R12*1), Z5
+	VMOVUPS   (R11)(R12*2), Z6
+	VMOVUPS   (R11)(R13*1), Z7
+	VMOVUPS   (R11)(R12*4), Z8
+	CMPQ      144(BX), $+1
+	JGE       skip590
+	VPMOVZXBD (SI), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z4, Z9, Z0
+
+skip590:
+	CMPQ      144(BX), $+2
+	JGE       skip591
+	VPMOVZXBD (SI)(DI*1), Z10
+	VPSUBD    Z14, Z10, Z10
+	VPDPWSSD  Z5, Z10, Z0
+
+skip591:
+	VPMOVZXBD (SI)(DI*2), Z11
+	VPSUBD    Z14, Z11, Z11
+	VPDPWSSD  Z6, Z11, Z0
+	CMPQ      152(BX), $+2
+	JGE       skip593
+	VPMOVZXBD (SI)(R8*1), Z12
+	VPSUBD    Z14, Z12, Z12
+	VPDPWSSD  Z7, Z12, Z0
+
+skip593:
+	CMPQ      152(BX), $+1
+	JGE       skip594
+	VPMOVZXBD (SI)(DI*4), Z9
+	VPSUBD    Z14, Z9, Z9
+	VPDPWSSD  Z8, Z9, Z0
+
+skip594:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row199
+	JNZ          row589
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -5987,11 +6771,11 @@ row199:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels196
+	JGE          channels586
 
-tail197:
+tail587:
 	TESTQ   CX, CX
-	JZ      next198
+	JZ      next588
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -6004,31 +6788,47 @@ tail197:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row200:
-	VMOVUPS      (R11), Z4
-	VMOVUPS      (R11)(R12*1), Z5
-	VMOVUPS      (R11)(R12*2), Z6
-	VMOVUPS      (R11)(R13*1), Z7
-	VMOVUPS      (R11)(R12*4), Z8
-	VPMOVZXBD.Z  (SI), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z4, Z9, Z0
-	VPMOVZXBD.Z  (SI)(DI*1), K4, Z10
-	VPSUBD       Z14, Z10, Z10
-	VPDPWSSD     Z5, Z10, Z0
-	VPMOVZXBD.Z  (SI)(DI*2), K4, Z11
-	VPSUBD       Z14, Z11, Z11
-	VPDPWSSD     Z6, Z11, Z0
-	VPMOVZXBD.Z  (SI)(R8*1), K4, Z12
-	VPSUBD       Z14, Z12, Z12
-	VPDPWSSD     Z7, Z12, Z0
-	VPMOVZXBD.Z  (SI)(DI*4), K4, Z9
-	VPSUBD       Z14, Z9, Z9
-	VPDPWSSD     Z8, Z9, Z0
+row595:
+	VMOVUPS     (R11), Z4
+	VMOVUPS     (R11)(R12*1), Z5
+	VMOVUPS     (R11)(R12*2), Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMOVUPS     (R11)(R12*4), Z8
+	CMPQ        144(BX), $+1
+	JGE         skip596
+	VPMOVZXBD.Z (SI), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z4, Z9, Z0
+
+skip596:
+	CMPQ        144(BX), $+2
+	JGE         skip597
+	VPMOVZXBD.Z (SI)(DI*1), K4, Z10
+	VPSUBD      Z14, Z10, Z10
+	VPDPWSSD    Z5, Z10, Z0
+
+skip597:
+	VPMOVZXBD.Z (SI)(DI*2), K4, Z11
+	VPSUBD      Z14, Z11, Z11
+	VPDPWSSD    Z6, Z11, Z0
+	CMPQ        152(BX), $+2
+	JGE         skip599
+	VPMOVZXBD.Z (SI)(R8*1), K4, Z12
+	VPSUBD      Z14, Z12, Z12
+	VPDPWSSD    Z7, Z12, Z0
+
+skip599:
+	CMPQ        152(BX), $+1
+	JGE         skip600
+	VPMOVZXBD.Z (SI)(DI*4), K4, Z9
+	VPSUBD      Z14, Z9, Z9
+	VPDPWSSD    Z8, Z9, Z0
+
+skip600:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row200
+	JNZ          row595
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -6045,13 +6845,13 @@ row200:
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 
-next198:
+next588:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile195
+	JNZ  tile585
 	VZEROUPPER
 	RET
 
@@ -6074,13 +6874,13 @@ TEXT ·dwU8anyAVX512(SB), NOSPLIT, $24-8
 	LEAQ         (R12)(R12*2), R13
 	VPBROADCASTD 136(BX), Z14
 
-tile201:
+tile601:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+16
-	JLT  tail203
+	JLT  tail603
 
-channels202:
+channels602:
 	MOVQ    80(BX), DX
 	VMOVUPS (DX)(AX*4), Z0
 	MOVQ    16(BX), R14
@@ -6089,12 +6889,12 @@ channels202:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row205:
+row605:
 	MOVQ SI, R8
 	MOVQ R11, R9
 	MOVQ 24(BX), R13
 
-col206:
+col606:
 	VPMOVZXBD    (R8), Z9
 	VPSUBD       Z14, Z9, Z9
 	VMOVUPS      (R9), Z4
@@ -6102,11 +6902,11 @@ col206:
 	ADDQ         DI, R8
 	ADDQ         R12, R9
 	DECQ         R13
-	JNZ          col206
+	JNZ          col606
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row205
+	JNZ          row605
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -6125,11 +6925,11 @@ col206:
 	ADDQ         $+16, AX
 	SUBQ         $+16, CX
 	CMPQ         CX, $+16
-	JGE          channels202
+	JGE          channels602
 
-tail203:
+tail603:
 	TESTQ   CX, CX
-	JZ      next204
+	JZ      next604
 	MOVQ    $-1, DX
 	SHLQ    CL, DX
 	NOTQ    DX
@@ -6142,12 +6942,12 @@ tail203:
 	MOVQ    40(BX), R11
 	LEAQ    (R11)(AX*4), R11
 
-row207:
+row607:
 	MOVQ SI, R8
 	MOVQ R11, R9
 	MOVQ 24(BX), R13
 
-col208:
+col608:
 	VPMOVZXBD.Z  (R8), K4, Z9
 	VPSUBD       Z14, Z9, Z9
 	VMOVUPS      (R9), Z4
@@ -6155,11 +6955,11 @@ col208:
 	ADDQ         DI, R8
 	ADDQ         R12, R9
 	DECQ         R13
-	JNZ          col208
+	JNZ          col608
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row207
+	JNZ          row607
 	MOVQ         128(BX), DX
 	VMOVUPS      (DX)(AX*4), Z9
 	VBROADCASTSS 120(BX), Z10
@@ -6176,12 +6976,12 @@ col208:
 	VPADDD       Z12, Z0, Z0
 	VPMOVDB      Z0, K4, (SI)
 
-next204:
+next604:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile201
+	JNZ  tile601
 	VZEROUPPER
 	RET

@@ -14,19 +14,19 @@ import (
 func TestDWI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x dwTileI8
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 128, 136, 140}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 128, 136, 140, 144, 152, 160}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),
 		unsafe.Offsetof(x.w), unsafe.Offsetof(x.wRow), unsafe.Offsetof(x.wTap), unsafe.Offsetof(x.out), unsafe.Offsetof(x.outStride),
 		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.channels), unsafe.Offsetof(x.tiles), unsafe.Offsetof(x.inStep),
 		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.inZero),
-		unsafe.Offsetof(x.outZero)})
+		unsafe.Offsetof(x.outZero), unsafe.Offsetof(x.left), unsafe.Offsetof(x.right), unsafe.Offsetof(x.back)})
 }
 
 func TestDWI8(t *testing.T) {
 	cputest.ForEachPath(t, "dwi8/", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for i, c := range []int{1, 3, 8, 16, 17, 32, 63, 70} {
-			for j, g := range [][4]int{{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 1, 2}, {5, 2, 1, 2}, {3, 1, 1, 0}, {3, 1, 2, 2}, {7, 1, 1, 3}, {2, 2, 1, 0}, {3, 1, 1, 3}} {
+			for j, g := range [][4]int{{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 1, 2}, {5, 2, 1, 2}, {3, 1, 1, 0}, {3, 1, 2, 2}, {7, 1, 1, 3}, {2, 2, 1, 0}, {3, 1, 1, 3}, {5, 1, 1, 1}, {5, 2, 1, 1}} {
 				testDWI8(t, r, c, g, (i+j)%2 == 0, (i+j/2)%2 == 0)
 			}
 		}

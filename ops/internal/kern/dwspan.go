@@ -1,0 +1,56 @@
+package kern
+
+// span is one row of outputs of a depthwise convolution, cut into tiles of neighbours that share columns.
+type span struct {
+	kw, stride, dilation, pad, width, out int
+}
+
+// tiles is a run of count tiles of n outputs from x. With shared, one tile may reach left or right columns into the
+// padding; otherwise tiles are single outputs with taps kx0 to kx1.
+type tiles struct {
+	x, n, count int
+	shared      bool
+	left, right int
+	kx0, kx1    int
+}
+
+func (s *span) first() tiles       { return s.at(0) }
+func (s *span) next(r tiles) tiles { return s.at(r.x + r.n*r.count) }
+
+// reach is how many columns of a tile of n outputs at x lie to the left and to the right of the image.
+func (s *span) reach(x, n int) (left, right int) {
+	from := x*s.stride - s.pad
+	return max(0, -from), max(0, from+(n-1)*s.stride+(s.kw-1)*s.dilation+1-s.width)
+}
+
+func (s *span) at(x int) tiles {
+	if x >= s.out {
+		return tiles{}
+	}
+	if (s.kw == 3 || s.kw == 5) && (s.stride == 1 || s.stride == 2) && s.dilation == 1 {
+		for n := min(4, s.out-x); n >= 1; n-- {
+			left, right := s.reach(x, n)
+			if left > s.kw/2 || right > s.kw/2 {
+				continue
+			}
+			r := tiles{x: x, n: n, count: 1, shared: true, left: left, right: right, kx1: s.kw}
+			r.kx0 = left // where the first column that exists is
+			for left == 0 && right == 0 && x+n*(r.count+1) <= s.out {
+				if _, beyond := s.reach(x+n*r.count, n); beyond > 0 {
+					break
+				}
+				r.count++
+			}
+			return r
+		}
+	}
+	r := tiles{x: x, n: 1, count: 1}
+	r.kx0, r.kx1 = tapRange(x*s.stride-s.pad, s.kw, s.dilation, s.width)
+	for r.kx0 == 0 && r.kx1 == s.kw && x+r.count < s.out {
+		if _, beyond := s.reach(x+r.count, 1); beyond > 0 {
+			break
+		}
+		r.count++
+	}
+	return r
+}
