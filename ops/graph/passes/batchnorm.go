@@ -22,6 +22,9 @@ func FoldBatchNorm(g *graph.Graph) (*graph.Graph, error) {
 }
 
 func foldBatchNorm(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindBatchNorm) {
+		return g, nil
+	}
 	n := uses(g)
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		bn, ok := inferring(nd)
@@ -41,6 +44,9 @@ func foldBatchNorm(g *graph.Graph) (*graph.Graph, error) {
 }
 
 func foldBatchNormAhead(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindBatchNorm) {
+		return g, nil
+	}
 	n := uses(g)
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		if len(in) == 0 || n[nd.In[0]] != 1 || len(nd.Params) == 0 || nd.Params[0].DType != tensor.F32 {

@@ -15,6 +15,9 @@ import (
 func Canonical(g *graph.Graph) (*graph.Graph, error) { return apply(g, canonical) }
 
 func canonical(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindBinary, ops.KindUnary) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if len(in) != 1 || n.Out.DType != tensor.F32 || b.Spec(in[0]).DType != tensor.F32 {
 			return b.Keep(n, in)

@@ -27,7 +27,7 @@ func cseShared(g *graph.Graph) (*graph.Graph, error) {
 }
 
 func mergeEqual(g *graph.Graph, same func(p, q tensor.Tensor) bool) (*graph.Graph, error) {
-	seen := map[string][]graph.ID{}
+	seen := map[[3]int][]graph.ID{} // by what is cheap to compare
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		switch op := n.Op.(type) {
 		case *ops.Input, *ops.Dropout:
@@ -37,9 +37,9 @@ func mergeEqual(g *graph.Graph, same func(p, q tensor.Tensor) bool) (*graph.Grap
 				return b.Keep(n, in)
 			}
 		}
-		key := n.Op.Kind().String() + graph.Attributes(n.Op)
-		for _, x := range in {
-			key += string(rune(' ' + x%64)) // spreads; equality is checked below
+		key := [3]int{int(n.Op.Kind()), n.Out.Bytes(), -1}
+		if len(in) > 0 {
+			key[2] = int(in[0])
 		}
 		for _, id := range seen[key] {
 			m := b.Node(id)

@@ -14,6 +14,9 @@ import (
 func Dense(g *graph.Graph) (*graph.Graph, error) { return apply(g, denses) }
 
 func denses(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindMatMul) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if op, ok := n.Op.(*ops.MatMul); ok {
 			if len(in) == 2 {
@@ -83,6 +86,9 @@ func denseOf(n *graph.Node, op *ops.MatMul) (*ops.Dense, []tensor.Tensor, bool) 
 func GlobalPool(g *graph.Graph) (*graph.Graph, error) { return apply(g, globalPools) }
 
 func globalPools(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindReduce) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if op, ok := n.Op.(*ops.Reduce); ok && len(in) == 1 && spatialMean(op, b.Spec(in[0])) {
 			id := b.Add(n.Name, &ops.GlobalPool{Fn: ops.PoolAvg}, nil, in[0])

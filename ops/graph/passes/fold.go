@@ -22,6 +22,9 @@ const (
 func Fold(g *graph.Graph) (*graph.Graph, error) { return apply(g, fold) }
 
 func fold(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindConstant) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if t, ok := evaluate(b, n, in); ok {
 			return b.Const(n.Name, t)

@@ -30,6 +30,9 @@ func fuseClamp(g *graph.Graph) (*graph.Graph, error) {
 }
 
 func fuseActs(g *graph.Graph, may func(src *graph.Node, act ops.Act) bool) (*graph.Graph, error) {
+	if !has(g, ops.KindUnary) {
+		return g, nil
+	}
 	n := uses(g)
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		u, ok := nd.Op.(*ops.Unary)

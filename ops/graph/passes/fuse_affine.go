@@ -24,6 +24,9 @@ func fuseAffine(g *graph.Graph) (*graph.Graph, error) {
 
 // fuseConst joins "product, then one of fns with a constant per channel".
 func fuseConst(g *graph.Graph, fns ...ops.BinaryFn) (*graph.Graph, error) {
+	if !has(g, ops.KindBinary) {
+		return g, nil
+	}
 	n := uses(g)
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		bin, ok := nd.Op.(*ops.Binary)

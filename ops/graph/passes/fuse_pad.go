@@ -14,6 +14,9 @@ import (
 func FusePad(g *graph.Graph) (*graph.Graph, error) { return apply(g, fusePad) }
 
 func fusePad(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindPad) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		if len(in) == 0 {
 			return b.Keep(nd, in)

@@ -12,6 +12,9 @@ import (
 func FuseResidual(g *graph.Graph) (*graph.Graph, error) { return apply(g, fuseResidual) }
 
 func fuseResidual(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindBinary) {
+		return g, nil
+	}
 	n := uses(g)
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, nd *graph.Node, in []graph.ID) graph.ID {
 		bin, ok := nd.Op.(*ops.Binary)

@@ -169,6 +169,9 @@ func allZero(v []int) bool {
 func DropDropout(g *graph.Graph) (*graph.Graph, error) { return apply(g, dropDropout) }
 
 func dropDropout(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindDropout) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		if d, ok := n.Op.(*ops.Dropout); ok && d.Output == 0 && !d.Training && len(in) == 1 {
 			return in[0]

@@ -25,10 +25,10 @@ func Layout(g *graph.Graph) (*graph.Graph, error) { return apply(g, fold, layOut
 // bytes: past values that are needed transposed anyway or not, as that can cost
 // a transpose for each reader; and splitting them at reshapes or not.
 func layOut(g *graph.Graph) (*graph.Graph, error) {
-	best, least := g, transposed(g)
-	if least == 0 {
+	if !has(g, ops.KindTranspose) {
 		return g, nil
 	}
+	best, least := g, transposed(g)
 	for way := range 4 {
 		l := &layout{values: make([]permuted, g.Len()), emitted: map[emission]graph.ID{}, thrifty: way&1 == 0, regroup: way&2 != 0}
 		h, err := l.rewrite(g)

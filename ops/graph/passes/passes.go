@@ -101,13 +101,14 @@ func sequence(g *graph.Graph, passes []graph.Pass) (*graph.Graph, error) {
 	for range maxRounds {
 		before := g
 		for i, p := range passes {
-			var err error
-			if g, err = p(g); err == nil {
-				g, err = dead(g)
+			h, err := p(g)
+			if err == nil && h != g {
+				h, err = dead(h)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("passes: step %d: %w", i, err)
 			}
+			g = h
 		}
 		if unchanged(before, g) {
 			break
@@ -118,6 +119,9 @@ func sequence(g *graph.Graph, passes []graph.Pass) (*graph.Graph, error) {
 
 // unchanged reports equal graphs but for the values of parameters.
 func unchanged(g, h *graph.Graph) bool {
+	if g == h {
+		return true
+	}
 	if g.Len() != h.Len() {
 		return false
 	}
@@ -138,6 +142,16 @@ func sameOutputs(g, h *graph.Graph) bool {
 
 // varies reports whether extent d of a graph under apply depends on the batch.
 func varies(b *graph.Builder, d int) bool { return b.Batch() == anyBatch && d > 0 && d%anyBatch == 0 }
+
+// has reports that some node is of one of the kinds.
+func has(g *graph.Graph, kinds ...ops.Kind) bool {
+	for i := range g.Len() {
+		if slices.Contains(kinds, g.Node(graph.ID(i)).Op.Kind()) {
+			return true
+		}
+	}
+	return false
+}
 
 // uses counts, for each value, its readers; a result of the graph has one more.
 func uses(g *graph.Graph) []int {

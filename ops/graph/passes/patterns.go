@@ -21,6 +21,9 @@ import (
 func Patterns(g *graph.Graph) (*graph.Graph, error) { return apply(g, canonical, patterns) }
 
 func patterns(g *graph.Graph) (*graph.Graph, error) {
+	if !has(g, ops.KindBinary) {
+		return g, nil
+	}
 	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		op, ok := n.Op.(*ops.Binary)
 		if !ok || op.Fn != ops.BinaryMul || op.Act.Fn != ops.UnaryNone || n.Out.DType != tensor.F32 {
