@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -17,6 +18,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/tests/shared"
 	"github.com/teff-ml/teff/tools/tflite"
 )
@@ -64,6 +66,29 @@ func TestTFLiteGolden(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTFLiteMemory wants 0 allocations in a run, on any number of threads, and
+// for integer networks an arena of at most 1.25 times the most that lives at
+// once.
+func TestTFLiteMemory(t *testing.T) {
+	root := shared.Path(t, "golden")
+	for _, c := range tfliteGoldens {
+		g := importTFLite(t, goldenModel(t, filepath.Join(root, filepath.FromSlash(c.dir))))
+		for _, threads := range []int{1, 2} {
+			m, err := runtime.New(g, runtime.WithThreads(threads))
+			require.NoError(t, err)
+			s, err := m.NewSession()
+			require.NoError(t, err)
+			mem := s.Memory()
+			if c.tol == 0 { // float networks may trade memory for Winograd's speed
+				require.LessOrEqual(t, float64(mem.Arena), 1.25*float64(mem.LiveSet), "%s on %d threads: %+v", c.dir, threads, mem)
+			}
+			require.Zero(t, testing.AllocsPerRun(3, func() { _ = s.Run(context.Background()) }), "%s on %d threads", c.dir, threads)
+			require.NoError(t, s.Close())
+			require.NoError(t, m.Close())
+		}
 	}
 }
 
