@@ -252,3 +252,64 @@ func TestErrors(t *testing.T) {
 	_, err = tr.Step(x, y)
 	require.ErrorContains(t, err, "want")
 }
+
+// TestResume: stopping after any step and going on from the checkpoint gives
+// the same bits as never having stopped.
+func TestResume(t *testing.T) {
+	cfg := Config{Batch: 4, Seed: 9, Accumulate: 2, Optimizer: AdamW{WeightDecay: 0.01}, Schedule: Cosine(0.01, 10)}
+	x, y := smallBatch(4)
+	straight, err := New(smallNet(t, true), cfg)
+	require.NoError(t, err)
+	defer straight.Close()
+	path := t.TempDir() + "/ck"
+	for step := range 6 {
+		if step == 3 {
+			require.NoError(t, straight.Save(path, 42))
+		}
+		_, err := straight.Step(x, y)
+		require.NoError(t, err)
+	}
+	resumed, err := New(smallNet(t, true), cfg)
+	require.NoError(t, err)
+	defer resumed.Close()
+	extra, err := resumed.Load(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 42, extra)
+	for range 3 {
+		_, err := resumed.Step(x, y)
+		require.NoError(t, err)
+	}
+	for k, v := range straight.net.live {
+		require.Equal(t, v.Data, resumed.net.live[k].Data)
+	}
+	other, err := New(smallNet(t, false), cfg)
+	require.NoError(t, err)
+	defer other.Close()
+	_, err = other.Load(path)
+	require.ErrorIs(t, err, ErrCheckpoint)
+}
+
+// TestSplitAndJoin trains a head on features computed once.
+func TestSplitAndJoin(t *testing.T) {
+	g, err := WithClasses(smallNet(t, true), 4, 1, false)
+	require.NoError(t, err)
+	backbone, head, err := Split(g)
+	require.NoError(t, err)
+	require.Equal(t, 8, backbone.Node(backbone.Outputs()[0].ID).Out.Shape.Channels())
+	tr, err := New(head, Config{Batch: 4})
+	require.NoError(t, err)
+	defer tr.Close()
+	for i := range tr.Input(0).F32() {
+		tr.Input(0).F32()[i] = float32(i%5) - 2
+	}
+	_, err = tr.StepInPlace()
+	require.NoError(t, err)
+	tuned, err := tr.Graph()
+	require.NoError(t, err)
+	whole, err := Join(g, tuned)
+	require.NoError(t, err)
+	require.Equal(t, g.Len(), whole.Len())
+	at, err := Head(whole)
+	require.NoError(t, err)
+	require.NotEqual(t, g.Node(at).Params[0].Data, whole.Node(at).Params[0].Data)
+}

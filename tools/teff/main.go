@@ -36,6 +36,7 @@ func commands() []command {
 		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
 		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},
 		{"export", "MODEL -o OUT.onnx", "write a model as ONNX", runExport},
+		{"draw", "DIR", "labelled images to try things on, drawn here", runDraw},
 	}
 }
 
