@@ -80,6 +80,12 @@ func FromImage(m image.Image) *RGB {
 			case *image.NRGBA:
 				c := p.NRGBAAt(x, y)
 				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = over(c.R, c.A), over(c.G, c.A), over(c.B, c.A)
+			case *image.YCbCr:
+				c := p.YCbCrAt(x, y)
+				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
+			case *image.RGBA:
+				c := p.RGBAAt(x, y)
+				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = c.R, c.G, c.B
 			default:
 				c := color.RGBAModel.Convert(m.At(x, y)).(color.RGBA)
 				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = c.R, c.G, c.B

@@ -77,12 +77,12 @@ func Scaled(m *RGB, p format.Preprocess) (*RGB, error) {
 			h = int(math.Round(float64(m.H) * float64(p.Resize) / float64(m.W)))
 		}
 		var err error
-		if m, err = m.ResizeRGB(w, h, p.Mode); err != nil {
+		if m, err = m.Resize(w, h, p.Mode); err != nil {
 			return nil, err
 		}
 		m = m.Crop(p.Width, p.Height)
 	}
-	return m.ResizeRGB(p.Width, p.Height, p.Mode)
+	return m.Resize(p.Width, p.Height, p.Mode)
 }
 
 // Into writes image m as image n of t, whose spec Fit has seen at batch 1.
