@@ -33,6 +33,7 @@ func commands() []command {
 		{"run", "MODEL INPUT...", "run on images or .npy files", runRun},
 		{"bench", "MODEL", "latency, memory, time of each layer", runBench},
 		{"eval", "MODEL --data PATH", "accuracy on labelled images", runEval},
+		{"train", "MODEL --data PATH -o OUT", "fine-tune or train from scratch", runTrain},
 		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
 		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},
 		{"export", "MODEL -o OUT.onnx", "write a model as ONNX", runExport},
