@@ -141,6 +141,7 @@ func (c *compiler) place(id graph.ID, n *graph.Node, r ops.Requests) {
 			whole := c.g.Node(s.concat).Out.Bytes()
 			c.joined[s.concat] = c.newBuffer(whole, int(id), c.lastUse[s.concat])
 		}
+		c.extend(c.joined[s.concat], c.lastUse[id]) // others may read the part after the whole
 		c.places[id] = place{c.joined[s.concat], s.offset}
 		return
 	}
