@@ -47,7 +47,9 @@ func (s *Set) Subset(index []int) *Set {
 }
 
 // Open reads what path is: a folder of class folders, a folder or file of idx
-// images (name*-images-idx3-ubyte[.gz] beside name*-labels-idx1-ubyte[.gz]), or
+// images (name*-images-idx3-ubyte[.gz] beside name*-labels-idx1-ubyte[.gz]; of
+// several in a folder, MNIST's test set before others), MNIST's training labels
+// train-labels-idx1-ubyte.gz beside its images as strips (OpenMNISTTrain), or
 // strips (name.png beside name.labels.u8, or a folder of such).
 func Open(path string) (*Set, error) {
 	st, err := os.Stat(path)
@@ -58,6 +60,8 @@ func Open(path string) (*Set, error) {
 		switch {
 		case strings.Contains(filepath.Base(path), "images-idx3"):
 			return openIDX(path)
+		case strings.Contains(filepath.Base(path), "train-labels-idx1"):
+			return OpenMNISTTrain(filepath.Dir(path))
 		case strings.HasSuffix(path, ".png"):
 			return openStrips([]string{path})
 		}
@@ -125,6 +129,9 @@ func openFolders(path string) (*Set, error) {
 	return s, nil
 }
 
+// maxBytes bounds what one file may unpack to.
+const maxBytes = 1 << 30
+
 // openAll reads a file, unpacked if its name ends in .gz.
 func openAll(path string) ([]byte, error) {
 	f, err := os.Open(path)
@@ -138,9 +145,12 @@ func openAll(path string) ([]byte, error) {
 			return nil, fmt.Errorf("dataset: %s: %w", path, err)
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(r, 1<<30))
+	b, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: %w", path, err)
+	}
+	if len(b) > maxBytes {
+		return nil, fmt.Errorf("dataset: %s: more than %d MiB unpacked", path, maxBytes>>20)
 	}
 	return b, nil
 }
@@ -187,6 +197,15 @@ func (s *Set) setLabels(l []byte) {
 	}
 }
 
+// rowSide is the side of a square of n pixels, rounded up.
+func rowSide(n int) int {
+	d := 1
+	for d*d < n {
+		d++
+	}
+	return d
+}
+
 // openStrips reads PNGs whose rows are square images, with a file of labels
 // each.
 func openStrips(paths []string) (*Set, error) {
@@ -197,7 +216,6 @@ func openStrips(paths []string) (*Set, error) {
 		y     int
 	}
 	var rows []row
-	side := 0
 	for _, p := range paths {
 		labels, err := openAll(strings.TrimSuffix(p, ".png") + ".labels.u8")
 		if err != nil {
@@ -207,9 +225,7 @@ func openStrips(paths []string) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dataset: %w", err)
 		}
-		for side = 1; side*side < m.W; side++ {
-		}
-		if side*side != m.W || len(labels) != m.H {
+		if side := rowSide(m.W); side*side != m.W || len(labels) != m.H {
 			return nil, fmt.Errorf("dataset: %s: rows of %d pixels and %d labels for %d rows", p, m.W, len(labels), m.H)
 		}
 		for y := range m.H {
@@ -220,10 +236,7 @@ func openStrips(paths []string) (*Set, error) {
 	s.load = func(i int) (*imageio.RGB, error) {
 		r := rows[i]
 		n := 3 * r.strip.W
-		d := 1
-		for d*d < r.strip.W {
-			d++
-		}
+		d := rowSide(r.strip.W)
 		return &imageio.RGB{W: d, H: d, Pix: slices.Clone(r.strip.Pix[r.y*n : (r.y+1)*n])}, nil
 	}
 	return s, nil
@@ -253,7 +266,7 @@ func OpenMNISTTrain(dir string) (*Set, error) {
 		}
 	}
 	n := len(pix) / 784
-	if n == 0 || len(labels) < 8+n {
+	if n == 0 || len(labels) != 8+n || binary.BigEndian.Uint32(labels) != 2049 {
 		return nil, fmt.Errorf("dataset: %s: %d images, %d bytes of labels", dir, n, len(labels))
 	}
 	s.setLabels(labels[8 : 8+n])
