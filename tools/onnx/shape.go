@@ -273,12 +273,12 @@ func importOneHot(c *call) error {
 	if err := c.need(3); err != nil {
 		return err
 	}
-	depth, err := c.constInts(1, "the depth")
+	depth, err := c.constFloats(1, "the depth") // any type of number
 	if err != nil {
 		return err
 	}
-	if len(depth) != 1 {
+	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] < 1<<24) {
 		return fmt.Errorf("depth is %v", depth)
 	}
-	return c.out(&ops.OneHot{Depth: depth[0], Axis: c.int("axis", -1)}, c.in[0], c.in[2])
+	return c.out(&ops.OneHot{Depth: int(depth[0]), Axis: c.int("axis", -1)}, c.in[0], c.in[2])
 }
