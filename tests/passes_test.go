@@ -59,19 +59,24 @@ var passCases = []struct {
 // TEFF_SEEDS sets how many networks are tried; a failure's seed goes into
 // fixedSeeds.
 func TestPassesKeepTheFunction(t *testing.T) {
-	seeds := 150
-	if testing.Short() {
-		seeds = 30
-	}
-	if s, err := strconv.Atoi(os.Getenv("TEFF_SEEDS")); err == nil {
-		seeds = s
-	}
+	seeds := seedCount(150, 30)
 	for _, seed := range fixedSeeds {
 		checkSeed(t, seed)
 	}
 	for seed := range uint64(seeds) {
 		checkSeed(t, seed)
 	}
+}
+
+// seedCount is the number of random networks to try: TEFF_SEEDS if it is set.
+func seedCount(normal, short int) int {
+	if s, err := strconv.Atoi(os.Getenv("TEFF_SEEDS")); err == nil {
+		return s
+	}
+	if testing.Short() {
+		return short
+	}
+	return normal
 }
 
 // fixedSeeds failed once.
