@@ -68,6 +68,9 @@ func Decode(r io.Reader) (*RGB, error) {
 
 // FromImage converts any image.
 func FromImage(m image.Image) *RGB {
+	if p, ok := m.(*image.YCbCr); ok {
+		return fromYCbCr(p)
+	}
 	b := m.Bounds()
 	out := &RGB{W: b.Dx(), H: b.Dy(), Pix: make([]uint8, 3*b.Dx()*b.Dy())}
 	i := 0
@@ -80,9 +83,6 @@ func FromImage(m image.Image) *RGB {
 			case *image.NRGBA:
 				c := p.NRGBAAt(x, y)
 				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = over(c.R, c.A), over(c.G, c.A), over(c.B, c.A)
-			case *image.YCbCr:
-				c := p.YCbCrAt(x, y)
-				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
 			case *image.RGBA:
 				c := p.RGBAAt(x, y)
 				out.Pix[i], out.Pix[i+1], out.Pix[i+2] = c.R, c.G, c.B
