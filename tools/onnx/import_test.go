@@ -195,6 +195,41 @@ func TestIf(t *testing.T) {
 	require.Equal(t, []float32{4, -3}, eval(t, g, tensor.FromF32([]float32{-4, 3}, 2))[0].F32())
 }
 
+// TestHalf: a float16 network is computed in float32 and rounded at the end.
+func TestHalf(t *testing.T) {
+	half := func(dims ...int) tensor.Tensor {
+		x := tensor.New(tensor.Spec{DType: tensor.F16, Shape: tensor.Of(dims...)})
+		for i := range x.Bits16() {
+			x.Bits16()[i] = 0x3c00 + uint16(i%7)<<6
+		}
+		return x
+	}
+	b := newModel(17)
+	b.inputs = append(b.inputs, valueProto("x", tensor.Spec{DType: tensor.F16, Shape: tensor.Of(1, 2, 4, 4)}, "n"))
+	b.output("y")
+	w, bias := b.w.constant("w", half(3, 2, 3, 3)), b.w.constant("b", half(3))
+	b.node("Conv", []string{"x", w, bias}, []string{"c"}, nil)
+	b.node("Relu", []string{"c"}, []string{"r"}, nil)
+	b.node("Flatten", []string{"r"}, []string{"f"}, nil)
+	b.node("Softmax", []string{"f"}, []string{"y"}, nil)
+	g, err := ImportBytes(b.bytes())
+	require.NoError(t, err)
+	casts := 0
+	for i := range g.Len() {
+		if g.Node(graph.ID(i)).Op.Kind() == ops.KindCast {
+			casts++
+		}
+	}
+	require.Equal(t, 2, casts, "at the input and at the output")
+	y := eval(t, g, half(1, 2, 4, 4))[0]
+	require.Equal(t, tensor.Spec{DType: tensor.F16, Shape: tensor.Of(1, 12)}, y.Spec)
+	var sum float32
+	for _, v := range y.Bits16() {
+		sum += halfFloat(v)
+	}
+	require.InDelta(t, 1, sum, 1e-2)
+}
+
 // npy is the data of a float32 .npy file of format 1.
 func npy(t *testing.T, path string) []float32 {
 	t.Helper()

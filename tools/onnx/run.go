@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // handler brings one node over.
@@ -51,8 +52,16 @@ func (im *importer) runNode(n *node) error {
 			return nil
 		}
 	}
-	err := h(c)
+	var err error
+	half := tensor.Invalid
+	if computesHalf[n.op] {
+		half, err = c.widenHalf()
+	}
 	if err == nil {
+		err = h(c)
+	}
+	if err == nil {
+		c.narrowHalf(half)
 		err = im.b.Err()
 	}
 	if err == nil {

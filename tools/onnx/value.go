@@ -24,8 +24,12 @@ type value struct {
 	batchy bool
 	// nhwc is the value this one is the NCHW form of; there is no node for the
 	// transpose until something asks for it.
-	nhwc   *value
-	last   *value        // the NHWC form of a value that is none of the above, once made
+	nhwc *value
+	last *value // the NHWC form of a value that is none of the above, once made
+	// wide is the float32 form of a value of 16 bits, see half.go; there is no
+	// node for the rounding until something asks for it.
+	wide   *value
+	half   tensor.DType
 	hint   tensor.Tensor // see WithValue
 	double []float64     // of a double constant, whose shape is in c
 	err    error         // why there is no value
@@ -38,6 +42,10 @@ func (v *value) spec() tensor.Spec {
 	switch {
 	case v.isConst():
 		return v.c.Spec
+	case v.id < 0 && v.wide != nil:
+		s := v.wide.spec()
+		s.DType = v.half
+		return s
 	case v.nhwc != nil:
 		s := v.nhwc.spec()
 		s.Shape, _ = tensor.NewShape(permuted(s.Shape.Dims(), toNCHW(s.Shape.Rank()))...)
@@ -55,6 +63,10 @@ func (v *value) node() graph.ID {
 	}
 	if v.isConst() {
 		v.id = v.im.b.Const(v.name, v.c)
+		return v.id
+	}
+	if v.wide != nil {
+		v.id = v.im.b.Add(v.name+"_"+v.half.String(), &ops.Cast{To: v.half}, nil, v.wide.node())
 		return v.id
 	}
 	src := v.nhwc
