@@ -46,6 +46,15 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k.w.Plan()
 	threads := max(1, p.Threads)
+	if room := p.ScratchBudget / threads; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
+		mr := k.w.Gemm.MR
+		perTile := max(1, 4*k.w.ScratchSize()/k.w.Tiles)
+		if k.w.Tiles = room / perTile; k.w.Tiles >= mr {
+			k.w.Tiles -= k.w.Tiles % mr
+		}
+		k.w.Tiles = max(4, k.w.Tiles)
+		k.w.Plan()
+	}
 	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	slots := threads
 	if k.perBlock = threads > 1 && k.w.Blocks() < 2*threads; k.perBlock {

@@ -59,6 +59,10 @@ type Prep struct {
 	// MemoryBudget bounds the extra memory (packed copies, scratch) one
 	// operator should take for speed; 0 means no bound.
 	MemoryBudget int
+	// ScratchBudget is the scratch that fits beside what lives in the arena
+	// anyway; more makes the arena grow. 0 means unknown. A kernel that can do
+	// with less for a little speed keeps to it.
+	ScratchBudget int
 	// Packs shares packed weights between preparations for other batch sizes.
 	Packs *PackCache
 	// Choose forces the named path where an operator has several, else "".

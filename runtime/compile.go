@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/ops"
@@ -44,6 +45,8 @@ type compiler struct {
 	parts   map[graph.ID]slot // value → where it lies in a concatenation
 	joined  map[graph.ID]int  // concatenation that needs no step → its buffer, -1 until there
 	steps   []step
+	live    []int // bytes alive at each node, before any sharing
+	peak    int
 }
 
 // slot is a value's part of a concatenation's result.
@@ -83,6 +86,21 @@ func (c *compiler) lifetimes() {
 	for _, o := range c.g.Outputs() {
 		c.lastUse[o.ID] = n
 	}
+	c.live = make([]int, n)
+	for i := range n {
+		nd := c.g.Node(graph.ID(i))
+		if nd.Op.Kind() == ops.KindConstant {
+			continue
+		}
+		first := i
+		if nd.Op.Kind() == ops.KindInput {
+			first = 0
+		}
+		for t := first; t <= min(c.lastUse[i], n-1); t++ {
+			c.live[t] += nd.Out.Bytes()
+		}
+	}
+	c.peak = slices.Max(append(c.live, 0))
 }
 
 // node prepares one node and decides where its value lives.
@@ -104,6 +122,7 @@ func (c *compiler) node(id graph.ID) error {
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
 		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs,
+		ScratchBudget: c.peak - c.live[id] + c.peak/6,
 	}
 	if s, ok := c.parts[id]; ok {
 		p.OutPitch = s.pitch
