@@ -196,15 +196,8 @@ func (g *gemm) step(b, k reg.Register, u int) {
 func (g *gemm) finish() {
 	t := g.arg(reg.RAX)
 	g.residual(t)
-	lo, hi := g.tmp(0), g.tmp(1)
-	g.VBROADCASTSS(mem(t, tileMin), lo)
-	g.VBROADCASTSS(mem(t, tileMax), hi)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VMAXPS(g.acc(i, j), lo, g.acc(i, j))
-			g.VMINPS(g.acc(i, j), hi, g.acc(i, j))
-		}
-	}
+	g.bound(t, tileMin, 0xff800000, g.VMAXPS)
+	g.bound(t, tileMax, 0x7f800000, g.VMINPS)
 	c, ldc := reg.RCX, reg.RDX
 	g.MOVQ(mem(t, tileC), c)
 	g.MOVQ(mem(t, tileLDC), ldc)
@@ -237,6 +230,21 @@ func (g *gemm) finish() {
 		g.ADDQ(ldc, c)
 	}
 	g.Label(done)
+}
+
+// bound applies one side of the clamp unless it is infinite.
+func (g *gemm) bound(t reg.Register, at int, infinity uint32, op func(...operand.Op)) {
+	none := g.label("nobound")
+	x := g.tmp(0)
+	g.CMPL(mem(t, at), operand.U32(infinity))
+	g.JEQ(operand.LabelRef(none))
+	g.VBROADCASTSS(mem(t, at), x)
+	for i := range g.mr {
+		for j := range g.nv {
+			op(g.acc(i, j), x, g.acc(i, j))
+		}
+	}
+	g.Label(none)
 }
 
 func (g *gemm) residual(t reg.Register) {

@@ -213,57 +213,65 @@ next7:
 	ADDQ       DX, CX
 
 nores8:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound9
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
 	VMAXPS       Y5, Y14, Y5
-	VMINPS       Y5, Y15, Y5
 	VMAXPS       Y6, Y14, Y6
-	VMINPS       Y6, Y15, Y6
 	VMAXPS       Y7, Y14, Y7
-	VMINPS       Y7, Y15, Y7
 	VMAXPS       Y8, Y14, Y8
-	VMINPS       Y8, Y15, Y8
 	VMAXPS       Y9, Y14, Y9
-	VMINPS       Y9, Y15, Y9
 	VMAXPS       Y10, Y14, Y10
-	VMINPS       Y10, Y15, Y10
 	VMAXPS       Y11, Y14, Y11
-	VMINPS       Y11, Y15, Y11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial9
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	VMOVUPS      Y5, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y6, (CX)
-	VMOVUPS      Y7, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      Y9, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y10, (CX)
-	VMOVUPS      Y11, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored10
 
-partial9:
+nobound9:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound10
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+	VMINPS       Y5, Y14, Y5
+	VMINPS       Y6, Y14, Y6
+	VMINPS       Y7, Y14, Y7
+	VMINPS       Y8, Y14, Y8
+	VMINPS       Y9, Y14, Y9
+	VMINPS       Y10, Y14, Y10
+	VMINPS       Y11, Y14, Y11
+
+nobound10:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial11
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored12
+
+partial11:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -288,7 +296,7 @@ partial9:
 	VMASKMOVPS Y11, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored10:
+stored12:
 	VZEROUPPER
 	RET
 
@@ -345,7 +353,7 @@ TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias11
+	JZ         nobias13
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -361,9 +369,9 @@ TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y7
 	VMOVAPS    Y0, Y8
 	VMOVAPS    Y1, Y9
-	JMP        started12
+	JMP        started14
 
-nobias11:
+nobias13:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -375,10 +383,10 @@ nobias11:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-started12:
+started14:
 	MOVQ 40(AX), CX
 
-tap13:
+tap15:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -404,9 +412,9 @@ tap13:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest15
+	JGE     rest17
 
-main14:
+main16:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -444,13 +452,13 @@ main14:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main14
+	JLT          main16
 
-rest15:
+rest17:
 	CMPQ AX, 16(SP)
-	JGE  next17
+	JGE  next19
 
-restloop16:
+restloop18:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -471,15 +479,15 @@ restloop16:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop16
+	JLT          restloop18
 
-next17:
+next19:
 	DECQ       8(SP)
-	JNZ        tap13
+	JNZ        tap15
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores18
+	JZ         nores20
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -512,51 +520,59 @@ next17:
 	VADDPS     Y15, Y9, Y9
 	ADDQ       DX, CX
 
-nores18:
+nores20:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound21
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
 	VMAXPS       Y5, Y14, Y5
-	VMINPS       Y5, Y15, Y5
 	VMAXPS       Y6, Y14, Y6
-	VMINPS       Y6, Y15, Y6
 	VMAXPS       Y7, Y14, Y7
-	VMINPS       Y7, Y15, Y7
 	VMAXPS       Y8, Y14, Y8
-	VMINPS       Y8, Y15, Y8
 	VMAXPS       Y9, Y14, Y9
-	VMINPS       Y9, Y15, Y9
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial19
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	VMOVUPS      Y5, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y6, (CX)
-	VMOVUPS      Y7, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      Y9, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored20
 
-partial19:
+nobound21:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound22
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+	VMINPS       Y5, Y14, Y5
+	VMINPS       Y6, Y14, Y6
+	VMINPS       Y7, Y14, Y7
+	VMINPS       Y8, Y14, Y8
+	VMINPS       Y9, Y14, Y9
+
+nobound22:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial23
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored24
+
+partial23:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -578,7 +594,7 @@ partial19:
 	VMASKMOVPS Y9, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored20:
+stored24:
 	VZEROUPPER
 	RET
 
@@ -601,7 +617,7 @@ TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias21
+	JZ         nobias25
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -615,9 +631,9 @@ TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y5
 	VMOVAPS    Y0, Y6
 	VMOVAPS    Y1, Y7
-	JMP        started22
+	JMP        started26
 
-nobias21:
+nobias25:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -627,10 +643,10 @@ nobias21:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-started22:
+started26:
 	MOVQ 40(AX), CX
 
-tap23:
+tap27:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -652,9 +668,9 @@ tap23:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest25
+	JGE     rest29
 
-main24:
+main28:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -714,13 +730,13 @@ main24:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main24
+	JLT          main28
 
-rest25:
+rest29:
 	CMPQ AX, 16(SP)
-	JGE  next27
+	JGE  next31
 
-restloop26:
+restloop30:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -738,15 +754,15 @@ restloop26:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop26
+	JLT          restloop30
 
-next27:
+next31:
 	DECQ       8(SP)
-	JNZ        tap23
+	JNZ        tap27
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores28
+	JZ         nores32
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -774,44 +790,52 @@ next27:
 	VADDPS     Y15, Y7, Y7
 	ADDQ       DX, CX
 
-nores28:
+nores32:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound33
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
 	VMAXPS       Y5, Y14, Y5
-	VMINPS       Y5, Y15, Y5
 	VMAXPS       Y6, Y14, Y6
-	VMINPS       Y6, Y15, Y6
 	VMAXPS       Y7, Y14, Y7
-	VMINPS       Y7, Y15, Y7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial29
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	VMOVUPS      Y5, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y6, (CX)
-	VMOVUPS      Y7, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored30
 
-partial29:
+nobound33:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound34
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+	VMINPS       Y5, Y14, Y5
+	VMINPS       Y6, Y14, Y6
+	VMINPS       Y7, Y14, Y7
+
+nobound34:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial35
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored36
+
+partial35:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -830,7 +854,7 @@ partial29:
 	VMASKMOVPS Y7, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored30:
+stored36:
 	VZEROUPPER
 	RET
 
@@ -853,7 +877,7 @@ TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias31
+	JZ         nobias37
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -865,9 +889,9 @@ TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y3
 	VMOVAPS    Y0, Y4
 	VMOVAPS    Y1, Y5
-	JMP        started32
+	JMP        started38
 
-nobias31:
+nobias37:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -875,10 +899,10 @@ nobias31:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-started32:
+started38:
 	MOVQ 40(AX), CX
 
-tap33:
+tap39:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -896,9 +920,9 @@ tap33:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest35
+	JGE     rest41
 
-main34:
+main40:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -946,13 +970,13 @@ main34:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main34
+	JLT          main40
 
-rest35:
+rest41:
 	CMPQ AX, 16(SP)
-	JGE  next37
+	JGE  next43
 
-restloop36:
+restloop42:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -967,15 +991,15 @@ restloop36:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop36
+	JLT          restloop42
 
-next37:
+next43:
 	DECQ       8(SP)
-	JNZ        tap33
+	JNZ        tap39
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores38
+	JZ         nores44
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -998,37 +1022,45 @@ next37:
 	VADDPS     Y15, Y5, Y5
 	ADDQ       DX, CX
 
-nores38:
+nores44:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound45
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
 	VMAXPS       Y5, Y14, Y5
-	VMINPS       Y5, Y15, Y5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial39
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	VMOVUPS      Y5, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored40
 
-partial39:
+nobound45:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound46
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+	VMINPS       Y5, Y14, Y5
+
+nobound46:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial47
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored48
+
+partial47:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1044,7 +1076,7 @@ partial39:
 	VMASKMOVPS Y5, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored40:
+stored48:
 	VZEROUPPER
 	RET
 
@@ -1067,7 +1099,7 @@ TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias41
+	JZ         nobias49
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1077,18 +1109,18 @@ TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
 	VMASKMOVPS 32(CX), Y13, Y1
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y1, Y3
-	JMP        started42
+	JMP        started50
 
-nobias41:
+nobias49:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started42:
+started50:
 	MOVQ 40(AX), CX
 
-tap43:
+tap51:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1102,9 +1134,9 @@ tap43:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest45
+	JGE     rest53
 
-main44:
+main52:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1140,13 +1172,13 @@ main44:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main44
+	JLT          main52
 
-rest45:
+rest53:
 	CMPQ AX, 16(SP)
-	JGE  next47
+	JGE  next55
 
-restloop46:
+restloop54:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1158,15 +1190,15 @@ restloop46:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop46
+	JLT          restloop54
 
-next47:
+next55:
 	DECQ       8(SP)
-	JNZ        tap43
+	JNZ        tap51
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores48
+	JZ         nores56
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1184,30 +1216,38 @@ next47:
 	VADDPS     Y15, Y3, Y3
 	ADDQ       DX, CX
 
-nores48:
+nores56:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound57
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial49
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored50
 
-partial49:
+nobound57:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound58
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+
+nobound58:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial59
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored60
+
+partial59:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1220,7 +1260,7 @@ partial49:
 	VMASKMOVPS Y3, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored50:
+stored60:
 	VZEROUPPER
 	RET
 
@@ -1243,7 +1283,7 @@ TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias51
+	JZ         nobias61
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1251,16 +1291,16 @@ TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
 	VMOVUPS    96(R9)(R8*4), Y13
 	VMASKMOVPS (CX), Y12, Y0
 	VMASKMOVPS 32(CX), Y13, Y1
-	JMP        started52
+	JMP        started62
 
-nobias51:
+nobias61:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-started52:
+started62:
 	MOVQ 40(AX), CX
 
-tap53:
+tap63:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1270,9 +1310,9 @@ tap53:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest55
+	JGE     rest65
 
-main54:
+main64:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1296,13 +1336,13 @@ main54:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main54
+	JLT          main64
 
-rest55:
+rest65:
 	CMPQ AX, 16(SP)
-	JGE  next57
+	JGE  next67
 
-restloop56:
+restloop66:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1311,15 +1351,15 @@ restloop56:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop56
+	JLT          restloop66
 
-next57:
+next67:
 	DECQ       8(SP)
-	JNZ        tap53
+	JNZ        tap63
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores58
+	JZ         nores68
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1332,23 +1372,31 @@ next57:
 	VADDPS     Y15, Y1, Y1
 	ADDQ       DX, CX
 
-nores58:
+nores68:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound69
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+16
-	JNE          partial59
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	ADDQ         DX, CX
-	JMP          stored60
 
-partial59:
+nobound69:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound70
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+
+nobound70:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+16
+	JNE     partial71
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored72
+
+partial71:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1358,7 +1406,7 @@ partial59:
 	VMASKMOVPS Y1, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored60:
+stored72:
 	VZEROUPPER
 	RET
 
@@ -1381,7 +1429,7 @@ TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias61
+	JZ         nobias73
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1392,9 +1440,9 @@ TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y3
 	VMOVAPS    Y0, Y4
 	VMOVAPS    Y0, Y5
-	JMP        started62
+	JMP        started74
 
-nobias61:
+nobias73:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1402,10 +1450,10 @@ nobias61:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-started62:
+started74:
 	MOVQ 40(AX), CX
 
-tap63:
+tap75:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -1435,9 +1483,9 @@ tap63:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest65
+	JGE     rest77
 
-main64:
+main76:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1493,13 +1541,13 @@ main64:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main64
+	JLT          main76
 
-rest65:
+rest77:
 	CMPQ AX, 16(SP)
-	JGE  next67
+	JGE  next79
 
-restloop66:
+restloop78:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1516,15 +1564,15 @@ restloop66:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop66
+	JLT          restloop78
 
-next67:
+next79:
 	DECQ       8(SP)
-	JNZ        tap63
+	JNZ        tap75
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores68
+	JZ         nores80
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1549,40 +1597,48 @@ next67:
 	VADDPS     Y15, Y5, Y5
 	ADDQ       DX, CX
 
-nores68:
+nores80:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound81
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
 	VMAXPS       Y5, Y14, Y5
-	VMINPS       Y5, Y15, Y5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial69
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y3, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y5, (CX)
-	ADDQ         DX, CX
-	JMP          stored70
 
-partial69:
+nobound81:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound82
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+	VMINPS       Y5, Y14, Y5
+
+nobound82:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial83
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    DX, CX
+	JMP     stored84
+
+partial83:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1600,7 +1656,7 @@ partial69:
 	VMASKMOVPS Y5, Y12, (CX)
 	ADDQ       DX, CX
 
-stored70:
+stored84:
 	VZEROUPPER
 	RET
 
@@ -1623,7 +1679,7 @@ TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias71
+	JZ         nobias85
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1633,19 +1689,19 @@ TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y0, Y3
 	VMOVAPS    Y0, Y4
-	JMP        started72
+	JMP        started86
 
-nobias71:
+nobias85:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-started72:
+started86:
 	MOVQ 40(AX), CX
 
-tap73:
+tap87:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -1671,9 +1727,9 @@ tap73:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest75
+	JGE     rest89
 
-main74:
+main88:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1721,13 +1777,13 @@ main74:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main74
+	JLT          main88
 
-rest75:
+rest89:
 	CMPQ AX, 16(SP)
-	JGE  next77
+	JGE  next91
 
-restloop76:
+restloop90:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1742,15 +1798,15 @@ restloop76:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop76
+	JLT          restloop90
 
-next77:
+next91:
 	DECQ       8(SP)
-	JNZ        tap73
+	JNZ        tap87
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores78
+	JZ         nores92
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1772,36 +1828,44 @@ next77:
 	VADDPS     Y14, Y4, Y4
 	ADDQ       DX, CX
 
-nores78:
+nores92:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound93
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
 	VMAXPS       Y4, Y14, Y4
-	VMINPS       Y4, Y15, Y4
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial79
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y3, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y4, (CX)
-	ADDQ         DX, CX
-	JMP          stored80
 
-partial79:
+nobound93:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound94
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+	VMINPS       Y4, Y14, Y4
+
+nobound94:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial95
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+	JMP     stored96
+
+partial95:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1817,7 +1881,7 @@ partial79:
 	VMASKMOVPS Y4, Y12, (CX)
 	ADDQ       DX, CX
 
-stored80:
+stored96:
 	VZEROUPPER
 	RET
 
@@ -1840,7 +1904,7 @@ TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias81
+	JZ         nobias97
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1849,18 +1913,18 @@ TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y1
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y0, Y3
-	JMP        started82
+	JMP        started98
 
-nobias81:
+nobias97:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started82:
+started98:
 	MOVQ 40(AX), CX
 
-tap83:
+tap99:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1882,9 +1946,9 @@ tap83:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest85
+	JGE     rest101
 
-main84:
+main100:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1924,13 +1988,13 @@ main84:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main100
 
-rest85:
+rest101:
 	CMPQ AX, 16(SP)
-	JGE  next87
+	JGE  next103
 
-restloop86:
+restloop102:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1943,15 +2007,15 @@ restloop86:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop86
+	JLT          restloop102
 
-next87:
+next103:
 	DECQ       8(SP)
-	JNZ        tap83
+	JNZ        tap99
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores88
+	JZ         nores104
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1970,32 +2034,40 @@ next87:
 	VADDPS     Y15, Y3, Y3
 	ADDQ       DX, CX
 
-nores88:
+nores104:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound105
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
 	VMAXPS       Y3, Y14, Y3
-	VMINPS       Y3, Y15, Y3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial89
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y3, (CX)
-	ADDQ         DX, CX
-	JMP          stored90
 
-partial89:
+nobound105:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound106
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+	VMINPS       Y3, Y14, Y3
+
+nobound106:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial107
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	JMP     stored108
+
+partial107:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2009,7 +2081,7 @@ partial89:
 	VMASKMOVPS Y3, Y12, (CX)
 	ADDQ       DX, CX
 
-stored90:
+stored108:
 	VZEROUPPER
 	RET
 
@@ -2032,7 +2104,7 @@ TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias91
+	JZ         nobias109
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2040,17 +2112,17 @@ TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
 	VMASKMOVPS (CX), Y12, Y0
 	VMOVAPS    Y0, Y1
 	VMOVAPS    Y0, Y2
-	JMP        started92
+	JMP        started110
 
-nobias91:
+nobias109:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-started92:
+started110:
 	MOVQ 40(AX), CX
 
-tap93:
+tap111:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -2068,9 +2140,9 @@ tap93:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest95
+	JGE     rest113
 
-main94:
+main112:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2102,13 +2174,13 @@ main94:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main94
+	JLT          main112
 
-rest95:
+rest113:
 	CMPQ AX, 16(SP)
-	JGE  next97
+	JGE  next115
 
-restloop96:
+restloop114:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2119,15 +2191,15 @@ restloop96:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop96
+	JLT          restloop114
 
-next97:
+next115:
 	DECQ       8(SP)
-	JNZ        tap93
+	JNZ        tap111
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores98
+	JZ         nores116
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2143,28 +2215,36 @@ next97:
 	VADDPS     Y14, Y2, Y2
 	ADDQ       DX, CX
 
-nores98:
+nores116:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound117
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
 	VMAXPS       Y2, Y14, Y2
-	VMINPS       Y2, Y15, Y2
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial99
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y2, (CX)
-	ADDQ         DX, CX
-	JMP          stored100
 
-partial99:
+nobound117:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound118
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+	VMINPS       Y2, Y14, Y2
+
+nobound118:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial119
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	JMP     stored120
+
+partial119:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2176,7 +2256,7 @@ partial99:
 	VMASKMOVPS Y2, Y12, (CX)
 	ADDQ       DX, CX
 
-stored100:
+stored120:
 	VZEROUPPER
 	RET
 
@@ -2199,23 +2279,23 @@ TEXT ·gemmF32x2x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias101
+	JZ         nobias121
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y12
 	VMASKMOVPS (CX), Y12, Y0
 	VMOVAPS    Y0, Y1
-	JMP        started102
+	JMP        started122
 
-nobias101:
+nobias121:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-started102:
+started122:
 	MOVQ 40(AX), CX
 
-tap103:
+tap123:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -2229,9 +2309,9 @@ tap103:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest105
+	JGE     rest125
 
-main104:
+main124:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2255,13 +2335,13 @@ main104:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main104
+	JLT          main124
 
-rest105:
+rest125:
 	CMPQ AX, 16(SP)
-	JGE  next107
+	JGE  next127
 
-restloop106:
+restloop126:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2270,15 +2350,15 @@ restloop106:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop106
+	JLT          restloop126
 
-next107:
+next127:
 	DECQ       8(SP)
-	JNZ        tap103
+	JNZ        tap123
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores108
+	JZ         nores128
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2291,24 +2371,32 @@ next107:
 	VADDPS     Y15, Y1, Y1
 	ADDQ       DX, CX
 
-nores108:
+nores128:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound129
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
 	VMAXPS       Y1, Y14, Y1
-	VMINPS       Y1, Y15, Y1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial109
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Y1, (CX)
-	ADDQ         DX, CX
-	JMP          stored110
 
-partial109:
+nobound129:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound130
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+	VMINPS       Y1, Y14, Y1
+
+nobound130:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial131
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	JMP     stored132
+
+partial131:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2318,7 +2406,7 @@ partial109:
 	VMASKMOVPS Y1, Y12, (CX)
 	ADDQ       DX, CX
 
-stored110:
+stored132:
 	VZEROUPPER
 	RET
 
@@ -2341,21 +2429,21 @@ TEXT ·gemmF32x1x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias111
+	JZ         nobias133
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y12
 	VMASKMOVPS (CX), Y12, Y0
-	JMP        started112
+	JMP        started134
 
-nobias111:
+nobias133:
 	VXORPS Y0, Y0, Y0
 
-started112:
+started134:
 	MOVQ 40(AX), CX
 
-tap113:
+tap135:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2365,9 +2453,9 @@ tap113:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest115
+	JGE     rest137
 
-main114:
+main136:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2383,28 +2471,28 @@ main114:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main114
+	JLT          main136
 
-rest115:
+rest137:
 	CMPQ AX, 16(SP)
-	JGE  next117
+	JGE  next139
 
-restloop116:
+restloop138:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop116
+	JLT          restloop138
 
-next117:
+next139:
 	DECQ       8(SP)
-	JNZ        tap113
+	JNZ        tap135
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores118
+	JZ         nores140
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2414,20 +2502,28 @@ next117:
 	VADDPS     Y14, Y0, Y0
 	ADDQ       DX, CX
 
-nores118:
+nores140:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound141
 	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 100(AX), Y15
 	VMAXPS       Y0, Y14, Y0
-	VMINPS       Y0, Y15, Y0
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	CMPQ         88(AX), $+8
-	JNE          partial119
-	VMOVUPS      Y0, (CX)
-	ADDQ         DX, CX
-	JMP          stored120
 
-partial119:
+nobound141:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound142
+	VBROADCASTSS 100(AX), Y14
+	VMINPS       Y0, Y14, Y0
+
+nobound142:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	CMPQ    88(AX), $+8
+	JNE     partial143
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	JMP     stored144
+
+partial143:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2435,7 +2531,7 @@ partial119:
 	VMASKMOVPS Y0, Y12, (CX)
 	ADDQ       DX, CX
 
-stored120:
+stored144:
 	VZEROUPPER
 	RET
 
@@ -2456,7 +2552,7 @@ TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
 	MOVQ    CX, 16(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
-	JZ      nobias121
+	JZ      nobias145
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
@@ -2465,9 +2561,9 @@ TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     started122
+	JMP     started146
 
-nobias121:
+nobias145:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2477,14 +2573,14 @@ nobias121:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-started122:
+started146:
 	MOVQ 40(AX), R8
 	MOVQ 104(AX), CX
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R9)(CX*1), R10
 	LEAQ (R10)(CX*1), R11
 
-tap123:
+tap147:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2494,7 +2590,7 @@ tap123:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 
-loop124:
+loop148:
 	VBROADCASTSS (SI)(AX*1), Y8
 	VFMADD231PS  (R8), Y8, Y0
 	VFMADD231PS  32(R8), Y8, Y1
@@ -2510,13 +2606,13 @@ loop124:
 	ADDQ         $+64, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop124
+	JLT          loop148
 	DECQ         8(SP)
-	JNZ          tap123
+	JNZ          tap147
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           nores125
+	JZ           nores149
 	VADDPS       (CX), Y0, Y0
 	VADDPS       32(CX), Y1, Y1
 	VADDPS       64(CX), Y2, Y2
@@ -2526,7 +2622,7 @@ loop124:
 	VADDPS       192(CX), Y6, Y6
 	VADDPS       224(CX), Y7, Y7
 
-nores125:
+nores149:
 	VBROADCASTSS 96(AX), Y8
 	VBROADCASTSS 100(AX), Y9
 	VMAXPS       Y0, Y8, Y0

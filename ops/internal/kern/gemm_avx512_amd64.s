@@ -342,94 +342,102 @@ next7:
 	ADDQ      DX, CX
 
 nores8:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound9
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
 	VMAXPS       Z20, Z26, Z20
-	VMINPS       Z20, Z27, Z20
 	VMAXPS       Z21, Z26, Z21
-	VMINPS       Z21, Z27, Z21
 	VMAXPS       Z22, Z26, Z22
-	VMINPS       Z22, Z27, Z22
 	VMAXPS       Z23, Z26, Z23
-	VMINPS       Z23, Z27, Z23
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z20, K1, (CX)
-	VMOVUPS      Z21, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z22, K1, (CX)
-	VMOVUPS      Z23, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound9:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound10
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+	VMINPS       Z20, Z26, Z20
+	VMINPS       Z21, Z26, Z21
+	VMINPS       Z22, Z26, Z22
+	VMINPS       Z23, Z26, Z23
+
+nobound10:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -459,7 +467,7 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias9
+	JZ        nobias11
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -482,9 +490,9 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z19
 	VMOVAPS   Z0, Z20
 	VMOVAPS   Z1, Z21
-	JMP       started10
+	JMP       started12
 
-nobias9:
+nobias11:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -508,10 +516,10 @@ nobias9:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-started10:
+started12:
 	MOVQ 40(AX), CX
 
-tap11:
+tap13:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -561,9 +569,9 @@ tap11:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest13
+	JGE     rest15
 
-main12:
+main14:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -637,13 +645,13 @@ main12:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main12
+	JLT          main14
 
-rest13:
+rest15:
 	CMPQ AX, 16(SP)
-	JGE  next15
+	JGE  next17
 
-restloop14:
+restloop16:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -682,15 +690,15 @@ restloop14:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop14
+	JLT          restloop16
 
-next15:
+next17:
 	DECQ      8(SP)
-	JNZ       tap11
+	JNZ       tap13
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores16
+	JZ        nores18
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -748,88 +756,96 @@ next15:
 	VADDPS    Z29, Z21, Z21
 	ADDQ      DX, CX
 
-nores16:
+nores18:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound19
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
 	VMAXPS       Z20, Z26, Z20
-	VMINPS       Z20, Z27, Z20
 	VMAXPS       Z21, Z26, Z21
-	VMINPS       Z21, Z27, Z21
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z20, K1, (CX)
-	VMOVUPS      Z21, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound19:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound20
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+	VMINPS       Z20, Z26, Z20
+	VMINPS       Z21, Z26, Z21
+
+nobound20:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -859,7 +875,7 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias17
+	JZ        nobias21
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -880,9 +896,9 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z17
 	VMOVAPS   Z0, Z18
 	VMOVAPS   Z1, Z19
-	JMP       started18
+	JMP       started22
 
-nobias17:
+nobias21:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -904,10 +920,10 @@ nobias17:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-started18:
+started22:
 	MOVQ 40(AX), CX
 
-tap19:
+tap23:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -953,9 +969,9 @@ tap19:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest21
+	JGE     rest25
 
-main20:
+main24:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1023,13 +1039,13 @@ main20:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main20
+	JLT          main24
 
-rest21:
+rest25:
 	CMPQ AX, 16(SP)
-	JGE  next23
+	JGE  next27
 
-restloop22:
+restloop26:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1065,15 +1081,15 @@ restloop22:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop22
+	JLT          restloop26
 
-next23:
+next27:
 	DECQ      8(SP)
-	JNZ       tap19
+	JNZ       tap23
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores24
+	JZ        nores28
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1126,81 +1142,89 @@ next23:
 	VADDPS    Z27, Z19, Z19
 	ADDQ      DX, CX
 
-nores24:
+nores28:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound29
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound29:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound30
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+
+nobound30:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1230,7 +1254,7 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias25
+	JZ        nobias31
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1249,9 +1273,9 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z15
 	VMOVAPS   Z0, Z16
 	VMOVAPS   Z1, Z17
-	JMP       started26
+	JMP       started32
 
-nobias25:
+nobias31:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1271,10 +1295,10 @@ nobias25:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-started26:
+started32:
 	MOVQ 40(AX), CX
 
-tap27:
+tap33:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -1316,9 +1340,9 @@ tap27:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest29
+	JGE     rest35
 
-main28:
+main34:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1380,13 +1404,13 @@ main28:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main28
+	JLT          main34
 
-rest29:
+rest35:
 	CMPQ AX, 16(SP)
-	JGE  next31
+	JGE  next37
 
-restloop30:
+restloop36:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1419,15 +1443,15 @@ restloop30:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop30
+	JLT          restloop36
 
-next31:
+next37:
 	DECQ      8(SP)
-	JNZ       tap27
+	JNZ       tap33
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores32
+	JZ        nores38
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1475,74 +1499,82 @@ next31:
 	VADDPS    Z31, Z17, Z17
 	ADDQ      DX, CX
 
-nores32:
+nores38:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound39
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound39:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound40
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+
+nobound40:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1572,7 +1604,7 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias33
+	JZ        nobias41
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1589,9 +1621,9 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z13
 	VMOVAPS   Z0, Z14
 	VMOVAPS   Z1, Z15
-	JMP       started34
+	JMP       started42
 
-nobias33:
+nobias41:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1609,10 +1641,10 @@ nobias33:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-started34:
+started42:
 	MOVQ 40(AX), CX
 
-tap35:
+tap43:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -1650,9 +1682,9 @@ tap35:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest37
+	JGE     rest45
 
-main36:
+main44:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1708,13 +1740,13 @@ main36:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main36
+	JLT          main44
 
-rest37:
+rest45:
 	CMPQ AX, 16(SP)
-	JGE  next39
+	JGE  next47
 
-restloop38:
+restloop46:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1744,15 +1776,15 @@ restloop38:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop38
+	JLT          restloop46
 
-next39:
+next47:
 	DECQ      8(SP)
-	JNZ       tap35
+	JNZ       tap43
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores40
+	JZ        nores48
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1795,67 +1827,75 @@ next39:
 	VADDPS    Z29, Z15, Z15
 	ADDQ      DX, CX
 
-nores40:
+nores48:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound49
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound49:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound50
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+
+nobound50:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1885,7 +1925,7 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias41
+	JZ        nobias51
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1900,9 +1940,9 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z11
 	VMOVAPS   Z0, Z12
 	VMOVAPS   Z1, Z13
-	JMP       started42
+	JMP       started52
 
-nobias41:
+nobias51:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1918,10 +1958,10 @@ nobias41:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-started42:
+started52:
 	MOVQ 40(AX), CX
 
-tap43:
+tap53:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -1955,9 +1995,9 @@ tap43:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest45
+	JGE     rest55
 
-main44:
+main54:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2007,13 +2047,13 @@ main44:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main44
+	JLT          main54
 
-rest45:
+rest55:
 	CMPQ AX, 16(SP)
-	JGE  next47
+	JGE  next57
 
-restloop46:
+restloop56:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2040,15 +2080,15 @@ restloop46:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop46
+	JLT          restloop56
 
-next47:
+next57:
 	DECQ      8(SP)
-	JNZ       tap43
+	JNZ       tap53
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores48
+	JZ        nores58
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2086,60 +2126,68 @@ next47:
 	VADDPS    Z27, Z13, Z13
 	ADDQ      DX, CX
 
-nores48:
+nores58:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound59
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound59:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound60
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+
+nobound60:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2169,7 +2217,7 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias49
+	JZ        nobias61
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2182,9 +2230,9 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z1, Z11
-	JMP       started50
+	JMP       started62
 
-nobias49:
+nobias61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2198,10 +2246,10 @@ nobias49:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started50:
+started62:
 	MOVQ 40(AX), CX
 
-tap51:
+tap63:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -2231,9 +2279,9 @@ tap51:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest53
+	JGE     rest65
 
-main52:
+main64:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2277,13 +2325,13 @@ main52:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main52
+	JLT          main64
 
-rest53:
+rest65:
 	CMPQ AX, 16(SP)
-	JGE  next55
+	JGE  next67
 
-restloop54:
+restloop66:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2307,15 +2355,15 @@ restloop54:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop54
+	JLT          restloop66
 
-next55:
+next67:
 	DECQ      8(SP)
-	JNZ       tap51
+	JNZ       tap63
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores56
+	JZ        nores68
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2348,53 +2396,61 @@ next55:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores56:
+nores68:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound69
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound69:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound70
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+
+nobound70:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2424,7 +2480,7 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias57
+	JZ        nobias71
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2435,9 +2491,9 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z1, Z9
-	JMP       started58
+	JMP       started72
 
-nobias57:
+nobias71:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2449,10 +2505,10 @@ nobias57:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started58:
+started72:
 	MOVQ 40(AX), CX
 
-tap59:
+tap73:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -2478,9 +2534,9 @@ tap59:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest61
+	JGE     rest75
 
-main60:
+main74:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2518,13 +2574,13 @@ main60:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main60
+	JLT          main74
 
-rest61:
+rest75:
 	CMPQ AX, 16(SP)
-	JGE  next63
+	JGE  next77
 
-restloop62:
+restloop76:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2545,15 +2601,15 @@ restloop62:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop62
+	JLT          restloop76
 
-next63:
+next77:
 	DECQ      8(SP)
-	JNZ       tap59
+	JNZ       tap73
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores64
+	JZ        nores78
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2581,46 +2637,54 @@ next63:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores64:
+nores78:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound79
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound79:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound80
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+
+nobound80:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2650,7 +2714,7 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias65
+	JZ        nobias81
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2659,9 +2723,9 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z1, Z7
-	JMP       started66
+	JMP       started82
 
-nobias65:
+nobias81:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2671,10 +2735,10 @@ nobias65:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started66:
+started82:
 	MOVQ 40(AX), CX
 
-tap67:
+tap83:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2696,9 +2760,9 @@ tap67:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest69
+	JGE     rest85
 
-main68:
+main84:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2758,13 +2822,13 @@ main68:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main68
+	JLT          main84
 
-rest69:
+rest85:
 	CMPQ AX, 16(SP)
-	JGE  next71
+	JGE  next87
 
-restloop70:
+restloop86:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2782,15 +2846,15 @@ restloop70:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop70
+	JLT          restloop86
 
-next71:
+next87:
 	DECQ      8(SP)
-	JNZ       tap67
+	JNZ       tap83
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores72
+	JZ        nores88
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2813,39 +2877,47 @@ next71:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores72:
+nores88:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound89
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound89:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound90
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+
+nobound90:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2875,16 +2947,16 @@ TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias73
+	JZ        nobias91
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z1, Z5
-	JMP       started74
+	JMP       started92
 
-nobias73:
+nobias91:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2892,10 +2964,10 @@ nobias73:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started74:
+started92:
 	MOVQ 40(AX), CX
 
-tap75:
+tap93:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -2913,9 +2985,9 @@ tap75:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest77
+	JGE     rest95
 
-main76:
+main94:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2963,13 +3035,13 @@ main76:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main76
+	JLT          main94
 
-rest77:
+rest95:
 	CMPQ AX, 16(SP)
-	JGE  next79
+	JGE  next97
 
-restloop78:
+restloop96:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2984,15 +3056,15 @@ restloop78:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop78
+	JLT          restloop96
 
-next79:
+next97:
 	DECQ      8(SP)
-	JNZ       tap75
+	JNZ       tap93
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores80
+	JZ        nores98
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3010,32 +3082,40 @@ next79:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores80:
+nores98:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound99
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound99:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound100
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+
+nobound100:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3065,23 +3145,23 @@ TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias81
+	JZ        nobias101
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
-	JMP       started82
+	JMP       started102
 
-nobias81:
+nobias101:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started82:
+started102:
 	MOVQ 40(AX), CX
 
-tap83:
+tap103:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3095,9 +3175,9 @@ tap83:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest85
+	JGE     rest105
 
-main84:
+main104:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3133,13 +3213,13 @@ main84:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main104
 
-rest85:
+rest105:
 	CMPQ AX, 16(SP)
-	JGE  next87
+	JGE  next107
 
-restloop86:
+restloop106:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3151,15 +3231,15 @@ restloop86:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop86
+	JLT          restloop106
 
-next87:
+next107:
 	DECQ      8(SP)
-	JNZ       tap83
+	JNZ       tap103
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores88
+	JZ        nores108
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3172,25 +3252,33 @@ next87:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores88:
+nores108:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound109
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound109:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound110
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+
+nobound110:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3220,19 +3308,19 @@ TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias89
+	JZ        nobias111
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	JMP       started90
+	JMP       started112
 
-nobias89:
+nobias111:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started90:
+started112:
 	MOVQ 40(AX), CX
 
-tap91:
+tap113:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3242,9 +3330,9 @@ tap91:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest93
+	JGE     rest115
 
-main92:
+main114:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3268,13 +3356,13 @@ main92:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main92
+	JLT          main114
 
-rest93:
+rest115:
 	CMPQ AX, 16(SP)
-	JGE  next95
+	JGE  next117
 
-restloop94:
+restloop116:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3283,15 +3371,15 @@ restloop94:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop94
+	JLT          restloop116
 
-next95:
+next117:
 	DECQ      8(SP)
-	JNZ       tap91
+	JNZ       tap113
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores96
+	JZ        nores118
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3299,18 +3387,26 @@ next95:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores96:
+nores118:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound119
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound119:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound120
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+
+nobound120:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3340,7 +3436,7 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias97
+	JZ        nobias121
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3353,9 +3449,9 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z0, Z11
-	JMP       started98
+	JMP       started122
 
-nobias97:
+nobias121:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3369,10 +3465,10 @@ nobias97:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started98:
+started122:
 	MOVQ 40(AX), CX
 
-tap99:
+tap123:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -3426,9 +3522,9 @@ tap99:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest101
+	JGE     rest125
 
-main100:
+main124:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3458,13 +3554,13 @@ main100:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main100
+	JLT              main124
 
-rest101:
+rest125:
 	CMPQ AX, 16(SP)
-	JGE  next103
+	JGE  next127
 
-restloop102:
+restloop126:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3481,15 +3577,15 @@ restloop102:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop102
+	JLT              restloop126
 
-next103:
+next127:
 	DECQ      8(SP)
-	JNZ       tap99
+	JNZ       tap123
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores104
+	JZ        nores128
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3528,59 +3624,67 @@ next103:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores104:
+nores128:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound129
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z11, K1, (CX)
-	ADDQ         DX, CX
+
+nobound129:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound130
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+
+nobound130:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3610,7 +3714,7 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias105
+	JZ        nobias131
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3622,9 +3726,9 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
-	JMP       started106
+	JMP       started132
 
-nobias105:
+nobias131:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3637,10 +3741,10 @@ nobias105:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-started106:
+started132:
 	MOVQ 40(AX), CX
 
-tap107:
+tap133:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -3690,9 +3794,9 @@ tap107:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest109
+	JGE     rest135
 
-main108:
+main134:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3720,13 +3824,13 @@ main108:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main108
+	JLT              main134
 
-rest109:
+rest135:
 	CMPQ AX, 16(SP)
-	JGE  next111
+	JGE  next137
 
-restloop110:
+restloop136:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3742,15 +3846,15 @@ restloop110:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop110
+	JLT              restloop136
 
-next111:
+next137:
 	DECQ      8(SP)
-	JNZ       tap107
+	JNZ       tap133
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores112
+	JZ        nores138
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3786,55 +3890,63 @@ next111:
 	VADDPS    Z30, Z10, Z10
 	ADDQ      DX, CX
 
-nores112:
+nores138:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound139
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         DX, CX
+
+nobound139:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound140
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+
+nobound140:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3864,7 +3976,7 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias113
+	JZ        nobias141
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3875,9 +3987,9 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
-	JMP       started114
+	JMP       started142
 
-nobias113:
+nobias141:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3889,10 +4001,10 @@ nobias113:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started114:
+started142:
 	MOVQ 40(AX), CX
 
-tap115:
+tap143:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -3938,9 +4050,9 @@ tap115:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest117
+	JGE     rest145
 
-main116:
+main144:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3966,13 +4078,13 @@ main116:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main116
+	JLT              main144
 
-rest117:
+rest145:
 	CMPQ AX, 16(SP)
-	JGE  next119
+	JGE  next147
 
-restloop118:
+restloop146:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3987,15 +4099,15 @@ restloop118:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop118
+	JLT              restloop146
 
-next119:
+next147:
 	DECQ      8(SP)
-	JNZ       tap115
+	JNZ       tap143
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores120
+	JZ        nores148
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4028,51 +4140,59 @@ next119:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores120:
+nores148:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound149
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
+
+nobound149:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound150
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+
+nobound150:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4102,7 +4222,7 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias121
+	JZ        nobias151
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4112,9 +4232,9 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
-	JMP       started122
+	JMP       started152
 
-nobias121:
+nobias151:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4125,10 +4245,10 @@ nobias121:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-started122:
+started152:
 	MOVQ 40(AX), CX
 
-tap123:
+tap153:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -4170,9 +4290,9 @@ tap123:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest125
+	JGE     rest155
 
-main124:
+main154:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4196,13 +4316,13 @@ main124:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main124
+	JLT              main154
 
-rest125:
+rest155:
 	CMPQ AX, 16(SP)
-	JGE  next127
+	JGE  next157
 
-restloop126:
+restloop156:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4216,15 +4336,15 @@ restloop126:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop126
+	JLT              restloop156
 
-next127:
+next157:
 	DECQ      8(SP)
-	JNZ       tap123
+	JNZ       tap153
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores128
+	JZ        nores158
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4254,47 +4374,55 @@ next127:
 	VADDPS    Z28, Z8, Z8
 	ADDQ      DX, CX
 
-nores128:
+nores158:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound159
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
+
+nobound159:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound160
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+
+nobound160:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4324,7 +4452,7 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias129
+	JZ        nobias161
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4333,9 +4461,9 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
-	JMP       started130
+	JMP       started162
 
-nobias129:
+nobias161:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4345,10 +4473,10 @@ nobias129:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started130:
+started162:
 	MOVQ 40(AX), CX
 
-tap131:
+tap163:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -4386,9 +4514,9 @@ tap131:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest133
+	JGE     rest165
 
-main132:
+main164:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4428,13 +4556,13 @@ main132:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main132
+	JLT              main164
 
-rest133:
+rest165:
 	CMPQ AX, 16(SP)
-	JGE  next135
+	JGE  next167
 
-restloop134:
+restloop166:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4447,15 +4575,15 @@ restloop134:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop134
+	JLT              restloop166
 
-next135:
+next167:
 	DECQ      8(SP)
-	JNZ       tap131
+	JNZ       tap163
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores136
+	JZ        nores168
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4482,43 +4610,51 @@ next135:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores136:
+nores168:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound169
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
+
+nobound169:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound170
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+
+nobound170:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4548,7 +4684,7 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias137
+	JZ        nobias171
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4556,9 +4692,9 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
-	JMP       started138
+	JMP       started172
 
-nobias137:
+nobias171:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4567,10 +4703,10 @@ nobias137:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-started138:
+started172:
 	MOVQ 40(AX), CX
 
-tap139:
+tap173:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -4604,9 +4740,9 @@ tap139:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest141
+	JGE     rest175
 
-main140:
+main174:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4642,13 +4778,13 @@ main140:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main140
+	JLT              main174
 
-rest141:
+rest175:
 	CMPQ AX, 16(SP)
-	JGE  next143
+	JGE  next177
 
-restloop142:
+restloop176:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4660,15 +4796,15 @@ restloop142:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop142
+	JLT              restloop176
 
-next143:
+next177:
 	DECQ      8(SP)
-	JNZ       tap139
+	JNZ       tap173
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores144
+	JZ        nores178
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4692,39 +4828,47 @@ next143:
 	VADDPS    Z26, Z6, Z6
 	ADDQ      DX, CX
 
-nores144:
+nores178:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound179
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
+
+nobound179:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound180
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+
+nobound180:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4754,16 +4898,16 @@ TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias145
+	JZ        nobias181
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
-	JMP       started146
+	JMP       started182
 
-nobias145:
+nobias181:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4771,10 +4915,10 @@ nobias145:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started146:
+started182:
 	MOVQ 40(AX), CX
 
-tap147:
+tap183:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -4804,9 +4948,9 @@ tap147:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest149
+	JGE     rest185
 
-main148:
+main184:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4838,13 +4982,13 @@ main148:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main148
+	JLT              main184
 
-rest149:
+rest185:
 	CMPQ AX, 16(SP)
-	JGE  next151
+	JGE  next187
 
-restloop150:
+restloop186:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4855,15 +4999,15 @@ restloop150:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop150
+	JLT              restloop186
 
-next151:
+next187:
 	DECQ      8(SP)
-	JNZ       tap147
+	JNZ       tap183
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores152
+	JZ        nores188
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4884,35 +5028,43 @@ next151:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores152:
+nores188:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound189
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
+
+nobound189:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound190
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+
+nobound190:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4942,25 +5094,25 @@ TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias153
+	JZ        nobias191
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
-	JMP       started154
+	JMP       started192
 
-nobias153:
+nobias191:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-started154:
+started192:
 	MOVQ 40(AX), CX
 
-tap155:
+tap193:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -4986,9 +5138,9 @@ tap155:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest157
+	JGE     rest195
 
-main156:
+main194:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5016,13 +5168,13 @@ main156:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main156
+	JLT              main194
 
-rest157:
+rest195:
 	CMPQ AX, 16(SP)
-	JGE  next159
+	JGE  next197
 
-restloop158:
+restloop196:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5032,15 +5184,15 @@ restloop158:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop158
+	JLT              restloop196
 
-next159:
+next197:
 	DECQ      8(SP)
-	JNZ       tap155
+	JNZ       tap193
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores160
+	JZ        nores198
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5058,31 +5210,39 @@ next159:
 	VADDPS    Z30, Z4, Z4
 	ADDQ      DX, CX
 
-nores160:
+nores198:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound199
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
+
+nobound199:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound200
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+
+nobound200:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5112,23 +5272,23 @@ TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias161
+	JZ        nobias201
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
-	JMP       started162
+	JMP       started202
 
-nobias161:
+nobias201:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started162:
+started202:
 	MOVQ 40(AX), CX
 
-tap163:
+tap203:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -5150,9 +5310,9 @@ tap163:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest165
+	JGE     rest205
 
-main164:
+main204:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5176,13 +5336,13 @@ main164:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main164
+	JLT              main204
 
-rest165:
+rest205:
 	CMPQ AX, 16(SP)
-	JGE  next167
+	JGE  next207
 
-restloop166:
+restloop206:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5191,15 +5351,15 @@ restloop166:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop166
+	JLT              restloop206
 
-next167:
+next207:
 	DECQ      8(SP)
-	JNZ       tap163
+	JNZ       tap203
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores168
+	JZ        nores208
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5214,27 +5374,35 @@ next167:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores168:
+nores208:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound209
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
+
+nobound209:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound210
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+
+nobound210:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5264,21 +5432,21 @@ TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias169
+	JZ        nobias211
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
-	JMP       started170
+	JMP       started212
 
-nobias169:
+nobias211:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-started170:
+started212:
 	MOVQ 40(AX), CX
 
-tap171:
+tap213:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -5296,9 +5464,9 @@ tap171:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest173
+	JGE     rest215
 
-main172:
+main214:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5318,13 +5486,13 @@ main172:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main172
+	JLT              main214
 
-rest173:
+rest215:
 	CMPQ AX, 16(SP)
-	JGE  next175
+	JGE  next217
 
-restloop174:
+restloop216:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5332,15 +5500,15 @@ restloop174:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop174
+	JLT              restloop216
 
-next175:
+next217:
 	DECQ      8(SP)
-	JNZ       tap171
+	JNZ       tap213
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores176
+	JZ        nores218
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5352,23 +5520,31 @@ next175:
 	VADDPS    Z28, Z2, Z2
 	ADDQ      DX, CX
 
-nores176:
+nores218:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound219
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
+
+nobound219:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound220
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+
+nobound220:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5398,19 +5574,19 @@ TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias177
+	JZ        nobias221
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
-	JMP       started178
+	JMP       started222
 
-nobias177:
+nobias221:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started178:
+started222:
 	MOVQ 40(AX), CX
 
-tap179:
+tap223:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -5424,9 +5600,9 @@ tap179:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest181
+	JGE     rest225
 
-main180:
+main224:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5442,28 +5618,28 @@ main180:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main180
+	JLT              main224
 
-rest181:
+rest225:
 	CMPQ AX, 16(SP)
-	JGE  next183
+	JGE  next227
 
-restloop182:
+restloop226:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop182
+	JLT              restloop226
 
-next183:
+next227:
 	DECQ      8(SP)
-	JNZ       tap179
+	JNZ       tap223
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores184
+	JZ        nores228
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5472,19 +5648,27 @@ next183:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores184:
+nores228:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound229
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
+
+nobound229:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound230
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+
+nobound230:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5514,17 +5698,17 @@ TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias185
+	JZ        nobias231
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       started186
+	JMP       started232
 
-nobias185:
+nobias231:
 	VPXORD Z0, Z0, Z0
 
-started186:
+started232:
 	MOVQ 40(AX), CX
 
-tap187:
+tap233:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -5534,9 +5718,9 @@ tap187:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest189
+	JGE     rest235
 
-main188:
+main234:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VMOVUPS          64(CX), Z24
@@ -5548,41 +5732,49 @@ main188:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main188
+	JLT              main234
 
-rest189:
+rest235:
 	CMPQ AX, 16(SP)
-	JGE  next191
+	JGE  next237
 
-restloop190:
+restloop236:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop190
+	JLT              restloop236
 
-next191:
+next237:
 	DECQ      8(SP)
-	JNZ       tap187
+	JNZ       tap233
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores192
+	JZ        nores238
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	ADDQ      DX, CX
 
-nores192:
+nores238:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound239
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
+
+nobound239:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound240
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+
+nobound240:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5603,7 +5795,7 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	MOVQ    CX, 16(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
-	JZ      nobias193
+	JZ      nobias241
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
@@ -5612,9 +5804,9 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     started194
+	JMP     started242
 
-nobias193:
+nobias241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5624,14 +5816,14 @@ nobias193:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started194:
+started242:
 	MOVQ 40(AX), R8
 	MOVQ 104(AX), CX
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R9)(CX*1), R10
 	LEAQ (R10)(CX*1), R11
 
-tap195:
+tap243:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -5641,7 +5833,7 @@ tap195:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 
-loop196:
+loop244:
 	VBROADCASTSS (SI)(AX*1), Z8
 	VFMADD231PS  (R8), Z8, Z0
 	VFMADD231PS  64(R8), Z8, Z1
@@ -5657,13 +5849,13 @@ loop196:
 	ADDQ         $+128, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop196
+	JLT          loop244
 	DECQ         8(SP)
-	JNZ          tap195
+	JNZ          tap243
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           nores197
+	JZ           nores245
 	VADDPS       (CX), Z0, Z0
 	VADDPS       64(CX), Z1, Z1
 	VADDPS       128(CX), Z2, Z2
@@ -5673,7 +5865,7 @@ loop196:
 	VADDPS       384(CX), Z6, Z6
 	VADDPS       448(CX), Z7, Z7
 
-nores197:
+nores245:
 	VBROADCASTSS 96(AX), Z8
 	VBROADCASTSS 100(AX), Z9
 	VMAXPS       Z0, Z8, Z0

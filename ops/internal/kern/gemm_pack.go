@@ -35,16 +35,28 @@ func (g *GemmF32) pack(dst, w []float32, n, k, sn, sk int) {
 			clear(panel)
 		}
 		if sk == 1 {
-			for c := range have {
-				col := w[(j+c)*sn : (j+c)*sn+k]
-				for p, v := range col {
-					panel[p*width+c] = v
-				}
-			}
+			packColumns(panel, w[j*sn:], width, have, k, sn)
 			continue
 		}
 		for p := range k {
 			copy(panel[p*width:p*width+have], w[p*sk+j*sn:])
+		}
+	}
+}
+
+// packColumns transposes have columns of k elements, ld apart, into rows of width: four columns at a time.
+func packColumns(dst, w []float32, width, have, k, ld int) {
+	c := 0
+	for ; c+4 <= have; c += 4 {
+		w0, w1, w2, w3 := w[c*ld:][:k], w[(c+1)*ld:][:k], w[(c+2)*ld:][:k], w[(c+3)*ld:][:k]
+		for p, v := range w0 {
+			to := dst[p*width+c:][:4]
+			to[0], to[1], to[2], to[3] = v, w1[p], w2[p], w3[p]
+		}
+	}
+	for ; c < have; c++ {
+		for p, v := range w[c*ld:][:k] {
+			dst[p*width+c] = v
 		}
 	}
 }

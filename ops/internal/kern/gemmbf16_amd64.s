@@ -458,94 +458,102 @@ next6:
 	ADDQ      DX, CX
 
 nores7:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound8
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
 	VMAXPS       Z20, Z26, Z20
-	VMINPS       Z20, Z27, Z20
 	VMAXPS       Z21, Z26, Z21
-	VMINPS       Z21, Z27, Z21
 	VMAXPS       Z22, Z26, Z22
-	VMINPS       Z22, Z27, Z22
 	VMAXPS       Z23, Z26, Z23
-	VMINPS       Z23, Z27, Z23
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z20, K1, (CX)
-	VMOVUPS      Z21, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z22, K1, (CX)
-	VMOVUPS      Z23, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound8:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound9
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+	VMINPS       Z20, Z26, Z20
+	VMINPS       Z21, Z26, Z21
+	VMINPS       Z22, Z26, Z22
+	VMINPS       Z23, Z26, Z23
+
+nobound9:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -577,7 +585,7 @@ TEXT ·gemmBF16x11x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias8
+	JZ        nobias10
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -600,9 +608,9 @@ TEXT ·gemmBF16x11x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z19
 	VMOVAPS   Z0, Z20
 	VMOVAPS   Z1, Z21
-	JMP       started9
+	JMP       started11
 
-nobias8:
+nobias10:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -626,10 +634,10 @@ nobias8:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-started9:
+started11:
 	MOVQ 40(AX), CX
 
-tap10:
+tap12:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -679,9 +687,9 @@ tap10:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest12
+	JGE     rest14
 
-main11:
+main13:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -786,11 +794,11 @@ main11:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main11
+	JLT  main13
 
-rest12:
+rest14:
 	CMPQ         AX, 16(SP)
-	JGE          next13
+	JGE          next15
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -906,13 +914,13 @@ rest12:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next13:
+next15:
 	DECQ      8(SP)
-	JNZ       tap10
+	JNZ       tap12
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores14
+	JZ        nores16
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -970,88 +978,96 @@ next13:
 	VADDPS    Z29, Z21, Z21
 	ADDQ      DX, CX
 
-nores14:
+nores16:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound17
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
 	VMAXPS       Z20, Z26, Z20
-	VMINPS       Z20, Z27, Z20
 	VMAXPS       Z21, Z26, Z21
-	VMINPS       Z21, Z27, Z21
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z20, K1, (CX)
-	VMOVUPS      Z21, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound17:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound18
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+	VMINPS       Z20, Z26, Z20
+	VMINPS       Z21, Z26, Z21
+
+nobound18:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1083,7 +1099,7 @@ TEXT ·gemmBF16x10x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias15
+	JZ        nobias19
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1104,9 +1120,9 @@ TEXT ·gemmBF16x10x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z17
 	VMOVAPS   Z0, Z18
 	VMOVAPS   Z1, Z19
-	JMP       started16
+	JMP       started20
 
-nobias15:
+nobias19:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1128,10 +1144,10 @@ nobias15:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-started16:
+started20:
 	MOVQ 40(AX), CX
 
-tap17:
+tap21:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -1177,9 +1193,9 @@ tap17:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest19
+	JGE     rest23
 
-main18:
+main22:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1275,11 +1291,11 @@ main18:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main18
+	JLT  main22
 
-rest19:
+rest23:
 	CMPQ         AX, 16(SP)
-	JGE          next20
+	JGE          next24
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -1385,13 +1401,13 @@ rest19:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next20:
+next24:
 	DECQ      8(SP)
-	JNZ       tap17
+	JNZ       tap21
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores21
+	JZ        nores25
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1444,81 +1460,89 @@ next20:
 	VADDPS    Z27, Z19, Z19
 	ADDQ      DX, CX
 
-nores21:
+nores25:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound26
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
 	VMAXPS       Z18, Z26, Z18
-	VMINPS       Z18, Z27, Z18
 	VMAXPS       Z19, Z26, Z19
-	VMINPS       Z19, Z27, Z19
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z18, K1, (CX)
-	VMOVUPS      Z19, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound26:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound27
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+	VMINPS       Z18, Z26, Z18
+	VMINPS       Z19, Z26, Z19
+
+nobound27:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1550,7 +1574,7 @@ TEXT ·gemmBF16x9x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias22
+	JZ        nobias28
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1569,9 +1593,9 @@ TEXT ·gemmBF16x9x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z15
 	VMOVAPS   Z0, Z16
 	VMOVAPS   Z1, Z17
-	JMP       started23
+	JMP       started29
 
-nobias22:
+nobias28:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1591,10 +1615,10 @@ nobias22:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-started23:
+started29:
 	MOVQ 40(AX), CX
 
-tap24:
+tap30:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -1636,9 +1660,9 @@ tap24:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest26
+	JGE     rest32
 
-main25:
+main31:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1725,11 +1749,11 @@ main25:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main25
+	JLT  main31
 
-rest26:
+rest32:
 	CMPQ         AX, 16(SP)
-	JGE          next27
+	JGE          next33
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -1825,13 +1849,13 @@ rest26:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next27:
+next33:
 	DECQ      8(SP)
-	JNZ       tap24
+	JNZ       tap30
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores28
+	JZ        nores34
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1879,74 +1903,82 @@ next27:
 	VADDPS    Z31, Z17, Z17
 	ADDQ      DX, CX
 
-nores28:
+nores34:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound35
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
 	VMAXPS       Z16, Z26, Z16
-	VMINPS       Z16, Z27, Z16
 	VMAXPS       Z17, Z26, Z17
-	VMINPS       Z17, Z27, Z17
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z16, K1, (CX)
-	VMOVUPS      Z17, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound35:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound36
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+	VMINPS       Z16, Z26, Z16
+	VMINPS       Z17, Z26, Z17
+
+nobound36:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -1978,7 +2010,7 @@ TEXT ·gemmBF16x8x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias29
+	JZ        nobias37
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1995,9 +2027,9 @@ TEXT ·gemmBF16x8x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z13
 	VMOVAPS   Z0, Z14
 	VMOVAPS   Z1, Z15
-	JMP       started30
+	JMP       started38
 
-nobias29:
+nobias37:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2015,10 +2047,10 @@ nobias29:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-started30:
+started38:
 	MOVQ 40(AX), CX
 
-tap31:
+tap39:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -2056,9 +2088,9 @@ tap31:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest33
+	JGE     rest41
 
-main32:
+main40:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2136,11 +2168,11 @@ main32:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main32
+	JLT  main40
 
-rest33:
+rest41:
 	CMPQ         AX, 16(SP)
-	JGE          next34
+	JGE          next42
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -2226,13 +2258,13 @@ rest33:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next34:
+next42:
 	DECQ      8(SP)
-	JNZ       tap31
+	JNZ       tap39
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores35
+	JZ        nores43
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2275,67 +2307,75 @@ next34:
 	VADDPS    Z29, Z15, Z15
 	ADDQ      DX, CX
 
-nores35:
+nores43:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound44
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
 	VMAXPS       Z14, Z26, Z14
-	VMINPS       Z14, Z27, Z14
 	VMAXPS       Z15, Z26, Z15
-	VMINPS       Z15, Z27, Z15
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z14, K1, (CX)
-	VMOVUPS      Z15, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound44:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound45
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+	VMINPS       Z14, Z26, Z14
+	VMINPS       Z15, Z26, Z15
+
+nobound45:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2367,7 +2407,7 @@ TEXT ·gemmBF16x7x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias36
+	JZ        nobias46
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2382,9 +2422,9 @@ TEXT ·gemmBF16x7x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z11
 	VMOVAPS   Z0, Z12
 	VMOVAPS   Z1, Z13
-	JMP       started37
+	JMP       started47
 
-nobias36:
+nobias46:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2400,10 +2440,10 @@ nobias36:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-started37:
+started47:
 	MOVQ 40(AX), CX
 
-tap38:
+tap48:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -2437,9 +2477,9 @@ tap38:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest40
+	JGE     rest50
 
-main39:
+main49:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2508,11 +2548,11 @@ main39:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main39
+	JLT  main49
 
-rest40:
+rest50:
 	CMPQ         AX, 16(SP)
-	JGE          next41
+	JGE          next51
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -2588,13 +2628,13 @@ rest40:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next41:
+next51:
 	DECQ      8(SP)
-	JNZ       tap38
+	JNZ       tap48
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores42
+	JZ        nores52
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2632,60 +2672,68 @@ next41:
 	VADDPS    Z27, Z13, Z13
 	ADDQ      DX, CX
 
-nores42:
+nores52:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound53
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
 	VMAXPS       Z12, Z26, Z12
-	VMINPS       Z12, Z27, Z12
 	VMAXPS       Z13, Z26, Z13
-	VMINPS       Z13, Z27, Z13
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z12, K1, (CX)
-	VMOVUPS      Z13, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound53:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound54
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+	VMINPS       Z12, Z26, Z12
+	VMINPS       Z13, Z26, Z13
+
+nobound54:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -2717,7 +2765,7 @@ TEXT ·gemmBF16x6x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias43
+	JZ        nobias55
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2730,9 +2778,9 @@ TEXT ·gemmBF16x6x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z1, Z11
-	JMP       started44
+	JMP       started56
 
-nobias43:
+nobias55:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2746,10 +2794,10 @@ nobias43:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started44:
+started56:
 	MOVQ 40(AX), CX
 
-tap45:
+tap57:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -2779,9 +2827,9 @@ tap45:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest47
+	JGE     rest59
 
-main46:
+main58:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2841,11 +2889,11 @@ main46:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main46
+	JLT  main58
 
-rest47:
+rest59:
 	CMPQ         AX, 16(SP)
-	JGE          next48
+	JGE          next60
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -2911,13 +2959,13 @@ rest47:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next48:
+next60:
 	DECQ      8(SP)
-	JNZ       tap45
+	JNZ       tap57
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores49
+	JZ        nores61
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2950,53 +2998,61 @@ next48:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores49:
+nores61:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound62
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	VMOVUPS      Z11, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound62:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound63
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+
+nobound63:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3028,7 +3084,7 @@ TEXT ·gemmBF16x5x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias50
+	JZ        nobias64
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -3039,9 +3095,9 @@ TEXT ·gemmBF16x5x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z1, Z9
-	JMP       started51
+	JMP       started65
 
-nobias50:
+nobias64:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3053,10 +3109,10 @@ nobias50:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started51:
+started65:
 	MOVQ 40(AX), CX
 
-tap52:
+tap66:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -3082,9 +3138,9 @@ tap52:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest54
+	JGE     rest68
 
-main53:
+main67:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3135,11 +3191,11 @@ main53:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main53
+	JLT  main67
 
-rest54:
+rest68:
 	CMPQ         AX, 16(SP)
-	JGE          next55
+	JGE          next69
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -3195,13 +3251,13 @@ rest54:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next55:
+next69:
 	DECQ      8(SP)
-	JNZ       tap52
+	JNZ       tap66
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores56
+	JZ        nores70
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3229,46 +3285,54 @@ next55:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores56:
+nores70:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound71
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	VMOVUPS      Z9, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound71:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound72
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+
+nobound72:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3300,7 +3364,7 @@ TEXT ·gemmBF16x4x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias57
+	JZ        nobias73
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -3309,9 +3373,9 @@ TEXT ·gemmBF16x4x32(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z1, Z7
-	JMP       started58
+	JMP       started74
 
-nobias57:
+nobias73:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3321,10 +3385,10 @@ nobias57:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started58:
+started74:
 	MOVQ 40(AX), CX
 
-tap59:
+tap75:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -3346,9 +3410,9 @@ tap59:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest61
+	JGE     rest77
 
-main60:
+main76:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3390,11 +3454,11 @@ main60:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main60
+	JLT  main76
 
-rest61:
+rest77:
 	CMPQ         AX, 16(SP)
-	JGE          next62
+	JGE          next78
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -3440,13 +3504,13 @@ rest61:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next62:
+next78:
 	DECQ      8(SP)
-	JNZ       tap59
+	JNZ       tap75
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores63
+	JZ        nores79
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3469,39 +3533,47 @@ next62:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores63:
+nores79:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound80
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	VMOVUPS      Z7, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound80:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound81
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+
+nobound81:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3533,16 +3605,16 @@ TEXT ·gemmBF16x3x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias64
+	JZ        nobias82
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z1, Z5
-	JMP       started65
+	JMP       started83
 
-nobias64:
+nobias82:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3550,10 +3622,10 @@ nobias64:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started65:
+started83:
 	MOVQ 40(AX), CX
 
-tap66:
+tap84:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -3571,9 +3643,9 @@ tap66:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest68
+	JGE     rest86
 
-main67:
+main85:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3606,11 +3678,11 @@ main67:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main67
+	JLT  main85
 
-rest68:
+rest86:
 	CMPQ         AX, 16(SP)
-	JGE          next69
+	JGE          next87
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -3646,13 +3718,13 @@ rest68:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next69:
+next87:
 	DECQ      8(SP)
-	JNZ       tap66
+	JNZ       tap84
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores70
+	JZ        nores88
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3670,32 +3742,40 @@ next69:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores70:
+nores88:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound89
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	VMOVUPS      Z5, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound89:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound90
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+
+nobound90:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3727,23 +3807,23 @@ TEXT ·gemmBF16x2x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias71
+	JZ        nobias91
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
-	JMP       started72
+	JMP       started92
 
-nobias71:
+nobias91:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started72:
+started92:
 	MOVQ 40(AX), CX
 
-tap73:
+tap93:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3757,9 +3837,9 @@ tap73:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest75
+	JGE     rest95
 
-main74:
+main94:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3783,11 +3863,11 @@ main74:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main74
+	JLT  main94
 
-rest75:
+rest95:
 	CMPQ         AX, 16(SP)
-	JGE          next76
+	JGE          next96
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -3813,13 +3893,13 @@ rest75:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next76:
+next96:
 	DECQ      8(SP)
-	JNZ       tap73
+	JNZ       tap93
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores77
+	JZ        nores97
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3832,25 +3912,33 @@ next76:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores77:
+nores97:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound98
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound98:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound99
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+
+nobound99:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3882,19 +3970,19 @@ TEXT ·gemmBF16x1x32(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias78
+	JZ        nobias100
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	JMP       started79
+	JMP       started101
 
-nobias78:
+nobias100:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started79:
+started101:
 	MOVQ 40(AX), CX
 
-tap80:
+tap102:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3904,9 +3992,9 @@ tap80:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest82
+	JGE     rest104
 
-main81:
+main103:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3921,11 +4009,11 @@ main81:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main81
+	JLT  main103
 
-rest82:
+rest104:
 	CMPQ         AX, 16(SP)
-	JGE          next83
+	JGE          next105
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
@@ -3941,13 +4029,13 @@ rest82:
 	ADDQ $+128, CX
 	ADDQ $+4, AX
 
-next83:
+next105:
 	DECQ      8(SP)
-	JNZ       tap80
+	JNZ       tap102
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores84
+	JZ        nores106
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3955,18 +4043,26 @@ next83:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores84:
+nores106:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound107
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	VMOVUPS      Z1, K2, 64(CX)
-	ADDQ         DX, CX
+
+nobound107:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound108
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+
+nobound108:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -3998,7 +4094,7 @@ TEXT ·gemmBF16x12x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias85
+	JZ        nobias109
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4011,9 +4107,9 @@ TEXT ·gemmBF16x12x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z0, Z11
-	JMP       started86
+	JMP       started110
 
-nobias85:
+nobias109:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4027,10 +4123,10 @@ nobias85:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started86:
+started110:
 	MOVQ 40(AX), CX
 
-tap87:
+tap111:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -4084,9 +4180,9 @@ tap87:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest89
+	JGE     rest113
 
-main88:
+main112:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -4151,11 +4247,11 @@ main88:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main88
+	JLT  main112
 
-rest89:
+rest113:
 	CMPQ         AX, 16(SP)
-	JGE          next90
+	JGE          next114
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -4232,13 +4328,13 @@ rest89:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next90:
+next114:
 	DECQ      8(SP)
-	JNZ       tap87
+	JNZ       tap111
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores91
+	JZ        nores115
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4277,59 +4373,67 @@ next90:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores91:
+nores115:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound116
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
 	VMAXPS       Z11, Z26, Z11
-	VMINPS       Z11, Z27, Z11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z11, K1, (CX)
-	ADDQ         DX, CX
+
+nobound116:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound117
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+	VMINPS       Z11, Z26, Z11
+
+nobound117:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4361,7 +4465,7 @@ TEXT ·gemmBF16x11x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias92
+	JZ        nobias118
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4373,9 +4477,9 @@ TEXT ·gemmBF16x11x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
-	JMP       started93
+	JMP       started119
 
-nobias92:
+nobias118:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4388,10 +4492,10 @@ nobias92:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-started93:
+started119:
 	MOVQ 40(AX), CX
 
-tap94:
+tap120:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -4441,9 +4545,9 @@ tap94:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest96
+	JGE     rest122
 
-main95:
+main121:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -4503,11 +4607,11 @@ main95:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main95
+	JLT  main121
 
-rest96:
+rest122:
 	CMPQ         AX, 16(SP)
-	JGE          next97
+	JGE          next123
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -4578,13 +4682,13 @@ rest96:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next97:
+next123:
 	DECQ      8(SP)
-	JNZ       tap94
+	JNZ       tap120
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores98
+	JZ        nores124
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4620,55 +4724,63 @@ next97:
 	VADDPS    Z30, Z10, Z10
 	ADDQ      DX, CX
 
-nores98:
+nores124:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound125
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
 	VMAXPS       Z10, Z26, Z10
-	VMINPS       Z10, Z27, Z10
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         DX, CX
+
+nobound125:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound126
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+	VMINPS       Z10, Z26, Z10
+
+nobound126:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -4700,7 +4812,7 @@ TEXT ·gemmBF16x10x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias99
+	JZ        nobias127
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4711,9 +4823,9 @@ TEXT ·gemmBF16x10x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
-	JMP       started100
+	JMP       started128
 
-nobias99:
+nobias127:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4725,10 +4837,10 @@ nobias99:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started100:
+started128:
 	MOVQ 40(AX), CX
 
-tap101:
+tap129:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -4774,9 +4886,9 @@ tap101:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest103
+	JGE     rest131
 
-main102:
+main130:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -4831,11 +4943,11 @@ main102:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main102
+	JLT  main130
 
-rest103:
+rest131:
 	CMPQ         AX, 16(SP)
-	JGE          next104
+	JGE          next132
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -4900,13 +5012,13 @@ rest103:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next104:
+next132:
 	DECQ      8(SP)
-	JNZ       tap101
+	JNZ       tap129
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores105
+	JZ        nores133
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4939,51 +5051,59 @@ next104:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores105:
+nores133:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound134
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
 	VMAXPS       Z9, Z26, Z9
-	VMINPS       Z9, Z27, Z9
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         DX, CX
+
+nobound134:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound135
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+	VMINPS       Z9, Z26, Z9
+
+nobound135:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5015,7 +5135,7 @@ TEXT ·gemmBF16x9x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias106
+	JZ        nobias136
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -5025,9 +5145,9 @@ TEXT ·gemmBF16x9x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
-	JMP       started107
+	JMP       started137
 
-nobias106:
+nobias136:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5038,10 +5158,10 @@ nobias106:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-started107:
+started137:
 	MOVQ 40(AX), CX
 
-tap108:
+tap138:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -5083,9 +5203,9 @@ tap108:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest110
+	JGE     rest140
 
-main109:
+main139:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -5135,11 +5255,11 @@ main109:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main109
+	JLT  main139
 
-rest110:
+rest140:
 	CMPQ         AX, 16(SP)
-	JGE          next111
+	JGE          next141
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -5198,13 +5318,13 @@ rest110:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next111:
+next141:
 	DECQ      8(SP)
-	JNZ       tap108
+	JNZ       tap138
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores112
+	JZ        nores142
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5234,47 +5354,55 @@ next111:
 	VADDPS    Z28, Z8, Z8
 	ADDQ      DX, CX
 
-nores112:
+nores142:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound143
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
 	VMAXPS       Z8, Z26, Z8
-	VMINPS       Z8, Z27, Z8
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         DX, CX
+
+nobound143:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound144
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+	VMINPS       Z8, Z26, Z8
+
+nobound144:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5306,7 +5434,7 @@ TEXT ·gemmBF16x8x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias113
+	JZ        nobias145
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -5315,9 +5443,9 @@ TEXT ·gemmBF16x8x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
-	JMP       started114
+	JMP       started146
 
-nobias113:
+nobias145:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5327,10 +5455,10 @@ nobias113:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started114:
+started146:
 	MOVQ 40(AX), CX
 
-tap115:
+tap147:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -5368,9 +5496,9 @@ tap115:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest117
+	JGE     rest149
 
-main116:
+main148:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -5415,11 +5543,11 @@ main116:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main116
+	JLT  main148
 
-rest117:
+rest149:
 	CMPQ         AX, 16(SP)
-	JGE          next118
+	JGE          next150
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -5472,13 +5600,13 @@ rest117:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next118:
+next150:
 	DECQ      8(SP)
-	JNZ       tap115
+	JNZ       tap147
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores119
+	JZ        nores151
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5505,43 +5633,51 @@ next118:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores119:
+nores151:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound152
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
 	VMAXPS       Z7, Z26, Z7
-	VMINPS       Z7, Z27, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         DX, CX
+
+nobound152:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound153
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+	VMINPS       Z7, Z26, Z7
+
+nobound153:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5573,7 +5709,7 @@ TEXT ·gemmBF16x7x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias120
+	JZ        nobias154
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -5581,9 +5717,9 @@ TEXT ·gemmBF16x7x16(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
-	JMP       started121
+	JMP       started155
 
-nobias120:
+nobias154:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5592,10 +5728,10 @@ nobias120:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-started121:
+started155:
 	MOVQ 40(AX), CX
 
-tap122:
+tap156:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -5629,9 +5765,9 @@ tap122:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest124
+	JGE     rest158
 
-main123:
+main157:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -5671,11 +5807,11 @@ main123:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main123
+	JLT  main157
 
-rest124:
+rest158:
 	CMPQ         AX, 16(SP)
-	JGE          next125
+	JGE          next159
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -5722,13 +5858,13 @@ rest124:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next125:
+next159:
 	DECQ      8(SP)
-	JNZ       tap122
+	JNZ       tap156
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores126
+	JZ        nores160
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5752,39 +5888,47 @@ next125:
 	VADDPS    Z26, Z6, Z6
 	ADDQ      DX, CX
 
-nores126:
+nores160:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound161
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
 	VMAXPS       Z6, Z26, Z6
-	VMINPS       Z6, Z27, Z6
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         DX, CX
+
+nobound161:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound162
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+	VMINPS       Z6, Z26, Z6
+
+nobound162:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -5816,16 +5960,16 @@ TEXT ·gemmBF16x6x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias127
+	JZ        nobias163
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
-	JMP       started128
+	JMP       started164
 
-nobias127:
+nobias163:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5833,10 +5977,10 @@ nobias127:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started128:
+started164:
 	MOVQ 40(AX), CX
 
-tap129:
+tap165:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -5866,9 +6010,9 @@ tap129:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest131
+	JGE     rest167
 
-main130:
+main166:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -5903,11 +6047,11 @@ main130:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main130
+	JLT  main166
 
-rest131:
+rest167:
 	CMPQ         AX, 16(SP)
-	JGE          next132
+	JGE          next168
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -5948,13 +6092,13 @@ rest131:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next132:
+next168:
 	DECQ      8(SP)
-	JNZ       tap129
+	JNZ       tap165
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores133
+	JZ        nores169
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5975,35 +6119,43 @@ next132:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores133:
+nores169:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound170
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
 	VMAXPS       Z5, Z26, Z5
-	VMINPS       Z5, Z27, Z5
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         DX, CX
+
+nobound170:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound171
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+	VMINPS       Z5, Z26, Z5
+
+nobound171:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6035,25 +6187,25 @@ TEXT ·gemmBF16x5x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias134
+	JZ        nobias172
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
-	JMP       started135
+	JMP       started173
 
-nobias134:
+nobias172:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-started135:
+started173:
 	MOVQ 40(AX), CX
 
-tap136:
+tap174:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -6079,9 +6231,9 @@ tap136:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest138
+	JGE     rest176
 
-main137:
+main175:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -6111,11 +6263,11 @@ main137:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main137
+	JLT  main175
 
-rest138:
+rest176:
 	CMPQ         AX, 16(SP)
-	JGE          next139
+	JGE          next177
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -6150,13 +6302,13 @@ rest138:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next139:
+next177:
 	DECQ      8(SP)
-	JNZ       tap136
+	JNZ       tap174
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores140
+	JZ        nores178
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6174,31 +6326,39 @@ next139:
 	VADDPS    Z30, Z4, Z4
 	ADDQ      DX, CX
 
-nores140:
+nores178:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound179
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
 	VMAXPS       Z4, Z26, Z4
-	VMINPS       Z4, Z27, Z4
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         DX, CX
+
+nobound179:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound180
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
+
+nobound180:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6230,23 +6390,23 @@ TEXT ·gemmBF16x4x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias141
+	JZ        nobias181
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
-	JMP       started142
+	JMP       started182
 
-nobias141:
+nobias181:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started142:
+started182:
 	MOVQ 40(AX), CX
 
-tap143:
+tap183:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -6268,9 +6428,9 @@ tap143:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest145
+	JGE     rest185
 
-main144:
+main184:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -6295,11 +6455,11 @@ main144:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main144
+	JLT  main184
 
-rest145:
+rest185:
 	CMPQ         AX, 16(SP)
-	JGE          next146
+	JGE          next186
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -6328,13 +6488,13 @@ rest145:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next146:
+next186:
 	DECQ      8(SP)
-	JNZ       tap143
+	JNZ       tap183
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores147
+	JZ        nores187
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6349,27 +6509,35 @@ next146:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores147:
+nores187:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound188
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
 	VMAXPS       Z3, Z26, Z3
-	VMINPS       Z3, Z27, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         DX, CX
+
+nobound188:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound189
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+
+nobound189:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6401,21 +6569,21 @@ TEXT ·gemmBF16x3x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias148
+	JZ        nobias190
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
-	JMP       started149
+	JMP       started191
 
-nobias148:
+nobias190:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-started149:
+started191:
 	MOVQ 40(AX), CX
 
-tap150:
+tap192:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -6433,9 +6601,9 @@ tap150:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest152
+	JGE     rest194
 
-main151:
+main193:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -6455,11 +6623,11 @@ main151:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main151
+	JLT  main193
 
-rest152:
+rest194:
 	CMPQ         AX, 16(SP)
-	JGE          next153
+	JGE          next195
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -6482,13 +6650,13 @@ rest152:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next153:
+next195:
 	DECQ      8(SP)
-	JNZ       tap150
+	JNZ       tap192
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores154
+	JZ        nores196
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6500,23 +6668,31 @@ next153:
 	VADDPS    Z28, Z2, Z2
 	ADDQ      DX, CX
 
-nores154:
+nores196:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound197
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
 	VMAXPS       Z2, Z26, Z2
-	VMINPS       Z2, Z27, Z2
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         DX, CX
+
+nobound197:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound198
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+
+nobound198:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6548,19 +6724,19 @@ TEXT ·gemmBF16x2x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias155
+	JZ        nobias199
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
-	JMP       started156
+	JMP       started200
 
-nobias155:
+nobias199:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started156:
+started200:
 	MOVQ 40(AX), CX
 
-tap157:
+tap201:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -6574,9 +6750,9 @@ tap157:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest159
+	JGE     rest203
 
-main158:
+main202:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -6591,11 +6767,11 @@ main158:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main158
+	JLT  main202
 
-rest159:
+rest203:
 	CMPQ         AX, 16(SP)
-	JGE          next160
+	JGE          next204
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -6612,13 +6788,13 @@ rest159:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next160:
+next204:
 	DECQ      8(SP)
-	JNZ       tap157
+	JNZ       tap201
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores161
+	JZ        nores205
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6627,19 +6803,27 @@ next160:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores161:
+nores205:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound206
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
-	VMINPS       Z1, Z27, Z1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         DX, CX
+
+nobound206:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound207
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+
+nobound207:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6671,17 +6855,17 @@ TEXT ·gemmBF16x1x16(SB), NOSPLIT, $48-8
 	KMOVW     DX, K3
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias162
+	JZ        nobias208
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       started163
+	JMP       started209
 
-nobias162:
+nobias208:
 	VPXORD Z0, Z0, Z0
 
-started163:
+started209:
 	MOVQ 40(AX), CX
 
-tap164:
+tap210:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -6691,9 +6875,9 @@ tap164:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest166
+	JGE     rest212
 
-main165:
+main211:
 	VMOVUPS      (CX), Z24
 	VBROADCASTSS (SI)(AX*1), Z26
 
@@ -6703,11 +6887,11 @@ main165:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 	CMPQ AX, 24(SP)
-	JLT  main165
+	JLT  main211
 
-rest166:
+rest212:
 	CMPQ         AX, 16(SP)
-	JGE          next167
+	JGE          next213
 	VMOVUPS      (CX), Z24
 	VMOVDQU16.Z  (SI)(AX*1), K3, X26
 	VPBROADCASTD X26, Z26
@@ -6718,27 +6902,35 @@ rest166:
 	ADDQ $+64, CX
 	ADDQ $+4, AX
 
-next167:
+next213:
 	DECQ      8(SP)
-	JNZ       tap164
+	JNZ       tap210
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores168
+	JZ        nores214
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	ADDQ      DX, CX
 
-nores168:
+nores214:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound215
 	VBROADCASTSS 96(AX), Z26
-	VBROADCASTSS 100(AX), Z27
 	VMAXPS       Z0, Z26, Z0
-	VMINPS       Z0, Z27, Z0
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         DX, CX
+
+nobound215:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound216
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+
+nobound216:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
@@ -6756,9 +6948,9 @@ TEXT ·toBF16AVX512(SB), NOSPLIT, $0-8
 	MOVL         $0x00000040, DX
 	VPBROADCASTD DX, Z6
 
-loop169:
+loop217:
 	CMPQ    CX, $+16
-	JLT     tail170
+	JLT     tail218
 	VMOVUPS (SI), Z0
 	VPSRLD  $0x10, Z0, Z1
 	VPANDD  Z4, Z1, Z2
@@ -6771,11 +6963,11 @@ loop169:
 	ADDQ    $+64, SI
 	ADDQ    $+32, DI
 	SUBQ    $+16, CX
-	JMP     loop169
+	JMP     loop217
 
-tail170:
+tail218:
 	TESTQ     CX, CX
-	JZ        done171
+	JZ        done219
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
@@ -6790,6 +6982,6 @@ tail170:
 	VPORD     Z6, Z1, K1, Z2
 	VPMOVDW   Z2, K4, (DI)
 
-done171:
+done219:
 	VZEROUPPER
 	RET

@@ -33,23 +33,43 @@ func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []in
 		width := min(g.NR, packedColumns(n, g.NR, g.Half)-panel)
 		base := g.panelBytes(taps, kc, panel)
 		for t := range taps {
-			for k := range kc {
-				v := w[j*ld+t*kc+k]
-				at := ((t*depth+k)/g.Group*width+j-panel)*g.Group + k%g.Group
-				if !g.wide {
-					if !signed {
-						v ^= 0x80
-					}
-					dst[base+at] = v
-					continue
-				}
-				x := int32(v)
-				if signed {
-					x = int32(int8(v))
-				}
-				binary.LittleEndian.PutUint16(dst[base+2*at:], uint16(x-zeroAt(zero, j)))
+			col := w[j*ld+t*kc:][:kc]
+			if g.wide {
+				to := dst[base+2*(t*depth*width+(j-panel)*g.Group):]
+				packWide(to, col, width*g.Group, signed, zeroAt(zero, j))
+			} else {
+				to := dst[base+t*depth*width+(j-panel)*g.Group:]
+				packBytes(to, col, width*g.Group, g.Group, signed)
 			}
 		}
+	}
+}
+
+// packBytes writes groups of a column step bytes apart, unsigned weights with the top bit flipped.
+func packBytes(to, col []byte, step, group int, signed bool) {
+	var flip uint32
+	if !signed {
+		flip = 0x80808080
+	}
+	k := 0
+	if group == 4 {
+		for ; k+4 <= len(col); k += 4 {
+			binary.LittleEndian.PutUint32(to[k/4*step:], binary.LittleEndian.Uint32(col[k:])^flip)
+		}
+	}
+	for ; k < len(col); k++ {
+		to[k/group*step+k%group] = col[k] ^ byte(flip)
+	}
+}
+
+// packWide writes pairs of a column, 16 bits each with the zero point taken off, step numbers apart.
+func packWide(to, col []byte, step int, signed bool, zero int32) {
+	for k, v := range col {
+		x := int32(v)
+		if signed {
+			x = int32(int8(v))
+		}
+		binary.LittleEndian.PutUint16(to[2*(k/2*step+k%2):], uint16(x-zero))
 	}
 }
 
