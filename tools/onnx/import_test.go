@@ -230,6 +230,22 @@ func TestHalf(t *testing.T) {
 	require.InDelta(t, 1, sum, 1e-2)
 }
 
+// TestBlocks quantises with a scale for each two elements, and back.
+func TestBlocks(t *testing.T) {
+	b := newModel(21).input("x", 1, 3).output("y")
+	scale := b.w.constant("s", tensor.FromF32([]float32{0.5, 2}, 1, 2))
+	zero := b.w.constant("z", tensor.FromU8([]uint8{10, 100}, 1, 2))
+	block := func(a *attrs) { a.int("block_size", 2) }
+	b.node("QuantizeLinear", []string{"x", scale, zero}, []string{"q"}, block)
+	b.node("DequantizeLinear", []string{"q", scale, zero}, []string{"y"}, block)
+	b.output("q")
+	g, err := ImportBytes(b.bytes())
+	require.NoError(t, err)
+	got := eval(t, g, tensor.FromF32([]float32{1.25, 500, -7}, 1, 3))
+	require.Equal(t, []float32{1, 122.5, -8}, got[0].F32())
+	require.Equal(t, []uint8{12, 255, 96}, got[1].U8())
+}
+
 // npy is the data of a float32 .npy file of format 1.
 func npy(t *testing.T, path string) []float32 {
 	t.Helper()

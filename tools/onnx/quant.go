@@ -13,9 +13,6 @@ func importQuantize(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
 	}
-	if c.int("block_size", 0) != 0 {
-		return fmt.Errorf("scales for blocks")
-	}
 	op := &ops.Quantize{Axis: c.int("axis", 1)}
 	to := tensor.U8
 	if z := c.arg(2); z != nil {
@@ -26,6 +23,9 @@ func importQuantize(c *call) error {
 			return &TypeError{c.outName(0), typeName(t)}
 		}
 		to = d
+	}
+	if c.int("block_size", 0) != 0 {
+		return c.quantizeBlocks(to)
 	}
 	x, err := c.cast(c.in[0], tensor.F32)
 	if err != nil {
@@ -89,7 +89,7 @@ func importDequantize(c *call) error {
 		return err
 	}
 	if c.int("block_size", 0) != 0 {
-		return fmt.Errorf("scales for blocks")
+		return c.dequantizeBlocks()
 	}
 	x := c.in[0]
 	d := c.in[1].spec().DType

@@ -5,34 +5,40 @@ import "github.com/teff-ml/teff/ops/tensor"
 // inputQuant is what the model says of an integer input's scale: that of the
 // DequantizeLinear nodes that read it, if they agree and nothing else does.
 func (im *importer) inputQuant(name string) tensor.Quant {
-	readers := map[string][]*node{}
-	for _, n := range im.m.graph.nodes {
-		for i, in := range n.inputs {
-			if i == 0 {
-				readers[in] = append(readers[in], n)
-			} else {
-				readers[in] = append(readers[in], &node{op: "as another operand"})
+	if im.readers == nil {
+		im.readers = map[string][]*node{}
+		for _, n := range im.m.graph.nodes {
+			for i, in := range n.inputs {
+				if i > 0 {
+					n = otherOperand
+				}
+				im.readers[in] = append(im.readers[in], n)
 			}
 		}
 	}
 	var q tensor.Quant
-	if !im.agree(readers, name, &q, 0) {
+	steps := 0
+	if !im.agree(name, &q, &steps) {
 		return tensor.Quant{}
 	}
 	return q
 }
 
+// otherOperand stands for a node that reads a value as anything but its first
+// operand.
+var otherOperand = &node{op: "other operand"}
+
 // agree collects the scale that all readers of a value take it to have.
-func (im *importer) agree(readers map[string][]*node, name string, q *tensor.Quant, depth int) bool {
-	if depth > maxDepth {
-		return false
-	}
-	for _, n := range readers[name] {
+func (im *importer) agree(name string, q *tensor.Quant, steps *int) bool {
+	for _, n := range im.readers[name] {
+		if *steps++; *steps > 100 {
+			return false
+		}
 		switch {
 		case n.domain != "":
 			return false
 		case (n.op == "Transpose" || n.op == "Reshape") && len(n.outputs) == 1:
-			if !im.agree(readers, n.outputs[0], q, depth+1) {
+			if !im.agree(n.outputs[0], q, steps) {
 				return false
 			}
 		case n.op == "DequantizeLinear":
