@@ -5,15 +5,13 @@
 package glyphs
 
 import (
+	"bytes"
+	_ "embed"
+	"fmt"
 	"image"
+	"image/draw"
+	"image/png"
 	"math/rand/v2"
-
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/gomono"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/math/fixed"
 )
 
 // Size is the side of an image, Classes the number of glyphs.
@@ -24,31 +22,32 @@ const (
 )
 
 // Drawer holds the glyphs as large masks.
-type Drawer struct{ masks [][]*image.Alpha } // [font][glyph]
+type Drawer struct{ masks [][]*image.Gray } // [font][glyph]
 
-// New renders the fonts once.
+// masks holds the glyphs, a font a row. It is drawn once, by gen.go, and kept:
+// the rasteriser of golang.org/x/image computes in float32, so that machines
+// that fuse multiplication and addition would draw other bytes.
+//
+//go:generate go run gen.go
+//go:embed masks.png
+var masks []byte
+
+// New reads the glyphs.
 func New() (*Drawer, error) {
-	d := &Drawer{}
-	for _, ttf := range [][]byte{goregular.TTF, gobold.TTF, gomono.TTF} {
-		f, err := opentype.Parse(ttf)
-		if err != nil {
-			return nil, err
-		}
-		face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: 56, DPI: 72, Hinting: font.HintingNone})
-		if err != nil {
-			return nil, err
-		}
-		var set []*image.Alpha
+	p, err := png.Decode(bytes.NewReader(masks))
+	if err != nil {
+		return nil, fmt.Errorf("glyphs: %w", err)
+	}
+	all, ok := p.(*image.Gray)
+	if !ok || all.Rect.Dx() != Classes*canvas || all.Rect.Dy()%canvas != 0 {
+		return nil, fmt.Errorf("glyphs: masks.png is %T of %v", p, p.Bounds())
+	}
+	d := &Drawer{masks: make([][]*image.Gray, all.Rect.Dy()/canvas)}
+	for y := range d.masks {
 		for c := range Classes {
-			m := image.NewAlpha(image.Rect(0, 0, canvas, canvas))
-			w := font.MeasureString(face, string(rune('0'+c)))
-			dr := font.Drawer{Dst: m, Src: image.Opaque, Face: face, Dot: fixed.Point26_6{X: (fixed.I(canvas) - w) / 2, Y: fixed.I(canvas/2 + 20)}}
-			dr.DrawString(string(rune('0' + c)))
-			set = append(set, m)
-		}
-		d.masks = append(d.masks, set)
-		if err := face.Close(); err != nil {
-			return nil, err
+			m := image.NewGray(image.Rect(0, 0, canvas, canvas))
+			draw.Draw(m, m.Rect, all, image.Pt(c*canvas, y*canvas), draw.Src)
+			d.masks[y] = append(d.masks[y], m)
 		}
 	}
 	return d, nil
@@ -85,7 +84,7 @@ func (d *Drawer) Sample(dst []uint8, seed uint64, i int) int {
 }
 
 // bilinear samples a mask at a 16.16 position, 0 outside.
-func bilinear(m *image.Alpha, x, y int) int {
+func bilinear(m *image.Gray, x, y int) int {
 	x0, y0 := x>>16, y>>16
 	fx, fy := (x>>8)&255, (y>>8)&255
 	at := func(x, y int) int {
