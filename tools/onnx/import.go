@@ -75,7 +75,8 @@ type importer struct {
 	nodes  int // expanded so far
 	budget int // bytes that folding may still allocate
 
-	ints8 integers
+	ints8   integers
+	readers map[string][]*node // by what they read, see inputQuant
 
 	unsupported []Unsupported
 }

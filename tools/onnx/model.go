@@ -4,7 +4,7 @@ package onnx
 // keeps the memory of a hostile file within a small multiple of its size.
 const (
 	maxDepth    = 8       // graphs within attributes within graphs
-	maxNodes    = 1 << 17 // nodes of all graphs
+	maxNodes    = 1 << 16 // nodes of all graphs
 	maxElements = 1 << 20 // numbers in attributes, names, values, dimensions
 	maxOpset    = 64      // no operator set is newer for years to come
 )
