@@ -67,34 +67,68 @@ func unaryGeneric(op vecOp, v, p0, p1 float32) float32 {
 	panic("kern: BUG: no such function")
 }
 
+// binaryGeneric is the definition; without y it takes s for each element.
 func binaryGeneric(op Binary, dst, x, y []float32, s, lo, hi float32) {
-	for i, v := range x {
-		if y != nil {
-			s = y[i]
+	if y != nil {
+		binaryLoop(op, dst, x, y)
+	} else {
+		var same [64]float32
+		for i := range same {
+			same[i] = s
 		}
-		switch op {
-		case Add:
-			v += s
-		case Sub:
-			v -= s
-		case RSub:
-			v = s - v
-		case Mul:
-			v *= s
-		case Div:
-			v /= s
-		case RDiv:
-			v = s / v
-		case Max:
-			if !(v > s) {
-				v = s
-			}
-		case Min:
-			if !(v < s) {
-				v = s
-			}
+		for i := 0; i < len(dst); i += len(same) {
+			n := min(len(same), len(dst)-i)
+			binaryLoop(op, dst[i:i+n], x[i:i+n], same[:n])
 		}
-		dst[i] = clampF32(v, lo, hi)
+	}
+	if lo != negInf || hi != posInf {
+		for i, v := range dst {
+			dst[i] = clampF32(v, lo, hi)
+		}
+	}
+}
+
+func binaryLoop(op Binary, dst, x, y []float32) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	switch op {
+	case Add:
+		for i, v := range x {
+			dst[i] = v + y[i]
+		}
+	case Sub:
+		for i, v := range x {
+			dst[i] = v - y[i]
+		}
+	case RSub:
+		for i, v := range x {
+			dst[i] = y[i] - v
+		}
+	case Mul:
+		for i, v := range x {
+			dst[i] = v * y[i]
+		}
+	case Div:
+		for i, v := range x {
+			dst[i] = v / y[i]
+		}
+	case RDiv:
+		for i, v := range x {
+			dst[i] = y[i] / v
+		}
+	case Max:
+		for i, v := range x {
+			if !(v > y[i]) {
+				v = y[i]
+			}
+			dst[i] = v
+		}
+	case Min:
+		for i, v := range x {
+			if !(v < y[i]) {
+				v = y[i]
+			}
+			dst[i] = v
+		}
 	}
 }
 
