@@ -54,7 +54,7 @@ func TestHostileMemory(t *testing.T) {
 		file := b.bytes()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := ImportBytes(file, WithoutPasses())
+		_, err := ImportBytes(file)
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2*len(file)+64<<20), "%s: %v", name, err)
 	}
