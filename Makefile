@@ -24,7 +24,7 @@ test:
 	$(GO) test $(PKGS)
 
 demo: build
-	$(BIN) demo
+	$(BIN) demo --model tests/golden/glyphs.onnx
 
 check: fmt vet lint generate-check purego race arm64 cross fuzz
 

@@ -39,6 +39,7 @@ var makers = map[string]maker{
 	"mobilenetv2": {"ImageNet, 224x224x3, 1000 classes", mobilenetV2},
 	"squeezenet":  {"SqueezeNet 1.1, ImageNet, 224x224x3, 1000 classes", squeezenet},
 	"dscnn":       {"MLPerf Tiny keyword spotting, 49x10x1, 12 classes", dscnn},
+	"glyphnet":    {"the demo's small residual network, 28x28x1, 10 classes", glyphnet},
 	"autoencoder": {"MLPerf Tiny anomaly detection, 640 inputs and outputs", autoencoder},
 }
 

@@ -126,3 +126,20 @@ func bottleneck(n *net, name string, c, stride int) {
 	n.add(name+".add", y)
 	n.relu()
 }
+
+// glyphnet is the demo's: three basic blocks at 8, 16 and 32 channels on 28 x 28
+// gray images.
+func glyphnet(n *net, o Options) {
+	size := or(o.Size, 28)
+	n.input(size, size, 1)
+	n.conv("conv1", 8, 3, 2, 1, false)
+	n.batchNorm("bn1", torchEps)
+	n.relu()
+	for i, c := range []int{8, 16, 32} {
+		basicBlock(n, fmt.Sprintf("layer%d", i+1), c, stageStride(i, 0))
+	}
+	n.globalAverage()
+	n.dense("fc", or(o.Classes, 10), 0)
+	n.x = n.b.Add("softmax", &ops.Softmax{Axis: -1}, nil, n.x)
+	n.output("probabilities")
+}

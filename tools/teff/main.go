@@ -37,6 +37,7 @@ func commands() []command {
 		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
 		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},
 		{"export", "MODEL -o OUT.onnx", "write a model as ONNX", runExport},
+		{"demo", "", "all of it on a small network and drawn images", runDemo},
 		{"draw", "DIR", "labelled images to try things on, drawn here", runDraw},
 	}
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// runDemo is the main job from end to end on images drawn here: a new network
+// is trained, saved, inspected, run, verified and timed.
+func runDemo(ctx context.Context, c *cli, args []string) error {
+	f := newFlags(c, "demo", "")
+	dir := f.String("dir", filepath.Join("build", "demo"), "folder for what it makes")
+	model := f.String("model", "", "also convert this .onnx of the same task and try it on the same images")
+	epochs := f.Int("epochs", 4, "times over the training images")
+	if _, err := f.parse(args, 0, 0); err != nil {
+		return err
+	}
+	path := func(name string) string { return filepath.Join(*dir, name) }
+	if err := os.RemoveAll(*dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
+	}
+	steps := [][]string{
+		{"draw", path("train"), "-n", "4000", "--seed", "1"},
+		{"draw", path("test"), "-n", "500", "--seed", "2"},
+		{"new", "glyphnet", "-o", path("new.teff")},
+		{"train", path("new.teff"), "--data", path("train"), "-o", path("tuned.teff"), "--epochs", fmt.Sprint(*epochs), "--lr", "0.1", "--report", path("report.html")},
+		{"eval", path("tuned.teff"), "--data", path("test")},
+		{"convert", path("tuned.teff"), "-o", path("small.teff"), "--weights", "int8"},
+		{"eval", path("small.teff"), "--data", path("test")},
+		{"verify", path("small.teff")},
+		{"run", path("small.teff"), first(path("test"), "3"), first(path("test"), "7"), "--top", "2"},
+		{"bench", path("small.teff"), "--runs", "200"},
+	}
+	if *model != "" {
+		steps = append(steps,
+			[]string{"convert", *model, "-o", path("imported.teff")},
+			[]string{"eval", path("imported.teff"), "--data", path("test")})
+	}
+	for _, s := range steps {
+		for i, a := range s {
+			s[i] = expand(a)
+		}
+		fmt.Fprintf(c.out, "\n$ teff %s\n", strings.Join(s, " "))
+		if code := Main(ctx, s, c.out, c.err); code != 0 {
+			return fmt.Errorf("step %q ended with %d", s[0], code)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// first names the first image of a class; it is there once draw has run.
+func first(dir, class string) string { return filepath.Join(dir, class, "*.png") }
+
+// expand is the first file that a pattern names.
+func expand(a string) string {
+	if m, err := filepath.Glob(a); err == nil && len(m) > 0 && strings.ContainsRune(a, '*') {
+		return m[0]
+	}
+	return a
+}
