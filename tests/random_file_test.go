@@ -36,26 +36,3 @@ func TestRandomNetworksInFiles(t *testing.T) {
 		require.NoError(t, f.Close())
 	}
 }
-
-// TestRandomNetworksThroughONNX: exported and imported again they compute the
-// same, those too that declare an open batch and run at a batch of 1 only.
-func TestRandomNetworksThroughONNX(t *testing.T) {
-	for seed := range uint64(seedCount(100, 20)) {
-		g, err := randgraph.New(seed, randgraph.Options{Fixed: seed%5 == 4})
-		require.NoError(t, err)
-		if seed%2 == 1 {
-			g, err = passes.Infer(g)
-			require.NoError(t, err)
-		}
-		back, err := exportAndBack(g)
-		require.NoError(t, err, "seed %d\n%v", seed, g)
-		in := randgraph.Inputs(g, seed)
-		want, err := randgraph.Eval(g, in)
-		require.NoError(t, err)
-		got, err := randgraph.Eval(back, in)
-		require.NoError(t, err)
-		for i := range want {
-			require.LessOrEqual(t, randgraph.Distance(want[i], got[i]), 1e-4, "seed %d output %d\n%v\nis\n%v", seed, i, g, back)
-		}
-	}
-}
