@@ -51,14 +51,6 @@ func ImportBytes(b []byte, opts ...Option) (*graph.Graph, error) {
 		return nil, err
 	}
 	g, err := importModel(m, &o, len(b))
-	if err != nil && o.batch == 0 {
-		// Many networks declare an open batch and then reshape to a batch of 1.
-		one := o
-		one.batch = 1
-		if h, err1 := importModel(m, &one, len(b)); err1 == nil {
-			g, err = h, nil
-		}
-	}
 	if err != nil || o.raw {
 		return g, err
 	}
