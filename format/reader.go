@@ -44,7 +44,7 @@ func Parse(b []byte) (*File, error) {
 }
 
 // maxStream bounds what Read takes from a stream.
-const maxStream = 4 << 30
+const maxStream = 1<<31 - 1
 
 // Read is Parse for a stream.
 func Read(r io.Reader) (*File, error) {

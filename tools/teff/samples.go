@@ -27,10 +27,10 @@ type samples struct {
 }
 
 // maxSampleBytes bounds what a set may take in memory.
-const maxSampleBytes = 4 << 30
+const maxSampleBytes = 1 << 30
 
 func loadSamples(c *cli, set *dataset.Set, p format.Preprocess, in tensor.Spec, o *trainOptions, quiet bool) (*samples, error) {
-	if set.Len()*3*p.Width*p.Height > maxSampleBytes {
+	if int64(set.Len())*int64(3*p.Width*p.Height) > maxSampleBytes {
 		return nil, fmt.Errorf("%d images of %d x %d do not fit in memory", set.Len(), p.Width, p.Height)
 	}
 	s := &samples{p: p, skipped: set.Skipped}

@@ -23,7 +23,7 @@ type trainOptions struct {
 	checkpoint, report, log                         string
 	resume, flip, resetHead                         bool
 	epochs, batch, crop, threads, warmup, skip      int
-	lr, momentum, decay, smoothing, dropout, split  float64
+	lr, momentum, decay, smoothing, split           float64
 	clip                                            float64
 	seed                                            uint64
 }
