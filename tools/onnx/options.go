@@ -16,6 +16,7 @@ type options struct {
 	shapes map[string][]int
 	values map[string]tensor.Tensor
 	raw    bool
+	float  bool // no integer operators, for tests
 }
 
 // WithDir names the folder that external data is read from: the model's own.

@@ -87,8 +87,14 @@ func (c *call) fuseQuantized(x *value, out ops.OutType) *value {
 	if x.nhwc != nil {
 		h = x.nhwc
 	}
-	if h.isConst() || h.id < 0 {
+	if c.o.float || h.isConst() || h.id < 0 {
 		return nil
+	}
+	if q, ok := c.quantizedInput(h.id, 0); ok { // only moved, or not even that
+		s := c.b.Spec(q)
+		if s.DType == out.DType && s.Quant.Equal(tensor.Affine(out.Scale, out.Zero)) {
+			return c.asLayout(x, &value{im: c.importer, name: c.outName(0), id: q})
+		}
 	}
 	n := c.b.Node(h.id)
 	var act ops.Act
@@ -233,21 +239,26 @@ func (c *call) quantizedInput(id graph.ID, depth int) (graph.ID, bool) {
 	if len(n.In) != 1 || len(n.Params) != 0 || depth > 4 {
 		return 0, false
 	}
-	switch n.Op.(type) {
+	switch o := n.Op.(type) {
+	case *ops.Pad:
+		if o.Mode == ops.PadConstant && o.Value != 0 {
+			return 0, false
+		}
+	case *ops.Transpose, *ops.Reshape, *ops.Slice, *ops.Identity, *ops.DepthToSpace, *ops.SpaceToDepth:
 	case *ops.Dequantize:
 		return n.In[0], !c.b.Spec(n.In[0]).Quant.IsZero()
-	case *ops.Transpose, *ops.Reshape, *ops.Slice, *ops.Identity:
-		inner, ok := c.quantizedInput(n.In[0], depth+1)
-		if !ok {
-			return 0, false
-		}
-		y, err := c.addNode(n.Name+"_q", n.Op, nil, []graph.ID{inner})
-		if err != nil {
-			return 0, false
-		}
-		return y.id, true
+	default:
+		return 0, false
 	}
-	return 0, false
+	inner, ok := c.quantizedInput(n.In[0], depth+1)
+	if !ok {
+		return 0, false
+	}
+	y, err := c.addNode(n.Name+"_q", n.Op, nil, []graph.ID{inner})
+	if err != nil {
+		return 0, false
+	}
+	return y.id, true
 }
 
 // biasIntegers is a bias in units of the product's scale: as the file has it
