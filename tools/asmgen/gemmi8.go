@@ -9,9 +9,9 @@ import (
 
 // Offsets of kern.tileI8. Those up to the panel are kern.tileF32's.
 const (
-	tileI8Bias, tileI8WZero, tileI8Sums, tileI8C = 48, 56, 64, 72
-	tileI8LDC, tileI8N, tileI8Scale              = 80, 88, 96
-	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor  = 104, 108, 112, 116
+	tileI8Bias, tileI8WZero, tileI8Sums, tileI8C          = 48, 56, 64, 72
+	tileI8LDC, tileI8N, tileI8Scale                       = 80, 88, 96
+	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
 )
 
 // gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
@@ -294,46 +294,67 @@ func (g *gemmInt) finish() {
 	}
 }
 
-// rowSum writes Σ of the bytes of a slice, flipped to unsigned: kern.sumArgs is pointer, length, flip, result.
+// rowSum writes the sums over all taps of the bytes, flipped to unsigned, that each row of a tile reads.
 func rowSum(a *asm) {
-	a.fn("sumU8AVX512", "sumU8Generic")
+	a.fn("rowSumsAVX512", "GemmI8Args.runGeneric")
 	t := a.arg(reg.RBX)
-	p := reg.RSI
-	a.MOVQ(mem(t, 0), p)
-	a.MOVQ(mem(t, 8), reg.RCX)
-	a.VPBROADCASTD(mem(t, 16), reg.Z2)
-	a.VPXORD(reg.Z0, reg.Z0, reg.Z0)
+	base, zero, sums, left := reg.RSI, reg.RDI, reg.R8, reg.R9
+	rows, tap, taps, p, n := reg.R10, reg.R11, reg.R12, reg.R13, reg.RCX
+	a.MOVQ(mem(t, tileKC), n)
+	a.ANDQ(imm(63), n)
+	a.MOVQ(operand.I32(-1), reg.RDX)
+	a.SHLQ(reg.CL, reg.RDX)
+	a.NOTQ(reg.RDX)
+	a.KMOVQ(reg.RDX, ks[3]) // the bytes after the last whole vector
+	a.VPBROADCASTD(mem(t, tileI8Xor), reg.Z2)
 	a.VPXORD(reg.Z1, reg.Z1, reg.Z1)
-	loop, tail, done := a.label("loop"), a.label("tail"), a.label("done")
-	a.Label(loop)
-	a.CMPQ(reg.RCX, imm(64))
+	a.MOVQ(mem(t, tileA), base)
+	a.MOVQ(mem(t, tileZero), zero)
+	a.MOVQ(mem(t, tileRows), rows)
+	a.MOVQ(mem(t, tileI8Sums), sums)
+	a.MOVQ(mem(t, tileI8MR), left)
+	row, next, whole, tail, done := a.label("row"), a.label("tap"), a.label("whole"), a.label("tail"), a.label("done")
+	a.Label(row)
+	a.VPXORD(reg.Z0, reg.Z0, reg.Z0)
+	a.MOVQ(rows, tap)
+	a.MOVQ(mem(t, tileTaps), taps)
+	a.Label(next)
+	a.MOVLQSX(mem(tap, 0), p)
+	a.TESTQ(p, p)
+	a.LEAQ(memx(base, p, 1, 0), p)
+	a.CMOVQLT(zero, p)
+	a.MOVQ(mem(t, tileKC), n)
+	a.Label(whole)
+	a.SUBQ(imm(64), n)
 	a.JLT(operand.LabelRef(tail))
 	a.VPXORD(mem(p, 0), reg.Z2, reg.Z3)
 	a.VPSADBW(reg.Z1, reg.Z3, reg.Z3)
 	a.VPADDQ(reg.Z3, reg.Z0, reg.Z0)
 	a.ADDQ(imm(64), p)
-	a.SUBQ(imm(64), reg.RCX)
-	a.JMP(operand.LabelRef(loop))
+	a.JMP(operand.LabelRef(whole))
 	a.Label(tail)
-	a.TESTQ(reg.RCX, reg.RCX)
-	a.JZ(operand.LabelRef(done))
-	a.MOVQ(operand.I32(-1), reg.RDX)
-	a.SHLQ(reg.CL, reg.RDX)
-	a.NOTQ(reg.RDX)
-	a.KMOVQ(reg.RDX, ks[3])
+	a.CMPQ(n, imm(-64))
+	a.JEQ(operand.LabelRef(done))
 	a.VMOVDQU8_Z(mem(p, 0), ks[3], reg.Z3)
 	a.VPXORD(reg.Z2, reg.Z3, reg.Z3)
 	a.VMOVDQU8_Z(reg.Z3, ks[3], reg.Z3)
 	a.VPSADBW(reg.Z1, reg.Z3, reg.Z3)
 	a.VPADDQ(reg.Z3, reg.Z0, reg.Z0)
 	a.Label(done)
-	a.VEXTRACTI64X4(operand.U8(1), reg.Z0, reg.Y1)
-	a.VPADDQ(reg.Y1, reg.Y0, reg.Y0)
-	a.VEXTRACTI128(operand.U8(1), reg.Y0, reg.X1)
-	a.VPADDQ(reg.X1, reg.X0, reg.X0)
-	a.VPSHUFD(operand.U8(0x0e), reg.X0, reg.X1)
-	a.VPADDQ(reg.X1, reg.X0, reg.X0)
-	a.VMOVD(reg.X0, mem(t, 20))
+	a.ADDQ(imm(4*zmm.rows), tap)
+	a.DECQ(taps)
+	a.JNZ(operand.LabelRef(next))
+	a.VEXTRACTI64X4(operand.U8(1), reg.Z0, reg.Y4)
+	a.VPADDQ(reg.Y4, reg.Y0, reg.Y0)
+	a.VEXTRACTI128(operand.U8(1), reg.Y0, reg.X4)
+	a.VPADDQ(reg.X4, reg.X0, reg.X0)
+	a.VPSHUFD(operand.U8(0x0e), reg.X0, reg.X4)
+	a.VPADDQ(reg.X4, reg.X0, reg.X0)
+	a.VMOVD(reg.X0, mem(sums, 0))
+	a.ADDQ(imm(4), sums)
+	a.ADDQ(imm(4), rows)
+	a.DECQ(left)
+	a.JNZ(operand.LabelRef(row))
 	a.VZEROUPPER()
 	a.RET()
 }

@@ -115,7 +115,8 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 		}
 		mr := min(g.MR, m1-m)
 		if a.Cols.zero != nil {
-			a.rowSums(&sums, g.MR, m, mr, t.flip)
+			t.mr = mr
+			g.rowSums(&t)
 		}
 		for n := n0; n < n1; n += g.NR {
 			nr := min(g.NR, n1-n)
@@ -129,17 +130,6 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			t.n = nr
 			g.tile(&t, mr, nr <= g.Half)
 		}
-	}
-}
-
-// rowSums adds up what mr rows from m read.
-func (a *GemmI8Args) rowSums(sums *[16]int32, stride, m, mr int, flip uint32) {
-	for i := range mr {
-		var s int32
-		for t := range a.Taps {
-			s += sumU8(a.row(stride, m, t, i), flip)
-		}
-		sums[i] = s
 	}
 }
 
@@ -188,19 +178,5 @@ type tileI8 struct {
 	min, max  float32 // limits before the zero point is added
 	zeroPoint int32
 	flip      uint32
-}
-
-// sumArgs is what sumU8AVX512 is handed.
-type sumArgs struct {
-	p    *byte
-	n    int
-	flip uint32
-	sum  int32
-}
-
-func sumU8Generic(x []byte, flip uint32) (s int32) {
-	for _, b := range x {
-		s += int32(b ^ byte(flip))
-	}
-	return s
+	mr        int // rows of the tile
 }

@@ -11,17 +11,13 @@ func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
 	tileI8AVX2(t, mr, half)
 }
 
-func sumU8(x []byte, flip uint32) int32 {
-	if !useGemmI8VNNI || len(x) == 0 {
-		return sumU8Generic(x, flip)
-	}
-	t := sumArgs{&x[0], len(x), flip, 0}
-	sumU8AVX512(&t)
-	return t.sum
-}
+// rowSums adds up what each row of a tile reads. Only the VNNI form leaves zero points to it.
+func (g *GemmI8) rowSums(t *tileI8) { rowSumsAVX512(t) }
 
+// See runGeneric, which sums as it goes.
+//
 //go:noescape
-func sumU8AVX512(t *sumArgs)
+func rowSumsAVX512(t *tileI8)
 
 func tileI8AVX512(t *tileI8, mr int, half bool) {
 	if half {

@@ -7228,46 +7228,68 @@ symmetric144:
 	VZEROUPPER
 	RET
 
-// func sumU8AVX512(t *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F
-TEXT ·sumU8AVX512(SB), NOSPLIT, $0-8
+// func rowSumsAVX512(t *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, CMOV
+TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
-	MOVQ         (BX), SI
-	MOVQ         8(BX), CX
-	VPBROADCASTD 16(BX), Z2
-	VPXORD       Z0, Z0, Z0
+	MOVQ         32(BX), CX
+	ANDQ         $+63, CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVQ        DX, K4
+	VPBROADCASTD 116(BX), Z2
 	VPXORD       Z1, Z1, Z1
+	MOVQ         (BX), SI
+	MOVQ         8(BX), DI
+	MOVQ         16(BX), R10
+	MOVQ         64(BX), R8
+	MOVQ         120(BX), R9
 
-loop145:
-	CMPQ    CX, $+64
-	JLT     tail146
-	VPXORD  (SI), Z2, Z3
+row145:
+	VPXORD Z0, Z0, Z0
+	MOVQ   R10, R11
+	MOVQ   24(BX), R12
+
+tap146:
+	MOVLQSX (R11), R13
+	TESTQ   R13, R13
+	LEAQ    (SI)(R13*1), R13
+	CMOVQLT DI, R13
+	MOVQ    32(BX), CX
+
+whole147:
+	SUBQ    $+64, CX
+	JLT     tail148
+	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
-	ADDQ    $+64, SI
-	SUBQ    $+64, CX
-	JMP     loop145
+	ADDQ    $+64, R13
+	JMP     whole147
 
-tail146:
-	TESTQ      CX, CX
-	JZ         done147
-	MOVQ       $-1, DX
-	SHLQ       CL, DX
-	NOTQ       DX
-	KMOVQ      DX, K4
-	VMOVDQU8.Z (SI), K4, Z3
+tail148:
+	CMPQ       CX, $-64
+	JEQ        done149
+	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done147:
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VPADDQ        Y1, Y0, Y0
-	VEXTRACTI128  $0x01, Y0, X1
-	VPADDQ        X1, X0, X0
-	VPSHUFD       $0x0e, X0, X1
-	VPADDQ        X1, X0, X0
-	VMOVD         X0, 20(BX)
+done149:
+	ADDQ          $+48, R11
+	DECQ          R12
+	JNZ           tap146
+	VEXTRACTI64X4 $0x01, Z0, Y4
+	VPADDQ        Y4, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X4
+	VPADDQ        X4, X0, X0
+	VPSHUFD       $0x0e, X0, X4
+	VPADDQ        X4, X0, X0
+	VMOVD         X0, (R8)
+	ADDQ          $+4, R8
+	ADDQ          $+4, R10
+	DECQ          R9
+	JNZ           row145
 	VZEROUPPER
 	RET

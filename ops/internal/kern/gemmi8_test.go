@@ -14,13 +14,11 @@ import (
 func TestTileI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x tileI8
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.wzero), unsafe.Offsetof(x.sums), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max),
-		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip)})
-	var s sumArgs
-	require.Equal(t, []uintptr{0, 8, 16, 20}, []uintptr{unsafe.Offsetof(s.p), unsafe.Offsetof(s.n), unsafe.Offsetof(s.flip), unsafe.Offsetof(s.sum)})
+		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr)})
 }
 
 func randBytes(r *rand.Rand, n int) []byte {
