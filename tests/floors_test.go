@@ -146,7 +146,7 @@ func TestNoCgo(t *testing.T) {
 	}
 }
 
-// TestNobodyImportsUpward would pass on an empty list of imports: this makes
+// TestFloorsNotice: the walk would pass if no package had a home; this makes
 // sure that the check can fail.
 func TestFloorsNotice(t *testing.T) {
 	from, ok := home(module + "/ops/graph/passes")
