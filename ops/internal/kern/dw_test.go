@@ -63,6 +63,7 @@ func TestDWF32(t *testing.T) {
 				a := dwRandom(r, h, w, c, g[0], g[1], g[2], g[3])
 				guard, out := newGuarded[float32]((a.OH*a.OW-1)*a.OutPixel+c, r.IntN(3), -77)
 				a.Out = out
+				a.In, a.Weights, a.Bias = atEdge(t, a.In), atEdge(t, a.Weights), atEdge(t, a.Bias)
 				cut := r.IntN(a.OH + 1)
 				a.Run(cut, a.OH)
 				a.Run(0, cut)

@@ -50,6 +50,7 @@ func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned bool
 	a.Weights = PackDWI8(weights, k*k, c, wSigned, zero, bias, scale)
 	guard, out := newGuarded[byte]((a.OH*a.OW-1)*a.OutPixel+c, r.IntN(3), 77)
 	a.Out = out
+	a.In, a.Weights.w, a.Weights.bias, a.Weights.scale = atEdge(t, a.In), atEdge(t, a.Weights.w), atEdge(t, a.Weights.bias), atEdge(t, a.Weights.scale)
 	cut := r.IntN(a.OH + 1)
 	a.Run(cut, a.OH)
 	a.Run(0, cut)

@@ -145,12 +145,27 @@ func TestGemmF32(t *testing.T) {
 				name := fmt.Sprintf("m%dn%dt%dk%d/%d", c[0], c[1], c[2], c[3], bits)
 				guard, out := newGuarded[float32]((cs.m-1)*cs.args.LDC+cs.args.N, bits%3, -77)
 				cs.args.C = out
+				if bits == 15 || bits == 0 {
+					cs.toEdge(t)
+				}
 				g.Run(&cs.args, 0, cs.m, 0, cs.args.N)
 				guard.check(t, out)
 				cs.compare(t, name)
 			}
 		}
 	})
+}
+
+// toEdge moves all operands to where nothing may be read after them.
+func (c *gemmCase) toEdge(t *testing.T) {
+	a := &c.args
+	if a.Rows == nil {
+		a.A = a.A[:(c.m-1)*a.LDA+a.KC]
+	}
+	a.A, a.Rows, a.B, a.Bias = atEdge(t, a.A), atEdge(t, a.Rows), atEdge(t, a.B), atEdge(t, a.Bias)
+	if a.Res != nil {
+		a.Res = atEdge(t, a.Res[:(c.m-1)*a.LDR+a.N])
+	}
 }
 
 func (c *gemmCase) compare(t *testing.T, name string) {

@@ -97,6 +97,10 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	a.Cols = g.Columns(w, n, taps, kc, k, wSigned, zero, bias, scale, az, aSigned)
 	guard, out := newGuarded[byte]((m-1)*a.LDC+n, r.IntN(3), 77)
 	a.C = out
+	if r.IntN(4) == 0 {
+		a.A, a.B, a.Rows, a.Zero = atEdge(t, a.A), atEdge(t, a.B), atEdge(t, a.Rows), atEdge(t, a.Zero)
+		a.Cols.bias, a.Cols.scale, a.Cols.zero = atEdge(t, a.Cols.bias), atEdge(t, a.Cols.scale), atEdge(t, a.Cols.zero)
+	}
 	g.Run(&a, 0, m, 0, n)
 	guard.check(t, out)
 	guardA.check(t, data)

@@ -36,6 +36,7 @@ func TestGemmTN(t *testing.T) {
 				}
 				guard, out := newGuarded[float32]((m-1)*a.LDC+n, bits, 5)
 				a.C = out
+				a.A, a.B, a.Rows = atEdge(t, a.A), atEdge(t, a.B), atEdge(t, a.Rows)
 				m1, n1 := r.IntN(m+1), r.IntN(n+1)
 				for _, cut := range [][4]int{{0, m1, 0, n1}, {m1, m, 0, n1}, {0, m1, n1, n}, {m1, m, n1, n}} {
 					a.Run(cut[0], cut[1], cut[2], cut[3])

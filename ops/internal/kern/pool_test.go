@@ -22,7 +22,7 @@ func TestPoolF32(t *testing.T) {
 					a.OH, a.OW = (h+2*g[3]-(g[0]-1)*g[2]-1)/g[1]+1, (w+2*g[3]-(g[0]-1)*g[2]-1)/g[1]+1
 					a.In = randF32(r, (h*w-1)*a.Pixel+c)
 					guard, out := newGuarded[float32]((a.OH*a.OW-1)*a.OutPixel+c, r.IntN(3), -77)
-					a.Out = out
+					a.Out, a.In = out, atEdge(t, a.In)
 					a.Run(0, 1)
 					a.Run(1, a.OH)
 					guard.check(t, out)

@@ -32,7 +32,7 @@ func TestVecI8(t *testing.T) {
 }
 
 func testVecI8(t *testing.T, r *rand.Rand, n int, xs, ys, os bool) {
-	x, y := randBytes(r, n), randBytes(r, n)
+	x, y := atEdge(t, randBytes(r, n)), atEdge(t, randBytes(r, n))
 	lo, hi := int32(0), int32(255)
 	if os {
 		lo, hi = -128, 127

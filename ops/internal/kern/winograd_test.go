@@ -48,6 +48,11 @@ func TestWinograd(t *testing.T) {
 				}
 				guard, out := newGuarded[float32]((k.N*k.OH*k.OW-1)*k.OutPixel+k.OC, i, -77)
 				a.Out = out
+				a.In = atEdge(t, a.In[:(k.N*k.H*k.W-1)*k.InPixel+k.IC])
+				a.Packed, a.Bias = atEdge(t, a.Packed), atEdge(t, a.Bias)
+				if a.Res != nil {
+					a.Res = atEdge(t, a.Res[:(k.N*k.OH*k.OW-1)*k.ResPixel+k.OC])
+				}
 				guardS, scratch := newGuarded[float32](k.ScratchSize(), 1, -77)
 				k.Run(a, scratch, 0, k.Blocks())
 				guard.check(t, out)
