@@ -49,6 +49,7 @@ var files = []file{
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
 	{"taps_avx512_amd64.s", avo(tapOffsets)},
 	{"gemmbf16_amd64.s", avo(gemmBF16)},
+	{"gemmi8_sdot_arm64.s", gemmI8NEON},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

@@ -15,27 +15,32 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useGemmI8VNNI = cpu.VNNI && haveAsm
 	useGemmI8AVX2 = cpu.AVX2 && haveAsm
+	useGemmI8SDOT = cpu.DotProd && haveGemmNEON
 )
 
 func init() {
 	cpu.Register("gemmi8/vnni", &useGemmI8VNNI)
 	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
+	cpu.Register("gemmi8/sdot", &useGemmI8SDOT)
 }
 
 // GemmI8 is a chosen form of the integer product; packing depends on it.
 type GemmI8 struct {
 	Name  string
-	MR    int  // rows of a tile: the stride of offset tables
-	NR    int  // columns of a panel
-	Half  int  // width of a last, narrow panel; 0 when there is none
-	Group int  // depth that is packed together; a tap is rounded up to it with zeros
-	wide  bool // weights are packed as 16-bit numbers with their zero points taken off
-	isa   isa
+	MR    int // rows of a tile: the stride of offset tables
+	NR    int // columns of a panel
+	Half  int // width of a last, narrow panel; 0 when there is none
+	Group int // depth that is packed together; a tap is rounded up to it with zeros
+	// signed says that activations count as signed inside, for an instruction that wants them so; else as unsigned.
+	signed bool
+	wide   bool // weights are packed as 16-bit numbers with their zero points taken off
+	isa    isa
 }
 
 var (
 	gemmI8VNNI    = GemmI8{Name: "i8-12x32-vnni", MR: 12, NR: 32, Half: 16, Group: 4, isa: isaAVX512}
 	gemmI8AVX2    = GemmI8{Name: "i8-6x16-avx2", MR: 6, NR: 16, Half: 8, Group: 2, wide: true, isa: isaAVX2}
+	gemmI8SDOT    = GemmI8{Name: "i8-8x8-sdot", MR: 8, NR: 8, Group: 4, signed: true, isa: isaNEON}
 	gemmI8Generic = GemmI8{Name: "i8-4x4-generic", MR: 4, NR: 4, Group: 1}
 )
 
@@ -46,6 +51,8 @@ func SelectGemmI8() *GemmI8 {
 		return &gemmI8VNNI
 	case useGemmI8AVX2:
 		return &gemmI8AVX2
+	case useGemmI8SDOT:
+		return &gemmI8SDOT
 	}
 	return &gemmI8Generic
 }
@@ -95,7 +102,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 	var direct, sums [16]int32
 	t := tileI8{taps: a.Taps, kc: a.KC, ldc: a.LDC, zeroPoint: a.CZero, sums: &sums[0],
 		min: float32(a.Lo - a.CZero), max: float32(a.Hi - a.CZero)}
-	if a.ASigned {
+	if a.ASigned != g.signed {
 		t.flip = 0x80808080
 	}
 	if a.Rows == nil {

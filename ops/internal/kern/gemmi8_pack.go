@@ -89,8 +89,11 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 	cols := packedColumns(n, g.NR, g.Half)
 	c := &GemmI8Columns{bias: make([]int32, cols), scale: make([]float32, cols)}
 	k := int32(taps * kc)
-	if aSigned {
+	switch {
+	case aSigned && !g.signed:
 		az += 128
+	case !aSigned && g.signed:
+		az -= 128
 	}
 	left := make([]int32, cols) // zero points of the weights as the kernel sees them
 	for j := range n {

@@ -1,0 +1,85 @@
+//go:build !purego
+
+package kern
+
+import "unsafe"
+
+// tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
+func (g *GemmI8) tile(t *tileI8, mr int, _ bool) {
+	if t.n == g.NR {
+		tileSDOT(t, mr)
+		return
+	}
+	var block [64]byte
+	whole := *t
+	whole.c, whole.ldc = &block[0], g.NR
+	tileSDOT(&whole, mr)
+	for i := range mr {
+		copy(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(t.c), i*t.ldc)), t.n), block[i*g.NR:])
+	}
+}
+
+// rowSums adds up what each row of a tile reads, as the signed numbers that SDOT sees.
+func (g *GemmI8) rowSums(t *tileI8) {
+	offsets := unsafe.Slice(t.rows, t.taps*g.MR)
+	sums := unsafe.Slice(t.sums, t.mr)
+	for i := range sums {
+		sums[i] = 0
+		for tap := range t.taps {
+			row := t.zero
+			if o := offsets[tap*g.MR+i]; o >= 0 {
+				row = (*byte)(unsafe.Add(unsafe.Pointer(t.a), o))
+			}
+			for _, b := range unsafe.Slice(row, t.kc) {
+				sums[i] += int32(int8(b ^ byte(t.flip)))
+			}
+		}
+	}
+}
+
+func tileSDOT(t *tileI8, mr int) {
+	switch mr {
+	case 8:
+		gemmI8x8x8SDOT(t)
+	case 7:
+		gemmI8x7x8SDOT(t)
+	case 6:
+		gemmI8x6x8SDOT(t)
+	case 5:
+		gemmI8x5x8SDOT(t)
+	case 4:
+		gemmI8x4x8SDOT(t)
+	case 3:
+		gemmI8x3x8SDOT(t)
+	case 2:
+		gemmI8x2x8SDOT(t)
+	case 1:
+		gemmI8x1x8SDOT(t)
+	}
+}
+
+// Tile kernels, rows x columns; see GemmI8Args.runGeneric for what they compute.
+
+//go:noescape
+func gemmI8x8x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x7x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x6x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x5x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x4x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x3x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x2x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x1x8SDOT(t *tileI8)
