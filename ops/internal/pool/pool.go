@@ -170,8 +170,19 @@ func (w *workers) claim(worker int) bool {
 }
 
 func (w *workers) part(i, worker int) {
-	defer w.done.Add(1)
+	defer w.finish(worker)
 	w.task.Do(i, worker)
+}
+
+// finish counts a part as done. A worker's panic is kept for the caller, and
+// before the count: once the last part is counted the caller leaves Run.
+func (w *workers) finish(worker int) {
+	if worker != 0 {
+		if v := recover(); v != nil {
+			w.failed.CompareAndSwap(nil, &failure{fmt.Sprintf("%v (in a worker)", v)})
+		}
+	}
+	w.done.Add(1)
 }
 
 func (w *workers) loop(id int) {
@@ -205,15 +216,8 @@ func (w *workers) pending() bool {
 	return word&partMask < word>>partBits&partMask
 }
 
-// work does parts until none is left; false when there was none. A panic is
-// kept for the caller.
+// work does parts until none is left; false when there was none.
 func (w *workers) work(id int) (any bool) {
-	defer func() {
-		if v := recover(); v != nil {
-			w.failed.CompareAndSwap(nil, &failure{fmt.Sprintf("%v (in a worker)", v)})
-			any = true
-		}
-	}()
 	for w.claim(id) {
 		any = true
 	}

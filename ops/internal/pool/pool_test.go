@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,6 +110,46 @@ func TestPanicReachesTheCaller(t *testing.T) {
 			require.EqualValues(t, 1, m.hits[i].Load(), "the pool is broken after a panic")
 		}
 	}
+}
+
+// workerPanics fails on workers only and counts how often.
+type workerPanics struct{ n atomic.Int32 }
+
+func (x *workerPanics) Do(_, worker int) {
+	for range 2000 { // long enough for a worker to come and take a part
+		sink.Add(1)
+	}
+	if worker != 0 {
+		x.n.Add(1)
+		panic("worker failed")
+	}
+}
+
+// TestPanicIsOfItsOwnRun: a worker's panic comes out of the run it happened in,
+// not out of a later one, also when it is the last part that fails.
+func TestPanicIsOfItsOwnRun(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	for range 3000 {
+		x := &workerPanics{}
+		got := func() (v any) {
+			defer func() { v = recover() }()
+			p.Run(2, x)
+			return nil
+		}()
+		require.Equal(t, x.n.Load() > 0, got != nil)
+	}
+}
+
+// TestCollected: the goroutines of a pool that nobody holds end.
+func TestCollected(t *testing.T) {
+	w := func() *workers {
+		p := New(3)
+		p.Run(4, &marks{hits: make([]atomic.Int32, 4)})
+		return p.w
+	}()
+	require.Eventually(t, func() bool { runtime.GC(); return w.quit.Load() }, 5*time.Second, 5*time.Millisecond)
+	w.wg.Wait()
 }
 
 func TestNoAllocations(t *testing.T) {
