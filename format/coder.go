@@ -33,6 +33,16 @@ type dec struct {
 	at      int
 	section string
 	err     error
+	spent   int // see spend
+	limit   int // of spent; 0: none
+}
+
+// spend counts n bytes, n being small, against what the section may make us
+// allocate.
+func (d *dec) spend(n int) {
+	if d.spent += n; d.limit > 0 && d.spent > d.limit {
+		d.fail("more parts than a network has")
+	}
 }
 
 func (d *dec) fail(msg string) {
@@ -101,7 +111,7 @@ func (d *dec) string() string { return string(d.bytes(d.count(1))) }
 
 func (d *dec) ints() []int {
 	n := d.count(1)
-	if n == 0 {
+	if d.spend(8 * n); n == 0 || d.err != nil {
 		return nil
 	}
 	v := make([]int, n)
@@ -113,7 +123,7 @@ func (d *dec) ints() []int {
 
 func (d *dec) floats() []float32 {
 	n := d.count(4)
-	if n == 0 {
+	if d.spend(4 * n); n == 0 || d.err != nil {
 		return nil
 	}
 	v := make([]float32, n)

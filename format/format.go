@@ -32,13 +32,26 @@ const (
 	pageSize    = 4096 // alignment of the weights
 	weightAlign = 64   // alignment of a tensor in them
 	maxSections = 64
+	maxMeta     = 2 << 20 // bytes of metadata
+	maxGolden   = 4096    // golden inputs, and outputs
+)
+
+// What opening a file may allocate beyond the file itself. A graph's parts and
+// decoded weights take more memory than they do in the file, and a hostile file
+// would have them take far more: a node is five bytes there and hundreds here.
+const (
+	maxGraphBytes  = 24 << 20 // for nodes and attributes, and as much as the section is long
+	maxDecodeBytes = 32 << 20 // for decoded weights, and maxDecodeRatio times the section's length
+	maxDecodeRatio = 32       // two-bit weights take a sixteenth of float32, entropy coding halves them
+	nodeBytes      = 1024     // what a node, its operator and its specs are taken to need
+	paramBytes     = 512      // a parameter
 )
 
 // Sections, by number.
 const (
 	SectionGraph   = 1 // operators, shapes, where the weights are; required
 	SectionWeights = 2 // tensor data; required
-	SectionMeta    = 3 // labels and preprocessing, JSON
+	SectionMeta    = 3 // labels and preprocessing
 	SectionGolden  = 4 // an input and what the model made of it
 	SectionSign    = 5 // place for a signature over the table of contents
 )

@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -67,7 +68,7 @@ func (d *dec) spec() tensor.Spec {
 		return s
 	}
 	n := d.count(4)
-	if n == 0 {
+	if d.spend(8 * n); n == 0 || d.err != nil {
 		return s
 	}
 	s.Quant.Axis = int(min(d.uint(), 1<<20))
@@ -135,6 +136,8 @@ type stored struct {
 // graph builds the graph; weights is the weights section.
 func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	var infos []WeightInfo
+	d.limit = maxGraphBytes + len(d.b)
+	decoded := maxDecodeBytes + min(len(weights), math.MaxInt/maxDecodeRatio-maxDecodeBytes)*maxDecodeRatio
 	name, batch := d.string(), int(min(d.uint(), 1<<20))
 	if batch < 1 && d.err == nil {
 		d.fail("batch 0")
@@ -143,13 +146,18 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	cache := map[stored]tensor.Tensor{}
 	n := d.count(4)
 	for i := range n {
+		d.spend(nodeBytes)
 		kind := ops.Kind(min(d.uint(), 1<<16-1))
 		desc, ok := ops.Lookup(kind)
 		if !ok && d.err == nil {
 			return nil, nil, &UnsupportedError{fmt.Sprintf("operator %d of node %d", kind, i)}
 		}
 		nodeName := d.string()
-		in := make([]graph.ID, d.count(1))
+		inputs := d.count(1)
+		if d.spend(64 * inputs); d.err != nil {
+			return nil, nil, d.err
+		}
+		in := make([]graph.ID, inputs)
 		for j := range in {
 			back := d.uint()
 			if back == 0 || back > uint64(i) {
@@ -163,9 +171,13 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 		op := desc.New()
 		d.fields(op)
-		params := make([]tensor.Tensor, d.count(5))
+		count := d.count(5)
+		if d.spend(paramBytes * count); d.err != nil {
+			return nil, nil, d.err
+		}
+		params := make([]tensor.Tensor, count)
 		for j := range params {
-			t, info, err := d.tensor(weights, cache)
+			t, info, err := d.tensor(weights, cache, &decoded)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -182,6 +194,7 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 	}
 	for range d.count(2) {
+		d.spend(64)
 		out, id := d.string(), d.uint()
 		if id >= uint64(n) {
 			d.fail("output that is not there")
@@ -204,7 +217,7 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 
 // tensor reads a tensor's description and decodes it. Tensors that lie in the
 // same place are decoded once.
-func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor) (tensor.Tensor, WeightInfo, error) {
+func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor, decoded *int) (tensor.Tensor, WeightInfo, error) {
 	spec := d.spec()
 	enc, at, size := d.uint(), d.uint(), d.uint()
 	if d.err != nil {
@@ -218,6 +231,13 @@ func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor) (tensor.Ten
 	info := WeightInfo{Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
 	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
 		return t, info, nil
+	}
+	if s.encoding != Raw || !tensor.Aligned(weights[s.offset:], spec.DType.Size()) {
+		if *decoded < spec.Bytes() {
+			d.fail(fmt.Sprintf("weights of %d bytes claim to hold far more", len(weights)))
+			return tensor.Tensor{}, info, d.err
+		}
+		*decoded -= spec.Bytes()
 	}
 	t, err := decode(s.encoding, spec, weights[s.offset:s.offset+s.bytes])
 	if err != nil {

@@ -1,10 +1,9 @@
 package format
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -31,8 +30,11 @@ func Parse(b []byte) (*File, error) {
 		return nil, err
 	}
 	if m := f.section(SectionMeta); m != nil {
-		if err := json.Unmarshal(m, &f.Metadata); err != nil {
-			return nil, &FormatError{Section: "metadata", Msg: "no valid JSON", Err: err}
+		if len(m) > maxMeta {
+			return nil, &FormatError{Section: "metadata", Msg: fmt.Sprintf("%d bytes, at most %d", len(m), maxMeta)}
+		}
+		if f.Metadata, err = parseMetadata(m); err != nil {
+			return nil, err
 		}
 	}
 	if s := f.section(SectionGolden); s != nil {
@@ -46,27 +48,58 @@ func Parse(b []byte) (*File, error) {
 // maxStream bounds what Read takes from a stream.
 const maxStream = 1<<31 - 1
 
-// Read is Parse for a stream.
+// Read is Parse for a stream, which must end where the file does.
 func Read(r io.Reader) (*File, error) {
-	// The header says how much there should be, but only what comes is believed:
-	// the buffer grows as bytes arrive.
-	var buf bytes.Buffer
-	if _, err := io.Copy(&buf, io.LimitReader(r, maxStream)); err != nil {
+	head := make([]byte, headerSize)
+	n, err := io.ReadFull(r, head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return Parse(head[:n]) // too short: says how
+	}
+	if err != nil {
 		return nil, fmt.Errorf("format: %w", err)
 	}
-	b := tensor.AlignedBytes(buf.Len())
-	copy(b, buf.Bytes())
+	if err := checkHeader(head); err != nil {
+		return nil, err
+	}
+	size := binary.LittleEndian.Uint64(head[16:])
+	if size < headerSize || size > maxStream {
+		return nil, &FormatError{Section: "header", Offset: 16, Msg: fmt.Sprintf("%d bytes in a stream", size)}
+	}
+	// The header says how much there should be, but only what comes is believed:
+	// beyond the first part the buffer doubles as bytes arrive.
+	b := tensor.AlignedBytes(int(min(size, 32<<20)))
+	for at := copy(b, head); ; {
+		n, err := io.ReadFull(r, b[at:])
+		at += n
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil, fmt.Errorf("%w: %d bytes of %d", ErrTruncated, at, size)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("format: %w", err)
+		}
+		if uint64(at) == size {
+			break
+		}
+		more := tensor.AlignedBytes(int(min(size, 2*uint64(at))))
+		copy(more, b)
+		b = more
+	}
+	if n, _ := io.ReadFull(r, head[:1]); n > 0 {
+		return nil, &FormatError{Section: "header", Offset: 16, Msg: fmt.Sprintf("bytes after the %d of the file", size)}
+	}
 	return Parse(b)
 }
 
-// contents checks the header and every section.
-func (f *File) contents() error {
-	b := f.data
+// checkHeader checks what the first bytes say by themselves.
+func checkHeader(b []byte) error {
+	if len(b) < len(Magic) && string(b) == Magic[:len(b)] && len(b) > 0 {
+		return fmt.Errorf("%w: %d bytes", ErrTruncated, len(b))
+	}
 	if !IsTeff(b) {
 		return ErrMagic
 	}
 	if len(b) < headerSize {
-		return ErrTruncated
+		return fmt.Errorf("%w: %d bytes", ErrTruncated, len(b))
 	}
 	le := binary.LittleEndian
 	if crc32.Checksum(b[:headerSize-4], castagnoli) != le.Uint32(b[headerSize-4:]) {
@@ -75,6 +108,16 @@ func (f *File) contents() error {
 	if v := le.Uint16(b[8:]); v != Major {
 		return fmt.Errorf("%w: file is version %d.%d, this program reads %d", ErrVersion, v, le.Uint16(b[10:]), Major)
 	}
+	return nil
+}
+
+// contents checks the header and every section.
+func (f *File) contents() error {
+	b := f.data
+	if err := checkHeader(b); err != nil {
+		return err
+	}
+	le := binary.LittleEndian
 	if n := le.Uint64(b[16:]); n != uint64(len(b)) {
 		if n > uint64(len(b)) {
 			return fmt.Errorf("%w: %d bytes of %d", ErrTruncated, len(b), n)
@@ -93,6 +136,33 @@ func (f *File) contents() error {
 		if err := f.entry(toc[i*entrySize:(i+1)*entrySize], i); err != nil {
 			return err
 		}
+	}
+	return f.gaps(int(at), int(at)+int(size))
+}
+
+// gaps checks that sections do not overlap and that what lies between them is
+// short and zero: nothing hides in a file, and every bit of it is checked.
+func (f *File) gaps(toc, tocEnd int) error {
+	type span struct{ from, to int }
+	spans := []span{{0, headerSize}, {toc, tocEnd}, {len(f.data), len(f.data)}}
+	for _, s := range f.Sections {
+		spans = append(spans, span{s.Offset, s.Offset + s.Length})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	end := 0
+	for _, s := range spans {
+		if s.from < end {
+			return &FormatError{Section: "contents", Offset: s.from, Msg: "sections overlap"}
+		}
+		if s.from-end >= pageSize {
+			return &FormatError{Section: "contents", Offset: end, Msg: fmt.Sprintf("%d bytes that belong to no section", s.from-end)}
+		}
+		for i, x := range f.data[end:s.from] {
+			if x != 0 {
+				return &FormatError{Section: "contents", Offset: end + i, Msg: "padding is not zero"}
+			}
+		}
+		end = s.to
 	}
 	return nil
 }
@@ -157,10 +227,14 @@ func (g *Golden) encode() []byte {
 }
 
 func parseGolden(b []byte) (*Golden, error) {
-	d := &dec{b: b, section: "golden"}
+	d := &dec{b: b, section: "golden", limit: maxGraphBytes}
 	g := &Golden{Tolerance: d.float()}
 	for _, ts := range []*[]tensor.Tensor{&g.Inputs, &g.Outputs} {
 		for range d.count(3) {
+			if len(*ts) == maxGolden {
+				d.fail("too many tensors")
+				break
+			}
 			t := tensor.Tensor{Spec: d.spec()}
 			if d.err != nil || t.Bytes() > d.left() {
 				d.fail("tensor is cut short")

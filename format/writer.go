@@ -3,7 +3,6 @@ package format
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -87,11 +86,7 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	}
 	sections := []section{{SectionGraph, 1, e.b}}
 	if o.Metadata != nil {
-		b, err := json.Marshal(o.Metadata)
-		if err != nil {
-			return nil, fmt.Errorf("format: metadata: %w", err)
-		}
-		sections = append(sections, section{SectionMeta, 0, b})
+		sections = append(sections, section{SectionMeta, 0, o.Metadata.encode()})
 	}
 	if o.Golden != nil {
 		sections = append(sections, section{SectionGolden, 0, o.Golden.encode()})

@@ -14,15 +14,30 @@ const ChunkBytes = 64 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// zstd's encoders and decoders are safe to share; making one is dear.
-var (
-	encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+// zstd's encoders and decoders are safe to share; making one is dear. They are
+// made in functions, not in variables' initialisers, so that a program that
+// only decodes holds no encoder.
+var zst struct {
+	encOnce, decOnce sync.Once
+	enc              *zstd.Encoder
+	dec              *zstd.Decoder
+	encErr, decErr   error
+}
+
+func encoder() (*zstd.Encoder, error) {
+	zst.encOnce.Do(func() {
+		zst.enc, zst.encErr = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1),
+			zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
 	})
-	decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<20), zstd.IgnoreChecksum(true))
+	return zst.enc, zst.encErr
+}
+
+func decoder() (*zstd.Decoder, error) {
+	zst.decOnce.Do(func() {
+		zst.dec, zst.decErr = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<20), zstd.IgnoreChecksum(true))
 	})
-)
+	return zst.dec, zst.decErr
+}
 
 // EncodePlanes appends data, elements of size bytes, as chunks. The bytes of a
 // chunk are sorted by their place in the element (all first bytes, all second

@@ -119,7 +119,9 @@ func checkPasses(t *testing.T, name string, g *graph.Graph) {
 					t.Fatalf("%s: %s at batch %d changes output %d by %g\n%v\nbecomes\n%v", name, c.name, g.Batch(), j, d, g, h)
 				}
 			}
-			if i == 0 {
+			// Import on what Infer left finds work again: Infer carries no Layout,
+			// so that opening a file does not link it.
+			if i == 0 && c.name != "Import+Infer" {
 				again, err := c.pass(h)
 				require.NoError(t, err, "%s %s", name, c.name)
 				require.Equal(t, h.String(), again.String(), "%s: %s is not done after one time:\n%v", name, c.name, g)

@@ -3,7 +3,8 @@ package graph
 import (
 	"fmt"
 	"io"
-	"reflect"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,7 +69,32 @@ func SameOp(a, b ops.Op) bool {
 	var x, y attrList
 	a.Fields(&x)
 	b.Fields(&y)
-	return reflect.DeepEqual(x.values, y.values)
+	if len(x.values) != len(y.values) {
+		return false
+	}
+	for i, v := range x.values {
+		if !sameAttr(v, y.values[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameAttr compares two attributes of the types that Fields shows; lists by
+// their elements, floats by their bits.
+func sameAttr(a, b any) bool {
+	switch x := a.(type) {
+	case []int:
+		y, ok := b.([]int)
+		return ok && slices.Equal(x, y)
+	case []float32:
+		y, ok := b.([]float32)
+		return ok && slices.EqualFunc(x, y, func(u, v float32) bool { return math.Float32bits(u) == math.Float32bits(v) })
+	case float32:
+		y, ok := b.(float32)
+		return ok && math.Float32bits(x) == math.Float32bits(y)
+	}
+	return a == b
 }
 
 type attrPrinter struct{ parts []string }

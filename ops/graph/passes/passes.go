@@ -21,9 +21,11 @@ func Import(g *graph.Graph) (*graph.Graph, error) {
 }
 
 // Infer makes a graph ready to run: batch norm folded, biases, activations,
-// padding and residual additions fused into their producers.
+// padding and residual additions fused into their producers. Transposes are
+// Import's business: a device that opens a file need not carry the code for
+// them.
 func Infer(g *graph.Graph) (*graph.Graph, error) {
-	return apply(g, fold, dropDropout, identities, layOut, denses, globalPools, fusePad,
+	return apply(g, fold, dropDropout, identities, denses, globalPools, fusePad,
 		canonical, patterns, foldBatchNorm, foldBatchNormAhead, fuseAffine,
 		fuseAct, fuseResidual, fuseAct, identities, cse)
 }

@@ -1,0 +1,49 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestLibraryWeight builds the least program that opens and runs a .teff file
+// (tests/minimal): at most 4 MB stripped, no external module beyond three, and
+// nothing of training in it.
+func TestLibraryWeight(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+	dir := t.TempDir()
+	build := func(name string, flags ...string) string {
+		out := filepath.Join(dir, name)
+		cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", out}, flags...), "./minimal")...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		b, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(b))
+		return out
+	}
+	st, err := os.Stat(build("stripped", "-ldflags=-s -w"))
+	require.NoError(t, err)
+	t.Logf("stripped: %d bytes", st.Size())
+	require.LessOrEqual(t, st.Size(), int64(4_000_000))
+
+	syms, err := exec.Command("go", "tool", "nm", build("symbols")).Output()
+	require.NoError(t, err)
+	for _, line := range strings.Split(string(syms), "\n") {
+		if strings.Contains(line, "teff/ops.(*") && strings.HasSuffix(line, ").Backward") {
+			t.Errorf("a program that only infers holds %s", line)
+		}
+	}
+	mods, err := exec.Command("go", "version", "-m", filepath.Join(dir, "symbols")).Output()
+	require.NoError(t, err)
+	for _, line := range strings.Split(string(mods), "\n") {
+		f := strings.Fields(line)
+		if len(f) > 1 && f[0] == "dep" {
+			require.Contains(t, []string{"github.com/x448/float16", "github.com/klauspost/compress", "golang.org/x/sys"}, f[1])
+		}
+	}
+}
