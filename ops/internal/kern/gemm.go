@@ -93,6 +93,15 @@ type GemmF32Args struct {
 // blockBytes is how much of B is kept in the second-level cache while all rows of a range pass over it.
 const blockBytes = 512 << 10
 
+// blockBudget is the share of B when the rows of A take that many bytes (a convolution's taps overlap: one is counted):
+// where A can stay in the second-level cache too, B leaves it room; where it cannot, it streams by as rarely as can be.
+func blockBudget(rows int) int {
+	if rows > blockBytes {
+		return blockBytes
+	}
+	return min(blockBytes, blockBytes*3/2-rows)
+}
+
 // Run computes rows m0 to m1 and columns n0 to n1. m0 must be a multiple of MR when there is a table; n0 must be a
 // multiple of NR, and n1 too unless it is N. Ranges that do not overlap may run at the same time, except that Res must
 // not be another range's C.
@@ -110,7 +119,7 @@ func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 		return
 	}
 	k := a.Taps * a.KC
-	block := max(1, blockBytes/(4*k*g.NR)) * g.NR
+	block := max(1, blockBudget(4*(m1-m0)*a.KC)/(4*k*g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
 		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
 	}
@@ -118,6 +127,10 @@ func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 
 // rowPanels is how many panels a kernel of a single row takes at once.
 const rowPanels = 4
+
+// Rows a multiple of 4 KiB apart (aliasing floats) all fall into one set of a first-level cache, which holds eight lines of
+// it (ways): taller tiles would evict their own rows.
+const aliasing, ways = 1024, 8
 
 func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 	var direct [16]int32
@@ -132,13 +145,17 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 	}
 	k := a.Taps * a.KC
 	t.panels = 4 * k * g.NR
-	for m := m0; m < m1; m += g.MR {
+	step := g.MR
+	if a.Rows == nil && a.LDA%aliasing == 0 {
+		step = min(step, ways)
+	}
+	for m := m0; m < m1; m += step {
 		if a.Rows == nil {
 			t.a = &a.A[m*a.LDA]
 		} else {
 			t.rows = &a.Rows[m*a.Taps]
 		}
-		mr := min(g.MR, m1-m)
+		mr := min(step, m1-m)
 		for n := n0; n < n1; {
 			nr, wide := min(g.NR, n1-n), mr == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
 			t.b = &a.B[n*k]
