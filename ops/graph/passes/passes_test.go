@@ -27,6 +27,15 @@ func net(t *testing.T, pass graph.Pass, build func(b *graph.Builder, x graph.ID)
 	return h
 }
 
+// imported is what an importer and then a runtime do.
+func imported(g *graph.Graph) (*graph.Graph, error) {
+	g, err := Import(g)
+	if err != nil {
+		return nil, err
+	}
+	return Infer(g)
+}
+
 // kinds are the operators of g after its input.
 func kinds(g *graph.Graph) []string {
 	var k []string
@@ -96,7 +105,7 @@ func TestNCHW(t *testing.T) {
 	nchw := func(b *graph.Builder, x graph.ID) graph.ID {
 		return b.Add("", &ops.Transpose{Perm: []int{0, 3, 1, 2}}, nil, x)
 	}
-	g := net(t, Infer, func(b *graph.Builder, x graph.ID) graph.ID {
+	g := net(t, imported, func(b *graph.Builder, x graph.ID) graph.ID {
 		y := nchw(b, conv(b, nhwc(b, x), 4))
 		z := nchw(b, conv(b, nhwc(b, y), 6))
 		scale := b.Const("", filled(1, 6, 1, 1))
