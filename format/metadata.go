@@ -82,7 +82,7 @@ func parseMetadata(b []byte) (*Metadata, error) {
 			m.Source = value
 		case key == "description":
 			m.Description = value
-		case len(key) > 2 && key[:2] == "x-":
+		case len(key) >= 2 && key[:2] == "x-":
 			if m.Extra == nil {
 				m.Extra = map[string]string{}
 			}

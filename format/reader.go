@@ -137,7 +137,15 @@ func (f *File) contents() error {
 			return err
 		}
 	}
-	return f.gaps(int(at), int(at)+int(size))
+	if err := f.gaps(int(at), int(at)+int(size)); err != nil {
+		return err
+	}
+	for _, s := range f.Sections {
+		if crc32.Checksum(f.data[s.Offset:s.Offset+s.Length], castagnoli) != s.CRC32C {
+			return fmt.Errorf("%w: %s", ErrChecksum, s.Name)
+		}
+	}
+	return nil
 }
 
 // gaps checks that sections do not overlap and that what lies between them is
@@ -167,7 +175,8 @@ func (f *File) gaps(toc, tocEnd int) error {
 	return nil
 }
 
-// entry reads and checks one entry of the table of contents.
+// entry reads one entry of the table of contents; what it says of the section's
+// bytes is checked later.
 func (f *File) entry(e []byte, i int) error {
 	le := binary.LittleEndian
 	kind, flags, at, n := le.Uint32(e), le.Uint32(e[4:]), le.Uint64(e[8:]), le.Uint64(e[16:])
@@ -183,9 +192,6 @@ func (f *File) entry(e []byte, i int) error {
 	}
 	if slices.ContainsFunc(f.Sections, func(o Section) bool { return o.Kind == s.Kind }) {
 		return &FormatError{Section: "contents", Offset: i * entrySize, Msg: s.Name + " is there twice"}
-	}
-	if crc32.Checksum(f.data[s.Offset:s.Offset+s.Length], castagnoli) != s.CRC32C {
-		return fmt.Errorf("%w: %s", ErrChecksum, s.Name)
 	}
 	f.Sections = append(f.Sections, s)
 	return nil
