@@ -94,13 +94,6 @@ func bf16Bits(v float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// bf16Args is what toBF16AVX512 is handed.
-type bf16Args struct {
-	src *float32
-	dst *uint16
-	n   int
-}
-
 // Run computes rows m0 to m1 and columns n0 to n1; see GemmF32.Run for what ranges may be.
 func (g *GemmBF16) Run(a *GemmBF16Args, m0, m1, n0, n1 int) {
 	if m0 >= m1 || n0 >= n1 {

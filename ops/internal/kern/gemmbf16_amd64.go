@@ -2,6 +2,13 @@
 
 package kern
 
+// bf16Args is what toBF16AVX512 is handed.
+type bf16Args struct {
+	src *float32
+	dst *uint16
+	n   int
+}
+
 func convertBF16(dst []uint16, src []float32) {
 	t := bf16Args{&src[0], &dst[0], len(src)}
 	toBF16AVX512(&t)

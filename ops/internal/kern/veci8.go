@@ -38,13 +38,6 @@ type vecI8Args struct {
 	scale, flo, fhi float32
 }
 
-func firstByte(s []byte) *byte {
-	if len(s) == 0 {
-		return nil
-	}
-	return &s[0]
-}
-
 func flipOf(signed bool) uint32 {
 	if signed {
 		return 0x80
