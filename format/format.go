@@ -29,8 +29,9 @@ const (
 const (
 	headerSize  = 64
 	entrySize   = 64
-	pageSize    = 4096 // alignment of the weights
-	weightAlign = 64   // alignment of a tensor in them
+	pageSize    = 4096      // alignment of the weights, and more than any gap
+	pageFrom    = 256 << 10 // shorter weights start at weightAlign
+	weightAlign = 64        // alignment of a tensor in them
 	maxSections = 64
 	maxMeta     = 2 << 20 // bytes of metadata
 	maxGolden   = 4096    // golden inputs, and outputs

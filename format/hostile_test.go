@@ -288,7 +288,7 @@ func TestLayoutAttacks(t *testing.T) {
 		"same kind twice":           func(b []byte) { copy(b[headerSize+entrySize:][:4], b[headerSize:][:4]) },
 		"contents outside":          func(b []byte) { le.PutUint64(b[24:], 1<<63) },
 		"too many sections":         func(b []byte) { le.PutUint32(b[36:], 1<<30); le.PutUint32(b[32:], 0) },
-		"bytes in the padding":      func(b []byte) { b[pageSize-1] = 1 },
+		"bytes in the padding":      func(b []byte) { b[must(Parse(good)).Sections[3].Offset-1] = 1 },
 		"no graph":                  func(b []byte) { le.PutUint32(b[headerSize:], 99); b[headerSize+4] = 0 },
 	} {
 		b := bytes.Clone(good)

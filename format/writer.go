@@ -98,7 +98,9 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	for i, s := range sections {
 		align := 8
 		if s.kind == SectionWeights {
-			align = pageSize
+			if align = pageSize; len(s.data) < pageFrom {
+				align = weightAlign // a page of padding would show
+			}
 		}
 		for len(out)%align != 0 {
 			out = append(out, 0)
