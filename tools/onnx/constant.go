@@ -87,8 +87,8 @@ func importConstantOfShape(c *call) error {
 }
 
 func importConstant(c *call) error {
-	for i := range c.n.attrs {
-		a := &c.n.attrs[i]
+	if len(c.n.attrs) > 0 { // exactly one attribute is the value
+		a := &c.n.attrs[0]
 		var t tensor.Tensor
 		switch a.name {
 		case "value":
