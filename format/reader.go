@@ -1,7 +1,6 @@
 package format
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -152,11 +151,19 @@ func (f *File) contents() error {
 // short and zero: nothing hides in a file, and every bit of it is checked.
 func (f *File) gaps(toc, tocEnd int) error {
 	type span struct{ from, to int }
-	spans := []span{{0, headerSize}, {toc, tocEnd}, {len(f.data), len(f.data)}}
-	for _, s := range f.Sections {
-		spans = append(spans, span{s.Offset, s.Offset + s.Length})
+	spans := []span{{0, headerSize}}
+	insert := func(n span) { // few: sorting as they come takes less code
+		i := len(spans)
+		for i > 0 && (spans[i-1].from > n.from || spans[i-1].from == n.from && spans[i-1].to > n.to) {
+			i--
+		}
+		spans = slices.Insert(spans, i, n)
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	insert(span{toc, tocEnd})
+	insert(span{len(f.data), len(f.data)})
+	for _, s := range f.Sections {
+		insert(span{s.Offset, s.Offset + s.Length})
+	}
 	end := 0
 	for _, s := range spans {
 		if s.from < end {
