@@ -69,21 +69,22 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 		k.lo, k.hi = float32(math.Inf(-1)), float32(math.Inf(1))
 		k.act = &c.Act
 	}
-	k.layout()
+	k.layout(p.ScratchBudget)
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout := "conv/" + k.gemm.Name
 	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
 		k.pack(tensor.CastSlice[float32](dst))
 	})
 	k.packed = tensor.CastSlice[float32](packed)
-	k.split(max(1, p.Threads))
+	k.split(max(1, p.Threads), p.ScratchBudget)
 	p.NeedScratch(4*k.tableInts*max(1, p.Threads) + 4*k.paddedFloat*k.n)
 	p.Path("igemm/" + k.gemm.Name)
 	return k
 }
 
-// layout decides how rows of A are found.
-func (k *convGemm) layout() {
+// layout decides how rows of A are found, with room bytes of scratch (0: any).
+// Padding in place of a table's marks changes no sum.
+func (k *convGemm) layout(room int) {
 	g := &k.Geom
 	k.window = kern.Window{In: g.In, Out: g.Out, Kernel: g.Kernel, Stride: g.Stride, Dilation: g.Dilation, Pad: g.PadLo, Pixel: k.ic}
 	k.taps, k.kc = g.Taps(), k.icg
@@ -93,12 +94,15 @@ func (k *convGemm) layout() {
 		k.direct = true
 		k.rows, k.images = g.OutSize()*k.n, 1
 	case k.groups == 1 && k.ic < fuseTapsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.Kernel[2]*k.ic <= kern.MaxTap:
-		k.padded = true
 		for i := range k.padW {
 			// What the last window reaches, which may be less than all padding.
 			k.padW[i] = (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i] + 1
 		}
-		k.paddedFloat = roundUp(k.padW[0]*k.padW[1]*k.padW[2]*k.ic, 16)
+		copied := roundUp(k.padW[0]*k.padW[1]*k.padW[2]*k.ic, 16)
+		if room > 0 && 4*copied*k.n > room {
+			return
+		}
+		k.padded, k.paddedFloat = true, copied
 		k.window.In, k.window.Pad = k.padW, [3]int{}
 		k.window.Kernel[2] = 1
 		k.taps, k.kc = g.Kernel[0]*g.Kernel[1], g.Kernel[2]*k.ic
@@ -117,8 +121,9 @@ const cacheBytes = 512 << 10
 
 // split cuts the product into tasks: along rows while the weights fit the
 // cache, along columns when they do not. Where the cuts are does not change a
-// bit of the result.
-func (k *convGemm) split(threads int) {
+// bit of the result. room bounds the scratch where it can, 0 where there is no
+// bound.
+func (k *convGemm) split(threads, room int) {
 	depth := k.taps * k.kc
 	mr, nr := k.gemm.MR, k.gemm.NR
 	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
@@ -137,6 +142,10 @@ func (k *convGemm) split(threads int) {
 		k.rowChunk = (tiles + want - 1) / want
 		// A table for many rows would push the weights out of the cache.
 		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
+	}
+	if room > 0 && !k.direct { // each worker has a table
+		table := (room-4*k.paddedFloat*k.n)/threads - 64
+		k.rowChunk = min(k.rowChunk, max(1, table/(4*kern.RowsSize(mr, mr, k.taps))))
 	}
 	k.rowChunk *= mr
 	k.colChunk *= nr

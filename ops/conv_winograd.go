@@ -52,12 +52,16 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		if k.w.Tiles = room / perTile; k.w.Tiles >= mr {
 			k.w.Tiles -= k.w.Tiles % mr
 		}
-		k.w.Tiles = max(4, k.w.Tiles)
+		k.w.Tiles = max(1, k.w.Tiles)
 		k.w.Plan()
 	}
 	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	slots := threads
-	if k.perBlock = threads > 1 && k.w.Blocks() < 2*threads; k.perBlock {
+	k.perBlock = threads > 1 && k.w.Blocks() < 2*threads
+	if p.ScratchBudget > 0 && 4*k.w.Blocks()*k.scratch > p.ScratchBudget {
+		k.perBlock = false // more blocks at once than fit
+	}
+	if k.perBlock {
 		slots = k.w.Blocks()
 		k.chunks = min(4*threads, k.w.BlockTiles(0))
 	}

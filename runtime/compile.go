@@ -47,6 +47,7 @@ type compiler struct {
 	steps   []step
 	live    []int // bytes alive at each node, before any sharing
 	peak    int
+	room    []int // scratch that fits at each node, once the buffers are known
 }
 
 // slot is a value's part of a concatenation's result.
@@ -58,16 +59,61 @@ type slot struct {
 
 // compileCPU chooses kernels and plans memory for g at its batch.
 func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
-	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), parts: map[graph.ID]slot{}, joined: map[graph.ID]int{}}
-	c.findConcats()
+	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers()}
 	c.lifetimes()
-	c.places = make([]place, g.Len())
-	for i := range g.Len() {
+	prog, err := c.compile(pl)
+	if err != nil || prog.arena <= prog.live+prog.live/5 {
+		return prog, err
+	}
+	// Sharing made the values smaller than was known when kernels were told
+	// how much scratch fits beside them. Tell them again, and less where the
+	// plan has gaps: packed weights are kept, so this is cheap, and block sizes
+	// change no bits.
+	buffers, best := c.buffers, prog
+	for _, extra := range []int{prog.live / 6, prog.live / 12, 1} {
+		c.room = c.scratchRoom(buffers, prog.live+extra)
+		again, err := c.compile(pl)
+		if err != nil {
+			return nil, err
+		}
+		if again.arena < best.arena {
+			best = again
+		}
+		if best.arena <= prog.live+prog.live/5 {
+			break
+		}
+	}
+	return best, nil
+}
+
+// compile prepares every node and plans the arena.
+func (c *compiler) compile(pl *ops.Workers) (*cpuProgram, error) {
+	c.parts, c.joined = map[graph.ID]slot{}, map[graph.ID]int{}
+	c.buffers, c.steps = nil, nil
+	c.findConcats()
+	c.places = make([]place, c.g.Len())
+	for i := range c.g.Len() {
 		if err := c.node(graph.ID(i)); err != nil {
 			return nil, err
 		}
 	}
 	return c.finish(pl)
+}
+
+// scratchRoom is what each node may take in an arena of that size beside the
+// buffers.
+func (c *compiler) scratchRoom(buffers []buffer, arena int) []int {
+	room := make([]int, c.g.Len())
+	for i := range room {
+		room[i] = arena
+		for _, b := range buffers {
+			if b.first <= i && i <= b.last {
+				room[i] -= b.bytes
+			}
+		}
+		room[i] = max(1, room[i])
+	}
+	return room
 }
 
 // lifetimes finds the last node that reads each value.
@@ -123,6 +169,9 @@ func (c *compiler) node(id graph.ID) error {
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
 		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs,
 		ScratchBudget: c.peak - c.live[id] + c.peak/6,
+	}
+	if c.room != nil {
+		p.ScratchBudget = c.room[id]
 	}
 	if s, ok := c.parts[id]; ok {
 		p.OutPitch = s.pitch

@@ -6,8 +6,9 @@
 // buffer first and put it into the smallest gap that is free during its whole
 // life between the buffers already placed, or after them when no gap is large
 // enough. Big buffers get the good places, small ones fill what is left.
-// Greedy does that in a few orders (by size, by size times duration, by time)
-// and keeps the smallest result, which is a matter of microseconds.
+// Greedy does that in a few orders (by size, by size times duration, by time),
+// each a few times with what stuck out moved to the front, and keeps the
+// smallest result, which is a matter of microseconds.
 package plan
 
 import (
@@ -49,24 +50,42 @@ func Greedy(spans []Span) Plan {
 		func(a, b Span) int { return cmp.Or(cmp.Compare(a.First, b.First), bySize(a, b)) },
 		func(a, b Span) int { return cmp.Or(cmp.Compare(b.Last, a.Last), bySize(a, b)) },
 	}
+	bound := LowerBound(spans)
 	for i, order := range orders {
-		if p := place(spans, order); i == 0 || p.Size < best.Size {
-			best = p
+		queue := make([]int, 0, len(spans))
+		for j, s := range spans {
+			if s.Bytes > 0 {
+				queue = append(queue, j)
+			}
+		}
+		slices.SortStableFunc(queue, func(i, j int) int { return order(spans[i], spans[j]) })
+		for try := range retries {
+			p := place(spans, queue)
+			if i == 0 && try == 0 || p.Size < best.Size {
+				best = p
+			}
+			if best.Size <= align(bound) {
+				return best
+			}
+			// What sticks out at the end came too late: let it choose first.
+			k := slices.IndexFunc(queue, func(j int) bool { return p.Offsets[j]+align(spans[j].Bytes) == p.Size })
+			if k <= 0 {
+				break
+			}
+			late := queue[k]
+			copy(queue[1:k+1], queue[:k])
+			queue[0] = late
 		}
 	}
 	return best
 }
 
-// place puts the spans into best-fitting gaps in one order.
-func place(spans []Span, order func(a, b Span) int) Plan {
+// retries bounds the attempts at each order.
+const retries = 16
+
+// place puts the spans into best-fitting gaps in the queue's order.
+func place(spans []Span, queue []int) Plan {
 	p := Plan{Offsets: make([]int, len(spans))}
-	queue := make([]int, 0, len(spans))
-	for i, s := range spans {
-		if s.Bytes > 0 {
-			queue = append(queue, i)
-		}
-	}
-	slices.SortStableFunc(queue, func(i, j int) int { return order(spans[i], spans[j]) })
 	placed := make([]int, 0, len(queue)) // by offset
 	for _, i := range queue {
 		s := spans[i]
