@@ -47,7 +47,7 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	default:
 		gemm := kern.SelectGemmF32()
 		k.dx = newConvGradIn(p, k, gemm)
-		k.dw = newConvGradWeight(p, k, gemm)
+		k.dw = newConvGradWeight(p, k)
 	}
 	k.biasSum.k, k.actTask.k = k, k
 	return k, nil

@@ -1,101 +1,92 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// convGradWeight is dw as a product over output positions: dw = dᵀ · patches.
-// Positions go in chunks: d's chunk is transposed once, then each task gathers
-// the patches of its columns (some taps and channels) and adds its product to
-// dw. A column belongs to one task and chunks come in order, so the sum's order
-// does not depend on the number of threads.
+// convGradWeight is dw as a product over output positions: for each tap,
+// dw[oc, tap, c] += sum over positions of d[position, oc] * x[what the tap sees, c].
+// A task owns some columns of one tap and goes through the positions in order,
+// chunk by chunk, so the order of a sum does not depend on the number of
+// threads. Nothing is packed: a table of offsets says what the tap sees.
 type convGradWeight struct {
-	k         *convGrad
-	gemm      *kern.GemmF32
-	chunk     int // positions at once
-	cols      int // channels of a task, a multiple of NR or all
-	colTasks  int // tasks a tap
-	dT        int // floats of the transposed chunk
-	panel     int // floats of one worker's packed patches
-	lo, hi    float32
-	transpose gradTranspose
-	first     int // of the current chunk; set between forks only
-	rows      int
+	k        *convGrad
+	chunk    int // positions at once, so that their rows stay in the cache
+	cols     int // channels of a task
+	colTasks int // tasks a tap and group
 }
 
-func newConvGradWeight(p *GradPrep, k *convGrad, gemm *kern.GemmF32) *convGradWeight {
-	t := &convGradWeight{k: k, gemm: gemm, lo: float32(math.Inf(-1)), hi: float32(math.Inf(1))}
-	t.chunk = min(512, roundUp(k.n*k.OutSize(), 16))
-	t.cols = min(k.icg, 4*gemm.NR)
+// gradChunkBytes of d and x are passed over together.
+const gradChunkBytes = 192 << 10
+
+func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
+	t := &convGradWeight{k: k}
+	t.cols = min(k.icg, 128)
 	t.colTasks = (k.icg + t.cols - 1) / t.cols
-	t.dT = roundUp(k.oc*t.chunk, 16)
-	t.panel = roundUp(gemm.PackedSize(t.cols, t.chunk), 16)
-	t.transpose.t = t
-	p.NeedScratch(4 * (t.dT + (t.panel+roundUp(t.chunk*t.cols, 16)+16)*max(1, p.Threads)))
+	t.chunk = max(64, gradChunkBytes/(4*(k.ocg+t.cols))/16*16)
+	t.chunk = min(t.chunk, roundUp(k.n*k.OutSize(), 16))
+	p.NeedScratch(4 * t.chunk * max(1, p.Threads))
 	return t
 }
 
-// Run goes chunk by chunk. A trainer runs one step at a time, so the chunk's
-// position can live in the kernel.
-func (t *convGradWeight) Run(g *Grads) {
-	k := t.k
-	total := k.n * k.OutSize()
-	for first := 0; first < total; first += t.chunk {
-		t.first, t.rows = first, min(t.chunk, total-first)
-		g.Parallel((k.oc+gradChannels-1)/gradChannels, &t.transpose)
-		g.Parallel(k.groups*k.Taps()*t.colTasks, t)
-	}
-}
-
-// gradTranspose writes d's chunk as [oc][chunk].
-type gradTranspose struct{ t *convGradWeight }
-
-func (x *gradTranspose) Do(g *Grads, i, _ int) {
-	t := x.t
-	oc := t.k.oc
-	d := g.DOut.F32()[t.first*oc:]
-	dT := tensor.CastSlice[float32](g.Scratch)[:t.dT]
-	c0, c1 := i*gradChannels, min(oc, (i+1)*gradChannels)
-	for r := range t.rows {
-		for c, v := range d[r*oc+c0 : r*oc+c1] {
-			dT[(c0+c)*t.chunk+r] = v
-		}
-	}
-}
+func (t *convGradWeight) Run(g *Grads) { g.Parallel(t.k.groups*t.k.Taps()*t.colTasks, t) }
 
 // Do adds to the columns of one tap and some channels of one group.
 func (t *convGradWeight) Do(g *Grads, i, worker int) {
 	k := t.k
 	taps := k.Taps()
-	col := i % t.colTasks
+	c0 := i % t.colTasks * t.cols
 	i /= t.colTasks
 	tap, group := i%taps, i/taps
-	c0 := col * t.cols
 	n := min(t.cols, k.icg-c0)
+	rows := tensor.CastSlice[int32](g.Scratch)[worker*t.chunk:][:t.chunk]
+	d, x := g.DOut.F32(), g.In[0].F32()
+	first := group*k.icg + c0
+	args := kern.GemmTNArgs{
+		LDA: k.oc, M: k.ocg, N: n, LDC: taps * k.icg, Accumulate: true,
+		C: g.DParams[0].F32()[(group*k.ocg*taps+tap)*k.icg+c0:],
+	}
+	image := k.OutSize()
+	for from := 0; from < k.n*image; from += t.chunk {
+		count := min(t.chunk, k.n*image-from)
+		// Offsets are 32 bits and count from the chunk's first image.
+		base := from / image
+		t.fill(rows[:count], tap, from-base*image)
+		args.A = d[from*k.oc+group*k.ocg:]
+		args.B = x[base*k.InSize()*k.ic+first:]
+		args.Rows, args.K = rows[:count], count
+		args.Run(0, k.ocg, 0, n)
+	}
+}
 
-	s := tensor.CastSlice[float32](g.Scratch)
-	per := t.panel + roundUp(t.chunk*t.cols, 16)
-	own := s[t.dT+worker*per:][:per]
-	packed, patches := own[:t.panel], own[t.panel:]
-	x := g.In[0].F32()
-	for r := range t.rows {
-		to := patches[r*n : (r+1)*n]
-		m := t.first + r
-		pos, ok := k.inAt(k.outAt(m%k.OutSize()), tap)
-		if !ok {
-			clear(to)
-			continue
+// fill writes where the positions from the given one on find the tap, counted
+// from the image that position 0 lies in: -1 in the padding.
+func (t *convGradWeight) fill(rows []int32, tap, from int) {
+	g := &t.k.Geom
+	kt := [3]int{tap / (g.Kernel[1] * g.Kernel[2]), tap / g.Kernel[2] % g.Kernel[1], tap % g.Kernel[2]}
+	image, o := from/t.k.OutSize(), t.k.outAt(from%t.k.OutSize())
+	for i := 0; i < len(rows); {
+		d := o[0]*g.Stride[0] + kt[0]*g.Dilation[0] - g.PadLo[0]
+		h := o[1]*g.Stride[1] + kt[1]*g.Dilation[1] - g.PadLo[1]
+		inside := uint(d) < uint(g.In[0]) && uint(h) < uint(g.In[1])
+		line := ((image*g.In[0]+d)*g.In[1] + h) * g.In[2]
+		w := o[2]*g.Stride[2] + kt[2]*g.Dilation[2] - g.PadLo[2]
+		for ; o[2] < g.Out[2] && i < len(rows); o[2]++ {
+			rows[i] = -1
+			if inside && uint(w) < uint(g.In[2]) {
+				rows[i] = int32((line + w) * t.k.ic)
+			}
+			w += g.Stride[2]
+			i++
 		}
-		copy(to, x[(m/k.OutSize()*k.InSize()+pos)*k.ic+group*k.icg+c0:])
+		o[2] = 0
+		if o[1]++; o[1] == g.Out[1] {
+			o[1] = 0
+			if o[0]++; o[0] == g.Out[0] {
+				o[0] = 0
+				image++
+			}
+		}
 	}
-	t.gemm.PackKN(packed, patches, n, t.rows, n)
-	dw := g.DParams[0].F32()[(group*k.ocg*taps+tap)*k.icg+c0:]
-	args := kern.GemmF32Args{
-		A: s[group*k.ocg*t.chunk : t.dT], LDA: t.chunk, Taps: 1, KC: t.rows, B: packed, N: n,
-		Res: dw, LDR: taps * k.icg, C: dw, LDC: taps * k.icg, Min: t.lo, Max: t.hi,
-	}
-	t.gemm.Run(&args, 0, k.ocg, 0, n)
 }
