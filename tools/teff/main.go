@@ -33,6 +33,8 @@ func commands() []command {
 		{"run", "MODEL INPUT...", "run on images or .npy files", runRun},
 		{"bench", "MODEL", "latency, memory, time of each layer", runBench},
 		{"eval", "MODEL --data PATH", "accuracy on labelled images", runEval},
+		{"quantize", "MODEL --calib PATH -o OUT", "make an integer model from samples", runQuantize},
+		{"compare", "A B --data PATH", "two models side by side", runCompare},
 		{"train", "MODEL --data PATH -o OUT", "fine-tune or train from scratch", runTrain},
 		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
 		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},

@@ -1,0 +1,134 @@
+// Package ptq makes an integer network of a float one after training: it
+// measures the ranges of all values on samples, then rewrites the graph so that
+// products, sums and pooling run on 8-bit integers.
+//
+// Weights are symmetric int8 with a scale for each output channel, biases int32,
+// activations affine int8 with one scale. Operators without an integer form stay
+// float32 between Dequantize and Quantize.
+package ptq
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// Method says how the range of an activation follows from its samples.
+type Method int
+
+// The methods.
+const (
+	MSE        Method = iota // least squared error over the histogram
+	MinMax                   // everything that was seen
+	Percentile               // all but the outermost 0.01 %
+	Entropy                  // least Kullback-Leibler divergence
+)
+
+var methodNames = [...]string{"mse", "minmax", "percentile", "entropy"}
+
+func (m Method) String() string {
+	if m < 0 || int(m) >= len(methodNames) {
+		return fmt.Sprintf("method(%d)", int(m))
+	}
+	return methodNames[m]
+}
+
+// ParseMethod is the inverse of Method.String.
+func ParseMethod(s string) (Method, error) {
+	for i, n := range methodNames {
+		if n == s {
+			return Method(i), nil
+		}
+	}
+	return 0, fmt.Errorf("ptq: method %q: want %s", s, strings.Join(methodNames[:], ", "))
+}
+
+// Options say how a network is quantised. The zero value is the default.
+type Options struct {
+	Method Method
+	// Equalize evens out the ranges of channels between pairs of convolutions
+	// first.
+	Equalize bool
+	// KeepBias leaves out the correction of biases for the rounding of weights.
+	KeepBias bool
+	// IntIO makes inputs and outputs int8 themselves.
+	IntIO bool
+	// Threads to run the samples on; 0: all.
+	Threads int
+}
+
+// Source gives samples.
+type Source interface {
+	// Len is the number of samples.
+	Len() int
+	// Fill writes sample i into the network's inputs, of batch 1.
+	Fill(i int, in []tensor.Tensor) error
+}
+
+// Quantizer is a network with what was measured on samples.
+type Quantizer struct {
+	opt   Options
+	graph *graph.Graph // prepared
+	stats []*stats     // by node; nil where nothing was measured
+}
+
+// Calibrate prepares g and runs all samples through it, twice: for the extremes,
+// then for the distribution between them.
+func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Quantizer, error) {
+	if src.Len() == 0 {
+		return nil, fmt.Errorf("ptq: no samples")
+	}
+	p, err := prepare(g)
+	if err != nil {
+		return nil, fmt.Errorf("ptq: %w", err)
+	}
+	if opt.Equalize {
+		if p, err = equalize(p); err != nil {
+			return nil, fmt.Errorf("ptq: equalising: %w", err)
+		}
+	}
+	q := &Quantizer{opt: opt, graph: p, stats: make([]*stats, p.Len())}
+	t, err := newTap(p, isFloat, opt.Threads)
+	if err != nil {
+		return nil, fmt.Errorf("ptq: %w", err)
+	}
+	defer t.close()
+	for pass := range 2 {
+		for i := range src.Len() {
+			if err := t.run(ctx, src, i); err != nil {
+				return nil, fmt.Errorf("ptq: sample %d: %w", i, err)
+			}
+			for id, at := range t.value {
+				if q.stats[id] == nil {
+					q.stats[id] = newStats(at.Shape.Channels())
+				}
+				if pass == 0 {
+					if err := q.stats[id].extremes(at.F32()); err != nil {
+						return nil, fmt.Errorf("ptq: node %q, sample %d: %w", p.Node(id).Name, i, err)
+					}
+					continue
+				}
+				q.stats[id].count(at.F32())
+			}
+		}
+	}
+	for id, s := range q.stats {
+		if s == nil {
+			continue
+		}
+		m := opt.Method
+		if len(p.Node(graph.ID(id)).In) == 0 {
+			m = MinMax // of an input every value counts: pixels fill their range
+		}
+		s.choose(m)
+	}
+	return q, nil
+}
+
+// Float is the prepared float32 graph that the integer one is compared with.
+func (q *Quantizer) Float() *graph.Graph { return q.graph }
+
+func isFloat(s tensor.Spec) bool { return s.DType == tensor.F32 && s.Shape.Elems() > 0 }

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant/ptq"
+	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/tools/dataset"
+	"github.com/teff-ml/teff/tools/imageio"
+)
+
+type quantizeResult struct {
+	BytesIn  int64       `json:"bytes_in"`
+	BytesOut int64       `json:"bytes_out"`
+	Samples  int         `json:"samples"`
+	Method   string      `json:"method"`
+	Float    []string    `json:"float_layers,omitempty"` // left as they are for --max-drop
+	Top1Was  *float64    `json:"top1_f32,omitempty"`
+	Top1     *float64    `json:"top1,omitempty"`
+	Layers   []ptq.Layer `json:"layers"`
+	Skipped  []string    `json:"skipped,omitempty"`
+}
+
+func runQuantize(ctx context.Context, c *cli, args []string) error {
+	f := newFlags(c, "quantize", "MODEL --calib PATH -o OUT")
+	ld := loadFlags(f)
+	var calib list
+	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval; may be repeated")
+	out := f.String("o", "", "the .teff file to write")
+	method := f.String("method", "mse", "how ranges follow from samples: mse, minmax, percentile or entropy")
+	n := f.Int("samples", 200, "samples at most, spread evenly over what there is")
+	equalize := f.Bool("equalize", false, "even out the ranges of channels between convolutions first")
+	keepBias := f.Bool("no-bias-correction", false, "leave biases as they are")
+	intIO := f.Bool("int8-io", false, "make inputs and outputs int8 themselves")
+	maxDrop := f.Float64("max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
+	data := f.String("data", "", "labelled images for --max-drop")
+	limit := f.Int("limit", 0, "use only the first so many images of --data; 0: all")
+	offset := f.Int("label-offset", 0, "added to the data's labels: 1 for models with a background class")
+	threads := f.Int("threads", 0, "threads; 0: all")
+	pre := preprocessFlags(f)
+	pos, err := f.parse(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	opt := ptq.Options{Equalize: *equalize, KeepBias: *keepBias, IntIO: *intIO, Threads: *threads}
+	if opt.Method, err = ptq.ParseMethod(*method); err != nil {
+		return &usageError{err.Error()}
+	}
+	switch {
+	case *out == "":
+		return usagef("-o OUT is missing")
+	case len(calib) == 0:
+		return usagef("--calib PATH is missing")
+	case *n < 1:
+		return usagef("--samples %d", *n)
+	case (*maxDrop >= 0) != (*data != ""):
+		return usagef("--max-drop and --data go together")
+	}
+	m, err := ld.load(pos[0])
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	if len(m.graph.Inputs()) == 0 {
+		return fmt.Errorf("%s: has no input", pos[0])
+	}
+	in := m.graph.Node(m.graph.Inputs()[0]).Out
+	if in.DType != tensor.F32 {
+		return fmt.Errorf("%s: its input is %v, want an f32 model", pos[0], in.DType)
+	}
+	p, err := pre.fit(m, in)
+	if err != nil {
+		return err
+	}
+	src, err := openCalib(calib, *n, p)
+	if err != nil {
+		return err
+	}
+	q, err := ptq.Calibrate(ctx, m.graph, src, opt)
+	if err != nil {
+		return err
+	}
+	g, err := q.Graph(nil)
+	if err != nil {
+		return err
+	}
+	layers, err := q.Report(ctx, g, src, reportSamples)
+	if err != nil {
+		return err
+	}
+	r := &quantizeResult{BytesIn: m.bytes, Samples: src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: src.skipped}
+	if *maxDrop >= 0 {
+		set, err := dataset.Open(*data)
+		if err != nil {
+			return err
+		}
+		if *limit > 0 && *limit < set.Len() {
+			set = set.Subset(firstN(*limit))
+		}
+		score := func(g *graph.Graph) (float64, error) {
+			return top1(ctx, g, set, p, m.metadata().Labels, *offset, *threads)
+		}
+		if g, err = keepWorst(q, g, score, *maxDrop/100, r); err != nil {
+			return err
+		}
+		if len(r.Float) > 0 {
+			if r.Layers, err = q.Report(ctx, g, src, reportSamples); err != nil {
+				return err
+			}
+		}
+	}
+	meta := *m.metadata()
+	// What the samples were made with is what the integers are for.
+	meta.Preprocess = &p
+	if err := format.WriteFile(*out, g, &format.WriteOptions{Metadata: &meta}); err != nil {
+		return err
+	}
+	r.BytesOut = fileSize(*out)
+	if f.json {
+		return printJSON(c.out, r)
+	}
+	return r.print(c, pos[0], *out)
+}
+
+// reportSamples are enough to tell layers apart.
+const reportSamples = 32
+
+func (r *quantizeResult) print(c *cli, in, out string) error {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "layer\tkind\ttype\tSQNR dB")
+	for _, l := range r.Layers {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\n", l.Name, l.Kind, l.Type, l.SQNR)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, s := range r.Skipped {
+		fmt.Fprintln(c.out, "skipped", s)
+	}
+	if r.Top1 != nil {
+		fmt.Fprintf(c.out, "top-1 %.2f %% -> %.2f %%, %d layers left in f32\n", 100**r.Top1Was, 100**r.Top1, len(r.Float))
+	}
+	_, err := fmt.Fprintf(c.out, "%s: %s -> %s: %s (%s on %d samples)\n", in, bytesText(r.BytesIn), out, bytesText(r.BytesOut), r.Method, r.Samples)
+	return err
+}
+
+// keepWorst leaves the layers that add the most noise in f32, twice as many each
+// time, until the score is at most drop under that of the float network; then as
+// few of these as bisection finds.
+func keepWorst(q *ptq.Quantizer, all *graph.Graph, score func(*graph.Graph) (float64, error), drop float64, r *quantizeResult) (*graph.Graph, error) {
+	was, err := score(q.Float())
+	if err != nil {
+		return nil, err
+	}
+	worst := ptq.Worst(r.Layers)
+	try := func(n int) (*graph.Graph, float64, error) {
+		if n == 0 {
+			s, err := score(all)
+			return all, s, err
+		}
+		keep := map[string]bool{}
+		for _, name := range worst[:n] {
+			keep[name] = true
+		}
+		g, err := q.Graph(keep)
+		if err != nil {
+			return nil, 0, err
+		}
+		s, err := score(g)
+		return g, s, err
+	}
+	enough := func(s float64) bool { return s >= was-drop-1e-9 }
+	bad, n := -1, 0
+	g, s, err := try(0)
+	for err == nil && !enough(s) && n < len(worst) {
+		bad, n = n, min(max(1, 2*n), len(worst))
+		g, s, err = try(n)
+	}
+	for err == nil && n-bad > 1 && n > 1 {
+		mid := (n + bad) / 2
+		h, t, e := try(mid)
+		if err = e; err != nil {
+			break
+		}
+		if enough(t) {
+			g, s, n = h, t, mid
+		} else {
+			bad = mid
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !enough(s) {
+		return nil, fmt.Errorf("top-1 is %.4f with every layer in f32, %.4f before: --max-drop %g is out of reach", s, was, 100*drop)
+	}
+	r.Top1Was, r.Top1, r.Float = &was, &s, slices.Clone(worst[:n])
+	return g, nil
+}
+
+// top1 is the share of right answers of a network, its images made with p.
+func top1(ctx context.Context, g *graph.Graph, set *dataset.Set, p format.Preprocess, labels []string, offset, threads int) (float64, error) {
+	m, err := runtime.New(g, runtime.WithThreads(threads))
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	e := &evaluator{model: m, set: set, p: p, batch: 16, offset: offset, labels: labels, maxSkipped: 10}
+	e.progress = newProgress(&cli{}, "", 0, true)
+	r, err := e.run(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return r.Top1, nil
+}
+
+// calibSource is images, decoded and scaled, as samples.
+type calibSource struct {
+	images  []*imageio.RGB
+	skipped []string
+	p       format.Preprocess // but for the size, which is right already
+}
+
+func (s *calibSource) Len() int { return len(s.images) }
+
+// Fill writes image i into the first input; others stay 0.
+func (s *calibSource) Fill(i int, in []tensor.Tensor) error {
+	return imageio.Into(in[0], 0, s.images[i], s.p)
+}
+
+// openCalib reads n images, the same share of each path.
+func openCalib(paths []string, n int, p format.Preprocess) (*calibSource, error) {
+	s := &calibSource{p: p}
+	s.p.Resize = 0
+	for k, path := range paths {
+		count, image, err := openImages(path)
+		if err != nil {
+			return nil, err
+		}
+		want := min(count, (k+1)*n/len(paths)-len(s.images))
+		for j := range want {
+			m, err := image(j * count / want)
+			if err == nil {
+				m, err = imageio.Scaled(m, p)
+			}
+			if err != nil {
+				s.skipped = append(s.skipped, err.Error())
+				continue
+			}
+			s.images = append(s.images, m)
+		}
+	}
+	if len(s.images) == 0 {
+		return nil, fmt.Errorf("no sample could be read from %s", strings.Join(paths, ", "))
+	}
+	return s, nil
+}
+
+// openImages is the images of labelled data, of a plain folder, or one image.
+func openImages(path string) (int, func(i int) (*imageio.RGB, error), error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0, nil, err
+	}
+	set, setErr := dataset.Open(path)
+	if setErr == nil && set.Len() > 0 {
+		return set.Len(), set.Image, nil
+	}
+	files := []string{path}
+	if st.IsDir() {
+		files = nil
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return 0, nil, err
+		}
+		for _, e := range entries {
+			switch strings.ToLower(filepath.Ext(e.Name())) {
+			case ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm":
+				files = append(files, filepath.Join(path, e.Name()))
+			}
+		}
+		if len(files) == 0 {
+			return 0, nil, errors.Join(fmt.Errorf("%s: no images", path), setErr)
+		}
+	}
+	return len(files), func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }, nil
+}
