@@ -15,6 +15,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 	if k := c.prepareWinograd(p, s); k != nil {
 		return k, nil
 	}
+	if k := c.prepareBF16(p, s); k != nil {
+		return k, nil
+	}
 	return c.prepareGemm(p, s), nil
 }
 
@@ -59,6 +62,21 @@ type convGemm struct {
 }
 
 func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
+	k := c.newConvGemm(p, s)
+	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
+	layout := "conv/" + k.gemm.Name
+	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
+		k.pack(tensor.CastSlice[float32](dst))
+	})
+	k.packed = tensor.CastSlice[float32](packed)
+	k.split(max(1, p.Threads), p.ScratchBudget)
+	p.NeedScratch(4*k.tableInts*max(1, p.Threads) + 4*k.paddedFloat*k.n)
+	p.Path("igemm/" + k.gemm.Name)
+	return k
+}
+
+// newConvGemm is everything but the packed weights and the tasks.
+func (c *Conv) newConvGemm(p *Prep, s convSpec) *convGemm {
 	k := &convGemm{convSpec: s, gemm: kern.SelectGemmF32(), weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	if s.bias {
 		k.bias = p.Params[1].F32()
@@ -70,15 +88,6 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 		k.act = &c.Act
 	}
 	k.layout(p.ScratchBudget)
-	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
-	layout := "conv/" + k.gemm.Name
-	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
-		k.pack(tensor.CastSlice[float32](dst))
-	})
-	k.packed = tensor.CastSlice[float32](packed)
-	k.split(max(1, p.Threads), p.ScratchBudget)
-	p.NeedScratch(4*k.tableInts*max(1, p.Threads) + 4*k.paddedFloat*k.n)
-	p.Path("igemm/" + k.gemm.Name)
 	return k
 }
 
@@ -173,18 +182,26 @@ func (k *convGemm) Run(a *Args) {
 	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
 }
 
-// Do computes one task: some rows and columns of one group of one image.
-func (k *convGemm) Do(a *Args, i, worker int) {
+// convTask is some rows and columns of one group of one image.
+type convTask struct{ group, image, m0, m1, n0, n1 int }
+
+func (k *convGemm) task(i int) (t convTask) {
 	col := i % k.colChunks
 	i /= k.colChunks
 	row := i % k.rowChunks
 	i /= k.rowChunks
-	group, image := i%k.groups, i/k.groups
-	m0 := row * k.rowChunk
-	m1 := min(k.rows, m0+k.rowChunk)
-	n0 := col * k.colChunk
-	n1 := min(k.ocg, n0+k.colChunk)
+	t.group, t.image = i%k.groups, i/k.groups
+	t.m0 = row * k.rowChunk
+	t.m1 = min(k.rows, t.m0+k.rowChunk)
+	t.n0 = col * k.colChunk
+	t.n1 = min(k.ocg, t.n0+k.colChunk)
+	return t
+}
 
+// Do computes one task.
+func (k *convGemm) Do(a *Args, i, worker int) {
+	t := k.task(i)
+	group, image, m0, m1, n0, n1 := t.group, t.image, t.m0, t.m1, t.n0, t.n1
 	out := a.Out.F32()
 	first := (image*k.rows)*k.pitch + group*k.ocg // of this product's output
 	args := kern.GemmF32Args{

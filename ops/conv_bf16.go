@@ -1,0 +1,102 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// convBF16 is convGemm with input and weights rounded to bfloat16 and sums in
+// float32, twice the products an instruction: for callers that allow it, on
+// processors that have it. The input is rounded once, into scratch.
+type convBF16 struct {
+	*convGemm
+	half  *kern.GemmBF16
+	w     []uint16
+	size  int // of one group's packed weights
+	input int // elements of the rounded input
+	chunk int
+	round convRound
+}
+
+// prepareBF16 is nil where float32 is the way.
+func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
+	half := kern.SelectGemmBF16()
+	f32 := kern.SelectGemmF32()
+	if p.Precision != PrecisionBF16 || p.Training || half == nil || s.icg%2 != 0 || f32.MR != half.MR || f32.NR != half.NR {
+		return nil
+	}
+	g := c.newConvGemm(p, s)
+	if g.padded {
+		return nil
+	}
+	k := &convBF16{convGemm: g, half: half, input: s.n * s.InSize() * s.ic}
+	k.size = half.PackedSize(s.ocg, g.taps, g.kc)
+	w := g.weight.F32()
+	packed := p.Pack(g.weight, "conv/"+half.Name, 2*k.size*s.groups, func(dst []byte) {
+		depth := g.taps * g.kc
+		for i := range s.groups {
+			half.Pack(tensor.CastSlice[uint16](dst)[i*k.size:][:k.size], w[i*s.ocg*depth:], s.ocg, g.taps, g.kc, depth)
+		}
+	})
+	k.w = tensor.CastSlice[uint16](packed)
+	g.split(max(1, p.Threads), p.ScratchBudget)
+	k.chunk = max(1, min(k.input, 1<<16))
+	p.NeedScratch(4*g.tableInts*max(1, p.Threads) + roundUp(2*k.input, 64))
+	p.Path("igemm/" + half.Name)
+	k.round.k = k
+	return k
+}
+
+// rounded is the input in bfloat16; it follows the workers' tables.
+func (k *convBF16) rounded(a *Args) []uint16 {
+	s := a.Scratch[len(a.Scratch)-roundUp(2*k.input, 64):]
+	return tensor.CastSlice[uint16](s)[:k.input]
+}
+
+// convRound rounds part of the input.
+type convRound struct{ k *convBF16 }
+
+func (t *convRound) Do(a *Args, i, _ int) {
+	from, to := i*t.k.chunk, min(t.k.input, (i+1)*t.k.chunk)
+	kern.ToBF16(t.k.rounded(a)[from:to], a.In[0].F32()[from:to])
+}
+
+func (k *convBF16) Run(a *Args) {
+	a.Parallel((k.input+k.chunk-1)/k.chunk, &k.round)
+	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
+}
+
+// Do computes one task, as convGemm's does.
+func (k *convBF16) Do(a *Args, i, worker int) {
+	t := k.task(i)
+	args := kern.GemmBF16Args{
+		Taps: k.taps, KC: k.kc, N: k.ocg, B: k.w[t.group*k.size:][:k.size], Min: k.lo, Max: k.hi, LDC: k.pitch,
+	}
+	if k.bias != nil {
+		args.Bias = k.bias[t.group*k.ocg:][:k.ocg]
+	}
+	x, out := k.rounded(a), a.Out.F32()
+	first := t.image*k.rows*k.pitch + t.group*k.ocg
+	if k.direct {
+		args.A, args.LDA, args.C = x[t.group*k.icg:], k.ic, out[first:]
+		if k.residual {
+			args.Res, args.LDR = a.In[1].F32()[t.group*k.ocg:], k.oc
+		}
+		k.half.Run(&args, t.m0, t.m1, t.n0, t.n1)
+	} else {
+		table := tensor.CastSlice[int32](a.Scratch)[worker*k.tableInts : (worker+1)*k.tableInts]
+		k.window.FillRows(table, k.half.MR, t.m0, t.m1)
+		args.A, args.Rows = x[t.image*k.InSize()*k.ic+t.group*k.icg:], table
+		args.C = out[first+t.m0*k.pitch:]
+		if k.residual {
+			args.Res, args.LDR = a.In[1].F32()[(t.image*k.rows+t.m0)*k.oc+t.group*k.ocg:], k.oc
+		}
+		k.half.Run(&args, 0, t.m1-t.m0, t.n0, t.n1)
+	}
+	if k.act != nil {
+		for m := t.m0; m < t.m1; m++ {
+			at := first + m*k.pitch
+			actRow(k.act, out[at+t.n0:at+t.n1])
+		}
+	}
+}
