@@ -6,15 +6,16 @@ import (
 )
 
 const (
-	bins      = 2048
-	percentil = 0.9999
+	bins   = 2048
+	inside = 0.9999 // the share of values that Percentile keeps
 )
 
 // stats is what was seen of one value.
 type stats struct {
 	lo, hi float64
-	hist   [bins]float64 // between lo and hi
-	total  float64
+	hist   [bins]float64 // between lo and hi, without the zeros: those are exact
+	total  float64       // of the histogram
+	zeros  float64
 	sum    []float64 // by channel, the last dimension
 	rows   float64
 
@@ -49,12 +50,16 @@ func (s *stats) count(v []float32) {
 	c := len(s.sum)
 	for i := 0; i+c <= len(v); i += c {
 		for j, x := range v[i : i+c] {
+			if x == 0 {
+				s.zeros++ // half of what a Relu gives, and more than any method should look at
+				continue
+			}
 			s.sum[j] += float64(x)
+			s.total++
 			s.hist[max(0, min(int((float64(x)-s.lo)*scale), bins-1))]++
 		}
 		s.rows++
 	}
-	s.total += float64(len(v))
 }
 
 // mean is the mean of channel c.
@@ -123,30 +128,21 @@ func (s *stats) search(cost func(lo, hi float64) float64) (lo, hi float64) {
 	return s.lo * a, s.hi * b
 }
 
-// squared is the mean squared error of quantising to [lo, hi]. Inside, that is
-// the rounding of a bin's own width too: the uniform step²/12 where steps are
-// smaller than bins.
+// squared is the squared error of quantising to [lo, hi]: the distance outside,
+// inside the step²/12 of values that fall anywhere in a step.
 func (s *stats) squared(lo, hi float64) float64 {
 	step := (hi - lo) / 255
-	width := (s.hi - s.lo) / bins
 	var sum float64
 	for i, n := range s.hist {
 		if n == 0 {
 			continue
 		}
-		x := s.centre(i)
-		if s.lo <= 0 && s.lo > -width && i == 0 {
-			x = s.lo // where a clamp has put its mass
-		}
-		var e float64
-		switch {
+		e := step * step / 12
+		switch x := s.centre(i); {
 		case x < lo:
 			e = (x - lo) * (x - lo)
 		case x > hi:
 			e = (x - hi) * (x - hi)
-		case x == lo:
-		default:
-			e = step * step / 12
 		}
 		sum += n * e
 	}
@@ -179,9 +175,9 @@ func (s *stats) divergence(lo, hi float64) float64 {
 			}
 		}
 	}
-	var inside float64
+	var kept float64
 	for _, x := range p {
-		inside += x
+		kept += x
 	}
 	for i, n := range s.hist {
 		if i < first {
@@ -193,7 +189,7 @@ func (s *stats) divergence(lo, hi float64) float64 {
 	var d float64
 	for i, x := range p {
 		if x > 0 {
-			y := max(q[i]/max(inside, 1), 1e-9)
+			y := max(q[i]/max(kept, 1), 1e-9)
 			d += x / s.total * math.Log(x/s.total/y)
 		}
 	}
@@ -202,7 +198,7 @@ func (s *stats) divergence(lo, hi float64) float64 {
 
 // percentile leaves out the same share at each end.
 func (s *stats) percentile() (lo, hi float64) {
-	cut := (1 - percentil) / 2 * s.total
+	cut := (1 - inside) / 2 * (s.total + s.zeros)
 	a, b := 0, bins-1
 	for n := s.hist[a]; n <= cut && a < bins-1; n += s.hist[a] {
 		a++
