@@ -55,6 +55,9 @@ func runConvert(_ context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := canWrite(*out); err != nil {
+		return err
+	}
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err

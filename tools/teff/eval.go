@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/runtime"
@@ -34,6 +35,9 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	if *data == "" {
 		return usagef("--data PATH is missing")
 	}
+	if *batch < 1 || *limit < 0 || *threads < 0 || *skip < 0 {
+		return usagef("--limit, --threads and --max-skipped cannot be negative, --batch is at least 1")
+	}
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err
@@ -51,7 +55,11 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer rm.Close()
-	p, err := pre.fit(m, rm.Inputs()[0])
+	in, err := firstInput(pos[0], rm.Inputs())
+	if err != nil {
+		return err
+	}
+	p, err := pre.fit(m, in)
 	if err != nil {
 		return err
 	}
@@ -125,6 +133,9 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 	}
 	r := &evalResult{Skipped: e.set.Skipped}
 	class := e.classOf()
+	if per := s.Output(0).Shape.Elems() / batch; slices.Max(class) >= per {
+		return nil, fmt.Errorf("the data has %d classes, the model gives %d scores", len(class), per)
+	}
 	var right1, right5 int
 	next := e.decode(ctx)
 	index := make([]int, 0, batch)

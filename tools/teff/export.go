@@ -19,6 +19,9 @@ func runExport(_ context.Context, c *cli, args []string) error {
 	if *out == "" {
 		return usagef("-o OUT.onnx is missing")
 	}
+	if err := canWrite(*out); err != nil {
+		return err
+	}
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tools/onnx"
 	"github.com/teff-ml/teff/tools/tflite"
 )
@@ -58,24 +62,35 @@ func (l *loader) load(path string) (*model, error) {
 	}
 	n, _ := f.Read(head)
 	f.Close()
+	shapes := map[string][]int{}
+	for _, s := range l.shapes {
+		name, dims, err := parseShape(s)
+		if err != nil {
+			return nil, err
+		}
+		shapes[name] = dims
+	}
 	m := &model{path: path, bytes: fileSize(path)}
 	switch {
 	case format.IsTeff(head[:n]):
+		if len(shapes) > 0 {
+			return nil, fmt.Errorf("%s: the shapes of a .teff file are fixed; give --shape when converting to it", path)
+		}
 		if m.file, err = format.Open(path); err == nil {
 			m.graph = m.file.Graph
 		}
 	case n == 8 && string(head[4:]) == "TFL3":
 		var b []byte
 		if b, err = os.ReadFile(path); err == nil {
-			m.graph, err = tflite.Parse(b)
+			var opts []tflite.Option
+			for name, dims := range shapes {
+				opts = append(opts, tflite.WithShape(name, dims))
+			}
+			m.graph, err = tflite.Parse(b, opts...)
 		}
 	default:
 		var opts []onnx.Option
-		for _, s := range l.shapes {
-			name, dims, err := parseShape(s)
-			if err != nil {
-				return nil, err
-			}
+		for name, dims := range shapes {
 			opts = append(opts, onnx.WithShape(name, dims))
 		}
 		if l.batch > 0 {
@@ -87,7 +102,15 @@ func (l *loader) load(path string) (*model, error) {
 			}
 		}
 	}
+	if err == nil && l.batch > 0 && m.graph.Batch() != l.batch {
+		if !m.graph.Batched() {
+			err = fmt.Errorf("its batch is fixed, --batch %d cannot change it", l.batch)
+		} else {
+			m.graph, err = m.graph.WithBatch(l.batch)
+		}
+	}
 	if err != nil {
+		m.close()
 		return nil, named(path, err)
 	}
 	if m.nodesIn == 0 {
@@ -127,6 +150,31 @@ func fileSize(path string) int64 {
 		return 0
 	}
 	return st.Size()
+}
+
+// canWrite finds out before long work whether path can be written.
+func canWrite(path string) error {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".teff-*")
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // without the temporary name
+		}
+		return fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
+// firstInput is the model's first input; images need one.
+func firstInput(path string, specs []tensor.Spec) (tensor.Spec, error) {
+	if len(specs) == 0 {
+		return tensor.Spec{}, fmt.Errorf("%s has no input", path)
+	}
+	return specs[0], nil
 }
 
 // writeAtomic replaces a file as a whole or not at all.

@@ -109,13 +109,15 @@ func usage(w io.Writer) {
 type flags struct {
 	*flag.FlagSet
 	json bool
+	help func()
 }
 
 func newFlags(c *cli, name, args string) *flags {
 	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError)}
 	f.SetOutput(io.Discard)
 	f.BoolVar(&f.json, "json", false, "print one JSON object and nothing else")
-	f.Usage = func() {
+	f.Usage = func() {} // flag calls it for wrong flags, too, where one line is enough
+	f.help = func() {
 		fmt.Fprintf(c.out, "usage: teff %s %s [flags]\n\n", name, args)
 		f.SetOutput(c.out)
 		f.PrintDefaults()
@@ -130,6 +132,7 @@ func (f *flags) parse(args []string, lo, hi int) ([]string, error) {
 	for {
 		if err := f.FlagSet.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				f.help()
 				return nil, err
 			}
 			return nil, &usageError{err.Error()}

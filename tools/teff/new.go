@@ -26,6 +26,9 @@ func runNew(_ context.Context, c *cli, args []string) error {
 	if *out == "" {
 		return usagef("-o OUT is missing")
 	}
+	if err := canWrite(*out); err != nil {
+		return err
+	}
 	g, err := arch.New(pos[0], o)
 	if err != nil {
 		return err

@@ -39,6 +39,9 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *top < 0 || *threads < 0 {
+		return usagef("--top and --threads cannot be negative")
+	}
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err
@@ -56,6 +59,10 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	}
 	defer rm.Close()
 	specs := rm.Inputs()
+	in, err := firstInput(pos[0], specs)
+	if err != nil {
+		return err
+	}
 	files := pos[1:]
 	if len(specs) > 1 && len(files)%len(specs) != 0 {
 		return usagef("the model has %d inputs, %d files were given", len(specs), len(files))
@@ -72,7 +79,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, fitErr := pre.fit(m, specs[0])
+	p, fitErr := pre.fit(m, in)
 	var outputs []runOutput
 	for at := 0; at < len(files); at += max(1, len(specs)) {
 		for i := range specs {

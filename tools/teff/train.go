@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -82,10 +83,22 @@ func runTrain(ctx context.Context, c *cli, args []string) error {
 		return usagef("--data PATH is missing")
 	case o.out == "":
 		return usagef("-o OUT is missing")
-	case o.epochs < 1 || o.batch < 1 || o.split < 0 || o.split >= 1 || o.crop < 0:
-		return usagef("--epochs, --batch, --val-split or --shift is out of range")
+	case o.epochs < 1 || o.batch < 1 || o.split < 0 || o.split >= 1 || o.crop < 0 || o.warmup < 0 || o.threads < 0 || o.skip < 0:
+		return usagef("--epochs, --batch, --val-split, --shift, --warmup, --threads or --max-skipped is out of range")
+	case !(o.lr >= 0 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1):
+		return usagef("--lr, --momentum, --weight-decay, --clip or --smoothing is out of range")
+	case !slices.Contains([]string{"all", "head", "norms", "auto"}, o.what):
+		return usagef("--what %q: all, head, norms or auto", o.what)
 	case o.resume && o.checkpoint == "":
 		return usagef("--resume needs --checkpoint")
+	}
+	for _, path := range []string{o.out, o.checkpoint, o.report} {
+		if path == "" {
+			continue
+		}
+		if err := canWrite(path); err != nil {
+			return err
+		}
 	}
 	m, err := ld.load(pos[0])
 	if err != nil {
@@ -125,7 +138,7 @@ type training struct {
 func (t *training) close() { t.trainer.Close() }
 
 func newTraining(c *cli, m *model, o *trainOptions, pre *preFlags, quiet bool) (*training, error) {
-	t := &training{c: c, o: o, m: m, meta: *m.metadata(), quiet: quiet, start: time.Now()}
+	t := &training{c: c, o: o, m: m, meta: *m.metadata(), quiet: quiet, start: time.Now(), epochs: []epochResult{}}
 	set, err := dataset.Open(o.data)
 	if err != nil {
 		return nil, err
@@ -146,6 +159,9 @@ func newTraining(c *cli, m *model, o *trainOptions, pre *preFlags, quiet bool) (
 	}
 	if t.whole, err = train.WithClasses(m.graph, len(set.Classes), o.seed, o.resetHead); err != nil {
 		return nil, err
+	}
+	if len(t.whole.Inputs()) == 0 {
+		return nil, fmt.Errorf("%s has no input", m.path)
 	}
 	in := t.whole.Node(t.whole.Inputs()[0]).Out
 	p, err := pre.fit(m, in)
@@ -224,8 +240,6 @@ func (t *training) plan() error {
 		g = head
 	case o.what == "norms":
 		cfg.Trainable = func(n *graph.Node, param int) bool { return n.Op.Kind() == ops.KindBatchNorm || param == 1 }
-	case o.what != "all" && o.what != "auto":
-		return usagef("--what %q: all, head, norms or auto", o.what)
 	}
 	var err error
 	t.trainer, err = train.New(g, cfg)
@@ -297,6 +311,9 @@ func (t *training) epoch(ctx context.Context, e int, p *progress) (epochResult, 
 		loss, err := t.trainer.StepInPlace()
 		if err != nil {
 			return r, err
+		}
+		if x := float64(loss); math.IsNaN(x) || math.IsInf(x, 0) {
+			return r, fmt.Errorf("epoch %d, step %d: the loss is %v; a lower --lr or --clip may help", e+1, s+1, x)
 		}
 		r.Loss += float64(loss)
 		right += countRight(t.trainer.Scores().F32(), t.train.labels, index)
