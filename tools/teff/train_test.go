@@ -1,0 +1,109 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestResume: training in two halves gives the bits of training in one go.
+func TestResume(t *testing.T) {
+	dir, model, data := fixture(t, "60")
+	path := func(n string) string { return filepath.Join(dir, n) }
+	train := func(out, epochs string, more ...string) {
+		ok(t, append([]string{"train", model, "--data", data, "-o", path(out), "--epochs", epochs, "--batch", "8", "--flip", "--shift", "1",
+			"--schedule", "constant", "--threads", "2"}, more...)...)
+	}
+	train("straight.teff", "3")
+	train("half.teff", "1", "--checkpoint", path("ck"))
+	train("resumed.teff", "3", "--checkpoint", path("ck"), "--resume", "--report", path("r.html"), "--log", path("log"))
+	a, err := os.ReadFile(path("straight.teff"))
+	require.NoError(t, err)
+	b, err := os.ReadFile(path("resumed.teff"))
+	require.NoError(t, err)
+	require.True(t, string(a) == string(b), "resumed training gives another file")
+	half, err := os.ReadFile(path("half.teff"))
+	require.NoError(t, err)
+	require.False(t, string(a) == string(half), "two more epochs changed nothing")
+	require.FileExists(t, path("r.html"))
+
+	require.NoError(t, os.WriteFile(path("ck"), []byte("torn"), 0o644))
+	fails(t, "checkpoint", "train", model, "--data", data, "-o", path("x.teff"), "--batch", "8", "--checkpoint", path("ck"), "--resume")
+	require.NoFileExists(t, path("x.teff"))
+}
+
+// TestTrainLearns: the loss falls, and the file says its classes.
+func TestTrainLearns(t *testing.T) {
+	dir, model, data := fixture(t, "400")
+	out := filepath.Join(dir, "out.teff")
+	m := object(t, "epochs peak_bytes classes", "train", model, "--data", data, "-o", out, "--epochs", "4", "--lr", "0.1")
+	e := m["epochs"].([]any)
+	first, last := e[0].(map[string]any), e[len(e)-1].(map[string]any)
+	require.Less(t, last["loss"], first["loss"])
+	require.Len(t, m["classes"], 10)
+	require.Greater(t, object(t, "top1", "eval", out, "--data", data)["top1"], 0.3)
+}
+
+// TestTrainBadData: what cannot be used is listed or an error; a file that was
+// there stays as it was.
+func TestTrainBadData(t *testing.T) {
+	dir, model, data := fixture(t, "60")
+	out := filepath.Join(dir, "out.teff")
+	before := []byte("as it was")
+	require.NoError(t, os.WriteFile(out, before, 0o644))
+	untouched := func(want, data string, more ...string) {
+		t.Helper()
+		fails(t, want, append([]string{"train", model, "--data", data, "-o", out, "--epochs", "1"}, more...)...)
+		b, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.Equal(t, before, b)
+	}
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.Mkdir(empty, 0o755))
+	untouched("empty", empty)
+	require.NoError(t, os.Mkdir(filepath.Join(empty, "class"), 0o755))
+	untouched("class", empty)
+	image, err := os.ReadFile(expand(filepath.Join(data, "*", "*.png")))
+	require.NoError(t, err)
+	for _, n := range []string{"1.png", "2.png", "3.png"} {
+		require.NoError(t, os.WriteFile(filepath.Join(empty, "class", n), image, 0o644))
+	}
+	untouched("two", empty)
+	untouched("batch of 512", data, "--batch", "512")
+	untouched("loss is", data, "--batch", "4", "--lr", "1e30")
+
+	fails(t, "cannot be written", "train", model, "--data", data, "-o", filepath.Join(dir, "nowhere", "x.teff"))
+	require.NoDirExists(t, filepath.Join(dir, "nowhere"))
+	fails(t, "is a folder", "train", model, "--data", data, "-o", data)
+
+	bad := filepath.Join(data, "3", "bad.png")
+	require.NoError(t, os.WriteFile(bad, image[:len(image)/2], 0o644))
+	m := object(t, "skipped", "train", model, "--data", data, "-o", out, "--epochs", "1", "--batch", "8")
+	require.Len(t, m["skipped"], 1)
+	require.Contains(t, m["skipped"].([]any)[0], "bad.png")
+	m = object(t, "skipped n", "eval", out, "--data", data)
+	require.Equal(t, 60.0, m["n"])
+	require.Contains(t, m["skipped"].([]any)[0], "bad.png")
+	fails(t, "bad.png", "eval", out, "--data", data, "--max-skipped", "0")
+}
+
+// TestReadOnlyFolder: nothing is left behind where nothing can be written.
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write anywhere")
+	}
+	dir, model, data := fixture(t, "40")
+	closed := filepath.Join(dir, "closed")
+	require.NoError(t, os.Mkdir(closed, 0o555))
+	out := filepath.Join(closed, "x.teff")
+	for _, args := range [][]string{
+		{"new", "glyphnet"}, {"convert", model}, {"export", model}, {"train", model, "--data", data, "--batch", "4"},
+	} {
+		fails(t, "cannot be written", append(args, "-o", out)...)
+	}
+	left, err := os.ReadDir(closed)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
