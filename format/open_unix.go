@@ -1,4 +1,4 @@
-//go:build unix
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
 package format
 
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // Open maps a file and reads it. Weights that are stored as they are stay in
@@ -32,15 +32,15 @@ func Open(path string) (*File, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, ErrMagic)
 	}
-	b, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+	b, err := syscall.Mmap(int(f.Fd()), 0, int(st.Size()), syscall.PROT_READ, syscall.MAP_PRIVATE)
 	if err != nil {
 		return Read(f)
 	}
 	file, err := Parse(b)
 	if err != nil {
-		unix.Munmap(b)
+		syscall.Munmap(b)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	file.close = func() error { return unix.Munmap(b) }
+	file.close = func() error { return syscall.Munmap(b) }
 	return file, nil
 }

@@ -11,12 +11,16 @@ import (
 // gemmBF16 writes the tile kernels over bfloat16 pairs (VDPBF16PS), with gemm's arguments, start and end.
 func gemmBF16(a *asm) {
 	for nv := 2; nv >= 1; nv-- {
-		for mr := zmm.rows; mr >= 1; mr-- {
+		for _, mr := range fewRows {
 			(&gemmBF{gemm{asm: a, isa: zmm, mr: mr, nv: nv}}).write()
 		}
 	}
 	toBF16(a)
 }
+
+// fewRows are the tile heights of families whose code would otherwise be large:
+// any other number of rows is two or three of these after each other.
+var fewRows = []int{12, 8, 4, 2, 1}
 
 type gemmBF struct{ gemm }
 

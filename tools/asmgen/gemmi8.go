@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -19,6 +20,9 @@ const (
 func gemmI8(a *asm, v isa) {
 	for nv := 2; nv >= 1; nv-- {
 		for mr := v.rows; mr >= 1; mr-- {
+			if v.wide() && !slices.Contains(fewRows, mr) {
+				continue
+			}
 			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4}
 			if !v.wide() {
 				g.group = 2

@@ -2,6 +2,8 @@
 
 package kern
 
+import "unsafe"
+
 // bf16Args is what toBF16AVX512 is handed.
 type bf16Args struct {
 	src *float32
@@ -17,29 +19,32 @@ func convertBF16(dst []uint16, src []float32) {
 //go:noescape
 func toBF16AVX512(t *bf16Args)
 
+// tileBF16 has kernels for some heights; the rest are several of them.
 func tileBF16(t *tileF32, mr int, half bool) {
+	u := *t
+	for {
+		n := fewRows(mr)
+		tileBF16Rows(&u, n, half)
+		if mr -= n; mr == 0 {
+			return
+		}
+		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
+		u.c = (*float32)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
+		if u.res != nil {
+			u.res = (*float32)(unsafe.Add(unsafe.Pointer(u.res), u.ldr*n))
+		}
+	}
+}
+
+func tileBF16Rows(t *tileF32, mr int, half bool) {
 	if half {
 		switch mr {
 		case 12:
 			gemmBF16x12x16(t)
-		case 11:
-			gemmBF16x11x16(t)
-		case 10:
-			gemmBF16x10x16(t)
-		case 9:
-			gemmBF16x9x16(t)
 		case 8:
 			gemmBF16x8x16(t)
-		case 7:
-			gemmBF16x7x16(t)
-		case 6:
-			gemmBF16x6x16(t)
-		case 5:
-			gemmBF16x5x16(t)
 		case 4:
 			gemmBF16x4x16(t)
-		case 3:
-			gemmBF16x3x16(t)
 		case 2:
 			gemmBF16x2x16(t)
 		case 1:
@@ -50,24 +55,10 @@ func tileBF16(t *tileF32, mr int, half bool) {
 	switch mr {
 	case 12:
 		gemmBF16x12x32(t)
-	case 11:
-		gemmBF16x11x32(t)
-	case 10:
-		gemmBF16x10x32(t)
-	case 9:
-		gemmBF16x9x32(t)
 	case 8:
 		gemmBF16x8x32(t)
-	case 7:
-		gemmBF16x7x32(t)
-	case 6:
-		gemmBF16x6x32(t)
-	case 5:
-		gemmBF16x5x32(t)
 	case 4:
 		gemmBF16x4x32(t)
-	case 3:
-		gemmBF16x3x32(t)
 	case 2:
 		gemmBF16x2x32(t)
 	case 1:
@@ -81,31 +72,10 @@ func tileBF16(t *tileF32, mr int, half bool) {
 func gemmBF16x12x32(t *tileF32)
 
 //go:noescape
-func gemmBF16x11x32(t *tileF32)
-
-//go:noescape
-func gemmBF16x10x32(t *tileF32)
-
-//go:noescape
-func gemmBF16x9x32(t *tileF32)
-
-//go:noescape
 func gemmBF16x8x32(t *tileF32)
 
 //go:noescape
-func gemmBF16x7x32(t *tileF32)
-
-//go:noescape
-func gemmBF16x6x32(t *tileF32)
-
-//go:noescape
-func gemmBF16x5x32(t *tileF32)
-
-//go:noescape
 func gemmBF16x4x32(t *tileF32)
-
-//go:noescape
-func gemmBF16x3x32(t *tileF32)
 
 //go:noescape
 func gemmBF16x2x32(t *tileF32)
@@ -117,31 +87,10 @@ func gemmBF16x1x32(t *tileF32)
 func gemmBF16x12x16(t *tileF32)
 
 //go:noescape
-func gemmBF16x11x16(t *tileF32)
-
-//go:noescape
-func gemmBF16x10x16(t *tileF32)
-
-//go:noescape
-func gemmBF16x9x16(t *tileF32)
-
-//go:noescape
 func gemmBF16x8x16(t *tileF32)
 
 //go:noescape
-func gemmBF16x7x16(t *tileF32)
-
-//go:noescape
-func gemmBF16x6x16(t *tileF32)
-
-//go:noescape
-func gemmBF16x5x16(t *tileF32)
-
-//go:noescape
 func gemmBF16x4x16(t *tileF32)
-
-//go:noescape
-func gemmBF16x3x16(t *tileF32)
 
 //go:noescape
 func gemmBF16x2x16(t *tileF32)

@@ -2,6 +2,8 @@
 
 package kern
 
+import "unsafe"
+
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
 func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
 	if g.isa == isaAVX512 {
@@ -19,29 +21,45 @@ func (g *GemmI8) rowSums(t *tileI8) { rowSumsAVX512(t) }
 //go:noescape
 func rowSumsAVX512(t *tileI8)
 
+// tileI8AVX512 has kernels for some heights; the rest are several of them.
 func tileI8AVX512(t *tileI8, mr int, half bool) {
+	u := *t
+	for {
+		n := fewRows(mr)
+		tileI8Rows(&u, n, half)
+		if mr -= n; mr == 0 {
+			return
+		}
+		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
+		u.sums = (*int32)(unsafe.Add(unsafe.Pointer(u.sums), 4*n))
+		u.c = (*byte)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
+	}
+}
+
+// fewRows is the tallest tile kernel of at most mr rows.
+func fewRows(mr int) int {
+	switch {
+	case mr >= 12:
+		return 12
+	case mr >= 8:
+		return 8
+	case mr >= 4:
+		return 4
+	case mr >= 2:
+		return 2
+	}
+	return 1
+}
+
+func tileI8Rows(t *tileI8, mr int, half bool) {
 	if half {
 		switch mr {
 		case 12:
 			gemmI8x12x16AVX512(t)
-		case 11:
-			gemmI8x11x16AVX512(t)
-		case 10:
-			gemmI8x10x16AVX512(t)
-		case 9:
-			gemmI8x9x16AVX512(t)
 		case 8:
 			gemmI8x8x16AVX512(t)
-		case 7:
-			gemmI8x7x16AVX512(t)
-		case 6:
-			gemmI8x6x16AVX512(t)
-		case 5:
-			gemmI8x5x16AVX512(t)
 		case 4:
 			gemmI8x4x16AVX512(t)
-		case 3:
-			gemmI8x3x16AVX512(t)
 		case 2:
 			gemmI8x2x16AVX512(t)
 		case 1:
@@ -52,24 +70,10 @@ func tileI8AVX512(t *tileI8, mr int, half bool) {
 	switch mr {
 	case 12:
 		gemmI8x12x32AVX512(t)
-	case 11:
-		gemmI8x11x32AVX512(t)
-	case 10:
-		gemmI8x10x32AVX512(t)
-	case 9:
-		gemmI8x9x32AVX512(t)
 	case 8:
 		gemmI8x8x32AVX512(t)
-	case 7:
-		gemmI8x7x32AVX512(t)
-	case 6:
-		gemmI8x6x32AVX512(t)
-	case 5:
-		gemmI8x5x32AVX512(t)
 	case 4:
 		gemmI8x4x32AVX512(t)
-	case 3:
-		gemmI8x3x32AVX512(t)
 	case 2:
 		gemmI8x2x32AVX512(t)
 	case 1:
@@ -117,31 +121,10 @@ func tileI8AVX2(t *tileI8, mr int, half bool) {
 func gemmI8x12x32AVX512(t *tileI8)
 
 //go:noescape
-func gemmI8x11x32AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x10x32AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x9x32AVX512(t *tileI8)
-
-//go:noescape
 func gemmI8x8x32AVX512(t *tileI8)
 
 //go:noescape
-func gemmI8x7x32AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x6x32AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x5x32AVX512(t *tileI8)
-
-//go:noescape
 func gemmI8x4x32AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x3x32AVX512(t *tileI8)
 
 //go:noescape
 func gemmI8x2x32AVX512(t *tileI8)
@@ -153,31 +136,10 @@ func gemmI8x1x32AVX512(t *tileI8)
 func gemmI8x12x16AVX512(t *tileI8)
 
 //go:noescape
-func gemmI8x11x16AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x10x16AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x9x16AVX512(t *tileI8)
-
-//go:noescape
 func gemmI8x8x16AVX512(t *tileI8)
 
 //go:noescape
-func gemmI8x7x16AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x6x16AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x5x16AVX512(t *tileI8)
-
-//go:noescape
 func gemmI8x4x16AVX512(t *tileI8)
-
-//go:noescape
-func gemmI8x3x16AVX512(t *tileI8)
 
 //go:noescape
 func gemmI8x2x16AVX512(t *tileI8)
