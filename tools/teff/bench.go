@@ -235,7 +235,7 @@ func (r *benchResult) print(w io.Writer) error {
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(tw, "layer\top\tms\tGMAC/s\tof ceiling\tkernel")
 		for _, l := range r.LayerTimes {
-			fmt.Fprintf(tw, "%s\t%s\t%.3f\t%.1f\t%.0f %%\t%s\n", l.Name, l.Kind, l.Ms, l.GMACs, 100*l.Share, l.Kernel)
+			fmt.Fprintf(tw, "%s\t%s\t%.3f\t%.1f\t%.0f %%\t%s\n", short(l.Name), l.Kind, l.Ms, l.GMACs, 100*l.Share, l.Kernel)
 		}
 		if err := tw.Flush(); err != nil {
 			return err

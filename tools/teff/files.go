@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/teff-ml/teff/format"
@@ -71,6 +72,7 @@ func (l *loader) load(path string) (*model, error) {
 		shapes[name] = dims
 	}
 	m := &model{path: path, bytes: fileSize(path)}
+	isONNX := false
 	switch {
 	case format.IsTeff(head[:n]):
 		if len(shapes) > 0 {
@@ -86,9 +88,12 @@ func (l *loader) load(path string) (*model, error) {
 			for name, dims := range shapes {
 				opts = append(opts, tflite.WithShape(name, dims))
 			}
-			m.graph, err = tflite.Parse(b, opts...)
+			if m.graph, err = tflite.Parse(b, opts...); err == nil {
+				err = areInputs(m.graph, shapes)
+			}
 		}
 	default:
+		isONNX = true
 		var opts []onnx.Option
 		for name, dims := range shapes {
 			opts = append(opts, onnx.WithShape(name, dims))
@@ -102,11 +107,11 @@ func (l *loader) load(path string) (*model, error) {
 			}
 		}
 	}
-	if err == nil && l.batch > 0 && m.graph.Batch() != l.batch {
-		if !m.graph.Batched() {
-			err = fmt.Errorf("its batch is fixed, --batch %d cannot change it", l.batch)
-		} else {
+	if err == nil && !isONNX && l.batch > 0 { // an ONNX model was built for it
+		if m.graph.Batched() {
 			m.graph, err = m.graph.WithBatch(l.batch)
+		} else {
+			err = fmt.Errorf("its batch is fixed, --batch %d cannot change it", l.batch)
 		}
 	}
 	if err != nil {
@@ -117,6 +122,16 @@ func (l *loader) load(path string) (*model, error) {
 		m.nodesIn = m.graph.Len()
 	}
 	return m, nil
+}
+
+// areInputs says which of the shapes is for no input of g.
+func areInputs(g *graph.Graph, shapes map[string][]int) error {
+	for name := range shapes {
+		if !slices.ContainsFunc(g.Inputs(), func(id graph.ID) bool { return g.Node(id).Name == name }) {
+			return fmt.Errorf("--shape names %q, which is no input", name)
+		}
+	}
+	return nil
 }
 
 // named puts the path before an error that does not name it yet.

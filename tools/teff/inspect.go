@@ -60,6 +60,8 @@ type modelInfo struct {
 	PeakBytes   int            `json:"peak_bytes"`
 	Encodings   map[string]int `json:"encodings,omitempty"`
 	Layers      []layerInfo    `json:"layers"`
+
+	per string // what the work is for
 }
 
 func inspect(c *cli, m *model, asJSON, full bool) error {
@@ -78,7 +80,8 @@ func inspect(c *cli, m *model, asJSON, full bool) error {
 	return info.print(c.out)
 }
 
-// describe compiles the model for batch 1 and asks what that takes.
+// describe compiles the model for batch 1, or the one that is fixed, and asks
+// what that takes.
 func describe(m *model) (*modelInfo, error) {
 	rm, err := runtime.New(m.graph)
 	if err != nil {
@@ -96,6 +99,9 @@ func describe(m *model) (*modelInfo, error) {
 	}
 	for _, o := range g.Outputs() {
 		info.Outputs = append(info.Outputs, describeValue(g, o.Name, o.ID))
+	}
+	if info.per = "at batch 1"; !g.Batched() {
+		info.per = "a run" // of the batch that is fixed, if any
 	}
 	mem := s.Memory()
 	info.ArenaBytes, info.LiveBytes, info.PackedBytes = mem.Arena, mem.LiveSet, mem.Packed
@@ -142,7 +148,7 @@ func batchAxis(g *graph.Graph, id graph.ID) int {
 func (i *modelInfo) print(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range i.Layers {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.Kind, l.Out, count(int64(l.Params), "weights"), count(l.MACs, "MAC"), l.Kernel)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", short(l.Name), l.Kind, l.Out, count(int64(l.Params), "weights"), count(l.MACs, "MAC"), l.Kernel)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -154,10 +160,20 @@ func (i *modelInfo) print(w io.Writer) error {
 		fmt.Fprintf(w, "output  %s %s %v %s\n", v.Name, v.Type, v.Shape, v.Quant)
 	}
 	fmt.Fprintf(w, "weights %d in %s (file %s)\n", i.Params, bytesText(int64(i.WeightBytes)), bytesText(i.FileBytes))
-	fmt.Fprintf(w, "work    %s at batch 1\n", count(i.MACs, "MAC"))
+	fmt.Fprintf(w, "work    %s %s\n", count(i.MACs, "MAC"), i.per)
 	fmt.Fprintf(w, "memory  arena %s (largest live set %s), packed weights %s, peak %s\n",
 		bytesText(int64(i.ArenaBytes)), bytesText(int64(i.LiveBytes)), bytesText(int64(i.PackedBytes)), bytesText(int64(i.PeakBytes)))
 	return nil
+}
+
+// short keeps names that converters glued together from pushing a table off
+// the screen.
+func short(name string) string {
+	const most = 48
+	if r := []rune(name); len(r) > most {
+		return string(r[:most/2-1]) + ".." + string(r[len(r)-most/2+1:])
+	}
+	return name
 }
 
 // count is a number with a unit, "-" for none.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/teff-ml/teff/tests/shared"
+	"github.com/teff-ml/teff/tools/npy"
 )
 
 // TestClassify: the published classes and scores of a photo, and its label.
@@ -50,4 +52,36 @@ func TestAccuracy(t *testing.T) {
 		t.Log(c.model, r)
 		require.InDelta(t, c.top1, r["top1"], 0.001, c.model)
 	}
+}
+
+// TestForeign: what is asked of an imported model is done, or named.
+func TestForeign(t *testing.T) {
+	resnet := shared.Path(t, "models/real-onnx/resnet20")
+	four := filepath.Join(t.TempDir(), "four.teff")
+	ok(t, "convert", filepath.Join(resnet, "resnet20.onnx"), "-o", four, "--batch", "4")
+	in := object(t, "inputs", "inspect", four)["inputs"].([]any)[0].(map[string]any)
+	require.Equal(t, []any{4.0, 3.0, 32.0, 32.0}, in["shape"])
+	require.Contains(t, ok(t, "inspect", four), "a run")
+	rows := object(t, "outputs", "run", four, filepath.Join(resnet, "input.npy"), "--top", "1")["outputs"].([]any)
+	require.Len(t, rows, 4)
+	want, err := npy.ReadFile(filepath.Join(resnet, "logits.npy"))
+	require.NoError(t, err)
+	for i, r := range rows {
+		top := r.(map[string]any)["top"].([]any)[0].(map[string]any)
+		class := best(want.F32()[10*i:10*i+10], nil, 1)[0]
+		require.Equal(t, float64(class.Class), top["class"])
+		require.InDelta(t, class.Score, top["score"], 1e-3)
+	}
+	fails(t, "fixed batch", "bench", four, "--batch", "2")
+	fails(t, "batch is fixed", "convert", four, "-o", four+"2", "--batch", "2")
+
+	fails(t, `"nope"`, "inspect", filepath.Join(resnet, "resnet20.onnx"), "--shape", "nope=1,2")
+	tfl := shared.Path(t, "models/tinymaix/mnist_resnet_q.tflite")
+	fails(t, `"nope"`, "inspect", tfl, "--shape", "nope=1,2")
+	require.Contains(t, ok(t, "inspect", tfl), "igemm")
+
+	training := shared.Path(t, "conformance/onnx/node/test_adagrad_multiple/model.onnx")
+	fails(t, "Adagrad", "convert", training, "-o", four+"2")
+	fails(t, "double", "convert", shared.Path(t, "conformance/onnx/node/test_max_float64/model.onnx"), "-o", four+"2")
+	require.NoFileExists(t, four+"2")
 }

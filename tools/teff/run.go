@@ -18,6 +18,7 @@ type runOutput struct {
 	Name  string     `json:"name"`
 	Input string     `json:"input,omitempty"`
 	Shape []int      `json:"shape"`
+	Row   int        `json:"row,omitempty"` // of a batch
 	Top   []topClass `json:"top,omitempty"`
 }
 
@@ -132,14 +133,27 @@ func collect(rm *runtime.Model, s *runtime.Session, input string, labels []strin
 	for i, o := range rm.Compiled().Outputs() {
 		t := s.Output(i)
 		r := runOutput{Name: o.Name, Input: filepath.Base(input), Shape: t.Shape.Dims()}
-		if t.Shape.Rank() >= 1 && t.Shape.Elems() == t.Shape.Channels() {
-			v, err := reals(t)
-			if err != nil {
-				return nil, err
-			}
-			r.Top = best(v, labels, top)
+		rows := 0 // lists of scores
+		switch {
+		case t.Shape.Rank() >= 1 && t.Shape.Elems() == t.Shape.Channels():
+			rows = 1
+		case t.Shape.Rank() == 2 && strings.HasSuffix(input, ".npy"):
+			rows = t.Shape.Dim(0)
+		case t.Shape.Rank() == 2:
+			rows = 1 // an image is the first of the batch
 		}
-		res = append(res, r)
+		if rows == 0 {
+			res = append(res, r)
+			continue
+		}
+		v, err := reals(t)
+		if err != nil {
+			return nil, err
+		}
+		for n := t.Shape.Channels(); r.Row < rows; r.Row++ {
+			r.Top = best(v[r.Row*n:(r.Row+1)*n], labels, top)
+			res = append(res, r)
+		}
 	}
 	return res, nil
 }
