@@ -37,6 +37,7 @@ func (o *Pool) prepareInt(p *Prep) (Kernel, error) {
 	if k.lo, k.hi, err = o.Act.quantLimits(sy, zy, lo, hi); err != nil {
 		return nil, errf(KindPool, "%v", err)
 	}
+	k.plainMax = !k.rescale && int64(k.lo) == lo && int64(k.hi) == hi
 	if p.Reference {
 		p.Path("reference/int")
 		return k, nil
@@ -57,6 +58,7 @@ type poolInt struct {
 	avg        bool
 	includePad bool
 	rescale    bool
+	plainMax   bool // neither scale nor limits change a maximum
 	sx, sy     float32
 	zy, lo, hi int32
 }
@@ -175,6 +177,9 @@ func (k *poolIntRows) Do(a *Args, i, worker int) {
 					count++
 				}
 			}
+		}
+		if !k.avg && k.plainMax && count > 0 {
+			continue // the largest stored integer is the result
 		}
 		for c := range to {
 			if k.avg {
