@@ -78,3 +78,20 @@ func testVecI8(t *testing.T, r *rand.Rand, n int, xs, ys, os bool) {
 	}
 	check(func(dst []byte) { RequantizeI8(dst, sums, 0.1, zero, lo, hi) }, func(i int) byte { return requantI8(sums[i], 0.1, zero, lo, hi) })
 }
+
+// TestMaxI8All compares every pair of bytes, eight different ones at a time.
+func TestMaxI8All(t *testing.T) {
+	for _, signed := range []bool{false, true} {
+		a, b := make([]byte, 1<<16), make([]byte, 1<<16)
+		for i := range a {
+			a[i], b[i] = byte(i*37), byte(i>>8)
+		}
+		got := append([]byte(nil), a...)
+		MaxI8(got, b, signed)
+		for i := range got {
+			if signedByte(got[i], signed) != max(signedByte(a[i], signed), signedByte(b[i], signed)) {
+				t.Fatalf("max(%d, %d) = %d, signed %v", a[i], b[i], got[i], signed)
+			}
+		}
+	}
+}
