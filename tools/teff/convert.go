@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
@@ -34,7 +35,7 @@ type convertResult struct {
 }
 
 // weightFlags are --weights and what belongs to it.
-const weightHelp = "how weights are stored: f32, f16, int8, int6, int5, int4, zstd (exact); f16+zstd"
+const weightHelp = "how weights are stored: f32, f16, int8, int6, int5, int4, zstd (exact), f16+zstd, auto (int8 where that is within 1 % of the weights, else f16+zstd)"
 
 func runConvert(_ context.Context, c *cli, args []string) error {
 	f := newFlags(c, "convert", "IN -o OUT")
@@ -51,9 +52,13 @@ func runConvert(_ context.Context, c *cli, args []string) error {
 	if *out == "" {
 		return usagef("-o OUT is missing")
 	}
-	choice, err := parseWeights(*weights)
-	if err != nil {
-		return err
+	encode := autoEncode
+	if *weights != "auto" {
+		choice, err := parseWeights(*weights)
+		if err != nil {
+			return err
+		}
+		encode = encodeWith(choice)
 	}
 	if err := canWrite(*out); err != nil {
 		return err
@@ -72,7 +77,7 @@ func runConvert(_ context.Context, c *cli, args []string) error {
 	if p := pre.given(meta.Preprocess); p != nil {
 		meta.Preprocess = p
 	}
-	opts := &format.WriteOptions{Encode: encodeWith(choice)}
+	opts := &format.WriteOptions{Encode: encode}
 	if m.file != nil {
 		opts.Golden = m.file.Golden
 	}
@@ -134,6 +139,39 @@ func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice
 		}
 		return format.Choice{}
 	}
+}
+
+// autoEncode stores a weight in 8 bits where the norm of what rounding changes
+// is at most a hundredth of the weight's, else in 16.
+func autoEncode(g *graph.Graph, id graph.ID, param int) format.Choice {
+	c := format.Choice{Encoding: format.Int, Bits: 8}
+	if t := g.Node(id).Params[param]; t.DType == tensor.F32 && isWeight(g, id, param) && int8Error(t) > 0.01 {
+		c = format.Choice{Encoding: format.F16Z}
+	}
+	return encodeWith(c)(g, id, param)
+}
+
+// int8Error is the relative error of t in 8 bits with a scale for each index of
+// the first dimension.
+func int8Error(t tensor.Tensor) float64 {
+	v, rows := t.F32(), t.Shape.Dim(0)
+	var diff, sum float64
+	for n := len(v) / rows; len(v) > 0; v = v[n:] {
+		var top float64
+		for _, x := range v[:n] {
+			top = max(top, math.Abs(float64(x)))
+		}
+		if scale := top / 127; scale > 0 {
+			for _, x := range v[:n] {
+				d := float64(x) - scale*math.RoundToEven(float64(x)/scale)
+				diff, sum = diff+d*d, sum+float64(x)*float64(x)
+			}
+		}
+	}
+	if sum == 0 {
+		return 0
+	}
+	return math.Sqrt(diff / sum)
 }
 
 // isWeight reports the large parameters of products.

@@ -176,7 +176,7 @@ func TestJSON(t *testing.T) {
 	for _, k := range []string{"loss", "top1", "ms_per_step"} {
 		require.Contains(t, m["epochs"].([]any)[0], k)
 	}
-	for _, w := range []string{"f32", "f16", "bf16", "int8", "int6", "int4", "zstd", "f16+zstd"} {
+	for _, w := range []string{"f32", "f16", "bf16", "int8", "int6", "int4", "zstd", "f16+zstd", "auto"} {
 		out := path("w.teff")
 		object(t, "nodes_in nodes_out bytes_in bytes_out weight_bytes_f32", "convert", path("t.teff"), "-o", out, "--weights", w)
 		require.Equal(t, true, object(t, "ok sections", "verify", out)["ok"], w)
