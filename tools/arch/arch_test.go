@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,8 +70,9 @@ func TestSeeds(t *testing.T) {
 			}
 			return b
 		}
-		require.True(t, string(weights(3)) == string(weights(3)), name)
-		require.False(t, string(weights(3)) == string(weights(4)), name)
+		once, again := weights(3), weights(3)
+		require.True(t, bytes.Equal(once, again), name)
+		require.False(t, bytes.Equal(once, weights(4)), name)
 	}
 }
 
