@@ -121,9 +121,9 @@ func (k *convGemm) layout(room int) {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// taskMACs is about 20 µs of work, below which waking others costs more than
+// taskMACs is about 5 µs of work, below which waking others costs more than
 // it saves.
-const taskMACs = 1 << 20
+const taskMACs = 1 << 18
 
 // cacheBytes of weights stay in the second-level cache while rows pass.
 const cacheBytes = 512 << 10
