@@ -34,7 +34,7 @@ func encoder() (*zstd.Encoder, error) {
 
 func decoder() (*zstd.Decoder, error) {
 	zst.decOnce.Do(func() {
-		zst.dec, zst.decErr = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<20), zstd.IgnoreChecksum(true))
+		zst.dec, zst.decErr = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(1<<20), zstd.IgnoreChecksum(true))
 	})
 	return zst.dec, zst.decErr
 }
