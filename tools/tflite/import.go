@@ -223,7 +223,14 @@ func (im *importer) spec(id graph.ID) tensor.Spec { return im.b.Spec(id) }
 // declared is the file's tensor for output i.
 func (im *importer) declared(o *operator, i int) *tflTensor { return &im.m.graph.tensors[o.outputs[i]] }
 
-func (im *importer) outName(o *operator) string { return im.declared(o, 0).name }
+// outName names what o computes, for reports; an operator that nobody knows may
+// have no output.
+func (im *importer) outName(o *operator) string {
+	if len(o.outputs) == 0 || o.outputs[0] < 0 {
+		return ""
+	}
+	return im.declared(o, 0).name
+}
 
 // out is the OutType that output i is declared with, zero for float tensors.
 func (im *importer) out(o *operator) ops.OutType {
