@@ -193,7 +193,7 @@ func (c *ConvTranspose) Keeps(in, params []tensor.Spec) Keep {
 // Backward is a convolution by the same weights for x, and for the weights the
 // product of x with the windows of the result's gradient.
 func (c *ConvTranspose) Backward(p *GradPrep) (GradKernel, error) {
-	if len(p.Params) == 0 {
+	if len(p.In) != 1 {
 		return nil, errf(KindConvTranspose, "has no gradient when its weights are inputs")
 	}
 	if _, _, ok := c.Act.Clamp(); !ok {

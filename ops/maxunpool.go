@@ -68,16 +68,20 @@ func (o *MaxUnpool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 // Prepare scatters.
 func (o *MaxUnpool) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	k := &maxUnpool{params: p.Params, out: p.Out.Shape, nchw: o.IndexNCHW}
+	p.Path("scatter")
+	return o.kernel(x.Shape, p.Out.Shape, p.Params)
+}
+
+func (o *MaxUnpool) kernel(x, out tensor.Shape, params []tensor.Tensor) (*maxUnpool, error) {
+	k := &maxUnpool{params: params, out: out, nchw: o.IndexNCHW}
 	// Indices count in the size that was pooled, which OutputShape may exceed.
 	var err error
-	if k.index, err = o.size(x.Shape); err != nil {
+	if k.index, err = o.size(x); err != nil {
 		if o.OutputShape == nil {
 			return nil, err
 		}
 		k.index = k.out
 	}
-	p.Path("scatter")
 	return k, nil
 }
 
@@ -90,34 +94,65 @@ type maxUnpool struct {
 func (k *maxUnpool) Run(a *Args) {
 	x, idx, y := arg(a, k.params, 0).F32(), arg(a, k.params, 1).I64(), a.Out.F32()
 	clear(y)
-	rank := k.index.Rank()
-	var dim [tensor.MaxRank]int // of the index space, NHWC coordinates
-	st := k.out.Strides()
 	for i, v := range x {
-		rest := int(idx[i])
-		if rest < 0 || rest >= k.index.Elems() {
-			continue
-		}
-		if k.nchw {
-			for d := rank - 2; d >= 1; d-- {
-				dim[d] = rest % k.index.Dim(d)
-				rest /= k.index.Dim(d)
-			}
-			dim[rank-1] = rest % k.index.Dim(rank-1)
-			dim[0] = rest / k.index.Dim(rank-1)
-		} else {
-			for d := rank - 1; d >= 0; d-- {
-				dim[d] = rest % k.index.Dim(d)
-				rest /= k.index.Dim(d)
-			}
-		}
-		at, ok := 0, true
-		for d := range rank {
-			ok = ok && dim[d] < k.out.Dim(d)
-			at += dim[d] * st[d]
-		}
-		if ok {
+		if at := k.place(idx[i]); at >= 0 {
 			y[at] = v
+		}
+	}
+}
+
+// place is where an index points in the result, or -1 outside it.
+func (k *maxUnpool) place(index int64) int {
+	if index < 0 || index >= int64(k.index.Elems()) {
+		return -1
+	}
+	rest, rank := int(index), k.index.Rank()
+	var dim [tensor.MaxRank]int // of the index space, NHWC coordinates
+	last := rank - 1
+	if k.nchw {
+		last = rank - 2
+	}
+	for d := last; d >= 1; d-- {
+		dim[d] = rest % k.index.Dim(d)
+		rest /= k.index.Dim(d)
+	}
+	if k.nchw {
+		dim[rank-1] = rest % k.index.Dim(rank-1)
+		rest /= k.index.Dim(rank - 1)
+	}
+	dim[0] = rest
+	at, st := 0, k.out.Strides()
+	for d := range rank {
+		if dim[d] >= k.out.Dim(d) {
+			return -1
+		}
+		at += dim[d] * st[d]
+	}
+	return at
+}
+
+// Keeps is the indices.
+func (*MaxUnpool) Keeps(in, params []tensor.Spec) Keep { return KeepIn1 }
+
+// Backward reads each value's gradient where it was put. Of values put in one
+// place only the last was seen.
+func (o *MaxUnpool) Backward(p *GradPrep) (GradKernel, error) {
+	k, err := o.kernel(p.In[0].Shape, p.Out.Shape, p.Params)
+	return &maxUnpoolGrad{k}, err
+}
+
+type maxUnpoolGrad struct{ *maxUnpool }
+
+func (k *maxUnpoolGrad) Run(g *Grads) {
+	if g.DIn[0].IsZero() {
+		return
+	}
+	dx, dy := g.DIn[0].F32(), g.DOut.F32()
+	idx := gradArg(g, 1).I64()
+	for i := len(dx) - 1; i >= 0; i-- {
+		if at := k.place(idx[i]); at >= 0 {
+			dx[i] += dy[at]
+			dy[at] = 0
 		}
 	}
 }

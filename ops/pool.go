@@ -87,6 +87,13 @@ func (o *Pool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if x.DType != tensor.F32 && !x.DType.IsInt8() {
 		return tensor.Spec{}, errf(KindPool, "input is %v, want f32, i8 or u8", x.DType)
 	}
+	if x.DType != tensor.F32 && x.Quant.IsZero() && o.Act.Fn != UnaryNone {
+		return tensor.Spec{}, errf(KindPool, "an activation needs real numbers, input is %v", x)
+	}
+	if g.InSize() == 0 {
+		// Padding alone would make results of nothing.
+		return tensor.Spec{}, errf(KindPool, "input %v has no positions", x.Shape)
+	}
 	if o.Output == 1 {
 		return tensor.Spec{DType: tensor.I64, Shape: shape}, nil
 	}
@@ -104,7 +111,7 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 		return nil, err
 	}
 	k := &poolKernel{Geom: g, op: o, params: p.Params, n: x.Shape.Dim(0), c: x.Shape.Channels(), pitch: outPitch(p.OutPitch, x.Shape.Channels())}
-	if p.Training && o.Fn == PoolMax && o.Output == 0 {
+	if p.Training && x.DType == tensor.F32 && o.Fn == PoolMax && o.Output == 0 {
 		if g.Taps() > 256 {
 			return nil, errf(KindPool, "a window of %d positions is too large to train", g.Taps())
 		}
@@ -277,18 +284,18 @@ func (k *poolBytes) Run(a *Args) {
 	}
 	for r := range k.n * k.OutSize() {
 		for c := range k.c {
-			best, at := byte(0), 0
+			best, at := byte(0), -1
 			for t := range k.Taps() {
 				pos, inside, _ := k.tap(r%k.OutSize(), t)
 				if !inside {
 					continue
 				}
-				if v := x[(r/k.OutSize()*k.InSize()+pos)*k.c+c] ^ flip; v > best {
+				if v := x[(r/k.OutSize()*k.InSize()+pos)*k.c+c] ^ flip; v > best || at < 0 {
 					best, at = v, pos
 				}
 			}
 			if k.op.Output == 1 {
-				a.Out.I64()[r*k.pitch+c] = k.index(r/k.OutSize(), at, c)
+				a.Out.I64()[r*k.pitch+c] = k.index(r/k.OutSize(), max(at, 0), c)
 			} else {
 				a.Out.Data[r*k.pitch+c] = best ^ flip
 			}
@@ -329,8 +336,13 @@ func (k *poolArgmax) Do(a *Args, n, _ int) {
 				}
 			}
 		}
-	}
-	if k.op.Act.Fn != UnaryNone {
-		actRow(&k.op.Act, a.Out.F32()[n*k.OutSize()*k.c:][:k.OutSize()*k.c])
+		if first { // all in the padding: tap 0 is, so Backward skips it
+			for c := range y {
+				y[c], won[c] = float32(math.Inf(-1)), 0
+			}
+		}
+		if k.op.Act.Fn != UnaryNone {
+			actRow(&k.op.Act, y)
+		}
 	}
 }

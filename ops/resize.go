@@ -91,24 +91,33 @@ func (r *Resize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		r.Coord == CoordTFCrop && len(r.ROI) != 2*rank {
 		return tensor.Spec{}, errf(KindResize, "sizes %v, scales %v, region %v for %v", r.Sizes, r.Scales, r.ROI, x.Shape)
 	}
+	for _, v := range r.ROI {
+		if !(math.Abs(float64(v)) <= limit) {
+			return tensor.Spec{}, errf(KindResize, "region %v", r.ROI)
+		}
+	}
 	dims := x.Shape.Dims()
 	for i, d := range dims {
+		if r.Scales != nil && !(r.Scales[i] >= 0 && r.Scales[i] <= limit) {
+			return tensor.Spec{}, errf(KindResize, "scales %v", r.Scales)
+		}
 		switch {
 		case r.Sizes != nil && r.Sizes[i] != 0:
 			dims[i] = r.Sizes[i]
 		case r.Scales != nil && r.Scales[i] != 0:
-			s := float64(r.Scales[i])
-			if !(s > 0) || s > limit {
-				return tensor.Spec{}, errf(KindResize, "scales %v", r.Scales)
-			}
-			length := 1.0
+			// The product is a float32 one, as in ONNX's shape inference: 10 at
+			// scale 0.7 is 7, though 0.7 is a little less in float32.
+			dims[i] = int(float32(d) * r.Scales[i])
 			if r.Coord == CoordTFCrop {
-				length = float64(r.ROI[rank+i]) - float64(r.ROI[i])
+				length := float64(r.ROI[rank+i]) - float64(r.ROI[i])
+				dims[i] = int(math.Floor(float64(d) * length * float64(r.Scales[i])))
 			}
-			dims[i] = int(math.Floor(float64(d) * length * s))
 		}
 		if dims[i] < 1 || dims[i] > limit || d < 1 {
 			return tensor.Spec{}, errf(KindResize, "%v to %v", x.Shape, dims)
+		}
+		if err := r.checkScale(i, d, dims[i]); err != nil {
+			return tensor.Spec{}, err
 		}
 	}
 	shape, err := tensor.NewShape(dims...)
@@ -116,6 +125,26 @@ func (r *Resize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, errf(KindResize, "%w", err)
 	}
 	return r.Out.spec(KindResize, x, shape)
+}
+
+// checkScale refuses a scale that is not about out/in: coordinates would leave
+// the input, and a widened kernel could have any number of taps.
+func (r *Resize) checkScale(axis, in, out int) error {
+	if r.Scales == nil || r.Scales[axis] == 0 || r.Coord == CoordTFCrop && !r.Antialias {
+		return nil
+	}
+	want := float64(in) * float64(r.Scales[axis])
+	if r.Coord == CoordTFCrop {
+		// Only the kernel's width depends on the scale.
+		if want < 0.5 {
+			return errf(KindResize, "scale %v of %d", r.Scales[axis], in)
+		}
+		return nil
+	}
+	if math.Abs(want-float64(out)) > 1+1e-6*want {
+		return errf(KindResize, "%d to %d at scale %v", in, out, r.Scales[axis])
+	}
+	return nil
 }
 
 // resizeKernel sums rows of the dimensions behind the last one that changes.

@@ -64,13 +64,17 @@ func (r *Resize) axis(in, out, axis, rank int) resizeAxis {
 		if r.ExcludeOutside && r.Mode != ResizeNearest {
 			sum := 0.0
 			for j := range w {
-				if i := first + j; i < 0 || i >= in {
-					w[j] = 0
+				if i := first + j; i >= 0 && i < in {
+					sum += w[j]
 				}
-				sum += w[j]
 			}
+			// With nothing inside the border counts after all.
 			for j := range w {
-				w[j] /= sum
+				if i := first + j; sum != 0 && (i < 0 || i >= in) {
+					w[j] = 0
+				} else if sum != 0 {
+					w[j] /= sum
+				}
 			}
 		}
 		a.taps = len(w)

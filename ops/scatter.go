@@ -83,7 +83,13 @@ type scatterKernel struct {
 func (o *Scatter) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	idx, _ := p.Operand(1)
-	k := &scatterKernel{op: *o, params: p.Params, inner: 1}
+	p.InPlace(0)
+	p.Path("scatter")
+	return o.kernel(x, idx, p.Params), nil
+}
+
+func (o *Scatter) kernel(x, idx tensor.Spec, params []tensor.Tensor) *scatterKernel {
+	k := &scatterKernel{op: *o, params: params, inner: 1}
 	k.axis, _ = normAxis(o.Axis, x.Shape.Rank())
 	if o.ND {
 		k.depth = idx.Shape.Dim(-1)
@@ -91,29 +97,27 @@ func (o *Scatter) Prepare(p *Prep) (Kernel, error) {
 			k.inner *= x.Shape.Dim(i)
 		}
 	}
-	p.InPlace(0)
-	p.Path("scatter")
-	return k, nil
+	return k
+}
+
+// place is the element of x that update i goes to.
+func (k *scatterKernel) place(x tensor.Shape, idx tensor.Tensor, i int) int {
+	if !k.op.ND {
+		return elementAt(x, idx, i, k.axis)
+	}
+	slice, st := i/k.inner, x.Strides()
+	at := i % k.inner
+	for d := range k.depth {
+		at += indexAt(idx, slice*k.depth+d, x.Dim(d)) * st[d]
+	}
+	return at
 }
 
 func (k *scatterKernel) Run(a *Args) {
 	x, idx, up := arg(a, k.params, 0), arg(a, k.params, 1), arg(a, k.params, 2)
 	copy(a.Out.Data, x.Data)
-	if !k.op.ND {
-		for i := range up.Shape.Elems() {
-			k.set(a.Out, elementAt(x.Shape, idx, i, k.axis), up, i)
-		}
-		return
-	}
-	st := x.Shape.Strides()
-	for i := range up.Shape.Elems() / max(1, k.inner) {
-		at := 0
-		for d := range k.depth {
-			at += indexAt(idx, i*k.depth+d, x.Shape.Dim(d)) * st[d]
-		}
-		for j := range k.inner {
-			k.set(a.Out, at+j, up, i*k.inner+j)
-		}
+	for i := range up.Shape.Elems() {
+		k.set(a.Out, k.place(x.Shape, idx, i), up, i)
 	}
 }
 
@@ -133,5 +137,37 @@ func (k *scatterKernel) set(y tensor.Tensor, at int, up tensor.Tensor, i int) {
 		*p = max(*p, v)
 	case ScatterMin:
 		*p = min(*p, v)
+	}
+}
+
+// Keeps is the indices.
+func (*Scatter) Keeps(in, params []tensor.Spec) Keep { return KeepIn1 }
+
+// Backward passes the gradient on to the updates that were written last, or
+// were added, and to the data where it is still seen.
+func (o *Scatter) Backward(p *GradPrep) (GradKernel, error) {
+	if o.Fn != ScatterSet && o.Fn != ScatterAdd || p.Out.DType != tensor.F32 {
+		return nil, errf(KindScatter, "has no gradient with function %d on %v", o.Fn, p.Out.DType)
+	}
+	all := operands(p.In, Specs(p.Params))
+	return &scatterGrad{o.kernel(all[0], all[1], p.Params)}, nil
+}
+
+type scatterGrad struct{ *scatterKernel }
+
+func (k *scatterGrad) Run(g *Grads) {
+	dy, idx, up := g.DOut.F32(), gradArg(g, 1), gradOf(g, 2)
+	n := gradArg(g, 2).Shape.Elems()
+	for i := n - 1; i >= 0; i-- {
+		at := k.place(g.DOut.Shape, idx, i)
+		if !up.IsZero() {
+			up.F32()[i] += dy[at]
+		}
+		if k.op.Fn == ScatterSet {
+			dy[at] = 0 // an earlier update or the data was not seen
+		}
+	}
+	if d := gradOf(g, 0); !d.IsZero() {
+		addInto(d.F32(), dy)
 	}
 }
