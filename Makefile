@@ -4,7 +4,7 @@ BIN     := bin/teff
 QEMU    ?= qemu-aarch64-static
 # A number of inputs and not a time: when time runs out on a busy machine, go test
 # may report "context deadline exceeded" as a failure.
-FUZZ    ?= 10000x
+FUZZ    ?= 30000x
 PKGS    := ./...
 
 .PHONY: help build test check demo bench bench-peers fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
