@@ -91,14 +91,19 @@ type padKernel struct {
 	params []tensor.Tensor
 	out    tensor.Shape
 	in     [tensor.MaxRank]int // strides of the input, elements
+	rank   int                 // dimensions up to the last that is padded, at least 1
+	inner  int                 // elements behind them, which move as one
 	index  [tensor.MaxRank][]int
 	size   int
 	value  [8]byte // one element
-	zeros  bool    // value is all zero bytes
 }
 
 func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
-	k := &padKernel{params: params, out: out.Shape, in: x.Shape.Strides(), size: x.DType.Size()}
+	k := &padKernel{params: params, out: out.Shape, in: x.Shape.Strides(), size: x.DType.Size(), rank: out.Shape.Rank(), inner: 1}
+	for k.rank > 1 && p.Lo[k.rank-1] == 0 && p.Hi[k.rank-1] == 0 {
+		k.rank--
+		k.inner *= out.Shape.Dim(k.rank)
+	}
 	for d := range out.Shape.Rank() {
 		k.index[d] = make([]int, out.Shape.Dim(d))
 		for i := range k.index[d] {
@@ -107,7 +112,6 @@ func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
 	}
 	one := tensor.Tensor{Spec: tensor.Spec{DType: x.DType, Shape: tensor.Of(1), Quant: x.Quant}, Data: k.value[:k.size]}
 	setReal(one, p.Value)
-	k.zeros = k.value == [8]byte{}
 	return k
 }
 
@@ -141,9 +145,10 @@ func (p *Pad) Prepare(pr *Prep) (Kernel, error) {
 
 func (k *padKernel) Run(a *Args) { a.Parallel(k.outerRows(), k) }
 
-// outerRows is the extent of the outermost dimension, 1 for vectors.
+// outerRows is the extent of the outermost dimension, 1 where it is the only
+// one that is walked.
 func (k *padKernel) outerRows() int {
-	if k.out.Rank() < 2 {
+	if k.rank < 2 {
 		return 1
 	}
 	return k.out.Dim(0)
@@ -151,17 +156,19 @@ func (k *padKernel) outerRows() int {
 
 // Do fills index i of the outermost dimension.
 func (k *padKernel) Do(a *Args, i, _ int) {
-	rank := k.out.Rank()
 	src := arg(a, k.params, 0).Data
-	if rank == 0 {
+	if k.rank == 0 {
 		copy(a.Out.Data, src)
 		return
 	}
-	width := k.out.Dim(-1)
-	rows := k.out.Rows() / k.outerRows()
+	rows := 1
+	for d := 1; d < k.rank-1; d++ {
+		rows *= k.out.Dim(d)
+	}
+	run := k.out.Dim(k.rank-1) * k.inner * k.size
 	for r := i * rows; r < (i+1)*rows; r++ {
 		at, rest := 0, r
-		for d := rank - 2; d >= 0; d-- {
+		for d := k.rank - 2; d >= 0; d-- {
 			j := k.index[d][rest%k.out.Dim(d)]
 			rest /= k.out.Dim(d)
 			if j < 0 || at < 0 {
@@ -170,25 +177,29 @@ func (k *padKernel) Do(a *Args, i, _ int) {
 			}
 			at += j * k.in[d]
 		}
-		k.row(a.Out.Data[r*width*k.size:(r+1)*width*k.size], src, at)
+		k.row(a.Out.Data[r*run:(r+1)*run], src, at)
 	}
 }
 
+// row fills a row of the last padded dimension, run by run. at is its place in
+// src, or negative where all of it is padding.
 func (k *padKernel) row(dst, src []byte, at int) {
-	index := k.index[k.out.Rank()-1]
-	for x := 0; x < len(index); {
-		j := index[x]
-		if at < 0 || j < 0 {
-			copy(dst[x*k.size:(x+1)*k.size], k.value[:k.size])
-			x++
-			continue
-		}
-		n := 1 // a run of neighbours
-		for x+n < len(index) && index[x+n] == j+n {
+	index, unit := k.index[k.rank-1], k.inner*k.size
+	for len(index) > 0 {
+		j, n := index[0], 1
+		pad := at < 0 || j < 0
+		for n < len(index) && (pad && (at < 0 || index[n] < 0) || !pad && index[n] == j+n) {
 			n++
 		}
-		copy(dst[x*k.size:(x+n)*k.size], src[(at+j)*k.size:])
-		x += n
+		run := dst[:n*unit]
+		if pad { // each copy doubles what there is
+			for m := copy(run, k.value[:k.size]); m < len(run); m *= 2 {
+				copy(run[m:], run[:m])
+			}
+		} else {
+			copy(run, src[at*k.size+j*unit:])
+		}
+		dst, index = dst[len(run):], index[n:]
 	}
 }
 

@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -159,6 +160,7 @@ type resizeKernel struct {
 	copies bool // one tap everywhere: any element type
 	value  float32
 	chunk  int
+	vector bool // rows long enough for the vector kernel
 }
 
 // Prepare makes the tables.
@@ -174,9 +176,10 @@ func (r *Resize) Prepare(p *Prep) (Kernel, error) {
 		}
 		return nil, errf(KindResize, "input is %v, which nearest alone can do", x.DType)
 	}
-	k.chunk = k.outer
+	k.vector = !p.Reference && k.inner >= 16
+	k.chunk = max(1, k.lines())
 	if p.Threads > 1 {
-		k.chunk = max(1, (1<<16)/max(1, k.inner))
+		k.chunk = max(1, (1<<16)/max(1, k.outer*k.inner/k.chunk))
 	}
 	p.Path("resize")
 	return k, nil
@@ -209,28 +212,44 @@ func (r *Resize) tables(x, out tensor.Spec) *resizeKernel {
 	return k
 }
 
-func (k *resizeKernel) Run(a *Args) { a.Parallel((k.outer+k.chunk-1)/max(1, k.chunk), k) }
+func (k *resizeKernel) Run(a *Args) { a.Parallel((k.lines()+k.chunk-1)/k.chunk, k) }
 
-// Do computes some positions.
+// lines is the number of rows along the last dimension that changes.
+func (k *resizeKernel) lines() int {
+	if k.rank == 0 {
+		return k.outer
+	}
+	return k.outer / k.axes[k.rank-1].out
+}
+
+// Do computes some lines.
 func (k *resizeKernel) Do(a *Args, i, _ int) {
 	x := arg(a, k.params, 0)
-	for pos := i * k.chunk; pos < min(k.outer, (i+1)*k.chunk); pos++ {
-		var at [tensor.MaxRank]int
-		rest, outside := pos, false
-		for d := k.rank - 1; d >= 0; d-- {
-			at[d] = rest % k.axes[d].out
-			rest /= k.axes[d].out
-			outside = outside || k.axes[d].outside != nil && k.axes[d].outside[at[d]]
+	for line := i * k.chunk; line < min(k.lines(), (i+1)*k.chunk); line++ {
+		if k.rank == 0 {
+			copy(a.Out.Data, x.Data)
+			return
 		}
+		var at [tensor.MaxRank]int
+		rest, src, outside := line, 0, false
+		for d := k.rank - 2; d >= 0; d-- {
+			ax := &k.axes[d]
+			at[d] = rest % ax.out
+			rest /= ax.out
+			src += int(ax.index[at[d]*ax.taps]) * k.stride[d]
+			outside = outside || ax.outside != nil && ax.outside[at[d]]
+		}
+		last := &k.axes[k.rank-1]
+		n := last.out * k.inner
 		if k.copies {
-			src := 0
-			for d := range k.rank {
-				src += int(k.axes[d].index[at[d]]) * k.stride[d]
+			y, run := a.Out.Data[line*n*k.size:], k.inner*k.size
+			for _, v := range last.index {
+				copy(y[:run], x.Data[(src+int(v)*k.stride[k.rank-1])*k.size:])
+				y = y[run:]
 			}
-			copy(a.Out.Data[pos*k.inner*k.size:][:k.inner*k.size], x.Data[src*k.size:])
 			continue
 		}
-		y := a.Out.F32()[pos*k.inner:][:k.inner]
+		y := a.Out.F32()[line*n:][:n]
 		if outside {
 			for j := range y {
 				y[j] = k.value
@@ -239,21 +258,45 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 		}
 		clear(y)
 		k.sum(y, x.F32(), &at, 0, 0, 1)
+		for j, out := range last.outside {
+			for c := j * k.inner; out && c < (j+1)*k.inner; c++ {
+				y[c] = k.value
+			}
+		}
 	}
 }
 
-// sum adds w times the rows that dimensions d and later of a position read.
+// sum adds w times the rows that dimensions d and later of a line read.
 func (k *resizeKernel) sum(y, x []float32, at *[tensor.MaxRank]int, d, src int, w float32) {
-	if d == k.rank {
-		for j, v := range x[src : src+len(y)] {
-			y[j] += w * v
-		}
+	ax := &k.axes[d]
+	if d == k.rank-1 {
+		k.line(y, x[src:], ax, w)
 		return
 	}
-	ax := &k.axes[d]
 	for t := at[d] * ax.taps; t < (at[d]+1)*ax.taps; t++ {
 		if v := w * ax.weight[t]; v != 0 {
 			k.sum(y, x, at, d+1, src+int(ax.index[t])*k.stride[d], v)
+		}
+	}
+}
+
+// line adds w times the taps of the last dimension to each position of y, one
+// tap after the other; a tap of weight 0 is not read.
+func (k *resizeKernel) line(y, x []float32, ax *resizeAxis, w float32) {
+	step, inner := k.stride[k.rank-1], k.inner
+	for j := range ax.out {
+		to := y[j*inner:][:inner]
+		for t := j * ax.taps; t < (j+1)*ax.taps; t++ {
+			v, from := w*ax.weight[t], x[int(ax.index[t])*step:][:len(to)]
+			switch {
+			case v == 0:
+			case k.vector:
+				kern.AxpyF32(to, from, v, 1)
+			default:
+				for c, f := range from {
+					to[c] += v * f
+				}
+			}
 		}
 	}
 }
