@@ -14,6 +14,7 @@ const (
 	dwBias, dwChannels, dwTiles, dwInStep, dwOutStep = 80, 88, 96, 104, 112
 	dwLeft, dwRight, dwBack                          = 144, 152, 160
 	dwMin, dwMax                                     = 120, 124
+	dwOutRows, dwInRow, dwOutRow                     = 168, 176, 184
 )
 
 // dwF32 writes the depthwise kernels: for the common widths and strides tiles of one to four neighbouring outputs, which
@@ -38,23 +39,51 @@ type dw struct {
 	isa
 	kw, stride, outs int
 	in, out, tiles   operand.Mem
+	rowLoop
+}
+
+// rowLoop goes over rows of outputs that all take the same taps: so many rows a call, as a call costs more than a short row.
+type rowLoop struct {
+	rowIn, rowOut, rows operand.Mem
+	again               string
+}
+
+// start opens the loop; RDX holds the address of the first row's input.
+func (r *rowLoop) start(a *asm, local, in, out, tiles operand.Mem, t, s reg.Register) {
+	r.rowIn, r.rowOut, r.rows = local, local.Offset(8), local.Offset(16)
+	a.MOVQ(s, r.rowIn)
+	a.MOVQ(mem(t, dwOut), s)
+	a.MOVQ(s, r.rowOut)
+	a.MOVQ(mem(t, dwOutRows), s)
+	a.MOVQ(s, r.rows)
+	r.again = a.label("outrow")
+	a.Label(r.again)
+	a.MOVQ(r.rowIn, s)
+	a.MOVQ(s, in)
+	a.ADDQ(mem(t, dwInRow), s)
+	a.MOVQ(s, r.rowIn)
+	a.MOVQ(r.rowOut, s)
+	a.MOVQ(s, out)
+	a.ADDQ(mem(t, dwOutRow), s)
+	a.MOVQ(s, r.rowOut)
+	a.MOVQ(mem(t, dwTiles), s)
+	a.MOVQ(s, tiles)
+}
+
+// end closes it.
+func (r *rowLoop) end(a *asm) {
+	a.DECQ(r.rows)
+	a.JNZ(operand.LabelRef(r.again))
 }
 
 func (d *dw) cols() int { return (d.outs-1)*d.stride + d.kw }
 
 func (d *dw) write() {
 	d.fn(fmt.Sprintf("dwF32w%ds%dx%d%s", d.kw, d.stride, d.outs, d.suffix), "DWF32Args.runGeneric")
-	local := d.AllocLocal(24)
+	local := d.AllocLocal(48)
 	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
 	t := d.arg(reg.RBX)
 	s := reg.RDX
-	d.MOVQ(mem(t, dwIn), s)
-	d.SUBQ(mem(t, dwBack), s)
-	d.MOVQ(s, d.in)
-	d.MOVQ(mem(t, dwOut), s)
-	d.MOVQ(s, d.out)
-	d.MOVQ(mem(t, dwTiles), s)
-	d.MOVQ(s, d.tiles)
 	p := reg.RDI
 	d.MOVQ(mem(t, dwColStride), p)
 	d.LEAQ(memx(p, p, 2, 0), reg.R8)       // 3 columns
@@ -63,6 +92,9 @@ func (d *dw) write() {
 	d.LEAQ(memx(p, p, 8, 0), reg.R15)      // 9 columns
 	d.MOVQ(mem(t, dwWTap), reg.R12)
 	d.LEAQ(memx(reg.R12, reg.R12, 2, 0), reg.R13)
+	d.MOVQ(mem(t, dwIn), s)
+	d.SUBQ(mem(t, dwBack), s)
+	d.rowLoop.start(d.asm, local.Offset(24), d.in, d.out, d.tiles, t, s)
 
 	tile, channels, tail, next := d.label("tile"), d.label("channels"), d.label("tail"), d.label("next")
 	d.Label(tile)
@@ -88,6 +120,7 @@ func (d *dw) write() {
 	d.ADDQ(s, d.out)
 	d.DECQ(d.tiles)
 	d.JNZ(operand.LabelRef(tile))
+	d.rowLoop.end(d.asm)
 	d.VZEROUPPER()
 	d.RET()
 }
@@ -200,6 +233,7 @@ type dwAny struct {
 	isa
 	mode           string // "any" multiplies by weights; "Max" and "Sum" pool
 	in, out, tiles operand.Mem
+	rowLoop
 }
 
 func (d *dwAny) write() {
@@ -208,17 +242,13 @@ func (d *dwAny) write() {
 	} else {
 		d.fn("pool"+d.mode+"F32"+d.suffix, "PoolF32Args.pixel")
 	}
-	local := d.AllocLocal(24)
+	local := d.AllocLocal(48)
 	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
 	t, s := d.arg(reg.RBX), reg.RDX
-	d.MOVQ(mem(t, dwIn), s)
-	d.MOVQ(s, d.in)
-	d.MOVQ(mem(t, dwOut), s)
-	d.MOVQ(s, d.out)
-	d.MOVQ(mem(t, dwTiles), s)
-	d.MOVQ(s, d.tiles)
 	d.MOVQ(mem(t, dwColStride), reg.RDI)
 	d.MOVQ(mem(t, dwWTap), reg.R12)
+	d.MOVQ(mem(t, dwIn), s)
+	d.rowLoop.start(d.asm, local.Offset(24), d.in, d.out, d.tiles, t, s)
 	tile, four, one, tail, next := d.label("tile"), d.label("four"), d.label("one"), d.label("tail"), d.label("next")
 	d.Label(tile)
 	d.XORQ(reg.RAX, reg.RAX)
@@ -249,6 +279,7 @@ func (d *dwAny) write() {
 	d.ADDQ(s, d.out)
 	d.DECQ(d.tiles)
 	d.JNZ(operand.LabelRef(tile))
+	d.rowLoop.end(d.asm)
 	d.VZEROUPPER()
 	d.RET()
 }

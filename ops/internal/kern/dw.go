@@ -47,24 +47,45 @@ func (a *DWF32Args) Run(y0, y1 int) {
 		return
 	}
 	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
-	for y := y0; y < y1; y++ {
+	most := max(1, rowsBytes/(4*a.SH*a.W*a.Pixel))
+	for y := y0; y < y1; {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
+		rows := sameTaps(y, min(y1, y+most), a.SH, a.PT, a.KH, a.DH, a.H)
 		for r := s.first(); r.n > 0; r = s.next(r) {
-			a.run(y, ky0, ky1, &r)
+			a.run(y, rows, ky0, ky1, &r)
 		}
+		y += rows
 	}
 }
 
-// run computes some outputs of row y.
-func (a *DWF32Args) run(y, ky0, ky1 int, r *tiles) {
+// rowsBytes of input pass before the next tiles of the same rows: they find their lines in the first-level cache.
+const rowsBytes = 16 << 10
+
+// sameTaps counts the rows from y, below end, that take the same taps of n as row y.
+func sameTaps(y, end, stride, pad, n, dilation, size int) int {
+	lo, hi := tapRange(y*stride-pad, n, dilation, size)
+	rows := 1
+	for y+rows < end {
+		if l, h := tapRange((y+rows)*stride-pad, n, dilation, size); l != lo || h != hi {
+			break
+		}
+		rows++
+	}
+	return rows
+}
+
+// run computes some outputs of rows y to y+rows, which take the same taps.
+func (a *DWF32Args) run(y, rows, ky0, ky1 int, r *tiles) {
 	t, ok := a.tile(y, r.x, ky0, ky1, r.kx0, r.kx1)
 	if !ok {
-		for i := range r.n * r.count {
-			a.pixel(y, r.x+i, ky0, ky1, r.kx0, r.kx1)
+		for i := range rows * r.n * r.count {
+			row, x := i/(r.n*r.count), i%(r.n*r.count)
+			a.pixel(y+row, r.x+x, ky0, ky1, r.kx0, r.kx1)
 		}
 		return
 	}
 	t.tiles = r.count
+	t.outRows, t.inRow, t.outRow = rows, 4*a.SH*a.W*a.Pixel, 4*a.OW*a.OutPixel
 	t.inStep, t.outStep = 4*r.n*a.SW*a.Pixel, 4*r.n*a.OutPixel
 	if !r.shared {
 		dwAny(&t)
@@ -120,6 +141,9 @@ type dwTile struct {
 	left      int    // columns of the tile in the padding, which shared kernels leave out
 	right     int
 	back      int // from in to where the tile's first column would be
+	outRows   int // rows of outputs, at least one
+	inRow     int // from one of them to the next
+	outRow    int
 }
 
 func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
@@ -139,6 +163,7 @@ func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
 		outStride: 4 * a.OutPixel,
 		channels:  a.C,
 		tiles:     1,
+		outRows:   1,
 		min:       a.Min,
 		max:       a.Max,
 	}

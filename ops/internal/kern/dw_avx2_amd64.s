@@ -6,15 +6,8 @@
 
 // func dwF32w3s1x4AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s1x4AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x4AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -22,24 +15,43 @@ TEXT ·dwF32w3s1x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile1:
+outrow1:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile2:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail3
+	JLT  tail4
 
-channels2:
+channels3:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias5
+	JZ      nobias6
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started6
+	JMP     started7
 
-nobias5:
+nobias6:
 	VXORPS Y0, Y0, Y0
 
-started6:
+started7:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -49,16 +61,16 @@ started6:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row7:
+row8:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip8
+	JGE         skip9
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip8:
+skip9:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -74,15 +86,15 @@ skip8:
 	VFMADD231PS Y13, Y6, Y2
 	VFMADD231PS Y13, Y5, Y3
 	CMPQ        152(BX), $+1
-	JGE         skip13
+	JGE         skip14
 	VMOVUPS     (SI)(R9*1), Y9
 	VFMADD231PS Y9, Y6, Y3
 
-skip13:
+skip14:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row7
+	JNZ          row8
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -106,24 +118,24 @@ skip13:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels2
+	JGE          channels3
 
-tail3:
+tail4:
 	TESTQ      CX, CX
-	JZ         next4
+	JZ         next5
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias14
+	JZ         nobias15
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started15
+	JMP        started16
 
-nobias14:
+nobias15:
 	VXORPS Y0, Y0, Y0
 
-started15:
+started16:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -133,16 +145,16 @@ started15:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row16:
+row17:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip17
+	JGE         skip18
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip17:
+skip18:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -158,15 +170,15 @@ skip17:
 	VFMADD231PS Y13, Y6, Y2
 	VFMADD231PS Y13, Y5, Y3
 	CMPQ        152(BX), $+1
-	JGE         skip22
+	JGE         skip23
 	VMASKMOVPS  (SI)(R9*1), Y15, Y9
 	VFMADD231PS Y9, Y6, Y3
 
-skip22:
+skip23:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row16
+	JNZ          row17
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -188,13 +200,15 @@ skip22:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next4:
+next5:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile1
+	JNZ  tile2
+	DECQ 40(SP)
+	JNZ  outrow1
 	VZEROUPPER
 	RET
 
@@ -234,15 +248,8 @@ GLOBL tailMask<>(SB), RODATA|NOPTR, $128
 
 // func dwF32w3s1x3AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s1x3AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x3AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -250,24 +257,43 @@ TEXT ·dwF32w3s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile23:
+outrow24:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile25:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail25
+	JLT  tail27
 
-channels24:
+channels26:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias27
+	JZ      nobias29
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started28
+	JMP     started30
 
-nobias27:
+nobias29:
 	VXORPS Y0, Y0, Y0
 
-started28:
+started30:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -276,16 +302,16 @@ started28:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row29:
+row31:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip30
+	JGE         skip32
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip30:
+skip32:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -297,15 +323,15 @@ skip30:
 	VFMADD231PS Y12, Y6, Y1
 	VFMADD231PS Y12, Y5, Y2
 	CMPQ        152(BX), $+1
-	JGE         skip34
+	JGE         skip36
 	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y6, Y2
 
-skip34:
+skip36:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row29
+	JNZ          row31
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -325,24 +351,24 @@ skip34:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels24
+	JGE          channels26
 
-tail25:
+tail27:
 	TESTQ      CX, CX
-	JZ         next26
+	JZ         next28
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias35
+	JZ         nobias37
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started36
+	JMP        started38
 
-nobias35:
+nobias37:
 	VXORPS Y0, Y0, Y0
 
-started36:
+started38:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -351,16 +377,16 @@ started36:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row37:
+row39:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip38
+	JGE         skip40
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip38:
+skip40:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -372,15 +398,15 @@ skip38:
 	VFMADD231PS Y12, Y6, Y1
 	VFMADD231PS Y12, Y5, Y2
 	CMPQ        152(BX), $+1
-	JGE         skip42
+	JGE         skip44
 	VMASKMOVPS  (SI)(DI*4), Y15, Y13
 	VFMADD231PS Y13, Y6, Y2
 
-skip42:
+skip44:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row37
+	JNZ          row39
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -398,27 +424,22 @@ skip42:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next26:
+next28:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile23
+	JNZ  tile25
+	DECQ 40(SP)
+	JNZ  outrow24
 	VZEROUPPER
 	RET
 
 // func dwF32w3s1x2AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s1x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -426,24 +447,43 @@ TEXT ·dwF32w3s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile43:
+outrow45:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile46:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail45
+	JLT  tail48
 
-channels44:
+channels47:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias47
+	JZ      nobias50
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started48
+	JMP     started51
 
-nobias47:
+nobias50:
 	VXORPS Y0, Y0, Y0
 
-started48:
+started51:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -451,16 +491,16 @@ started48:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row49:
+row52:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip50
+	JGE         skip53
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip50:
+skip53:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -468,15 +508,15 @@ skip50:
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
 	CMPQ        152(BX), $+1
-	JGE         skip53
+	JGE         skip56
 	VMOVUPS     (SI)(R8*1), Y12
 	VFMADD231PS Y12, Y6, Y1
 
-skip53:
+skip56:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row49
+	JNZ          row52
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -492,24 +532,24 @@ skip53:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels44
+	JGE          channels47
 
-tail45:
+tail48:
 	TESTQ      CX, CX
-	JZ         next46
+	JZ         next49
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias54
+	JZ         nobias57
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started55
+	JMP        started58
 
-nobias54:
+nobias57:
 	VXORPS Y0, Y0, Y0
 
-started55:
+started58:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -517,16 +557,16 @@ started55:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row56:
+row59:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip57
+	JGE         skip60
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip57:
+skip60:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
@@ -534,15 +574,15 @@ skip57:
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
 	CMPQ        152(BX), $+1
-	JGE         skip60
+	JGE         skip63
 	VMASKMOVPS  (SI)(R8*1), Y15, Y12
 	VFMADD231PS Y12, Y6, Y1
 
-skip60:
+skip63:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row56
+	JNZ          row59
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -556,27 +596,22 @@ skip60:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next46:
+next49:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile43
+	JNZ  tile46
+	DECQ 40(SP)
+	JNZ  outrow45
 	VZEROUPPER
 	RET
 
 // func dwF32w3s1x1AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s1x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s1x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -584,52 +619,71 @@ TEXT ·dwF32w3s1x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile61:
+outrow64:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile65:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail63
+	JLT  tail67
 
-channels62:
+channels66:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias65
+	JZ      nobias69
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started66
+	JMP     started70
 
-nobias65:
+nobias69:
 	VXORPS Y0, Y0, Y0
 
-started66:
+started70:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row67:
+row71:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip68
+	JGE         skip72
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip68:
+skip72:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	CMPQ        152(BX), $+1
-	JGE         skip70
+	JGE         skip74
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 
-skip70:
+skip74:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row67
+	JNZ          row71
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -641,52 +695,52 @@ skip70:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels62
+	JGE          channels66
 
-tail63:
+tail67:
 	TESTQ      CX, CX
-	JZ         next64
+	JZ         next68
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias71
+	JZ         nobias75
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started72
+	JMP        started76
 
-nobias71:
+nobias75:
 	VXORPS Y0, Y0, Y0
 
-started72:
+started76:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row73:
+row77:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip74
+	JGE         skip78
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip74:
+skip78:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	CMPQ        152(BX), $+1
-	JGE         skip76
+	JGE         skip80
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 
-skip76:
+skip80:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row73
+	JNZ          row77
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -696,27 +750,22 @@ skip76:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next64:
+next68:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile61
+	JNZ  tile65
+	DECQ 40(SP)
+	JNZ  outrow64
 	VZEROUPPER
 	RET
 
 // func dwF32w3s2x4AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x4AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x4AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -724,24 +773,43 @@ TEXT ·dwF32w3s2x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile77:
+outrow81:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile82:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail79
+	JLT  tail84
 
-channels78:
+channels83:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias81
+	JZ      nobias86
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started82
+	JMP     started87
 
-nobias81:
+nobias86:
 	VXORPS Y0, Y0, Y0
 
-started82:
+started87:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -751,16 +819,16 @@ started82:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row83:
+row88:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip84
+	JGE         skip89
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip84:
+skip89:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMOVUPS     (SI)(DI*2), Y11
@@ -779,15 +847,15 @@ skip84:
 	VMOVUPS     (SI)(R10*1), Y11
 	VFMADD231PS Y11, Y5, Y3
 	CMPQ        152(BX), $+1
-	JGE         skip92
+	JGE         skip97
 	VMOVUPS     (SI)(DI*8), Y12
 	VFMADD231PS Y12, Y6, Y3
 
-skip92:
+skip97:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row83
+	JNZ          row88
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -811,24 +879,24 @@ skip92:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels78
+	JGE          channels83
 
-tail79:
+tail84:
 	TESTQ      CX, CX
-	JZ         next80
+	JZ         next85
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias93
+	JZ         nobias98
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started94
+	JMP        started99
 
-nobias93:
+nobias98:
 	VXORPS Y0, Y0, Y0
 
-started94:
+started99:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -838,16 +906,16 @@ started94:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row95:
+row100:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip96
+	JGE         skip101
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip96:
+skip101:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
@@ -866,15 +934,15 @@ skip96:
 	VMASKMOVPS  (SI)(R10*1), Y15, Y11
 	VFMADD231PS Y11, Y5, Y3
 	CMPQ        152(BX), $+1
-	JGE         skip104
+	JGE         skip109
 	VMASKMOVPS  (SI)(DI*8), Y15, Y12
 	VFMADD231PS Y12, Y6, Y3
 
-skip104:
+skip109:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row95
+	JNZ          row100
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -896,27 +964,22 @@ skip104:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next80:
+next85:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile77
+	JNZ  tile82
+	DECQ 40(SP)
+	JNZ  outrow81
 	VZEROUPPER
 	RET
 
 // func dwF32w3s2x3AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x3AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x3AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -924,24 +987,43 @@ TEXT ·dwF32w3s2x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile105:
+outrow110:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile111:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail107
+	JLT  tail113
 
-channels106:
+channels112:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias109
+	JZ      nobias115
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started110
+	JMP     started116
 
-nobias109:
+nobias115:
 	VXORPS Y0, Y0, Y0
 
-started110:
+started116:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -950,16 +1032,16 @@ started110:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row111:
+row117:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip112
+	JGE         skip118
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip112:
+skip118:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMOVUPS     (SI)(DI*2), Y11
@@ -973,15 +1055,15 @@ skip112:
 	VMOVUPS     (SI)(R9*1), Y9
 	VFMADD231PS Y9, Y5, Y2
 	CMPQ        152(BX), $+1
-	JGE         skip118
+	JGE         skip124
 	VMOVUPS     (SI)(R8*2), Y10
 	VFMADD231PS Y10, Y6, Y2
 
-skip118:
+skip124:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row111
+	JNZ          row117
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1001,24 +1083,24 @@ skip118:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels106
+	JGE          channels112
 
-tail107:
+tail113:
 	TESTQ      CX, CX
-	JZ         next108
+	JZ         next114
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias119
+	JZ         nobias125
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started120
+	JMP        started126
 
-nobias119:
+nobias125:
 	VXORPS Y0, Y0, Y0
 
-started120:
+started126:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -1027,16 +1109,16 @@ started120:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row121:
+row127:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip122
+	JGE         skip128
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip122:
+skip128:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
@@ -1050,15 +1132,15 @@ skip122:
 	VMASKMOVPS  (SI)(R9*1), Y15, Y9
 	VFMADD231PS Y9, Y5, Y2
 	CMPQ        152(BX), $+1
-	JGE         skip128
+	JGE         skip134
 	VMASKMOVPS  (SI)(R8*2), Y15, Y10
 	VFMADD231PS Y10, Y6, Y2
 
-skip128:
+skip134:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row121
+	JNZ          row127
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1076,27 +1158,22 @@ skip128:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next108:
+next114:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile105
+	JNZ  tile111
+	DECQ 40(SP)
+	JNZ  outrow110
 	VZEROUPPER
 	RET
 
 // func dwF32w3s2x2AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -1104,24 +1181,43 @@ TEXT ·dwF32w3s2x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile129:
+outrow135:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile136:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail131
+	JLT  tail138
 
-channels130:
+channels137:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias133
+	JZ      nobias140
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started134
+	JMP     started141
 
-nobias133:
+nobias140:
 	VXORPS Y0, Y0, Y0
 
-started134:
+started141:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1129,16 +1225,16 @@ started134:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row135:
+row142:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip136
+	JGE         skip143
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip136:
+skip143:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMOVUPS     (SI)(DI*2), Y11
@@ -1147,15 +1243,15 @@ skip136:
 	VMOVUPS     (SI)(R8*1), Y12
 	VFMADD231PS Y12, Y5, Y1
 	CMPQ        152(BX), $+1
-	JGE         skip140
+	JGE         skip147
 	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y6, Y1
 
-skip140:
+skip147:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row135
+	JNZ          row142
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1171,24 +1267,24 @@ skip140:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels130
+	JGE          channels137
 
-tail131:
+tail138:
 	TESTQ      CX, CX
-	JZ         next132
+	JZ         next139
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias141
+	JZ         nobias148
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started142
+	JMP        started149
 
-nobias141:
+nobias148:
 	VXORPS Y0, Y0, Y0
 
-started142:
+started149:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1196,16 +1292,16 @@ started142:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row143:
+row150:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip144
+	JGE         skip151
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip144:
+skip151:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
@@ -1214,15 +1310,15 @@ skip144:
 	VMASKMOVPS  (SI)(R8*1), Y15, Y12
 	VFMADD231PS Y12, Y5, Y1
 	CMPQ        152(BX), $+1
-	JGE         skip148
+	JGE         skip155
 	VMASKMOVPS  (SI)(DI*4), Y15, Y13
 	VFMADD231PS Y13, Y6, Y1
 
-skip148:
+skip155:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row143
+	JNZ          row150
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1236,27 +1332,22 @@ skip148:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next132:
+next139:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile129
+	JNZ  tile136
+	DECQ 40(SP)
+	JNZ  outrow135
 	VZEROUPPER
 	RET
 
 // func dwF32w3s2x1AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -1264,52 +1355,71 @@ TEXT ·dwF32w3s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile149:
+outrow156:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile157:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail151
+	JLT  tail159
 
-channels150:
+channels158:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias153
+	JZ      nobias161
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started154
+	JMP     started162
 
-nobias153:
+nobias161:
 	VXORPS Y0, Y0, Y0
 
-started154:
+started162:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row155:
+row163:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	CMPQ        144(BX), $+1
-	JGE         skip156
+	JGE         skip164
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip156:
+skip164:
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	CMPQ        152(BX), $+1
-	JGE         skip158
+	JGE         skip166
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 
-skip158:
+skip166:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row155
+	JNZ          row163
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1321,52 +1431,52 @@ skip158:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels150
+	JGE          channels158
 
-tail151:
+tail159:
 	TESTQ      CX, CX
-	JZ         next152
+	JZ         next160
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias159
+	JZ         nobias167
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started160
+	JMP        started168
 
-nobias159:
+nobias167:
 	VXORPS Y0, Y0, Y0
 
-started160:
+started168:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row161:
+row169:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	CMPQ        144(BX), $+1
-	JGE         skip162
+	JGE         skip170
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip162:
+skip170:
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	CMPQ        152(BX), $+1
-	JGE         skip164
+	JGE         skip172
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 
-skip164:
+skip172:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row161
+	JNZ          row169
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1376,27 +1486,22 @@ skip164:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next152:
+next160:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile149
+	JNZ  tile157
+	DECQ 40(SP)
+	JNZ  outrow156
 	VZEROUPPER
 	RET
 
 // func dwF32w5s1x4AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s1x4AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s1x4AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -1404,24 +1509,43 @@ TEXT ·dwF32w5s1x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile165:
+outrow173:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile174:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail167
+	JLT  tail176
 
-channels166:
+channels175:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias169
+	JZ      nobias178
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started170
+	JMP     started179
 
-nobias169:
+nobias178:
 	VXORPS Y0, Y0, Y0
 
-started170:
+started179:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -1431,25 +1555,25 @@ started170:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row171:
+row180:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip172
+	JGE         skip181
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip172:
+skip181:
 	CMPQ        144(BX), $+2
-	JGE         skip173
+	JGE         skip182
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
 
-skip173:
+skip182:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
@@ -1469,22 +1593,22 @@ skip173:
 	VFMADD231PS Y9, Y7, Y2
 	VFMADD231PS Y9, Y6, Y3
 	CMPQ        152(BX), $+2
-	JGE         skip178
+	JGE         skip187
 	VMOVUPS     (SI)(R8*2), Y10
 	VFMADD231PS Y10, Y8, Y2
 	VFMADD231PS Y10, Y7, Y3
 
-skip178:
+skip187:
 	CMPQ        152(BX), $+1
-	JGE         skip179
+	JGE         skip188
 	VMOVUPS     (SI)(R10*1), Y11
 	VFMADD231PS Y11, Y8, Y3
 
-skip179:
+skip188:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row171
+	JNZ          row180
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1508,24 +1632,24 @@ skip179:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels166
+	JGE          channels175
 
-tail167:
+tail176:
 	TESTQ      CX, CX
-	JZ         next168
+	JZ         next177
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias180
+	JZ         nobias189
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started181
+	JMP        started190
 
-nobias180:
+nobias189:
 	VXORPS Y0, Y0, Y0
 
-started181:
+started190:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -1535,25 +1659,25 @@ started181:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row182:
+row191:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip183
+	JGE         skip192
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip183:
+skip192:
 	CMPQ        144(BX), $+2
-	JGE         skip184
+	JGE         skip193
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
 
-skip184:
+skip193:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
@@ -1573,22 +1697,22 @@ skip184:
 	VFMADD231PS Y9, Y7, Y2
 	VFMADD231PS Y9, Y6, Y3
 	CMPQ        152(BX), $+2
-	JGE         skip189
+	JGE         skip198
 	VMASKMOVPS  (SI)(R8*2), Y15, Y10
 	VFMADD231PS Y10, Y8, Y2
 	VFMADD231PS Y10, Y7, Y3
 
-skip189:
+skip198:
 	CMPQ        152(BX), $+1
-	JGE         skip190
+	JGE         skip199
 	VMASKMOVPS  (SI)(R10*1), Y15, Y11
 	VFMADD231PS Y11, Y8, Y3
 
-skip190:
+skip199:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row182
+	JNZ          row191
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1610,27 +1734,22 @@ skip190:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next168:
+next177:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile165
+	JNZ  tile174
+	DECQ 40(SP)
+	JNZ  outrow173
 	VZEROUPPER
 	RET
 
 // func dwF32w5s1x3AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s1x3AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s1x3AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -1638,112 +1757,38 @@ TEXT ·dwF32w5s1x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile191:
+outrow200:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile201:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail193
+	JLT  tail203
 
-channels192:
+channels202:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias195
+	JZ      nobias205
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started196
-
-nobias195:
-	VXORPS Y0, Y0, Y0
-
-started196:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	MOVQ    16(BX), R14
-	MOVQ    (SP), SI
-	ADDQ    AX, SI
-	MOVQ    40(BX), R11
-	ADDQ    AX, R11
-
-row197:
-	VMOVUPS     (R11), Y4
-	VMOVUPS     (R11)(R12*1), Y5
-	VMOVUPS     (R11)(R12*2), Y6
-	VMOVUPS     (R11)(R13*1), Y7
-	VMOVUPS     (R11)(R12*4), Y8
-	CMPQ        144(BX), $+1
-	JGE         skip198
-	VMOVUPS     (SI), Y9
-	VFMADD231PS Y9, Y4, Y0
-
-skip198:
-	CMPQ        144(BX), $+2
-	JGE         skip199
-	VMOVUPS     (SI)(DI*1), Y10
-	VFMADD231PS Y10, Y5, Y0
-	VFMADD231PS Y10, Y4, Y1
-
-skip199:
-	VMOVUPS     (SI)(DI*2), Y11
-	VFMADD231PS Y11, Y6, Y0
-	VFMADD231PS Y11, Y5, Y1
-	VFMADD231PS Y11, Y4, Y2
-	VMOVUPS     (SI)(R8*1), Y12
-	VFMADD231PS Y12, Y7, Y0
-	VFMADD231PS Y12, Y6, Y1
-	VFMADD231PS Y12, Y5, Y2
-	VMOVUPS     (SI)(DI*4), Y13
-	VFMADD231PS Y13, Y8, Y0
-	VFMADD231PS Y13, Y7, Y1
-	VFMADD231PS Y13, Y6, Y2
-	CMPQ        152(BX), $+2
-	JGE         skip203
-	VMOVUPS     (SI)(R9*1), Y9
-	VFMADD231PS Y9, Y8, Y1
-	VFMADD231PS Y9, Y7, Y2
-
-skip203:
-	CMPQ        152(BX), $+1
-	JGE         skip204
-	VMOVUPS     (SI)(R8*2), Y10
-	VFMADD231PS Y10, Y8, Y2
-
-skip204:
-	ADDQ         8(BX), SI
-	ADDQ         48(BX), R11
-	DECQ         R14
-	JNZ          row197
-	VBROADCASTSS 120(BX), Y9
-	VBROADCASTSS 124(BX), Y10
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
-	VMINPS       Y2, Y10, Y2
-	MOVQ         8(SP), SI
-	ADDQ         AX, SI
-	MOVQ         72(BX), DX
-	VMOVUPS      Y0, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         DX, SI
-	VMOVUPS      Y2, (SI)
-	ADDQ         $+32, AX
-	SUBQ         $+8, CX
-	CMPQ         CX, $+8
-	JGE          channels192
-
-tail193:
-	TESTQ      CX, CX
-	JZ         next194
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       80(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias205
-	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started206
+	JMP     started206
 
 nobias205:
 	VXORPS Y0, Y0, Y0
@@ -1758,46 +1803,46 @@ started206:
 	ADDQ    AX, R11
 
 row207:
-	VMASKMOVPS  (R11), Y15, Y4
-	VMASKMOVPS  (R11)(R12*1), Y15, Y5
-	VMASKMOVPS  (R11)(R12*2), Y15, Y6
-	VMASKMOVPS  (R11)(R13*1), Y15, Y7
-	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	VMOVUPS     (R11), Y4
+	VMOVUPS     (R11)(R12*1), Y5
+	VMOVUPS     (R11)(R12*2), Y6
+	VMOVUPS     (R11)(R13*1), Y7
+	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
 	JGE         skip208
-	VMASKMOVPS  (SI), Y15, Y9
+	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
 skip208:
 	CMPQ        144(BX), $+2
 	JGE         skip209
-	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
 
 skip209:
-	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
 	VFMADD231PS Y11, Y4, Y2
-	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VMOVUPS     (SI)(R8*1), Y12
 	VFMADD231PS Y12, Y7, Y0
 	VFMADD231PS Y12, Y6, Y1
 	VFMADD231PS Y12, Y5, Y2
-	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y7, Y1
 	VFMADD231PS Y13, Y6, Y2
 	CMPQ        152(BX), $+2
 	JGE         skip213
-	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VMOVUPS     (SI)(R9*1), Y9
 	VFMADD231PS Y9, Y8, Y1
 	VFMADD231PS Y9, Y7, Y2
 
 skip213:
 	CMPQ        152(BX), $+1
 	JGE         skip214
-	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VMOVUPS     (SI)(R8*2), Y10
 	VFMADD231PS Y10, Y8, Y2
 
 skip214:
@@ -1816,33 +1861,121 @@ skip214:
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	MOVQ         72(BX), DX
+	VMOVUPS      Y0, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DX, SI
+	VMOVUPS      Y2, (SI)
+	ADDQ         $+32, AX
+	SUBQ         $+8, CX
+	CMPQ         CX, $+8
+	JGE          channels202
+
+tail203:
+	TESTQ      CX, CX
+	JZ         next204
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	MOVQ       80(BX), DX
+	TESTQ      DX, DX
+	JZ         nobias215
+	VMASKMOVPS (DX)(AX*1), Y15, Y0
+	JMP        started216
+
+nobias215:
+	VXORPS Y0, Y0, Y0
+
+started216:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	MOVQ    16(BX), R14
+	MOVQ    (SP), SI
+	ADDQ    AX, SI
+	MOVQ    40(BX), R11
+	ADDQ    AX, R11
+
+row217:
+	VMASKMOVPS  (R11), Y15, Y4
+	VMASKMOVPS  (R11)(R12*1), Y15, Y5
+	VMASKMOVPS  (R11)(R12*2), Y15, Y6
+	VMASKMOVPS  (R11)(R13*1), Y15, Y7
+	VMASKMOVPS  (R11)(R12*4), Y15, Y8
+	CMPQ        144(BX), $+1
+	JGE         skip218
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+
+skip218:
+	CMPQ        144(BX), $+2
+	JGE         skip219
+	VMASKMOVPS  (SI)(DI*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+
+skip219:
+	VMASKMOVPS  (SI)(DI*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	VMASKMOVPS  (SI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VMASKMOVPS  (SI)(DI*4), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y7, Y1
+	VFMADD231PS Y13, Y6, Y2
+	CMPQ        152(BX), $+2
+	JGE         skip223
+	VMASKMOVPS  (SI)(R9*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VFMADD231PS Y9, Y7, Y2
+
+skip223:
+	CMPQ        152(BX), $+1
+	JGE         skip224
+	VMASKMOVPS  (SI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y2
+
+skip224:
+	ADDQ         8(BX), SI
+	ADDQ         48(BX), R11
+	DECQ         R14
+	JNZ          row217
+	VBROADCASTSS 120(BX), Y9
+	VBROADCASTSS 124(BX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	MOVQ         8(SP), SI
+	ADDQ         AX, SI
+	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next194:
+next204:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile191
+	JNZ  tile201
+	DECQ 40(SP)
+	JNZ  outrow200
 	VZEROUPPER
 	RET
 
 // func dwF32w5s1x2AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s1x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s1x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -1850,24 +1983,43 @@ TEXT ·dwF32w5s1x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile215:
+outrow225:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile226:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail217
+	JLT  tail228
 
-channels216:
+channels227:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias219
+	JZ      nobias230
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started220
+	JMP     started231
 
-nobias219:
+nobias230:
 	VXORPS Y0, Y0, Y0
 
-started220:
+started231:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1875,25 +2027,25 @@ started220:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row221:
+row232:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip222
+	JGE         skip233
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip222:
+skip233:
 	CMPQ        144(BX), $+2
-	JGE         skip223
+	JGE         skip234
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
 
-skip223:
+skip234:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
@@ -1901,22 +2053,22 @@ skip223:
 	VFMADD231PS Y12, Y7, Y0
 	VFMADD231PS Y12, Y6, Y1
 	CMPQ        152(BX), $+2
-	JGE         skip226
+	JGE         skip237
 	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y7, Y1
 
-skip226:
+skip237:
 	CMPQ        152(BX), $+1
-	JGE         skip227
+	JGE         skip238
 	VMOVUPS     (SI)(R9*1), Y9
 	VFMADD231PS Y9, Y8, Y1
 
-skip227:
+skip238:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row221
+	JNZ          row232
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -1932,24 +2084,24 @@ skip227:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels216
+	JGE          channels227
 
-tail217:
+tail228:
 	TESTQ      CX, CX
-	JZ         next218
+	JZ         next229
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias228
+	JZ         nobias239
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started229
+	JMP        started240
 
-nobias228:
+nobias239:
 	VXORPS Y0, Y0, Y0
 
-started229:
+started240:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -1957,25 +2109,25 @@ started229:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row230:
+row241:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip231
+	JGE         skip242
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip231:
+skip242:
 	CMPQ        144(BX), $+2
-	JGE         skip232
+	JGE         skip243
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 	VFMADD231PS Y10, Y4, Y1
 
-skip232:
+skip243:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y5, Y1
@@ -1983,22 +2135,22 @@ skip232:
 	VFMADD231PS Y12, Y7, Y0
 	VFMADD231PS Y12, Y6, Y1
 	CMPQ        152(BX), $+2
-	JGE         skip235
+	JGE         skip246
 	VMASKMOVPS  (SI)(DI*4), Y15, Y13
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y7, Y1
 
-skip235:
+skip246:
 	CMPQ        152(BX), $+1
-	JGE         skip236
+	JGE         skip247
 	VMASKMOVPS  (SI)(R9*1), Y15, Y9
 	VFMADD231PS Y9, Y8, Y1
 
-skip236:
+skip247:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row230
+	JNZ          row241
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2012,27 +2164,22 @@ skip236:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next218:
+next229:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile215
+	JNZ  tile226
+	DECQ 40(SP)
+	JNZ  outrow225
 	VZEROUPPER
 	RET
 
 // func dwF32w5s1x1AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s1x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s1x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -2040,66 +2187,85 @@ TEXT ·dwF32w5s1x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile237:
+outrow248:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile249:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail239
+	JLT  tail251
 
-channels238:
+channels250:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias241
+	JZ      nobias253
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started242
+	JMP     started254
 
-nobias241:
+nobias253:
 	VXORPS Y0, Y0, Y0
 
-started242:
+started254:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row243:
+row255:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip244
+	JGE         skip256
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip244:
+skip256:
 	CMPQ        144(BX), $+2
-	JGE         skip245
+	JGE         skip257
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip245:
+skip257:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	CMPQ        152(BX), $+2
-	JGE         skip247
+	JGE         skip259
 	VMOVUPS     (SI)(R8*1), Y12
 	VFMADD231PS Y12, Y7, Y0
 
-skip247:
+skip259:
 	CMPQ        152(BX), $+1
-	JGE         skip248
+	JGE         skip260
 	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y8, Y0
 
-skip248:
+skip260:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row243
+	JNZ          row255
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2111,66 +2277,66 @@ skip248:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels238
+	JGE          channels250
 
-tail239:
+tail251:
 	TESTQ      CX, CX
-	JZ         next240
+	JZ         next252
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias249
+	JZ         nobias261
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started250
+	JMP        started262
 
-nobias249:
+nobias261:
 	VXORPS Y0, Y0, Y0
 
-started250:
+started262:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row251:
+row263:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip252
+	JGE         skip264
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip252:
+skip264:
 	CMPQ        144(BX), $+2
-	JGE         skip253
+	JGE         skip265
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip253:
+skip265:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	CMPQ        152(BX), $+2
-	JGE         skip255
+	JGE         skip267
 	VMASKMOVPS  (SI)(R8*1), Y15, Y12
 	VFMADD231PS Y12, Y7, Y0
 
-skip255:
+skip267:
 	CMPQ        152(BX), $+1
-	JGE         skip256
+	JGE         skip268
 	VMASKMOVPS  (SI)(DI*4), Y15, Y13
 	VFMADD231PS Y13, Y8, Y0
 
-skip256:
+skip268:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row251
+	JNZ          row263
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2180,27 +2346,22 @@ skip256:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next240:
+next252:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile237
+	JNZ  tile249
+	DECQ 40(SP)
+	JNZ  outrow248
 	VZEROUPPER
 	RET
 
 // func dwF32w5s2x4AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s2x4AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s2x4AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -2208,24 +2369,43 @@ TEXT ·dwF32w5s2x4AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile257:
+outrow269:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile270:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail259
+	JLT  tail272
 
-channels258:
+channels271:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias261
+	JZ      nobias274
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started262
+	JMP     started275
 
-nobias261:
+nobias274:
 	VXORPS Y0, Y0, Y0
 
-started262:
+started275:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -2235,24 +2415,24 @@ started262:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row263:
+row276:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip264
+	JGE         skip277
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip264:
+skip277:
 	CMPQ        144(BX), $+2
-	JGE         skip265
+	JGE         skip278
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip265:
+skip278:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2277,21 +2457,21 @@ skip265:
 	VFMADD231PS Y12, Y8, Y2
 	VFMADD231PS Y12, Y6, Y3
 	CMPQ        152(BX), $+2
-	JGE         skip273
+	JGE         skip286
 	VMOVUPS     (SI)(R15*1), Y13
 	VFMADD231PS Y13, Y7, Y3
 
-skip273:
+skip286:
 	CMPQ        152(BX), $+1
-	JGE         skip274
+	JGE         skip287
 	VMOVUPS     (SI)(R9*2), Y9
 	VFMADD231PS Y9, Y8, Y3
 
-skip274:
+skip287:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row263
+	JNZ          row276
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2315,24 +2495,24 @@ skip274:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels258
+	JGE          channels271
 
-tail259:
+tail272:
 	TESTQ      CX, CX
-	JZ         next260
+	JZ         next273
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias275
+	JZ         nobias288
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started276
+	JMP        started289
 
-nobias275:
+nobias288:
 	VXORPS Y0, Y0, Y0
 
-started276:
+started289:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -2342,24 +2522,24 @@ started276:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row277:
+row290:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip278
+	JGE         skip291
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip278:
+skip291:
 	CMPQ        144(BX), $+2
-	JGE         skip279
+	JGE         skip292
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip279:
+skip292:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2384,21 +2564,21 @@ skip279:
 	VFMADD231PS Y12, Y8, Y2
 	VFMADD231PS Y12, Y6, Y3
 	CMPQ        152(BX), $+2
-	JGE         skip287
+	JGE         skip300
 	VMASKMOVPS  (SI)(R15*1), Y15, Y13
 	VFMADD231PS Y13, Y7, Y3
 
-skip287:
+skip300:
 	CMPQ        152(BX), $+1
-	JGE         skip288
+	JGE         skip301
 	VMASKMOVPS  (SI)(R9*2), Y15, Y9
 	VFMADD231PS Y9, Y8, Y3
 
-skip288:
+skip301:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row277
+	JNZ          row290
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2420,27 +2600,22 @@ skip288:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y3, Y15, (SI)
 
-next260:
+next273:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile257
+	JNZ  tile270
+	DECQ 40(SP)
+	JNZ  outrow269
 	VZEROUPPER
 	RET
 
 // func dwF32w5s2x3AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s2x3AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s2x3AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -2448,24 +2623,43 @@ TEXT ·dwF32w5s2x3AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile289:
+outrow302:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile303:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail291
+	JLT  tail305
 
-channels290:
+channels304:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias293
+	JZ      nobias307
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started294
+	JMP     started308
 
-nobias293:
+nobias307:
 	VXORPS Y0, Y0, Y0
 
-started294:
+started308:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -2474,24 +2668,24 @@ started294:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row295:
+row309:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip296
+	JGE         skip310
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip296:
+skip310:
 	CMPQ        144(BX), $+2
-	JGE         skip297
+	JGE         skip311
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip297:
+skip311:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2509,21 +2703,21 @@ skip297:
 	VFMADD231PS Y10, Y8, Y1
 	VFMADD231PS Y10, Y6, Y2
 	CMPQ        152(BX), $+2
-	JGE         skip303
+	JGE         skip317
 	VMOVUPS     (SI)(R10*1), Y11
 	VFMADD231PS Y11, Y7, Y2
 
-skip303:
+skip317:
 	CMPQ        152(BX), $+1
-	JGE         skip304
+	JGE         skip318
 	VMOVUPS     (SI)(DI*8), Y12
 	VFMADD231PS Y12, Y8, Y2
 
-skip304:
+skip318:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row295
+	JNZ          row309
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2543,24 +2737,24 @@ skip304:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels290
+	JGE          channels304
 
-tail291:
+tail305:
 	TESTQ      CX, CX
-	JZ         next292
+	JZ         next306
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias305
+	JZ         nobias319
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started306
+	JMP        started320
 
-nobias305:
+nobias319:
 	VXORPS Y0, Y0, Y0
 
-started306:
+started320:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	MOVQ    16(BX), R14
@@ -2569,24 +2763,24 @@ started306:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row307:
+row321:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip308
+	JGE         skip322
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip308:
+skip322:
 	CMPQ        144(BX), $+2
-	JGE         skip309
+	JGE         skip323
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip309:
+skip323:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2604,21 +2798,21 @@ skip309:
 	VFMADD231PS Y10, Y8, Y1
 	VFMADD231PS Y10, Y6, Y2
 	CMPQ        152(BX), $+2
-	JGE         skip315
+	JGE         skip329
 	VMASKMOVPS  (SI)(R10*1), Y15, Y11
 	VFMADD231PS Y11, Y7, Y2
 
-skip315:
+skip329:
 	CMPQ        152(BX), $+1
-	JGE         skip316
+	JGE         skip330
 	VMASKMOVPS  (SI)(DI*8), Y15, Y12
 	VFMADD231PS Y12, Y8, Y2
 
-skip316:
+skip330:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row307
+	JNZ          row321
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2636,27 +2830,22 @@ skip316:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y2, Y15, (SI)
 
-next292:
+next306:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile289
+	JNZ  tile303
+	DECQ 40(SP)
+	JNZ  outrow302
 	VZEROUPPER
 	RET
 
 // func dwF32w5s2x2AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s2x2AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s2x2AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -2664,24 +2853,43 @@ TEXT ·dwF32w5s2x2AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile317:
+outrow331:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile332:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail319
+	JLT  tail334
 
-channels318:
+channels333:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias321
+	JZ      nobias336
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started322
+	JMP     started337
 
-nobias321:
+nobias336:
 	VXORPS Y0, Y0, Y0
 
-started322:
+started337:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2689,24 +2897,24 @@ started322:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row323:
+row338:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip324
+	JGE         skip339
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip324:
+skip339:
 	CMPQ        144(BX), $+2
-	JGE         skip325
+	JGE         skip340
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip325:
+skip340:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2717,21 +2925,21 @@ skip325:
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y6, Y1
 	CMPQ        152(BX), $+2
-	JGE         skip329
+	JGE         skip344
 	VMOVUPS     (SI)(R9*1), Y9
 	VFMADD231PS Y9, Y7, Y1
 
-skip329:
+skip344:
 	CMPQ        152(BX), $+1
-	JGE         skip330
+	JGE         skip345
 	VMOVUPS     (SI)(R8*2), Y10
 	VFMADD231PS Y10, Y8, Y1
 
-skip330:
+skip345:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row323
+	JNZ          row338
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2747,24 +2955,24 @@ skip330:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels318
+	JGE          channels333
 
-tail319:
+tail334:
 	TESTQ      CX, CX
-	JZ         next320
+	JZ         next335
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias331
+	JZ         nobias346
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started332
+	JMP        started347
 
-nobias331:
+nobias346:
 	VXORPS Y0, Y0, Y0
 
-started332:
+started347:
 	VMOVAPS Y0, Y1
 	MOVQ    16(BX), R14
 	MOVQ    (SP), SI
@@ -2772,24 +2980,24 @@ started332:
 	MOVQ    40(BX), R11
 	ADDQ    AX, R11
 
-row333:
+row348:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip334
+	JGE         skip349
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip334:
+skip349:
 	CMPQ        144(BX), $+2
-	JGE         skip335
+	JGE         skip350
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip335:
+skip350:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	VFMADD231PS Y11, Y4, Y1
@@ -2800,21 +3008,21 @@ skip335:
 	VFMADD231PS Y13, Y8, Y0
 	VFMADD231PS Y13, Y6, Y1
 	CMPQ        152(BX), $+2
-	JGE         skip339
+	JGE         skip354
 	VMASKMOVPS  (SI)(R9*1), Y15, Y9
 	VFMADD231PS Y9, Y7, Y1
 
-skip339:
+skip354:
 	CMPQ        152(BX), $+1
-	JGE         skip340
+	JGE         skip355
 	VMASKMOVPS  (SI)(R8*2), Y15, Y10
 	VFMADD231PS Y10, Y8, Y1
 
-skip340:
+skip355:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row333
+	JNZ          row348
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2828,27 +3036,22 @@ skip340:
 	ADDQ         DX, SI
 	VMASKMOVPS   Y1, Y15, (SI)
 
-next320:
+next335:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile317
+	JNZ  tile332
+	DECQ 40(SP)
+	JNZ  outrow331
 	VZEROUPPER
 	RET
 
 // func dwF32w5s2x1AVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32w5s2x1AVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32w5s2x1AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	SUBQ 160(BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DI)(DI*4), R9
@@ -2856,66 +3059,85 @@ TEXT ·dwF32w5s2x1AVX2(SB), NOSPLIT, $24-8
 	LEAQ (DI)(DI*8), R15
 	MOVQ 56(BX), R12
 	LEAQ (R12)(R12*2), R13
+	MOVQ (BX), DX
+	SUBQ 160(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile341:
+outrow356:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile357:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 	CMPQ CX, $+8
-	JLT  tail343
+	JLT  tail359
 
-channels342:
+channels358:
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias345
+	JZ      nobias361
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started346
+	JMP     started362
 
-nobias345:
+nobias361:
 	VXORPS Y0, Y0, Y0
 
-started346:
+started362:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row347:
+row363:
 	VMOVUPS     (R11), Y4
 	VMOVUPS     (R11)(R12*1), Y5
 	VMOVUPS     (R11)(R12*2), Y6
 	VMOVUPS     (R11)(R13*1), Y7
 	VMOVUPS     (R11)(R12*4), Y8
 	CMPQ        144(BX), $+1
-	JGE         skip348
+	JGE         skip364
 	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip348:
+skip364:
 	CMPQ        144(BX), $+2
-	JGE         skip349
+	JGE         skip365
 	VMOVUPS     (SI)(DI*1), Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip349:
+skip365:
 	VMOVUPS     (SI)(DI*2), Y11
 	VFMADD231PS Y11, Y6, Y0
 	CMPQ        152(BX), $+2
-	JGE         skip351
+	JGE         skip367
 	VMOVUPS     (SI)(R8*1), Y12
 	VFMADD231PS Y12, Y7, Y0
 
-skip351:
+skip367:
 	CMPQ        152(BX), $+1
-	JGE         skip352
+	JGE         skip368
 	VMOVUPS     (SI)(DI*4), Y13
 	VFMADD231PS Y13, Y8, Y0
 
-skip352:
+skip368:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row347
+	JNZ          row363
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2927,66 +3149,66 @@ skip352:
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
 	CMPQ         CX, $+8
-	JGE          channels342
+	JGE          channels358
 
-tail343:
+tail359:
 	TESTQ      CX, CX
-	JZ         next344
+	JZ         next360
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias353
+	JZ         nobias369
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started354
+	JMP        started370
 
-nobias353:
+nobias369:
 	VXORPS Y0, Y0, Y0
 
-started354:
+started370:
 	MOVQ 16(BX), R14
 	MOVQ (SP), SI
 	ADDQ AX, SI
 	MOVQ 40(BX), R11
 	ADDQ AX, R11
 
-row355:
+row371:
 	VMASKMOVPS  (R11), Y15, Y4
 	VMASKMOVPS  (R11)(R12*1), Y15, Y5
 	VMASKMOVPS  (R11)(R12*2), Y15, Y6
 	VMASKMOVPS  (R11)(R13*1), Y15, Y7
 	VMASKMOVPS  (R11)(R12*4), Y15, Y8
 	CMPQ        144(BX), $+1
-	JGE         skip356
+	JGE         skip372
 	VMASKMOVPS  (SI), Y15, Y9
 	VFMADD231PS Y9, Y4, Y0
 
-skip356:
+skip372:
 	CMPQ        144(BX), $+2
-	JGE         skip357
+	JGE         skip373
 	VMASKMOVPS  (SI)(DI*1), Y15, Y10
 	VFMADD231PS Y10, Y5, Y0
 
-skip357:
+skip373:
 	VMASKMOVPS  (SI)(DI*2), Y15, Y11
 	VFMADD231PS Y11, Y6, Y0
 	CMPQ        152(BX), $+2
-	JGE         skip359
+	JGE         skip375
 	VMASKMOVPS  (SI)(R8*1), Y15, Y12
 	VFMADD231PS Y12, Y7, Y0
 
-skip359:
+skip375:
 	CMPQ        152(BX), $+1
-	JGE         skip360
+	JGE         skip376
 	VMASKMOVPS  (SI)(DI*4), Y15, Y13
 	VFMADD231PS Y13, Y8, Y0
 
-skip360:
+skip376:
 	ADDQ         8(BX), SI
 	ADDQ         48(BX), R11
 	DECQ         R14
-	JNZ          row355
+	JNZ          row371
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -2996,64 +3218,78 @@ skip360:
 	MOVQ         72(BX), DX
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next344:
+next360:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile341
+	JNZ  tile357
+	DECQ 40(SP)
+	JNZ  outrow356
 	VZEROUPPER
 	RET
 
 // func dwF32anyAVX2(t *byte)
 // Requires: AVX, FMA3
-TEXT ·dwF32anyAVX2(SB), NOSPLIT, $24-8
+TEXT ·dwF32anyAVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
+	MOVQ (BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile361:
+outrow377:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile378:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four362:
+four379:
 	CMPQ    CX, $+32
-	JLT     one363
+	JLT     one380
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias366
+	JZ      nobias383
 	VMOVUPS (DX)(AX*1), Y0
 	VMOVUPS 32(DX)(AX*1), Y1
 	VMOVUPS 64(DX)(AX*1), Y2
 	VMOVUPS 96(DX)(AX*1), Y3
-	JMP     started367
+	JMP     started384
 
-nobias366:
+nobias383:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started367:
+started384:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row368:
+row385:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col369:
+col386:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      (R11), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -3069,11 +3305,11 @@ col369:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col369
+	JNZ          col386
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row368
+	JNZ          row385
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -3092,44 +3328,44 @@ col369:
 	VMOVUPS      Y3, 96(SI)
 	ADDQ         $+128, AX
 	SUBQ         $+32, CX
-	JMP          four362
+	JMP          four379
 
-one363:
+one380:
 	CMPQ    CX, $+8
-	JLT     tail364
+	JLT     tail381
 	MOVQ    80(BX), DX
 	TESTQ   DX, DX
-	JZ      nobias370
+	JZ      nobias387
 	VMOVUPS (DX)(AX*1), Y0
-	JMP     started371
+	JMP     started388
 
-nobias370:
+nobias387:
 	VXORPS Y0, Y0, Y0
 
-started371:
+started388:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row372:
+row389:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col373:
+col390:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      (R11), Y8
 	VFMADD231PS  Y4, Y8, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col373
+	JNZ          col390
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row372
+	JNZ          row389
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -3139,47 +3375,47 @@ col373:
 	VMOVUPS      Y0, (SI)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          one363
+	JMP          one380
 
-tail364:
+tail381:
 	TESTQ      CX, CX
-	JZ         next365
+	JZ         next382
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	MOVQ       80(BX), DX
 	TESTQ      DX, DX
-	JZ         nobias374
+	JZ         nobias391
 	VMASKMOVPS (DX)(AX*1), Y15, Y0
-	JMP        started375
+	JMP        started392
 
-nobias374:
+nobias391:
 	VXORPS Y0, Y0, Y0
 
-started375:
+started392:
 	MOVQ 16(BX), R14
 	MOVQ (SP), R8
 	ADDQ AX, R8
 	MOVQ 40(BX), R9
 	ADDQ AX, R9
 
-row376:
+row393:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col377:
+col394:
 	VMASKMOVPS   (SI), Y15, Y4
 	VMASKMOVPS   (R11), Y15, Y8
 	VFMADD231PS  Y4, Y8, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col377
+	JNZ          col394
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row376
+	JNZ          row393
 	VBROADCASTSS 120(BX), Y9
 	VBROADCASTSS 124(BX), Y10
 	VMAXPS       Y0, Y9, Y0
@@ -3188,36 +3424,50 @@ col377:
 	ADDQ         AX, SI
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next365:
+next382:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile361
+	JNZ  tile378
+	DECQ 40(SP)
+	JNZ  outrow377
 	VZEROUPPER
 	RET
 
 // func poolMaxF32AVX2(t *byte)
 // Requires: AVX
-TEXT ·poolMaxF32AVX2(SB), NOSPLIT, $24-8
+TEXT ·poolMaxF32AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
+	MOVQ (BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile378:
+outrow395:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile396:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four379:
+four397:
 	CMPQ         CX, $+32
-	JLT          one380
+	JLT          one398
 	VBROADCASTSS 120(BX), Y0
 	VBROADCASTSS 120(BX), Y1
 	VBROADCASTSS 120(BX), Y2
@@ -3228,12 +3478,12 @@ four379:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row383:
+row401:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col384:
+col402:
 	VMOVUPS (SI), Y4
 	VMAXPS  Y4, Y0, Y0
 	VMOVUPS 32(SI), Y5
@@ -3245,11 +3495,11 @@ col384:
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col384
+	JNZ     col402
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row383
+	JNZ     row401
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Y0, (SI)
@@ -3258,11 +3508,11 @@ col384:
 	VMOVUPS Y3, 96(SI)
 	ADDQ    $+128, AX
 	SUBQ    $+32, CX
-	JMP     four379
+	JMP     four397
 
-one380:
+one398:
 	CMPQ         CX, $+8
-	JLT          tail381
+	JLT          tail399
 	VBROADCASTSS 120(BX), Y0
 	MOVQ         16(BX), R14
 	MOVQ         (SP), R8
@@ -3270,32 +3520,32 @@ one380:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row385:
+row403:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col386:
+col404:
 	VMOVUPS (SI), Y4
 	VMAXPS  Y4, Y0, Y0
 	ADDQ    DI, SI
 	ADDQ    R12, R11
 	DECQ    R13
-	JNZ     col386
+	JNZ     col404
 	ADDQ    8(BX), R8
 	ADDQ    48(BX), R9
 	DECQ    R14
-	JNZ     row385
+	JNZ     row403
 	MOVQ    8(SP), SI
 	ADDQ    AX, SI
 	VMOVUPS Y0, (SI)
 	ADDQ    $+32, AX
 	SUBQ    $+8, CX
-	JMP     one380
+	JMP     one398
 
-tail381:
+tail399:
 	TESTQ        CX, CX
-	JZ           next382
+	JZ           next400
 	NEGQ         CX
 	LEAQ         tailMask<>+0(SB), DX
 	VMOVUPS      64(DX)(CX*4), Y15
@@ -3306,56 +3556,70 @@ tail381:
 	MOVQ         40(BX), R9
 	ADDQ         AX, R9
 
-row387:
+row405:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col388:
+col406:
 	VMASKMOVPS (SI), Y15, Y4
 	VMAXPS     Y4, Y0, Y0
 	ADDQ       DI, SI
 	ADDQ       R12, R11
 	DECQ       R13
-	JNZ        col388
+	JNZ        col406
 	ADDQ       8(BX), R8
 	ADDQ       48(BX), R9
 	DECQ       R14
-	JNZ        row387
+	JNZ        row405
 	MOVQ       8(SP), SI
 	ADDQ       AX, SI
 	VMASKMOVPS Y0, Y15, (SI)
 
-next382:
+next400:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile378
+	JNZ  tile396
+	DECQ 40(SP)
+	JNZ  outrow395
 	VZEROUPPER
 	RET
 
 // func poolSumF32AVX2(t *byte)
 // Requires: AVX
-TEXT ·poolSumF32AVX2(SB), NOSPLIT, $24-8
+TEXT ·poolSumF32AVX2(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), BX
-	MOVQ (BX), DX
-	MOVQ DX, (SP)
-	MOVQ 64(BX), DX
-	MOVQ DX, 8(SP)
-	MOVQ 96(BX), DX
-	MOVQ DX, 16(SP)
 	MOVQ 32(BX), DI
 	MOVQ 56(BX), R12
+	MOVQ (BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 64(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 168(BX), DX
+	MOVQ DX, 40(SP)
 
-tile389:
+outrow407:
+	MOVQ 24(SP), DX
+	MOVQ DX, (SP)
+	ADDQ 176(BX), DX
+	MOVQ DX, 24(SP)
+	MOVQ 32(SP), DX
+	MOVQ DX, 8(SP)
+	ADDQ 184(BX), DX
+	MOVQ DX, 32(SP)
+	MOVQ 96(BX), DX
+	MOVQ DX, 16(SP)
+
+tile408:
 	XORQ AX, AX
 	MOVQ 88(BX), CX
 
-four390:
+four409:
 	CMPQ   CX, $+32
-	JLT    one391
+	JLT    one410
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3366,12 +3630,12 @@ four390:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row394:
+row413:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col395:
+col414:
 	VMOVUPS      (SI), Y4
 	VADDPS       Y4, Y0, Y0
 	VMOVUPS      32(SI), Y5
@@ -3383,11 +3647,11 @@ col395:
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col395
+	JNZ          col414
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row394
+	JNZ          row413
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	VMULPS       Y9, Y1, Y1
@@ -3401,11 +3665,11 @@ col395:
 	VMOVUPS      Y3, 96(SI)
 	ADDQ         $+128, AX
 	SUBQ         $+32, CX
-	JMP          four390
+	JMP          four409
 
-one391:
+one410:
 	CMPQ   CX, $+8
-	JLT    tail392
+	JLT    tail411
 	VXORPS Y0, Y0, Y0
 	MOVQ   16(BX), R14
 	MOVQ   (SP), R8
@@ -3413,22 +3677,22 @@ one391:
 	MOVQ   40(BX), R9
 	ADDQ   AX, R9
 
-row396:
+row415:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col397:
+col416:
 	VMOVUPS      (SI), Y4
 	VADDPS       Y4, Y0, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col397
+	JNZ          col416
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row396
+	JNZ          row415
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	MOVQ         8(SP), SI
@@ -3436,11 +3700,11 @@ col397:
 	VMOVUPS      Y0, (SI)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          one391
+	JMP          one410
 
-tail392:
+tail411:
 	TESTQ   CX, CX
-	JZ      next393
+	JZ      next412
 	NEGQ    CX
 	LEAQ    tailMask<>+0(SB), DX
 	VMOVUPS 64(DX)(CX*4), Y15
@@ -3451,34 +3715,36 @@ tail392:
 	MOVQ    40(BX), R9
 	ADDQ    AX, R9
 
-row398:
+row417:
 	MOVQ R8, SI
 	MOVQ R9, R11
 	MOVQ 24(BX), R13
 
-col399:
+col418:
 	VMASKMOVPS   (SI), Y15, Y4
 	VADDPS       Y4, Y0, Y0
 	ADDQ         DI, SI
 	ADDQ         R12, R11
 	DECQ         R13
-	JNZ          col399
+	JNZ          col418
 	ADDQ         8(BX), R8
 	ADDQ         48(BX), R9
 	DECQ         R14
-	JNZ          row398
+	JNZ          row417
 	VBROADCASTSS 120(BX), Y9
 	VMULPS       Y9, Y0, Y0
 	MOVQ         8(SP), SI
 	ADDQ         AX, SI
 	VMASKMOVPS   Y0, Y15, (SI)
 
-next393:
+next412:
 	MOVQ 104(BX), DX
 	ADDQ DX, (SP)
 	MOVQ 112(BX), DX
 	ADDQ DX, 8(SP)
 	DECQ 16(SP)
-	JNZ  tile389
+	JNZ  tile408
+	DECQ 40(SP)
+	JNZ  outrow407
 	VZEROUPPER
 	RET

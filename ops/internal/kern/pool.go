@@ -71,6 +71,7 @@ func (a *PoolF32Args) tiles(y, x, n, ky0, ky1, kx0, kx1 int) {
 		out:       &a.Out[(y*a.OW+x)*a.OutPixel],
 		channels:  a.C,
 		tiles:     n,
+		outRows:   1,
 		inStep:    4 * a.SW * a.Pixel,
 		outStep:   4 * a.OutPixel,
 		min:       float32(math.Inf(-1)),
