@@ -77,7 +77,7 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 
 // newConvGemm is everything but the packed weights and the tasks.
 func (c *Conv) newConvGemm(p *Prep, s convSpec) *convGemm {
-	k := &convGemm{convSpec: s, gemm: kern.SelectGemmF32(), weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
+	k := &convGemm{convSpec: s, gemm: kern.SelectGemmF32For(s.ocg), weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}

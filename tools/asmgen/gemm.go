@@ -12,6 +12,7 @@ const (
 	tileA, tileZero, tileRows, tileTaps, tileKC    = 0, 8, 16, 24, 32
 	tileB, tileBias, tileRes, tileLDR, tileC       = 40, 48, 56, 64, 72
 	tileLDC, tileN, tileMin, tileMax, tileMaskSize = 80, 88, 96, 100, 0
+	tilePanels                                     = 104 // bytes from one panel to the next
 )
 
 // gemmF32 writes the tile kernels of an ISA: every height up to its largest, two vectors and one vector wide.
@@ -75,6 +76,7 @@ func (g *gemm) write() {
 	g.masks(t)
 	g.start(t)
 	b, k := reg.RCX, reg.RAX
+	g.prefetchResidual(t)
 	g.MOVQ(mem(t, tileB), b)
 
 	tap := g.label("tap")
@@ -107,6 +109,23 @@ func (g *gemm) write() {
 	g.finish()
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// prefetchResidual asks for what residual will read, a whole tile's products before.
+func (g *gemm) prefetchResidual(t reg.Register) {
+	none := g.label("noahead")
+	res, ldr := reg.RCX, reg.RDX
+	g.MOVQ(mem(t, tileRes), res)
+	g.TESTQ(res, res)
+	g.JZ(operand.LabelRef(none))
+	g.MOVQ(mem(t, tileLDR), ldr)
+	for range g.mr {
+		for j := 0; j < g.nv*g.bytes(); j += 64 {
+			g.PREFETCHT0(mem(res, j))
+		}
+		g.ADDQ(ldr, res)
+	}
+	g.Label(none)
 }
 
 // masks prepares the column masks: K1, K2 for AVX-512. AVX2 reads them where it needs them.

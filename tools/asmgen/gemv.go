@@ -7,9 +7,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tilePanels is the offset of kern.tileF32's stride from one panel to the next.
-const tilePanels = 104
-
 // gemvF32 writes the kernel of a single row: four whole panels at once, because two accumulators alone would wait for
 // each other. The order of each sum is the tile kernels'.
 func gemvF32(a *asm, v isa) {

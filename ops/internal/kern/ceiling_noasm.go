@@ -3,3 +3,5 @@
 package kern
 
 func fmaLoop(n int) int { return fmaLoopGeneric(n) }
+
+func halfRate512() bool { return false }

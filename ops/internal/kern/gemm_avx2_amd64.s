@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmF32x6x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x6x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -58,9 +58,27 @@ nobias1:
 	VXORPS Y11, Y11, Y11
 
 started2:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead3
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead3:
 	MOVQ 40(AX), CX
 
-tap3:
+tap4:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -90,9 +108,9 @@ tap3:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest5
+	JGE     rest6
 
-main4:
+main5:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -136,13 +154,13 @@ main4:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main4
+	JLT          main5
 
-rest5:
+rest6:
 	CMPQ AX, 16(SP)
-	JGE  next7
+	JGE  next8
 
-restloop6:
+restloop7:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -166,15 +184,15 @@ restloop6:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop6
+	JLT          restloop7
 
-next7:
+next8:
 	DECQ       8(SP)
-	JNZ        tap3
+	JNZ        tap4
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores8
+	JZ         nores9
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -212,9 +230,9 @@ next7:
 	VADDPS     Y15, Y11, Y11
 	ADDQ       DX, CX
 
-nores8:
+nores9:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound9
+	JEQ          nobound10
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -229,9 +247,9 @@ nores8:
 	VMAXPS       Y10, Y14, Y10
 	VMAXPS       Y11, Y14, Y11
 
-nobound9:
+nobound10:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound10
+	JEQ          nobound11
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -246,11 +264,11 @@ nobound9:
 	VMINPS       Y10, Y14, Y10
 	VMINPS       Y11, Y14, Y11
 
-nobound10:
+nobound11:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial11
+	JNE     partial12
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -269,9 +287,9 @@ nobound10:
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored12
+	JMP     stored13
 
-partial11:
+partial12:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -296,7 +314,7 @@ partial11:
 	VMASKMOVPS Y11, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored12:
+stored13:
 	VZEROUPPER
 	RET
 
@@ -335,7 +353,7 @@ DATA tailMask<>+124(SB)/4, $0x00000000
 GLOBL tailMask<>(SB), RODATA|NOPTR, $128
 
 // func gemmF32x5x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -353,7 +371,7 @@ TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias13
+	JZ         nobias14
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -369,9 +387,9 @@ TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y7
 	VMOVAPS    Y0, Y8
 	VMOVAPS    Y1, Y9
-	JMP        started14
+	JMP        started15
 
-nobias13:
+nobias14:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -383,10 +401,26 @@ nobias13:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-started14:
+started15:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead16
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead16:
 	MOVQ 40(AX), CX
 
-tap15:
+tap17:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -412,9 +446,9 @@ tap15:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest17
+	JGE     rest19
 
-main16:
+main18:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -452,13 +486,13 @@ main16:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main16
+	JLT          main18
 
-rest17:
+rest19:
 	CMPQ AX, 16(SP)
-	JGE  next19
+	JGE  next21
 
-restloop18:
+restloop20:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -479,15 +513,15 @@ restloop18:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop18
+	JLT          restloop20
 
-next19:
+next21:
 	DECQ       8(SP)
-	JNZ        tap15
+	JNZ        tap17
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores20
+	JZ         nores22
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -520,9 +554,9 @@ next19:
 	VADDPS     Y15, Y9, Y9
 	ADDQ       DX, CX
 
-nores20:
+nores22:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound21
+	JEQ          nobound23
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -535,9 +569,9 @@ nores20:
 	VMAXPS       Y8, Y14, Y8
 	VMAXPS       Y9, Y14, Y9
 
-nobound21:
+nobound23:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound22
+	JEQ          nobound24
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -550,11 +584,11 @@ nobound21:
 	VMINPS       Y8, Y14, Y8
 	VMINPS       Y9, Y14, Y9
 
-nobound22:
+nobound24:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial23
+	JNE     partial25
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -570,9 +604,9 @@ nobound22:
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored24
+	JMP     stored26
 
-partial23:
+partial25:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -594,12 +628,12 @@ partial23:
 	VMASKMOVPS Y9, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored24:
+stored26:
 	VZEROUPPER
 	RET
 
 // func gemmF32x4x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -617,7 +651,7 @@ TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias25
+	JZ         nobias27
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -631,9 +665,9 @@ TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y5
 	VMOVAPS    Y0, Y6
 	VMOVAPS    Y1, Y7
-	JMP        started26
+	JMP        started28
 
-nobias25:
+nobias27:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -643,10 +677,24 @@ nobias25:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-started26:
+started28:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead29
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead29:
 	MOVQ 40(AX), CX
 
-tap27:
+tap30:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -668,9 +716,9 @@ tap27:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest29
+	JGE     rest32
 
-main28:
+main31:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -730,13 +778,13 @@ main28:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main28
+	JLT          main31
 
-rest29:
+rest32:
 	CMPQ AX, 16(SP)
-	JGE  next31
+	JGE  next34
 
-restloop30:
+restloop33:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -754,15 +802,15 @@ restloop30:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop30
+	JLT          restloop33
 
-next31:
+next34:
 	DECQ       8(SP)
-	JNZ        tap27
+	JNZ        tap30
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores32
+	JZ         nores35
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -790,9 +838,9 @@ next31:
 	VADDPS     Y15, Y7, Y7
 	ADDQ       DX, CX
 
-nores32:
+nores35:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound33
+	JEQ          nobound36
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -803,9 +851,9 @@ nores32:
 	VMAXPS       Y6, Y14, Y6
 	VMAXPS       Y7, Y14, Y7
 
-nobound33:
+nobound36:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound34
+	JEQ          nobound37
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -816,11 +864,11 @@ nobound33:
 	VMINPS       Y6, Y14, Y6
 	VMINPS       Y7, Y14, Y7
 
-nobound34:
+nobound37:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial35
+	JNE     partial38
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -833,9 +881,9 @@ nobound34:
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored36
+	JMP     stored39
 
-partial35:
+partial38:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -854,12 +902,12 @@ partial35:
 	VMASKMOVPS Y7, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored36:
+stored39:
 	VZEROUPPER
 	RET
 
 // func gemmF32x3x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -877,7 +925,7 @@ TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias37
+	JZ         nobias40
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -889,9 +937,9 @@ TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y1, Y3
 	VMOVAPS    Y0, Y4
 	VMOVAPS    Y1, Y5
-	JMP        started38
+	JMP        started41
 
-nobias37:
+nobias40:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -899,10 +947,22 @@ nobias37:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-started38:
+started41:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead42
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead42:
 	MOVQ 40(AX), CX
 
-tap39:
+tap43:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -920,9 +980,9 @@ tap39:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest41
+	JGE     rest45
 
-main40:
+main44:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -970,13 +1030,13 @@ main40:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main40
+	JLT          main44
 
-rest41:
+rest45:
 	CMPQ AX, 16(SP)
-	JGE  next43
+	JGE  next47
 
-restloop42:
+restloop46:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -991,15 +1051,15 @@ restloop42:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop42
+	JLT          restloop46
 
-next43:
+next47:
 	DECQ       8(SP)
-	JNZ        tap39
+	JNZ        tap43
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores44
+	JZ         nores48
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1022,9 +1082,9 @@ next43:
 	VADDPS     Y15, Y5, Y5
 	ADDQ       DX, CX
 
-nores44:
+nores48:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound45
+	JEQ          nobound49
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -1033,9 +1093,9 @@ nores44:
 	VMAXPS       Y4, Y14, Y4
 	VMAXPS       Y5, Y14, Y5
 
-nobound45:
+nobound49:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound46
+	JEQ          nobound50
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -1044,11 +1104,11 @@ nobound45:
 	VMINPS       Y4, Y14, Y4
 	VMINPS       Y5, Y14, Y5
 
-nobound46:
+nobound50:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial47
+	JNE     partial51
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -1058,9 +1118,9 @@ nobound46:
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored48
+	JMP     stored52
 
-partial47:
+partial51:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1076,12 +1136,12 @@ partial47:
 	VMASKMOVPS Y5, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored48:
+stored52:
 	VZEROUPPER
 	RET
 
 // func gemmF32x2x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -1099,7 +1159,7 @@ TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias49
+	JZ         nobias53
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1109,18 +1169,28 @@ TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
 	VMASKMOVPS 32(CX), Y13, Y1
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y1, Y3
-	JMP        started50
+	JMP        started54
 
-nobias49:
+nobias53:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started50:
+started54:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead55
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead55:
 	MOVQ 40(AX), CX
 
-tap51:
+tap56:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1134,9 +1204,9 @@ tap51:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest53
+	JGE     rest58
 
-main52:
+main57:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1172,13 +1242,13 @@ main52:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main52
+	JLT          main57
 
-rest53:
+rest58:
 	CMPQ AX, 16(SP)
-	JGE  next55
+	JGE  next60
 
-restloop54:
+restloop59:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1190,15 +1260,15 @@ restloop54:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop54
+	JLT          restloop59
 
-next55:
+next60:
 	DECQ       8(SP)
-	JNZ        tap51
+	JNZ        tap56
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores56
+	JZ         nores61
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1216,38 +1286,38 @@ next55:
 	VADDPS     Y15, Y3, Y3
 	ADDQ       DX, CX
 
-nores56:
+nores61:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound57
+	JEQ          nobound62
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
 	VMAXPS       Y2, Y14, Y2
 	VMAXPS       Y3, Y14, Y3
 
-nobound57:
+nobound62:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound58
+	JEQ          nobound63
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
 	VMINPS       Y2, Y14, Y2
 	VMINPS       Y3, Y14, Y3
 
-nobound58:
+nobound63:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial59
+	JNE     partial64
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored60
+	JMP     stored65
 
-partial59:
+partial64:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1260,12 +1330,12 @@ partial59:
 	VMASKMOVPS Y3, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored60:
+stored65:
 	VZEROUPPER
 	RET
 
 // func gemmF32x1x16AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -1283,7 +1353,7 @@ TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias61
+	JZ         nobias66
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1291,16 +1361,24 @@ TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
 	VMOVUPS    96(R9)(R8*4), Y13
 	VMASKMOVPS (CX), Y12, Y0
 	VMASKMOVPS 32(CX), Y13, Y1
-	JMP        started62
+	JMP        started67
 
-nobias61:
+nobias66:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-started62:
+started67:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead68
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead68:
 	MOVQ 40(AX), CX
 
-tap63:
+tap69:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1310,9 +1388,9 @@ tap63:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest65
+	JGE     rest71
 
-main64:
+main70:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1336,13 +1414,13 @@ main64:
 	ADDQ         $+256, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main64
+	JLT          main70
 
-rest65:
+rest71:
 	CMPQ AX, 16(SP)
-	JGE  next67
+	JGE  next73
 
-restloop66:
+restloop72:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -1351,15 +1429,15 @@ restloop66:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop66
+	JLT          restloop72
 
-next67:
+next73:
 	DECQ       8(SP)
-	JNZ        tap63
+	JNZ        tap69
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores68
+	JZ         nores74
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1372,31 +1450,31 @@ next67:
 	VADDPS     Y15, Y1, Y1
 	ADDQ       DX, CX
 
-nores68:
+nores74:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound69
+	JEQ          nobound75
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
 
-nobound69:
+nobound75:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound70
+	JEQ          nobound76
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
 
-nobound70:
+nobound76:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+16
-	JNE     partial71
+	JNE     partial77
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
-	JMP     stored72
+	JMP     stored78
 
-partial71:
+partial77:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1406,12 +1484,12 @@ partial71:
 	VMASKMOVPS Y1, Y13, 32(CX)
 	ADDQ       DX, CX
 
-stored72:
+stored78:
 	VZEROUPPER
 	RET
 
 // func gemmF32x6x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -1429,7 +1507,7 @@ TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias73
+	JZ         nobias79
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1440,9 +1518,9 @@ TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y3
 	VMOVAPS    Y0, Y4
 	VMOVAPS    Y0, Y5
-	JMP        started74
+	JMP        started80
 
-nobias73:
+nobias79:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1450,10 +1528,28 @@ nobias73:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-started74:
+started80:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead81
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead81:
 	MOVQ 40(AX), CX
 
-tap75:
+tap82:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -1483,9 +1579,9 @@ tap75:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest77
+	JGE     rest84
 
-main76:
+main83:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1541,13 +1637,13 @@ main76:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main76
+	JLT          main83
 
-rest77:
+rest84:
 	CMPQ AX, 16(SP)
-	JGE  next79
+	JGE  next86
 
-restloop78:
+restloop85:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1564,15 +1660,15 @@ restloop78:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop78
+	JLT          restloop85
 
-next79:
+next86:
 	DECQ       8(SP)
-	JNZ        tap75
+	JNZ        tap82
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores80
+	JZ         nores87
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1597,9 +1693,9 @@ next79:
 	VADDPS     Y15, Y5, Y5
 	ADDQ       DX, CX
 
-nores80:
+nores87:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound81
+	JEQ          nobound88
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -1608,9 +1704,9 @@ nores80:
 	VMAXPS       Y4, Y14, Y4
 	VMAXPS       Y5, Y14, Y5
 
-nobound81:
+nobound88:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound82
+	JEQ          nobound89
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -1619,11 +1715,11 @@ nobound81:
 	VMINPS       Y4, Y14, Y4
 	VMINPS       Y5, Y14, Y5
 
-nobound82:
+nobound89:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial83
+	JNE     partial90
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -1636,9 +1732,9 @@ nobound82:
 	ADDQ    DX, CX
 	VMOVUPS Y5, (CX)
 	ADDQ    DX, CX
-	JMP     stored84
+	JMP     stored91
 
-partial83:
+partial90:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1656,12 +1752,12 @@ partial83:
 	VMASKMOVPS Y5, Y12, (CX)
 	ADDQ       DX, CX
 
-stored84:
+stored91:
 	VZEROUPPER
 	RET
 
 // func gemmF32x5x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -1679,7 +1775,7 @@ TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias85
+	JZ         nobias92
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1689,19 +1785,35 @@ TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y0, Y3
 	VMOVAPS    Y0, Y4
-	JMP        started86
+	JMP        started93
 
-nobias85:
+nobias92:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-started86:
+started93:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead94
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead94:
 	MOVQ 40(AX), CX
 
-tap87:
+tap95:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -1727,9 +1839,9 @@ tap87:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest89
+	JGE     rest97
 
-main88:
+main96:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1777,13 +1889,13 @@ main88:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main88
+	JLT          main96
 
-rest89:
+rest97:
 	CMPQ AX, 16(SP)
-	JGE  next91
+	JGE  next99
 
-restloop90:
+restloop98:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1798,15 +1910,15 @@ restloop90:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop90
+	JLT          restloop98
 
-next91:
+next99:
 	DECQ       8(SP)
-	JNZ        tap87
+	JNZ        tap95
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores92
+	JZ         nores100
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -1828,9 +1940,9 @@ next91:
 	VADDPS     Y14, Y4, Y4
 	ADDQ       DX, CX
 
-nores92:
+nores100:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound93
+	JEQ          nobound101
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
@@ -1838,9 +1950,9 @@ nores92:
 	VMAXPS       Y3, Y14, Y3
 	VMAXPS       Y4, Y14, Y4
 
-nobound93:
+nobound101:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound94
+	JEQ          nobound102
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
@@ -1848,11 +1960,11 @@ nobound93:
 	VMINPS       Y3, Y14, Y3
 	VMINPS       Y4, Y14, Y4
 
-nobound94:
+nobound102:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial95
+	JNE     partial103
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -1863,9 +1975,9 @@ nobound94:
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	ADDQ    DX, CX
-	JMP     stored96
+	JMP     stored104
 
-partial95:
+partial103:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1881,12 +1993,12 @@ partial95:
 	VMASKMOVPS Y4, Y12, (CX)
 	ADDQ       DX, CX
 
-stored96:
+stored104:
 	VZEROUPPER
 	RET
 
 // func gemmF32x4x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -1904,7 +2016,7 @@ TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias97
+	JZ         nobias105
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -1913,18 +2025,32 @@ TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
 	VMOVAPS    Y0, Y1
 	VMOVAPS    Y0, Y2
 	VMOVAPS    Y0, Y3
-	JMP        started98
+	JMP        started106
 
-nobias97:
+nobias105:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-started98:
+started106:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead107
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead107:
 	MOVQ 40(AX), CX
 
-tap99:
+tap108:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1946,9 +2072,9 @@ tap99:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest101
+	JGE     rest110
 
-main100:
+main109:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1988,13 +2114,13 @@ main100:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main100
+	JLT          main109
 
-rest101:
+rest110:
 	CMPQ AX, 16(SP)
-	JGE  next103
+	JGE  next112
 
-restloop102:
+restloop111:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2007,15 +2133,15 @@ restloop102:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop102
+	JLT          restloop111
 
-next103:
+next112:
 	DECQ       8(SP)
-	JNZ        tap99
+	JNZ        tap108
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores104
+	JZ         nores113
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2034,29 +2160,29 @@ next103:
 	VADDPS     Y15, Y3, Y3
 	ADDQ       DX, CX
 
-nores104:
+nores113:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound105
+	JEQ          nobound114
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
 	VMAXPS       Y2, Y14, Y2
 	VMAXPS       Y3, Y14, Y3
 
-nobound105:
+nobound114:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound106
+	JEQ          nobound115
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
 	VMINPS       Y2, Y14, Y2
 	VMINPS       Y3, Y14, Y3
 
-nobound106:
+nobound115:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial107
+	JNE     partial116
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -2065,9 +2191,9 @@ nobound106:
 	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
 	ADDQ    DX, CX
-	JMP     stored108
+	JMP     stored117
 
-partial107:
+partial116:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2081,12 +2207,12 @@ partial107:
 	VMASKMOVPS Y3, Y12, (CX)
 	ADDQ       DX, CX
 
-stored108:
+stored117:
 	VZEROUPPER
 	RET
 
 // func gemmF32x3x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -2104,7 +2230,7 @@ TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias109
+	JZ         nobias118
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2112,17 +2238,29 @@ TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
 	VMASKMOVPS (CX), Y12, Y0
 	VMOVAPS    Y0, Y1
 	VMOVAPS    Y0, Y2
-	JMP        started110
+	JMP        started119
 
-nobias109:
+nobias118:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-started110:
+started119:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead120
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead120:
 	MOVQ 40(AX), CX
 
-tap111:
+tap121:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -2140,9 +2278,9 @@ tap111:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest113
+	JGE     rest123
 
-main112:
+main122:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2174,13 +2312,13 @@ main112:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main112
+	JLT          main122
 
-rest113:
+rest123:
 	CMPQ AX, 16(SP)
-	JGE  next115
+	JGE  next125
 
-restloop114:
+restloop124:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2191,15 +2329,15 @@ restloop114:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop114
+	JLT          restloop124
 
-next115:
+next125:
 	DECQ       8(SP)
-	JNZ        tap111
+	JNZ        tap121
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores116
+	JZ         nores126
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2215,36 +2353,36 @@ next115:
 	VADDPS     Y14, Y2, Y2
 	ADDQ       DX, CX
 
-nores116:
+nores126:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound117
+	JEQ          nobound127
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
 	VMAXPS       Y2, Y14, Y2
 
-nobound117:
+nobound127:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound118
+	JEQ          nobound128
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
 	VMINPS       Y2, Y14, Y2
 
-nobound118:
+nobound128:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial119
+	JNE     partial129
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	ADDQ    DX, CX
-	JMP     stored120
+	JMP     stored130
 
-partial119:
+partial129:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2256,12 +2394,12 @@ partial119:
 	VMASKMOVPS Y2, Y12, (CX)
 	ADDQ       DX, CX
 
-stored120:
+stored130:
 	VZEROUPPER
 	RET
 
 // func gemmF32x2x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x2x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -2279,23 +2417,33 @@ TEXT ·gemmF32x2x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias121
+	JZ         nobias131
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y12
 	VMASKMOVPS (CX), Y12, Y0
 	VMOVAPS    Y0, Y1
-	JMP        started122
+	JMP        started132
 
-nobias121:
+nobias131:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-started122:
+started132:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead133
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead133:
 	MOVQ 40(AX), CX
 
-tap123:
+tap134:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -2309,9 +2457,9 @@ tap123:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest125
+	JGE     rest136
 
-main124:
+main135:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2335,13 +2483,13 @@ main124:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main124
+	JLT          main135
 
-rest125:
+rest136:
 	CMPQ AX, 16(SP)
-	JGE  next127
+	JGE  next138
 
-restloop126:
+restloop137:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2350,15 +2498,15 @@ restloop126:
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop126
+	JLT          restloop137
 
-next127:
+next138:
 	DECQ       8(SP)
-	JNZ        tap123
+	JNZ        tap134
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores128
+	JZ         nores139
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2371,32 +2519,32 @@ next127:
 	VADDPS     Y15, Y1, Y1
 	ADDQ       DX, CX
 
-nores128:
+nores139:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound129
+	JEQ          nobound140
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 	VMAXPS       Y1, Y14, Y1
 
-nobound129:
+nobound140:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound130
+	JEQ          nobound141
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 	VMINPS       Y1, Y14, Y1
 
-nobound130:
+nobound141:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial131
+	JNE     partial142
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
 	ADDQ    DX, CX
-	JMP     stored132
+	JMP     stored143
 
-partial131:
+partial142:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2406,12 +2554,12 @@ partial131:
 	VMASKMOVPS Y1, Y12, (CX)
 	ADDQ       DX, CX
 
-stored132:
+stored143:
 	VZEROUPPER
 	RET
 
 // func gemmF32x1x8AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmF32x1x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
@@ -2429,21 +2577,29 @@ TEXT ·gemmF32x1x8AVX2(SB), NOSPLIT, $48-8
 	MOVQ       CX, 24(SP)
 	MOVQ       48(AX), CX
 	TESTQ      CX, CX
-	JZ         nobias133
+	JZ         nobias144
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y12
 	VMASKMOVPS (CX), Y12, Y0
-	JMP        started134
+	JMP        started145
 
-nobias133:
+nobias144:
 	VXORPS Y0, Y0, Y0
 
-started134:
+started145:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead146
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead146:
 	MOVQ 40(AX), CX
 
-tap135:
+tap147:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2453,9 +2609,9 @@ tap135:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest137
+	JGE     rest149
 
-main136:
+main148:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -2471,28 +2627,28 @@ main136:
 	ADDQ         $+128, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main136
+	JLT          main148
 
-rest137:
+rest149:
 	CMPQ AX, 16(SP)
-	JGE  next139
+	JGE  next151
 
-restloop138:
+restloop150:
 	VMOVUPS      (CX), Y12
 	VBROADCASTSS (SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	ADDQ         $+32, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop138
+	JLT          restloop150
 
-next139:
+next151:
 	DECQ       8(SP)
-	JNZ        tap135
+	JNZ        tap147
 	MOVQ       t+0(FP), AX
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         nores140
+	JZ         nores152
 	MOVQ       64(AX), DX
 	MOVQ       88(AX), R8
 	NEGQ       R8
@@ -2502,28 +2658,28 @@ next139:
 	VADDPS     Y14, Y0, Y0
 	ADDQ       DX, CX
 
-nores140:
+nores152:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound141
+	JEQ          nobound153
 	VBROADCASTSS 96(AX), Y14
 	VMAXPS       Y0, Y14, Y0
 
-nobound141:
+nobound153:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound142
+	JEQ          nobound154
 	VBROADCASTSS 100(AX), Y14
 	VMINPS       Y0, Y14, Y0
 
-nobound142:
+nobound154:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	CMPQ    88(AX), $+8
-	JNE     partial143
+	JNE     partial155
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
-	JMP     stored144
+	JMP     stored156
 
-partial143:
+partial155:
 	MOVQ       88(AX), R8
 	NEGQ       R8
 	LEAQ       tailMask<>+0(SB), R9
@@ -2531,7 +2687,7 @@ partial143:
 	VMASKMOVPS Y0, Y12, (CX)
 	ADDQ       DX, CX
 
-stored144:
+stored156:
 	VZEROUPPER
 	RET
 
@@ -2552,7 +2708,7 @@ TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
 	MOVQ    CX, 16(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
-	JZ      nobias145
+	JZ      nobias157
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
@@ -2561,9 +2717,9 @@ TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     started146
+	JMP     started158
 
-nobias145:
+nobias157:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2573,14 +2729,14 @@ nobias145:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-started146:
+started158:
 	MOVQ 40(AX), R8
 	MOVQ 104(AX), CX
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R9)(CX*1), R10
 	LEAQ (R10)(CX*1), R11
 
-tap147:
+tap159:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2590,7 +2746,7 @@ tap147:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 
-loop148:
+loop160:
 	VBROADCASTSS (SI)(AX*1), Y8
 	VFMADD231PS  (R8), Y8, Y0
 	VFMADD231PS  32(R8), Y8, Y1
@@ -2606,13 +2762,13 @@ loop148:
 	ADDQ         $+64, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop148
+	JLT          loop160
 	DECQ         8(SP)
-	JNZ          tap147
+	JNZ          tap159
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           nores149
+	JZ           nores161
 	VADDPS       (CX), Y0, Y0
 	VADDPS       32(CX), Y1, Y1
 	VADDPS       64(CX), Y2, Y2
@@ -2622,7 +2778,7 @@ loop148:
 	VADDPS       192(CX), Y6, Y6
 	VADDPS       224(CX), Y7, Y7
 
-nores149:
+nores161:
 	VBROADCASTSS 96(AX), Y8
 	VBROADCASTSS 100(AX), Y9
 	VMAXPS       Y0, Y8, Y0

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmF32x12x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x12x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -84,9 +84,51 @@ nobias1:
 	VPXORD Z23, Z23, Z23
 
 started2:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead3
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead3:
 	MOVQ 40(AX), CX
 
-tap3:
+tap4:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -140,9 +182,9 @@ tap3:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest5
+	JGE     rest6
 
-main4:
+main5:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -222,13 +264,13 @@ main4:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main4
+	JLT          main5
 
-rest5:
+rest6:
 	CMPQ AX, 16(SP)
-	JGE  next7
+	JGE  next8
 
-restloop6:
+restloop7:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -270,15 +312,15 @@ restloop6:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop6
+	JLT          restloop7
 
-next7:
+next8:
 	DECQ      8(SP)
-	JNZ       tap3
+	JNZ       tap4
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores8
+	JZ        nores9
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -341,9 +383,9 @@ next7:
 	VADDPS    Z31, Z23, Z23
 	ADDQ      DX, CX
 
-nores8:
+nores9:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound9
+	JEQ          nobound10
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -370,9 +412,9 @@ nores8:
 	VMAXPS       Z22, Z26, Z22
 	VMAXPS       Z23, Z26, Z23
 
-nobound9:
+nobound10:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound10
+	JEQ          nobound11
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -399,7 +441,7 @@ nobound9:
 	VMINPS       Z22, Z26, Z22
 	VMINPS       Z23, Z26, Z23
 
-nobound10:
+nobound11:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -442,7 +484,7 @@ nobound10:
 	RET
 
 // func gemmF32x11x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -467,7 +509,7 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias11
+	JZ        nobias12
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -490,9 +532,9 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z19
 	VMOVAPS   Z0, Z20
 	VMOVAPS   Z1, Z21
-	JMP       started12
+	JMP       started13
 
-nobias11:
+nobias12:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -516,10 +558,49 @@ nobias11:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-started12:
+started13:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead14
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead14:
 	MOVQ 40(AX), CX
 
-tap13:
+tap15:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -569,9 +650,9 @@ tap13:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest15
+	JGE     rest17
 
-main14:
+main16:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -645,13 +726,13 @@ main14:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main14
+	JLT          main16
 
-rest15:
+rest17:
 	CMPQ AX, 16(SP)
-	JGE  next17
+	JGE  next19
 
-restloop16:
+restloop18:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -690,15 +771,15 @@ restloop16:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop16
+	JLT          restloop18
 
-next17:
+next19:
 	DECQ      8(SP)
-	JNZ       tap13
+	JNZ       tap15
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores18
+	JZ        nores20
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -756,9 +837,9 @@ next17:
 	VADDPS    Z29, Z21, Z21
 	ADDQ      DX, CX
 
-nores18:
+nores20:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound19
+	JEQ          nobound21
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -783,9 +864,9 @@ nores18:
 	VMAXPS       Z20, Z26, Z20
 	VMAXPS       Z21, Z26, Z21
 
-nobound19:
+nobound21:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound20
+	JEQ          nobound22
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -810,7 +891,7 @@ nobound19:
 	VMINPS       Z20, Z26, Z20
 	VMINPS       Z21, Z26, Z21
 
-nobound20:
+nobound22:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -850,7 +931,7 @@ nobound20:
 	RET
 
 // func gemmF32x10x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -875,7 +956,7 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias21
+	JZ        nobias23
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -896,9 +977,9 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z17
 	VMOVAPS   Z0, Z18
 	VMOVAPS   Z1, Z19
-	JMP       started22
+	JMP       started24
 
-nobias21:
+nobias23:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -920,10 +1001,46 @@ nobias21:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-started22:
+started24:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead25
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead25:
 	MOVQ 40(AX), CX
 
-tap23:
+tap26:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -969,9 +1086,9 @@ tap23:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest25
+	JGE     rest28
 
-main24:
+main27:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1039,13 +1156,13 @@ main24:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main24
+	JLT          main27
 
-rest25:
+rest28:
 	CMPQ AX, 16(SP)
-	JGE  next27
+	JGE  next30
 
-restloop26:
+restloop29:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1081,15 +1198,15 @@ restloop26:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop26
+	JLT          restloop29
 
-next27:
+next30:
 	DECQ      8(SP)
-	JNZ       tap23
+	JNZ       tap26
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores28
+	JZ        nores31
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1142,9 +1259,9 @@ next27:
 	VADDPS    Z27, Z19, Z19
 	ADDQ      DX, CX
 
-nores28:
+nores31:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound29
+	JEQ          nobound32
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -1167,9 +1284,9 @@ nores28:
 	VMAXPS       Z18, Z26, Z18
 	VMAXPS       Z19, Z26, Z19
 
-nobound29:
+nobound32:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound30
+	JEQ          nobound33
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -1192,7 +1309,7 @@ nobound29:
 	VMINPS       Z18, Z26, Z18
 	VMINPS       Z19, Z26, Z19
 
-nobound30:
+nobound33:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -1229,7 +1346,7 @@ nobound30:
 	RET
 
 // func gemmF32x9x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -1254,7 +1371,7 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias31
+	JZ        nobias34
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1273,9 +1390,9 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z15
 	VMOVAPS   Z0, Z16
 	VMOVAPS   Z1, Z17
-	JMP       started32
+	JMP       started35
 
-nobias31:
+nobias34:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1295,10 +1412,43 @@ nobias31:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-started32:
+started35:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead36
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead36:
 	MOVQ 40(AX), CX
 
-tap33:
+tap37:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -1340,9 +1490,9 @@ tap33:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest35
+	JGE     rest39
 
-main34:
+main38:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1404,13 +1554,13 @@ main34:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main34
+	JLT          main38
 
-rest35:
+rest39:
 	CMPQ AX, 16(SP)
-	JGE  next37
+	JGE  next41
 
-restloop36:
+restloop40:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1443,15 +1593,15 @@ restloop36:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop36
+	JLT          restloop40
 
-next37:
+next41:
 	DECQ      8(SP)
-	JNZ       tap33
+	JNZ       tap37
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores38
+	JZ        nores42
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1499,9 +1649,9 @@ next37:
 	VADDPS    Z31, Z17, Z17
 	ADDQ      DX, CX
 
-nores38:
+nores42:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound39
+	JEQ          nobound43
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -1522,9 +1672,9 @@ nores38:
 	VMAXPS       Z16, Z26, Z16
 	VMAXPS       Z17, Z26, Z17
 
-nobound39:
+nobound43:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound40
+	JEQ          nobound44
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -1545,7 +1695,7 @@ nobound39:
 	VMINPS       Z16, Z26, Z16
 	VMINPS       Z17, Z26, Z17
 
-nobound40:
+nobound44:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -1579,7 +1729,7 @@ nobound40:
 	RET
 
 // func gemmF32x8x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -1604,7 +1754,7 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias41
+	JZ        nobias45
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1621,9 +1771,9 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z13
 	VMOVAPS   Z0, Z14
 	VMOVAPS   Z1, Z15
-	JMP       started42
+	JMP       started46
 
-nobias41:
+nobias45:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1641,10 +1791,40 @@ nobias41:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-started42:
+started46:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead47
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead47:
 	MOVQ 40(AX), CX
 
-tap43:
+tap48:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -1682,9 +1862,9 @@ tap43:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest45
+	JGE     rest50
 
-main44:
+main49:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1740,13 +1920,13 @@ main44:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main44
+	JLT          main49
 
-rest45:
+rest50:
 	CMPQ AX, 16(SP)
-	JGE  next47
+	JGE  next52
 
-restloop46:
+restloop51:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1776,15 +1956,15 @@ restloop46:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop46
+	JLT          restloop51
 
-next47:
+next52:
 	DECQ      8(SP)
-	JNZ       tap43
+	JNZ       tap48
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores48
+	JZ        nores53
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1827,9 +2007,9 @@ next47:
 	VADDPS    Z29, Z15, Z15
 	ADDQ      DX, CX
 
-nores48:
+nores53:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound49
+	JEQ          nobound54
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -1848,9 +2028,9 @@ nores48:
 	VMAXPS       Z14, Z26, Z14
 	VMAXPS       Z15, Z26, Z15
 
-nobound49:
+nobound54:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound50
+	JEQ          nobound55
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -1869,7 +2049,7 @@ nobound49:
 	VMINPS       Z14, Z26, Z14
 	VMINPS       Z15, Z26, Z15
 
-nobound50:
+nobound55:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -1900,7 +2080,7 @@ nobound50:
 	RET
 
 // func gemmF32x7x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -1925,7 +2105,7 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias51
+	JZ        nobias56
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1940,9 +2120,9 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z11
 	VMOVAPS   Z0, Z12
 	VMOVAPS   Z1, Z13
-	JMP       started52
+	JMP       started57
 
-nobias51:
+nobias56:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1958,10 +2138,37 @@ nobias51:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-started52:
+started57:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead58
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead58:
 	MOVQ 40(AX), CX
 
-tap53:
+tap59:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -1995,9 +2202,9 @@ tap53:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest55
+	JGE     rest61
 
-main54:
+main60:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2047,13 +2254,13 @@ main54:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main54
+	JLT          main60
 
-rest55:
+rest61:
 	CMPQ AX, 16(SP)
-	JGE  next57
+	JGE  next63
 
-restloop56:
+restloop62:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2080,15 +2287,15 @@ restloop56:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop56
+	JLT          restloop62
 
-next57:
+next63:
 	DECQ      8(SP)
-	JNZ       tap53
+	JNZ       tap59
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores58
+	JZ        nores64
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2126,9 +2333,9 @@ next57:
 	VADDPS    Z27, Z13, Z13
 	ADDQ      DX, CX
 
-nores58:
+nores64:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound59
+	JEQ          nobound65
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2145,9 +2352,9 @@ nores58:
 	VMAXPS       Z12, Z26, Z12
 	VMAXPS       Z13, Z26, Z13
 
-nobound59:
+nobound65:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound60
+	JEQ          nobound66
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2164,7 +2371,7 @@ nobound59:
 	VMINPS       Z12, Z26, Z12
 	VMINPS       Z13, Z26, Z13
 
-nobound60:
+nobound66:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2192,7 +2399,7 @@ nobound60:
 	RET
 
 // func gemmF32x6x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -2217,7 +2424,7 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias61
+	JZ        nobias67
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2230,9 +2437,9 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z1, Z11
-	JMP       started62
+	JMP       started68
 
-nobias61:
+nobias67:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2246,10 +2453,34 @@ nobias61:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started62:
+started68:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead69
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead69:
 	MOVQ 40(AX), CX
 
-tap63:
+tap70:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -2279,9 +2510,9 @@ tap63:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest65
+	JGE     rest72
 
-main64:
+main71:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2325,13 +2556,13 @@ main64:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main64
+	JLT          main71
 
-rest65:
+rest72:
 	CMPQ AX, 16(SP)
-	JGE  next67
+	JGE  next74
 
-restloop66:
+restloop73:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2355,15 +2586,15 @@ restloop66:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop66
+	JLT          restloop73
 
-next67:
+next74:
 	DECQ      8(SP)
-	JNZ       tap63
+	JNZ       tap70
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores68
+	JZ        nores75
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2396,9 +2627,9 @@ next67:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores68:
+nores75:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound69
+	JEQ          nobound76
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2413,9 +2644,9 @@ nores68:
 	VMAXPS       Z10, Z26, Z10
 	VMAXPS       Z11, Z26, Z11
 
-nobound69:
+nobound76:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound70
+	JEQ          nobound77
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2430,7 +2661,7 @@ nobound69:
 	VMINPS       Z10, Z26, Z10
 	VMINPS       Z11, Z26, Z11
 
-nobound70:
+nobound77:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2455,7 +2686,7 @@ nobound70:
 	RET
 
 // func gemmF32x5x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -2480,7 +2711,7 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias71
+	JZ        nobias78
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2491,9 +2722,9 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z1, Z9
-	JMP       started72
+	JMP       started79
 
-nobias71:
+nobias78:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2505,10 +2736,31 @@ nobias71:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started72:
+started79:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead80
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead80:
 	MOVQ 40(AX), CX
 
-tap73:
+tap81:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -2534,9 +2786,9 @@ tap73:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest75
+	JGE     rest83
 
-main74:
+main82:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2574,13 +2826,13 @@ main74:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main74
+	JLT          main82
 
-rest75:
+rest83:
 	CMPQ AX, 16(SP)
-	JGE  next77
+	JGE  next85
 
-restloop76:
+restloop84:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2601,15 +2853,15 @@ restloop76:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop76
+	JLT          restloop84
 
-next77:
+next85:
 	DECQ      8(SP)
-	JNZ       tap73
+	JNZ       tap81
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores78
+	JZ        nores86
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2637,9 +2889,9 @@ next77:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores78:
+nores86:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound79
+	JEQ          nobound87
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2652,9 +2904,9 @@ nores78:
 	VMAXPS       Z8, Z26, Z8
 	VMAXPS       Z9, Z26, Z9
 
-nobound79:
+nobound87:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound80
+	JEQ          nobound88
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2667,7 +2919,7 @@ nobound79:
 	VMINPS       Z8, Z26, Z8
 	VMINPS       Z9, Z26, Z9
 
-nobound80:
+nobound88:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2689,7 +2941,7 @@ nobound80:
 	RET
 
 // func gemmF32x4x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -2714,7 +2966,7 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias81
+	JZ        nobias89
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2723,9 +2975,9 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z1, Z7
-	JMP       started82
+	JMP       started90
 
-nobias81:
+nobias89:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2735,10 +2987,28 @@ nobias81:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started82:
+started90:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead91
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead91:
 	MOVQ 40(AX), CX
 
-tap83:
+tap92:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2760,9 +3030,9 @@ tap83:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest85
+	JGE     rest94
 
-main84:
+main93:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2822,13 +3092,13 @@ main84:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main93
 
-rest85:
+rest94:
 	CMPQ AX, 16(SP)
-	JGE  next87
+	JGE  next96
 
-restloop86:
+restloop95:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2846,15 +3116,15 @@ restloop86:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop86
+	JLT          restloop95
 
-next87:
+next96:
 	DECQ      8(SP)
-	JNZ       tap83
+	JNZ       tap92
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores88
+	JZ        nores97
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2877,9 +3147,9 @@ next87:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores88:
+nores97:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound89
+	JEQ          nobound98
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2890,9 +3160,9 @@ nores88:
 	VMAXPS       Z6, Z26, Z6
 	VMAXPS       Z7, Z26, Z7
 
-nobound89:
+nobound98:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound90
+	JEQ          nobound99
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2903,7 +3173,7 @@ nobound89:
 	VMINPS       Z6, Z26, Z6
 	VMINPS       Z7, Z26, Z7
 
-nobound90:
+nobound99:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2922,7 +3192,7 @@ nobound90:
 	RET
 
 // func gemmF32x3x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -2947,16 +3217,16 @@ TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias91
+	JZ        nobias100
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z1, Z5
-	JMP       started92
+	JMP       started101
 
-nobias91:
+nobias100:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2964,10 +3234,25 @@ nobias91:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started92:
+started101:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead102
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead102:
 	MOVQ 40(AX), CX
 
-tap93:
+tap103:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -2985,9 +3270,9 @@ tap93:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest95
+	JGE     rest105
 
-main94:
+main104:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3035,13 +3320,13 @@ main94:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main94
+	JLT          main104
 
-rest95:
+rest105:
 	CMPQ AX, 16(SP)
-	JGE  next97
+	JGE  next107
 
-restloop96:
+restloop106:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3056,15 +3341,15 @@ restloop96:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop96
+	JLT          restloop106
 
-next97:
+next107:
 	DECQ      8(SP)
-	JNZ       tap93
+	JNZ       tap103
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores98
+	JZ        nores108
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3082,9 +3367,9 @@ next97:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores98:
+nores108:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound99
+	JEQ          nobound109
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3093,9 +3378,9 @@ nores98:
 	VMAXPS       Z4, Z26, Z4
 	VMAXPS       Z5, Z26, Z5
 
-nobound99:
+nobound109:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound100
+	JEQ          nobound110
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3104,7 +3389,7 @@ nobound99:
 	VMINPS       Z4, Z26, Z4
 	VMINPS       Z5, Z26, Z5
 
-nobound100:
+nobound110:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3120,7 +3405,7 @@ nobound100:
 	RET
 
 // func gemmF32x2x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -3145,23 +3430,35 @@ TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias101
+	JZ        nobias111
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
-	JMP       started102
+	JMP       started112
 
-nobias101:
+nobias111:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started102:
+started112:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead113
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead113:
 	MOVQ 40(AX), CX
 
-tap103:
+tap114:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3175,9 +3472,9 @@ tap103:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest105
+	JGE     rest116
 
-main104:
+main115:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3213,13 +3510,13 @@ main104:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main104
+	JLT          main115
 
-rest105:
+rest116:
 	CMPQ AX, 16(SP)
-	JGE  next107
+	JGE  next118
 
-restloop106:
+restloop117:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3231,15 +3528,15 @@ restloop106:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop106
+	JLT          restloop117
 
-next107:
+next118:
 	DECQ      8(SP)
-	JNZ       tap103
+	JNZ       tap114
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores108
+	JZ        nores119
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3252,25 +3549,25 @@ next107:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores108:
+nores119:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound109
+	JEQ          nobound120
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 	VMAXPS       Z2, Z26, Z2
 	VMAXPS       Z3, Z26, Z3
 
-nobound109:
+nobound120:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound110
+	JEQ          nobound121
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 	VMINPS       Z2, Z26, Z2
 	VMINPS       Z3, Z26, Z3
 
-nobound110:
+nobound121:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3283,7 +3580,7 @@ nobound110:
 	RET
 
 // func gemmF32x1x32AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -3308,19 +3605,28 @@ TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias111
+	JZ        nobias122
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	JMP       started112
+	JMP       started123
 
-nobias111:
+nobias122:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started112:
+started123:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead124
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+
+noahead124:
 	MOVQ 40(AX), CX
 
-tap113:
+tap125:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3330,9 +3636,9 @@ tap113:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest115
+	JGE     rest127
 
-main114:
+main126:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3356,13 +3662,13 @@ main114:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main114
+	JLT          main126
 
-rest115:
+rest127:
 	CMPQ AX, 16(SP)
-	JGE  next117
+	JGE  next129
 
-restloop116:
+restloop128:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3371,15 +3677,15 @@ restloop116:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop116
+	JLT          restloop128
 
-next117:
+next129:
 	DECQ      8(SP)
-	JNZ       tap113
+	JNZ       tap125
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores118
+	JZ        nores130
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3387,21 +3693,21 @@ next117:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores118:
+nores130:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound119
+	JEQ          nobound131
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 
-nobound119:
+nobound131:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound120
+	JEQ          nobound132
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 
-nobound120:
+nobound132:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3411,7 +3717,7 @@ nobound120:
 	RET
 
 // func gemmF32x12x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -3436,7 +3742,7 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias121
+	JZ        nobias133
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3449,9 +3755,9 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z0, Z11
-	JMP       started122
+	JMP       started134
 
-nobias121:
+nobias133:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3465,10 +3771,40 @@ nobias121:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started122:
+started134:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead135
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead135:
 	MOVQ 40(AX), CX
 
-tap123:
+tap136:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -3522,9 +3858,9 @@ tap123:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest125
+	JGE     rest138
 
-main124:
+main137:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3554,13 +3890,13 @@ main124:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main124
+	JLT              main137
 
-rest125:
+rest138:
 	CMPQ AX, 16(SP)
-	JGE  next127
+	JGE  next140
 
-restloop126:
+restloop139:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3577,15 +3913,15 @@ restloop126:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop126
+	JLT              restloop139
 
-next127:
+next140:
 	DECQ      8(SP)
-	JNZ       tap123
+	JNZ       tap136
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores128
+	JZ        nores141
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3624,9 +3960,9 @@ next127:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores128:
+nores141:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound129
+	JEQ          nobound142
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3641,9 +3977,9 @@ nores128:
 	VMAXPS       Z10, Z26, Z10
 	VMAXPS       Z11, Z26, Z11
 
-nobound129:
+nobound142:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound130
+	JEQ          nobound143
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3658,7 +3994,7 @@ nobound129:
 	VMINPS       Z10, Z26, Z10
 	VMINPS       Z11, Z26, Z11
 
-nobound130:
+nobound143:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3689,7 +4025,7 @@ nobound130:
 	RET
 
 // func gemmF32x11x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -3714,7 +4050,7 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias131
+	JZ        nobias144
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3726,9 +4062,9 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
-	JMP       started132
+	JMP       started145
 
-nobias131:
+nobias144:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3741,10 +4077,38 @@ nobias131:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-started132:
+started145:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead146
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead146:
 	MOVQ 40(AX), CX
 
-tap133:
+tap147:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -3794,9 +4158,9 @@ tap133:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest135
+	JGE     rest149
 
-main134:
+main148:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3824,13 +4188,13 @@ main134:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main134
+	JLT              main148
 
-rest135:
+rest149:
 	CMPQ AX, 16(SP)
-	JGE  next137
+	JGE  next151
 
-restloop136:
+restloop150:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3846,15 +4210,15 @@ restloop136:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop136
+	JLT              restloop150
 
-next137:
+next151:
 	DECQ      8(SP)
-	JNZ       tap133
+	JNZ       tap147
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores138
+	JZ        nores152
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3890,9 +4254,9 @@ next137:
 	VADDPS    Z30, Z10, Z10
 	ADDQ      DX, CX
 
-nores138:
+nores152:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound139
+	JEQ          nobound153
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3906,9 +4270,9 @@ nores138:
 	VMAXPS       Z9, Z26, Z9
 	VMAXPS       Z10, Z26, Z10
 
-nobound139:
+nobound153:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound140
+	JEQ          nobound154
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3922,7 +4286,7 @@ nobound139:
 	VMINPS       Z9, Z26, Z9
 	VMINPS       Z10, Z26, Z10
 
-nobound140:
+nobound154:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3951,7 +4315,7 @@ nobound140:
 	RET
 
 // func gemmF32x10x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -3976,7 +4340,7 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias141
+	JZ        nobias155
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3987,9 +4351,9 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
-	JMP       started142
+	JMP       started156
 
-nobias141:
+nobias155:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4001,10 +4365,36 @@ nobias141:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started142:
+started156:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead157
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead157:
 	MOVQ 40(AX), CX
 
-tap143:
+tap158:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -4050,9 +4440,9 @@ tap143:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest145
+	JGE     rest160
 
-main144:
+main159:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4078,13 +4468,13 @@ main144:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main144
+	JLT              main159
 
-rest145:
+rest160:
 	CMPQ AX, 16(SP)
-	JGE  next147
+	JGE  next162
 
-restloop146:
+restloop161:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4099,15 +4489,15 @@ restloop146:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop146
+	JLT              restloop161
 
-next147:
+next162:
 	DECQ      8(SP)
-	JNZ       tap143
+	JNZ       tap158
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores148
+	JZ        nores163
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4140,9 +4530,9 @@ next147:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores148:
+nores163:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound149
+	JEQ          nobound164
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4155,9 +4545,9 @@ nores148:
 	VMAXPS       Z8, Z26, Z8
 	VMAXPS       Z9, Z26, Z9
 
-nobound149:
+nobound164:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound150
+	JEQ          nobound165
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4170,7 +4560,7 @@ nobound149:
 	VMINPS       Z8, Z26, Z8
 	VMINPS       Z9, Z26, Z9
 
-nobound150:
+nobound165:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4197,7 +4587,7 @@ nobound150:
 	RET
 
 // func gemmF32x9x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -4222,7 +4612,7 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias151
+	JZ        nobias166
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4232,9 +4622,9 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
-	JMP       started152
+	JMP       started167
 
-nobias151:
+nobias166:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4245,10 +4635,34 @@ nobias151:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-started152:
+started167:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead168
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead168:
 	MOVQ 40(AX), CX
 
-tap153:
+tap169:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -4290,9 +4704,9 @@ tap153:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest155
+	JGE     rest171
 
-main154:
+main170:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4316,13 +4730,13 @@ main154:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main154
+	JLT              main170
 
-rest155:
+rest171:
 	CMPQ AX, 16(SP)
-	JGE  next157
+	JGE  next173
 
-restloop156:
+restloop172:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4336,15 +4750,15 @@ restloop156:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop156
+	JLT              restloop172
 
-next157:
+next173:
 	DECQ      8(SP)
-	JNZ       tap153
+	JNZ       tap169
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores158
+	JZ        nores174
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4374,9 +4788,9 @@ next157:
 	VADDPS    Z28, Z8, Z8
 	ADDQ      DX, CX
 
-nores158:
+nores174:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound159
+	JEQ          nobound175
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4388,9 +4802,9 @@ nores158:
 	VMAXPS       Z7, Z26, Z7
 	VMAXPS       Z8, Z26, Z8
 
-nobound159:
+nobound175:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound160
+	JEQ          nobound176
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4402,7 +4816,7 @@ nobound159:
 	VMINPS       Z7, Z26, Z7
 	VMINPS       Z8, Z26, Z8
 
-nobound160:
+nobound176:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4427,7 +4841,7 @@ nobound160:
 	RET
 
 // func gemmF32x8x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -4452,7 +4866,7 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias161
+	JZ        nobias177
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4461,9 +4875,9 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
-	JMP       started162
+	JMP       started178
 
-nobias161:
+nobias177:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4473,10 +4887,32 @@ nobias161:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started162:
+started178:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead179
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead179:
 	MOVQ 40(AX), CX
 
-tap163:
+tap180:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -4514,9 +4950,9 @@ tap163:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest165
+	JGE     rest182
 
-main164:
+main181:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4556,13 +4992,13 @@ main164:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main164
+	JLT              main181
 
-rest165:
+rest182:
 	CMPQ AX, 16(SP)
-	JGE  next167
+	JGE  next184
 
-restloop166:
+restloop183:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4575,15 +5011,15 @@ restloop166:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop166
+	JLT              restloop183
 
-next167:
+next184:
 	DECQ      8(SP)
-	JNZ       tap163
+	JNZ       tap180
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores168
+	JZ        nores185
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4610,9 +5046,9 @@ next167:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores168:
+nores185:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound169
+	JEQ          nobound186
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4623,9 +5059,9 @@ nores168:
 	VMAXPS       Z6, Z26, Z6
 	VMAXPS       Z7, Z26, Z7
 
-nobound169:
+nobound186:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound170
+	JEQ          nobound187
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4636,7 +5072,7 @@ nobound169:
 	VMINPS       Z6, Z26, Z6
 	VMINPS       Z7, Z26, Z7
 
-nobound170:
+nobound187:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4659,7 +5095,7 @@ nobound170:
 	RET
 
 // func gemmF32x7x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -4684,7 +5120,7 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias171
+	JZ        nobias188
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4692,9 +5128,9 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
-	JMP       started172
+	JMP       started189
 
-nobias171:
+nobias188:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4703,10 +5139,30 @@ nobias171:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-started172:
+started189:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead190
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead190:
 	MOVQ 40(AX), CX
 
-tap173:
+tap191:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -4740,9 +5196,9 @@ tap173:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest175
+	JGE     rest193
 
-main174:
+main192:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4778,13 +5234,13 @@ main174:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main174
+	JLT              main192
 
-rest175:
+rest193:
 	CMPQ AX, 16(SP)
-	JGE  next177
+	JGE  next195
 
-restloop176:
+restloop194:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4796,15 +5252,15 @@ restloop176:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop176
+	JLT              restloop194
 
-next177:
+next195:
 	DECQ      8(SP)
-	JNZ       tap173
+	JNZ       tap191
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores178
+	JZ        nores196
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4828,9 +5284,9 @@ next177:
 	VADDPS    Z26, Z6, Z6
 	ADDQ      DX, CX
 
-nores178:
+nores196:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound179
+	JEQ          nobound197
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4840,9 +5296,9 @@ nores178:
 	VMAXPS       Z5, Z26, Z5
 	VMAXPS       Z6, Z26, Z6
 
-nobound179:
+nobound197:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound180
+	JEQ          nobound198
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4852,7 +5308,7 @@ nobound179:
 	VMINPS       Z5, Z26, Z5
 	VMINPS       Z6, Z26, Z6
 
-nobound180:
+nobound198:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4873,7 +5329,7 @@ nobound180:
 	RET
 
 // func gemmF32x6x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -4898,16 +5354,16 @@ TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias181
+	JZ        nobias199
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
-	JMP       started182
+	JMP       started200
 
-nobias181:
+nobias199:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4915,10 +5371,28 @@ nobias181:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started182:
+started200:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead201
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead201:
 	MOVQ 40(AX), CX
 
-tap183:
+tap202:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -4948,9 +5422,9 @@ tap183:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest185
+	JGE     rest204
 
-main184:
+main203:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4982,13 +5456,13 @@ main184:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main184
+	JLT              main203
 
-rest185:
+rest204:
 	CMPQ AX, 16(SP)
-	JGE  next187
+	JGE  next206
 
-restloop186:
+restloop205:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4999,15 +5473,15 @@ restloop186:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop186
+	JLT              restloop205
 
-next187:
+next206:
 	DECQ      8(SP)
-	JNZ       tap183
+	JNZ       tap202
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores188
+	JZ        nores207
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5028,9 +5502,9 @@ next187:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores188:
+nores207:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound189
+	JEQ          nobound208
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -5039,9 +5513,9 @@ nores188:
 	VMAXPS       Z4, Z26, Z4
 	VMAXPS       Z5, Z26, Z5
 
-nobound189:
+nobound208:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound190
+	JEQ          nobound209
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -5050,7 +5524,7 @@ nobound189:
 	VMINPS       Z4, Z26, Z4
 	VMINPS       Z5, Z26, Z5
 
-nobound190:
+nobound209:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5069,7 +5543,7 @@ nobound190:
 	RET
 
 // func gemmF32x5x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -5094,25 +5568,41 @@ TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias191
+	JZ        nobias210
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
-	JMP       started192
+	JMP       started211
 
-nobias191:
+nobias210:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-started192:
+started211:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead212
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead212:
 	MOVQ 40(AX), CX
 
-tap193:
+tap213:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -5138,9 +5628,9 @@ tap193:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest195
+	JGE     rest215
 
-main194:
+main214:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5168,324 +5658,6 @@ main194:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main194
-
-rest195:
-	CMPQ AX, 16(SP)
-	JGE  next197
-
-restloop196:
-	VMOVUPS          (CX), Z24
-	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
-	VFMADD231PS.BCST (R10)(AX*1), Z24, Z4
-	ADDQ             $+64, CX
-	ADDQ             $+4, AX
-	CMPQ             AX, 16(SP)
-	JLT              restloop196
-
-next197:
-	DECQ      8(SP)
-	JNZ       tap193
-	MOVQ      t+0(FP), AX
-	MOVQ      56(AX), CX
-	TESTQ     CX, CX
-	JZ        nores198
-	MOVQ      64(AX), DX
-	VMOVUPS.Z (CX), K1, Z26
-	VADDPS    Z26, Z0, Z0
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z27
-	VADDPS    Z27, Z1, Z1
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z28
-	VADDPS    Z28, Z2, Z2
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z29
-	VADDPS    Z29, Z3, Z3
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z30
-	VADDPS    Z30, Z4, Z4
-	ADDQ      DX, CX
-
-nores198:
-	CMPL         96(AX), $0xff800000
-	JEQ          nobound199
-	VBROADCASTSS 96(AX), Z26
-	VMAXPS       Z0, Z26, Z0
-	VMAXPS       Z1, Z26, Z1
-	VMAXPS       Z2, Z26, Z2
-	VMAXPS       Z3, Z26, Z3
-	VMAXPS       Z4, Z26, Z4
-
-nobound199:
-	CMPL         100(AX), $0x7f800000
-	JEQ          nobound200
-	VBROADCASTSS 100(AX), Z26
-	VMINPS       Z0, Z26, Z0
-	VMINPS       Z1, Z26, Z1
-	VMINPS       Z2, Z26, Z2
-	VMINPS       Z3, Z26, Z3
-	VMINPS       Z4, Z26, Z4
-
-nobound200:
-	MOVQ    72(AX), CX
-	MOVQ    80(AX), DX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    DX, CX
-	VZEROUPPER
-	RET
-
-// func gemmF32x4x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $48-8
-	MOVQ      t+0(FP), AX
-	MOVQ      16(AX), CX
-	MOVQ      CX, (SP)
-	MOVQ      24(AX), CX
-	MOVQ      CX, 8(SP)
-	MOVQ      8(AX), CX
-	MOVQ      CX, 32(SP)
-	MOVQ      (AX), CX
-	MOVQ      CX, 40(SP)
-	MOVQ      32(AX), CX
-	SHLQ      $0x02, CX
-	MOVQ      CX, 16(SP)
-	ANDQ      $-16, CX
-	MOVQ      CX, 24(SP)
-	MOVQ      88(AX), CX
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K1
-	SHRQ      $0x10, DX
-	KMOVW     DX, K2
-	MOVQ      48(AX), CX
-	TESTQ     CX, CX
-	JZ        nobias201
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVAPS   Z0, Z1
-	VMOVAPS   Z0, Z2
-	VMOVAPS   Z0, Z3
-	JMP       started202
-
-nobias201:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-started202:
-	MOVQ 40(AX), CX
-
-tap203:
-	MOVQ    (SP), R9
-	MOVQ    40(SP), AX
-	MOVLQSX (R9), SI
-	TESTQ   SI, SI
-	LEAQ    (AX)(SI*4), SI
-	CMOVQLT 32(SP), SI
-	MOVLQSX 4(R9), DI
-	TESTQ   DI, DI
-	LEAQ    (AX)(DI*4), DI
-	CMOVQLT 32(SP), DI
-	MOVLQSX 8(R9), R8
-	TESTQ   R8, R8
-	LEAQ    (AX)(R8*4), R8
-	CMOVQLT 32(SP), R8
-	MOVLQSX 12(R9), R9
-	TESTQ   R9, R9
-	LEAQ    (AX)(R9*4), R9
-	CMOVQLT 32(SP), R9
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest205
-
-main204:
-	VMOVUPS          (CX), Z24
-	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
-	VMOVUPS          64(CX), Z24
-	VFMADD231PS.BCST 4(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 4(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 4(R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST 4(R9)(AX*1), Z24, Z3
-	VMOVUPS          128(CX), Z24
-	VFMADD231PS.BCST 8(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 8(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 8(R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST 8(R9)(AX*1), Z24, Z3
-	VMOVUPS          192(CX), Z24
-	VFMADD231PS.BCST 12(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 12(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 12(R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST 12(R9)(AX*1), Z24, Z3
-	ADDQ             $+256, CX
-	ADDQ             $+16, AX
-	CMPQ             AX, 24(SP)
-	JLT              main204
-
-rest205:
-	CMPQ AX, 16(SP)
-	JGE  next207
-
-restloop206:
-	VMOVUPS          (CX), Z24
-	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
-	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
-	ADDQ             $+64, CX
-	ADDQ             $+4, AX
-	CMPQ             AX, 16(SP)
-	JLT              restloop206
-
-next207:
-	DECQ      8(SP)
-	JNZ       tap203
-	MOVQ      t+0(FP), AX
-	MOVQ      56(AX), CX
-	TESTQ     CX, CX
-	JZ        nores208
-	MOVQ      64(AX), DX
-	VMOVUPS.Z (CX), K1, Z26
-	VADDPS    Z26, Z0, Z0
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z27
-	VADDPS    Z27, Z1, Z1
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z28
-	VADDPS    Z28, Z2, Z2
-	ADDQ      DX, CX
-	VMOVUPS.Z (CX), K1, Z29
-	VADDPS    Z29, Z3, Z3
-	ADDQ      DX, CX
-
-nores208:
-	CMPL         96(AX), $0xff800000
-	JEQ          nobound209
-	VBROADCASTSS 96(AX), Z26
-	VMAXPS       Z0, Z26, Z0
-	VMAXPS       Z1, Z26, Z1
-	VMAXPS       Z2, Z26, Z2
-	VMAXPS       Z3, Z26, Z3
-
-nobound209:
-	CMPL         100(AX), $0x7f800000
-	JEQ          nobound210
-	VBROADCASTSS 100(AX), Z26
-	VMINPS       Z0, Z26, Z0
-	VMINPS       Z1, Z26, Z1
-	VMINPS       Z2, Z26, Z2
-	VMINPS       Z3, Z26, Z3
-
-nobound210:
-	MOVQ    72(AX), CX
-	MOVQ    80(AX), DX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    DX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    DX, CX
-	VZEROUPPER
-	RET
-
-// func gemmF32x3x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $48-8
-	MOVQ      t+0(FP), AX
-	MOVQ      16(AX), CX
-	MOVQ      CX, (SP)
-	MOVQ      24(AX), CX
-	MOVQ      CX, 8(SP)
-	MOVQ      8(AX), CX
-	MOVQ      CX, 32(SP)
-	MOVQ      (AX), CX
-	MOVQ      CX, 40(SP)
-	MOVQ      32(AX), CX
-	SHLQ      $0x02, CX
-	MOVQ      CX, 16(SP)
-	ANDQ      $-16, CX
-	MOVQ      CX, 24(SP)
-	MOVQ      88(AX), CX
-	MOVQ      $-1, DX
-	SHLQ      CL, DX
-	NOTQ      DX
-	KMOVW     DX, K1
-	SHRQ      $0x10, DX
-	KMOVW     DX, K2
-	MOVQ      48(AX), CX
-	TESTQ     CX, CX
-	JZ        nobias211
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVAPS   Z0, Z1
-	VMOVAPS   Z0, Z2
-	JMP       started212
-
-nobias211:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-started212:
-	MOVQ 40(AX), CX
-
-tap213:
-	MOVQ    (SP), R8
-	MOVQ    40(SP), AX
-	MOVLQSX (R8), SI
-	TESTQ   SI, SI
-	LEAQ    (AX)(SI*4), SI
-	CMOVQLT 32(SP), SI
-	MOVLQSX 4(R8), DI
-	TESTQ   DI, DI
-	LEAQ    (AX)(DI*4), DI
-	CMOVQLT 32(SP), DI
-	MOVLQSX 8(R8), R8
-	TESTQ   R8, R8
-	LEAQ    (AX)(R8*4), R8
-	CMOVQLT 32(SP), R8
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest215
-
-main214:
-	VMOVUPS          (CX), Z24
-	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
-	VMOVUPS          64(CX), Z24
-	VFMADD231PS.BCST 4(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 4(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 4(R8)(AX*1), Z24, Z2
-	VMOVUPS          128(CX), Z24
-	VFMADD231PS.BCST 8(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 8(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 8(R8)(AX*1), Z24, Z2
-	VMOVUPS          192(CX), Z24
-	VFMADD231PS.BCST 12(SI)(AX*1), Z24, Z0
-	VFMADD231PS.BCST 12(DI)(AX*1), Z24, Z1
-	VFMADD231PS.BCST 12(R8)(AX*1), Z24, Z2
-	ADDQ             $+256, CX
-	ADDQ             $+16, AX
-	CMPQ             AX, 24(SP)
 	JLT              main214
 
 rest215:
@@ -5497,6 +5669,8 @@ restloop216:
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
 	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
+	VFMADD231PS.BCST (R10)(AX*1), Z24, Z4
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
@@ -5519,6 +5693,12 @@ next217:
 	VMOVUPS.Z (CX), K1, Z28
 	VADDPS    Z28, Z2, Z2
 	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z30
+	VADDPS    Z30, Z4, Z4
+	ADDQ      DX, CX
 
 nores218:
 	CMPL         96(AX), $0xff800000
@@ -5527,6 +5707,8 @@ nores218:
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 	VMAXPS       Z2, Z26, Z2
+	VMAXPS       Z3, Z26, Z3
+	VMAXPS       Z4, Z26, Z4
 
 nobound219:
 	CMPL         100(AX), $0x7f800000
@@ -5535,6 +5717,8 @@ nobound219:
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+	VMINPS       Z4, Z26, Z4
 
 nobound220:
 	MOVQ    72(AX), CX
@@ -5545,12 +5729,16 @@ nobound220:
 	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
 	VZEROUPPER
 	RET
 
-// func gemmF32x2x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
+// func gemmF32x4x16AVX512(t *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
@@ -5577,16 +5765,354 @@ TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
 	JZ        nobias221
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
+	VMOVAPS   Z0, Z2
+	VMOVAPS   Z0, Z3
 	JMP       started222
 
 nobias221:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
 
 started222:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead223
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead223:
 	MOVQ 40(AX), CX
 
-tap223:
+tap224:
+	MOVQ    (SP), R9
+	MOVQ    40(SP), AX
+	MOVLQSX (R9), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*4), SI
+	CMOVQLT 32(SP), SI
+	MOVLQSX 4(R9), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*4), DI
+	CMOVQLT 32(SP), DI
+	MOVLQSX 8(R9), R8
+	TESTQ   R8, R8
+	LEAQ    (AX)(R8*4), R8
+	CMOVQLT 32(SP), R8
+	MOVLQSX 12(R9), R9
+	TESTQ   R9, R9
+	LEAQ    (AX)(R9*4), R9
+	CMOVQLT 32(SP), R9
+	ADDQ    $+48, (SP)
+	XORQ    AX, AX
+	CMPQ    AX, 24(SP)
+	JGE     rest226
+
+main225:
+	VMOVUPS          (CX), Z24
+	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
+	VMOVUPS          64(CX), Z24
+	VFMADD231PS.BCST 4(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 4(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 4(R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST 4(R9)(AX*1), Z24, Z3
+	VMOVUPS          128(CX), Z24
+	VFMADD231PS.BCST 8(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 8(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 8(R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST 8(R9)(AX*1), Z24, Z3
+	VMOVUPS          192(CX), Z24
+	VFMADD231PS.BCST 12(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 12(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 12(R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST 12(R9)(AX*1), Z24, Z3
+	ADDQ             $+256, CX
+	ADDQ             $+16, AX
+	CMPQ             AX, 24(SP)
+	JLT              main225
+
+rest226:
+	CMPQ AX, 16(SP)
+	JGE  next228
+
+restloop227:
+	VMOVUPS          (CX), Z24
+	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
+	VFMADD231PS.BCST (R9)(AX*1), Z24, Z3
+	ADDQ             $+64, CX
+	ADDQ             $+4, AX
+	CMPQ             AX, 16(SP)
+	JLT              restloop227
+
+next228:
+	DECQ      8(SP)
+	JNZ       tap224
+	MOVQ      t+0(FP), AX
+	MOVQ      56(AX), CX
+	TESTQ     CX, CX
+	JZ        nores229
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z27
+	VADDPS    Z27, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      DX, CX
+
+nores229:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound230
+	VBROADCASTSS 96(AX), Z26
+	VMAXPS       Z0, Z26, Z0
+	VMAXPS       Z1, Z26, Z1
+	VMAXPS       Z2, Z26, Z2
+	VMAXPS       Z3, Z26, Z3
+
+nobound230:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound231
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+	VMINPS       Z3, Z26, Z3
+
+nobound231:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
+// func gemmF32x3x16AVX512(t *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $48-8
+	MOVQ      t+0(FP), AX
+	MOVQ      16(AX), CX
+	MOVQ      CX, (SP)
+	MOVQ      24(AX), CX
+	MOVQ      CX, 8(SP)
+	MOVQ      8(AX), CX
+	MOVQ      CX, 32(SP)
+	MOVQ      (AX), CX
+	MOVQ      CX, 40(SP)
+	MOVQ      32(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 16(SP)
+	ANDQ      $-16, CX
+	MOVQ      CX, 24(SP)
+	MOVQ      88(AX), CX
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K1
+	SHRQ      $0x10, DX
+	KMOVW     DX, K2
+	MOVQ      48(AX), CX
+	TESTQ     CX, CX
+	JZ        nobias232
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVAPS   Z0, Z1
+	VMOVAPS   Z0, Z2
+	JMP       started233
+
+nobias232:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+started233:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead234
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead234:
+	MOVQ 40(AX), CX
+
+tap235:
+	MOVQ    (SP), R8
+	MOVQ    40(SP), AX
+	MOVLQSX (R8), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*4), SI
+	CMOVQLT 32(SP), SI
+	MOVLQSX 4(R8), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*4), DI
+	CMOVQLT 32(SP), DI
+	MOVLQSX 8(R8), R8
+	TESTQ   R8, R8
+	LEAQ    (AX)(R8*4), R8
+	CMOVQLT 32(SP), R8
+	ADDQ    $+48, (SP)
+	XORQ    AX, AX
+	CMPQ    AX, 24(SP)
+	JGE     rest237
+
+main236:
+	VMOVUPS          (CX), Z24
+	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
+	VMOVUPS          64(CX), Z24
+	VFMADD231PS.BCST 4(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 4(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 4(R8)(AX*1), Z24, Z2
+	VMOVUPS          128(CX), Z24
+	VFMADD231PS.BCST 8(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 8(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 8(R8)(AX*1), Z24, Z2
+	VMOVUPS          192(CX), Z24
+	VFMADD231PS.BCST 12(SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST 12(DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 12(R8)(AX*1), Z24, Z2
+	ADDQ             $+256, CX
+	ADDQ             $+16, AX
+	CMPQ             AX, 24(SP)
+	JLT              main236
+
+rest237:
+	CMPQ AX, 16(SP)
+	JGE  next239
+
+restloop238:
+	VMOVUPS          (CX), Z24
+	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
+	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
+	VFMADD231PS.BCST (R8)(AX*1), Z24, Z2
+	ADDQ             $+64, CX
+	ADDQ             $+4, AX
+	CMPQ             AX, 16(SP)
+	JLT              restloop238
+
+next239:
+	DECQ      8(SP)
+	JNZ       tap235
+	MOVQ      t+0(FP), AX
+	MOVQ      56(AX), CX
+	TESTQ     CX, CX
+	JZ        nores240
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z27
+	VADDPS    Z27, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      DX, CX
+
+nores240:
+	CMPL         96(AX), $0xff800000
+	JEQ          nobound241
+	VBROADCASTSS 96(AX), Z26
+	VMAXPS       Z0, Z26, Z0
+	VMAXPS       Z1, Z26, Z1
+	VMAXPS       Z2, Z26, Z2
+
+nobound241:
+	CMPL         100(AX), $0x7f800000
+	JEQ          nobound242
+	VBROADCASTSS 100(AX), Z26
+	VMINPS       Z0, Z26, Z0
+	VMINPS       Z1, Z26, Z1
+	VMINPS       Z2, Z26, Z2
+
+nobound242:
+	MOVQ    72(AX), CX
+	MOVQ    80(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
+// func gemmF32x2x16AVX512(t *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
+	MOVQ      t+0(FP), AX
+	MOVQ      16(AX), CX
+	MOVQ      CX, (SP)
+	MOVQ      24(AX), CX
+	MOVQ      CX, 8(SP)
+	MOVQ      8(AX), CX
+	MOVQ      CX, 32(SP)
+	MOVQ      (AX), CX
+	MOVQ      CX, 40(SP)
+	MOVQ      32(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 16(SP)
+	ANDQ      $-16, CX
+	MOVQ      CX, 24(SP)
+	MOVQ      88(AX), CX
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K1
+	SHRQ      $0x10, DX
+	KMOVW     DX, K2
+	MOVQ      48(AX), CX
+	TESTQ     CX, CX
+	JZ        nobias243
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVAPS   Z0, Z1
+	JMP       started244
+
+nobias243:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+started244:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead245
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead245:
+	MOVQ 40(AX), CX
+
+tap246:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -5600,9 +6126,9 @@ tap223:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest225
+	JGE     rest248
 
-main224:
+main247:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5618,28 +6144,28 @@ main224:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main224
+	JLT              main247
 
-rest225:
+rest248:
 	CMPQ AX, 16(SP)
-	JGE  next227
+	JGE  next250
 
-restloop226:
+restloop249:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop226
+	JLT              restloop249
 
-next227:
+next250:
 	DECQ      8(SP)
-	JNZ       tap223
+	JNZ       tap246
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores228
+	JZ        nores251
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5648,21 +6174,21 @@ next227:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores228:
+nores251:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound229
+	JEQ          nobound252
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 
-nobound229:
+nobound252:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound230
+	JEQ          nobound253
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 
-nobound230:
+nobound253:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5673,7 +6199,7 @@ nobound230:
 	RET
 
 // func gemmF32x1x16AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $48-8
 	MOVQ      t+0(FP), AX
 	MOVQ      16(AX), CX
@@ -5698,17 +6224,25 @@ TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias231
+	JZ        nobias254
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       started232
+	JMP       started255
 
-nobias231:
+nobias254:
 	VPXORD Z0, Z0, Z0
 
-started232:
+started255:
+	MOVQ       56(AX), CX
+	TESTQ      CX, CX
+	JZ         noahead256
+	MOVQ       64(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+
+noahead256:
 	MOVQ 40(AX), CX
 
-tap233:
+tap257:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -5718,9 +6252,9 @@ tap233:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest235
+	JGE     rest259
 
-main234:
+main258:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VMOVUPS          64(CX), Z24
@@ -5732,45 +6266,45 @@ main234:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main234
+	JLT              main258
 
-rest235:
+rest259:
 	CMPQ AX, 16(SP)
-	JGE  next237
+	JGE  next261
 
-restloop236:
+restloop260:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop236
+	JLT              restloop260
 
-next237:
+next261:
 	DECQ      8(SP)
-	JNZ       tap233
+	JNZ       tap257
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores238
+	JZ        nores262
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	ADDQ      DX, CX
 
-nores238:
+nores262:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound239
+	JEQ          nobound263
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 
-nobound239:
+nobound263:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound240
+	JEQ          nobound264
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 
-nobound240:
+nobound264:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5795,7 +6329,7 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	MOVQ    CX, 16(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
-	JZ      nobias241
+	JZ      nobias265
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
@@ -5804,9 +6338,9 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     started242
+	JMP     started266
 
-nobias241:
+nobias265:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5816,14 +6350,14 @@ nobias241:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started242:
+started266:
 	MOVQ 40(AX), R8
 	MOVQ 104(AX), CX
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R9)(CX*1), R10
 	LEAQ (R10)(CX*1), R11
 
-tap243:
+tap267:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -5833,7 +6367,7 @@ tap243:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 
-loop244:
+loop268:
 	VBROADCASTSS (SI)(AX*1), Z8
 	VFMADD231PS  (R8), Z8, Z0
 	VFMADD231PS  64(R8), Z8, Z1
@@ -5849,13 +6383,13 @@ loop244:
 	ADDQ         $+128, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop244
+	JLT          loop268
 	DECQ         8(SP)
-	JNZ          tap243
+	JNZ          tap267
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           nores245
+	JZ           nores269
 	VADDPS       (CX), Z0, Z0
 	VADDPS       64(CX), Z1, Z1
 	VADDPS       128(CX), Z2, Z2
@@ -5865,7 +6399,7 @@ loop244:
 	VADDPS       384(CX), Z6, Z6
 	VADDPS       448(CX), Z7, Z7
 
-nores245:
+nores269:
 	VBROADCASTSS 96(AX), Z8
 	VBROADCASTSS 100(AX), Z9
 	VMAXPS       Z0, Z8, Z0
