@@ -25,7 +25,7 @@ func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
 	if p.Precision != PrecisionBF16 || p.Training || half == nil || s.icg%2 != 0 || f32.MR != half.MR || f32.NR != half.NR {
 		return nil
 	}
-	g := c.newConvGemm(p, s)
+	g := c.newConvGemm(p, s, f32)
 	if g.padded {
 		return nil
 	}

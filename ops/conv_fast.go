@@ -62,7 +62,7 @@ type convGemm struct {
 }
 
 func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
-	k := c.newConvGemm(p, s)
+	k := c.newConvGemm(p, s, kern.SelectGemmF32For(s.ocg))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout := "conv/" + k.gemm.Name
 	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
@@ -76,8 +76,8 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 }
 
 // newConvGemm is everything but the packed weights and the tasks.
-func (c *Conv) newConvGemm(p *Prep, s convSpec) *convGemm {
-	k := &convGemm{convSpec: s, gemm: kern.SelectGemmF32For(s.ocg), weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
+func (c *Conv) newConvGemm(p *Prep, s convSpec, gemm *kern.GemmF32) *convGemm {
+	k := &convGemm{convSpec: s, gemm: gemm, weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
