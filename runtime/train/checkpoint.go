@@ -40,7 +40,7 @@ func (t *Trainer) named(f func(name string, v []float32)) {
 		return a.param - b.param
 	})
 	for _, k := range keys {
-		f(fmt.Sprintf("%s.%d", t.net.g.Node(k.node).Name, k.param), t.net.live[k].F32())
+		f(paramName(t.net.g.Node(k.node), k.param), t.net.live[k].F32())
 	}
 	for i := range t.params {
 		p := &t.params[i]

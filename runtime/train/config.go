@@ -54,7 +54,11 @@ type Config struct {
 	// Accumulate adds the gradients of this many steps before each update;
 	// default 1.
 	Accumulate int
-	Norm       Norm
+	// Grow makes the minibatch grow: it says how many steps an update gathers,
+	// instead of Accumulate, and must depend on its argument alone. Memory does
+	// not grow with it.
+	Grow func(update int) int
+	Norm Norm
 	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
 	// Dense, PRelu and the norms.
 	Trainable func(n *graph.Node, param int) bool
@@ -91,6 +95,17 @@ func (c *Config) defaults() error {
 	}
 	return c.Optimizer.check()
 }
+
+// gather is the number of steps whose gradients make update u.
+func (c *Config) gather(u int) int {
+	if c.Grow != nil {
+		return max(1, c.Grow(u))
+	}
+	return c.Accumulate
+}
+
+// paramName is what parameter j of a node is called outside.
+func paramName(n *graph.Node, j int) string { return fmt.Sprintf("%s.%d", n.Name, j) }
 
 // ErrDiverged says that the loss is no number any more. The parameters are
 // those before the update of that step.

@@ -12,31 +12,34 @@ import (
 )
 
 // Head is the last layer with weights before the network's first output: a
-// Dense, or the 1x1 convolution some networks end with.
+// Dense, or the 1x1 convolution some networks end with. Its weights may be
+// integers; WithClasses makes them floats.
 func Head(g *graph.Graph) (graph.ID, error) {
-	seen := map[graph.ID]bool{}
 	id := g.Outputs()[0].ID
-	for !seen[id] {
-		seen[id] = true
+	for {
 		n := g.Node(id)
 		switch n.Op.Kind() {
 		case ops.KindDense, ops.KindConv:
-			if len(n.Params) > 0 && n.Params[0].DType == tensor.F32 {
+			if len(n.Params) > 0 && len(n.In) == 1 {
 				return id, nil
 			}
-			return 0, fmt.Errorf("train: the last layer %q has no float weights", n.Name)
+			return 0, fmt.Errorf("train: the last layer %q has no weights of its own", n.Name)
 		}
 		if len(n.In) == 0 {
-			break
+			return 0, fmt.Errorf("train: the network has no dense or convolution layer at its end")
 		}
-		id = n.In[0]
+		id = n.In[0] // inputs come before their readers: this ends
 	}
-	return 0, fmt.Errorf("train: the network has no dense or convolution layer at its end")
 }
 
 // WithClasses is g with a head of that many outputs, its weights drawn anew
 // from the seed; the rest keeps its weights. Where the head already has that
-// many outputs and reset is false, g itself.
+// many float outputs and reset is false, g itself.
+//
+// An activation between a new head and the output is left out: SqueezeNet's
+// scores pass a ReLU, and a new score below zero everywhere would have no
+// gradient. A head of integers becomes floats, and with it all after it; what
+// comes before stays as it is.
 func WithClasses(g *graph.Graph, classes int, seed uint64, reset bool) (*graph.Graph, error) {
 	if classes < 2 || classes > 1<<20 {
 		return nil, fmt.Errorf("train: %d classes", classes)
@@ -45,94 +48,151 @@ func WithClasses(g *graph.Graph, classes int, seed uint64, reset bool) (*graph.G
 	if err != nil {
 		return nil, err
 	}
-	w := g.Node(head).Params[0]
-	if w.Shape.Dim(0) == classes && !reset {
+	n := g.Node(head)
+	w := n.Params[0]
+	integer := w.DType != tensor.F32 || g.Node(n.In[0]).Out.DType != tensor.F32
+	fresh := w.Shape.Dim(0) != classes || reset
+	if !fresh && !integer {
 		return g, nil
 	}
-	dims := w.Shape.Dims()
-	old := dims[0]
-	dims[0] = classes
-	in := 1
-	for _, d := range dims[1:] {
-		in *= d
+	params, err := headParams(n, classes, seed, fresh)
+	if err != nil {
+		return nil, err
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x4ead))
-	fresh := tensor.New(tensor.F32Spec(dims...))
-	for i := range fresh.F32() {
-		fresh.F32()[i] = float32(rng.NormFloat64() / math.Sqrt(float64(in)))
-	}
-	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {
-		if r, ok := n.Op.(*ops.Reshape); ok && id > head && slices.Contains(r.Dims, old) {
-			// Exporters write the number of classes out.
-			c := *r
-			c.Dims = slices.Clone(r.Dims)
-			c.Dims[slices.Index(c.Dims, old)] = classes
-			return b.Add(n.Name, &c, n.Params, in...)
+	r := headRewriter{head: head, params: params, fresh: fresh, old: w.Shape.Dim(0), classes: classes, tail: map[graph.ID]bool{head: true}}
+	return graph.Rewrite(g, r.node)
+}
+
+// headParams are a head's weights and bias as floats, new ones if fresh.
+func headParams(n *graph.Node, classes int, seed uint64, fresh bool) ([]tensor.Tensor, error) {
+	params := slices.Clone(n.Params)
+	if fresh {
+		dims := params[0].Shape.Dims()
+		dims[0] = classes
+		w := tensor.New(tensor.F32Spec(dims...))
+		in := w.Shape.Elems() / classes
+		// Small: what few examples do not speak of is to stay small.
+		rng := rand.New(rand.NewPCG(seed, 0x4ead))
+		for i, f := 0, w.F32(); i < len(f); i++ {
+			f[i] = float32(0.1 * rng.NormFloat64() / math.Sqrt(float64(in)))
 		}
-		if id != head {
-			return b.Keep(n, in)
-		}
-		params := slices.Clone(n.Params)
-		params[0] = fresh
+		params[0] = w
 		if len(params) > 1 {
 			params[1] = tensor.New(tensor.F32Spec(classes))
 		}
-		return b.Add(n.Name, n.Op, params, in...)
-	})
+	}
+	for i, p := range params {
+		if p.DType == tensor.F32 {
+			continue
+		}
+		f, err := ops.Run(&ops.Dequantize{}, nil, []tensor.Tensor{p})
+		if err != nil {
+			return nil, fmt.Errorf("train: head %q: %w", n.Name, err)
+		}
+		params[i] = f
+	}
+	return params, nil
 }
 
-// Split cuts g before its head: backbone gives the head's input, and head takes
-// it. Features of a data set can then be computed once, by any runtime form of
-// the backbone, and the head trained on them. Join puts a trained head back.
-func Split(g *graph.Graph) (backbone, head *graph.Graph, err error) {
-	at, err := Head(g)
-	if err != nil {
-		return nil, nil, err
-	}
-	cut := g.Node(at).In[0]
-	bb := graph.NewBuilderBatch(g.Name(), g.Batch())
-	for i := range int(cut) + 1 {
-		n := g.Node(graph.ID(i))
-		bb.Add(n.Name, n.Op, n.Params, n.In...)
-	}
-	bb.Output("features", cut)
-	if backbone, err = bb.Build(); err != nil {
-		return nil, nil, fmt.Errorf("train: %w", err)
-	}
-	hb := graph.NewBuilderBatch(g.Name(), g.Batch())
-	m := map[graph.ID]graph.ID{cut: hb.Input("features", g.Node(cut).Out, g.Batched())}
-	for i := int(at); i < g.Len(); i++ {
-		n := g.Node(graph.ID(i))
-		in := make([]graph.ID, len(n.In))
-		for j, x := range n.In {
-			y, ok := m[x]
-			if !ok {
-				return nil, nil, fmt.Errorf("train: layer %q after the head reads something before it", n.Name)
-			}
-			in[j] = y
-		}
-		m[graph.ID(i)] = hb.Add(n.Name, n.Op, n.Params, in...)
-	}
-	hb.Output(g.Outputs()[0].Name, m[g.Outputs()[0].ID])
-	head, err = hb.Build()
-	if err != nil {
-		err = fmt.Errorf("train: %w", err)
-	}
-	return backbone, head, err
+// headRewriter puts another head into a graph.
+type headRewriter struct {
+	head         graph.ID
+	params       []tensor.Tensor
+	fresh        bool
+	old, classes int
+	tail         map[graph.ID]bool // the head and what comes after it
 }
 
-// Join is g with the parameters that layers of the same name have in trained.
-func Join(g, trained *graph.Graph) (*graph.Graph, error) {
-	by := map[string]*graph.Node{}
-	for i := range trained.Len() {
-		n := trained.Node(graph.ID(i))
-		by[n.Name] = n
-	}
-	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
-		t := by[n.Name]
-		if t == nil || t.Op.Kind() != n.Op.Kind() || len(t.Params) == 0 {
-			return b.Keep(n, in)
+func (r *headRewriter) node(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {
+	if id == r.head {
+		if b.Spec(in[0]).DType != tensor.F32 {
+			in[0] = b.Add(n.Name+"/features", &ops.Dequantize{}, nil, in[0])
 		}
-		return b.Add(n.Name, n.Op, t.Params, in...)
+		return b.Add(n.Name, asFloat(n.Op, r.fresh), r.params, in...)
+	}
+	for _, x := range n.In {
+		r.tail[id] = r.tail[id] || r.tail[x]
+	}
+	if !r.tail[id] {
+		return b.Keep(n, in)
+	}
+	op := asFloat(n.Op, false)
+	switch o := op.(type) {
+	case *ops.Quantize, *ops.Dequantize: // floats from here on
+		return in[0]
+	case *ops.Unary:
+		if _, _, clamp := (ops.Act{Fn: o.Fn, A: o.A, B: o.B}).Clamp(); clamp && r.fresh {
+			return in[0]
+		}
+	case *ops.Reshape:
+		if i := slices.Index(o.Dims, r.old); i >= 0 { // exporters write the number of classes out
+			c := *o
+			c.Dims = slices.Clone(o.Dims)
+			c.Dims[i] = r.classes
+			op = &c
+		}
+	}
+	return b.Add(n.Name, op, n.Params, in...)
+}
+
+// asFloat is op on floats, without its fused activation if bare.
+func asFloat(op ops.Op, bare bool) ops.Op {
+	switch o := op.(type) {
+	case *ops.Conv:
+		c := *o
+		c.Out = ops.OutType{}
+		if bare {
+			c.Act = ops.Act{}
+		}
+		return &c
+	case *ops.Dense:
+		c := *o
+		c.Out = ops.OutType{}
+		if bare {
+			c.Act = ops.Act{}
+		}
+		return &c
+	case *ops.Softmax:
+		c := *o
+		c.Out = ops.OutType{}
+		return &c
+	case *ops.GlobalPool:
+		c := *o
+		c.Out = ops.OutType{}
+		return &c
+	case *ops.Pool:
+		c := *o
+		c.Out = ops.OutType{}
+		return &c
+	case *ops.Unary:
+		c := *o
+		c.Out = ops.OutType{}
+		return &c
+	}
+	return op
+}
+
+// WithDropout is g with dropout at that rate before its head; where there is
+// one already it gets the rate.
+func WithDropout(g *graph.Graph, rate float32) (*graph.Graph, error) {
+	if !(rate >= 0 && rate < 1) {
+		return nil, fmt.Errorf("train: dropout %v, want 0 to 1", rate)
+	}
+	head, err := Head(g)
+	if err != nil {
+		return nil, err
+	}
+	before := g.Node(head).In[0]
+	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {
+		d, there := g.Node(before).Op.(*ops.Dropout)
+		switch {
+		case id == before && there:
+			c := *d
+			c.Rate = rate
+			return b.Add(n.Name, &c, nil, in...)
+		case id == head && !there:
+			in[0] = b.Add(n.Name+"/dropout", &ops.Dropout{Rate: rate}, nil, in[0])
+		}
+		return b.Keep(n, in)
 	})
 }

@@ -72,18 +72,28 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 	}
 	t.bindParams(s)
 	t.bind(s)
-	live := 0
-	for _, p := range net.live {
-		live += len(p.Data)
-	}
-	t.peak = len(t.arena) + len(t.state) + live + s.packs.Bytes()
+	t.peak = s.bytes()
 	t.update.t = t
 	return t, nil
 }
 
+// bytes is what training by this schedule holds.
+func (s *schedule) bytes() int {
+	n := s.layout.Size + s.packs.Bytes()
+	for k, p := range s.net.live {
+		n += len(p.Data)
+		if s.runs[k.node] && s.learns(k.node, k.param) {
+			n += 4 * stateFloats(p.Shape.Elems(), s.cfg.Optimizer)
+		}
+	}
+	return n
+}
+
+// stateFloats is what a parameter's gradient and optimiser state take.
+func stateFloats(elems int, o Optimizer) int { return (elems + 15) / 16 * 16 * (1 + o.slots()) }
+
 // bindParams lays out gradients and optimiser state.
 func (t *Trainer) bindParams(s *schedule) {
-	slots := t.cfg.Optimizer.slots()
 	total := 0
 	for i := range t.net.g.Len() {
 		nd := t.net.g.Node(graph.ID(i))
@@ -93,10 +103,10 @@ func (t *Trainer) bindParams(s *schedule) {
 			}
 			n := nd.Params[j].Shape.Elems()
 			t.params = append(t.params, param{
-				name: fmt.Sprintf("%s.%d", nd.Name, j), key: paramKey{graph.ID(i), j},
+				name: paramName(nd, j), key: paramKey{graph.ID(i), j},
 				w: nd.Params[j].F32(), decay: decays(nd, j),
 			})
-			total += (n + 15) / 16 * 16 * (1 + slots)
+			total += stateFloats(n, t.cfg.Optimizer)
 		}
 	}
 	t.state = tensor.AlignedBytes(4 * total)
@@ -110,7 +120,7 @@ func (t *Trainer) bindParams(s *schedule) {
 		t.params[i].g = take(len(t.params[i].w))
 	}
 	for i := range t.params {
-		for k := range slots {
+		for k := range t.cfg.Optimizer.slots() {
 			t.params[i].state[k] = take(len(t.params[i].w))
 		}
 	}
@@ -240,11 +250,12 @@ func (t *Trainer) StepInPlace() (float32, error) {
 	t.backward()
 	t.step++
 	t.gathered++
-	if t.gathered < t.cfg.Accumulate {
+	if t.gathered < t.cfg.gather(t.updates) {
 		return loss, nil
 	}
+	err := t.apply()
 	t.gathered = 0
-	return loss, t.apply()
+	return loss, err
 }
 
 // Loss runs a minibatch forward in training form and returns its loss,
@@ -272,7 +283,7 @@ func (t *Trainer) backward() {
 // apply updates all parameters from the gathered gradients.
 func (t *Trainer) apply() error {
 	u := &t.update.u
-	u.scale = 1 / float32(t.cfg.Accumulate)
+	u.scale = 1 / float32(t.gathered)
 	if t.cfg.ClipNorm > 0 {
 		sum := 0.0
 		for i := range t.params {

@@ -1,0 +1,217 @@
+package train
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"strings"
+
+	"github.com/teff-ml/teff/ops/graph"
+)
+
+// Part is one parameter as a sparse plan sees it.
+type Part struct {
+	Name   string  // "node.index", as Trainer.Parameters has it
+	Elems  int     // numbers in it
+	Score  float64 // squared norm of its gradient, mean over the batches measured
+	Bytes  int     // what training it adds to the least plan, alone
+	Chosen bool
+}
+
+// Sparse is a choice of parameters that trains within a number of bytes.
+type Sparse struct {
+	Parts []Part
+	// Config is the configuration given, with the choice as Trainable. Its
+	// batch may be smaller and Accumulate larger by as much: updates see as
+	// many rows as before.
+	Config    Config
+	PeakBytes int // what New holds with Config, exactly
+}
+
+// ErrBudget says that not even the least plan fits.
+var ErrBudget = errors.New("train: the byte budget is too small")
+
+// PlanBytes is what PeakBytes of a Trainer would be, without its arena being
+// allocated.
+func PlanBytes(g *graph.Graph, cfg Config) (int, error) {
+	if err := cfg.defaults(); err != nil {
+		return 0, err
+	}
+	net, err := build(g, &cfg)
+	if err != nil {
+		return 0, err
+	}
+	threads := cfg.Threads
+	if threads < 1 {
+		threads = goruntime.GOMAXPROCS(0)
+	}
+	s, err := newSchedule(net, &cfg, threads)
+	if err != nil {
+		return 0, err
+	}
+	return s.bytes(), nil
+}
+
+// ChooseSparse finds what of g to train so that PeakBytes is at most budget.
+// must names layers that learn in any case, such as a new head; it may be nil.
+//
+// A parameter's worth is the squared norm of its gradient, to which a small
+// step along it lowers the loss in proportion; fill writes the minibatches it
+// is measured on, steps of them, into a trainer of cfg.Batch rows or fewer. Its
+// price is what the exact plan holds with it beyond what the plan without it
+// holds: values that its layer's gradient needs and gradients on the way to it,
+// its own gradient, optimiser state and live copy. Parameters are taken in
+// order of worth per byte as long as the exact plan fits. That is tried for
+// cfg.Batch, for half of it, and so on, and the choice of the largest worth is
+// the result.
+//
+// Measuring takes more memory than the plan: it is done where there is some.
+func ChooseSparse(g *graph.Graph, cfg Config, budget int, must []string, steps int, fill func(step int, t *Trainer) error) (*Sparse, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	parts, err := measure(g, cfg, steps, fill)
+	if err != nil {
+		return nil, err
+	}
+	var best *Sparse
+	bestWorth, least := -1.0, 0
+	for batch, gather := cfg.Batch, cfg.Accumulate; ; batch, gather = batch/2, gather*2 {
+		c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string]bool{}}
+		c.cfg.Batch, c.cfg.Accumulate = batch, gather
+		if cfg.Grow != nil {
+			factor := gather / cfg.Accumulate
+			c.cfg.Grow = func(update int) int { return factor * cfg.Grow(update) }
+		}
+		s, err := c.choose(must)
+		if err != nil {
+			return nil, err
+		}
+		if least = c.least; s != nil {
+			worth := 0.0
+			for _, p := range s.Parts {
+				if p.Chosen {
+					worth += p.Score
+				}
+			}
+			if worth > bestWorth {
+				best, bestWorth = s, worth
+			}
+		}
+		if batch == 1 || !g.Batched() || batch%2 != 0 {
+			break
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("%w: %d bytes, the least plan holds %d", ErrBudget, budget, least)
+	}
+	return best, nil
+}
+
+// measure finds every parameter's mean squared gradient norm.
+func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) error) ([]Part, error) {
+	if steps < 1 {
+		return nil, fmt.Errorf("train: a sparse plan measured on %d batches", steps)
+	}
+	c := cfg
+	c.Optimizer, c.Schedule, c.Accumulate, c.Grow, c.ClipNorm = SGD{}, Constant(0), 1, nil, 0
+	t, err := New(g, c)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	parts := make([]Part, len(t.params))
+	for i := range t.params {
+		parts[i] = Part{Name: t.params[i].name, Elems: len(t.params[i].w)}
+	}
+	for s := range steps {
+		if err := fill(s, t); err != nil {
+			return nil, err
+		}
+		if _, err := t.StepInPlace(); err != nil {
+			return nil, err
+		}
+		for i := range t.params {
+			for _, v := range t.params[i].g {
+				parts[i].Score += float64(v) * float64(v) / float64(steps)
+			}
+		}
+	}
+	return parts, nil
+}
+
+// chooser plans one batch size.
+type chooser struct {
+	g      *graph.Graph
+	cfg    Config
+	budget int
+	parts  []Part
+	chosen map[string]bool
+	least  int // bytes of the smallest plan seen
+}
+
+// bytes is the plan of what is chosen and one more.
+func (c *chooser) bytes(more string) (int, error) {
+	cfg := c.cfg
+	cfg.Trainable = func(n *graph.Node, param int) bool {
+		name := paramName(n, param)
+		return name == more || c.chosen[name]
+	}
+	n, err := PlanBytes(c.g, cfg)
+	if err == nil && (c.least == 0 || n < c.least) {
+		c.least = n
+	}
+	return n, err
+}
+
+func (c *chooser) choose(must []string) (*Sparse, error) {
+	for i := range c.parts {
+		p := &c.parts[i]
+		if j := slices.IndexFunc(must, func(layer string) bool { return p.Name[:strings.LastIndexByte(p.Name, '.')] == layer }); j >= 0 {
+			p.Chosen, c.chosen[p.Name] = true, true
+		}
+	}
+	base := 0
+	if len(c.chosen) > 0 {
+		n, err := c.bytes("")
+		if err != nil {
+			return nil, err
+		}
+		if base = n; base > c.budget {
+			return nil, nil
+		}
+	}
+	order := make([]*Part, 0, len(c.parts))
+	for i := range c.parts {
+		p := &c.parts[i]
+		n, err := c.bytes(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		if p.Bytes = n - base; !p.Chosen {
+			order = append(order, p)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *Part) int {
+		return cmp.Compare(b.Score*float64(max(1, a.Bytes)), a.Score*float64(max(1, b.Bytes)))
+	})
+	peak := base
+	for _, p := range order {
+		n, err := c.bytes(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		if n <= c.budget {
+			p.Chosen, c.chosen[p.Name], peak = true, true, n
+		}
+	}
+	if peak == 0 {
+		return nil, nil
+	}
+	s := &Sparse{Parts: c.parts, Config: c.cfg, PeakBytes: peak}
+	chosen := c.chosen
+	s.Config.Trainable = func(n *graph.Node, param int) bool { return chosen[paramName(n, param)] }
+	return s, nil
+}
