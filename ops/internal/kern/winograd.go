@@ -173,25 +173,48 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	if w.IC > MaxTap || len(scratch) < w.ScratchSize() || len(a.In) < (w.N*w.H*w.W-1)*w.InPixel+w.IC {
 		panic("kern: BUG: winograd: input or scratch does not match the sizes")
 	}
+	inside := -1 // what offs is for: 1 a whole tile inside the image, from its own corner
+	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
-		img, y, x := w.place(b*w.Tiles + i)
-		y, x = y*w.M-w.PT, x*w.M-w.PL
-		for r := range n {
-			for c := range n {
-				offs[r*n+c] = -1
-				if uint(y+r) < uint(w.H) && uint(x+c) < uint(w.W) {
-					offs[r*n+c] = int32(((y+r)*w.W + x + c) * w.InPixel)
+		y, x := ty*w.M-w.PT, tx*w.M-w.PL
+		in, v := a.In[img*w.H*w.W*w.InPixel:], scratch[i*w.IC:]
+		if y >= 0 && x >= 0 && y+n <= w.H && x+n <= w.W {
+			if in = in[(y*w.W+x)*w.InPixel:]; inside != 1 {
+				inside = 1
+				for at := range n * n {
+					offs[at] = int32((at/n*w.W + at%n) * w.InPixel)
+				}
+			}
+		} else {
+			inside = 0
+			for r := range n {
+				for c := range n {
+					offs[r*n+c] = -1
+					if uint(y+r) < uint(w.H) && uint(x+c) < uint(w.W) {
+						offs[r*n+c] = int32(((y+r)*w.W + x + c) * w.InPixel)
+					}
 				}
 			}
 		}
-		in, v := a.In[img*w.H*w.W*w.InPixel:], scratch[i*w.IC:]
-		if !useWinoAVX512 && !useWinoAVX2 {
+		if useWinoAVX512 || useWinoAVX2 {
+			t.base, t.planes = &in[0], &v[0]
+			winoInput(w.M, &t)
+		} else {
 			winoInputGeneric(w.M, in, offs[:n*n], v, w.Tiles*w.IC, w.IC)
-			continue
 		}
-		t.base, t.planes = &in[0], &v[0]
-		winoInput(w.M, &t)
+		img, ty, tx = w.following(img, ty, tx)
 	}
+}
+
+// following is the place after this one.
+func (w *WinogradF32) following(img, y, x int) (int, int, int) {
+	if x++; x == w.tilesX {
+		x = 0
+		if y++; y == w.tilesY {
+			img, y = img+1, 0
+		}
+	}
+	return img, y, x
 }
 
 // place is the image, row and column of a tile.
@@ -225,28 +248,43 @@ func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) 
 	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
 		panic("kern: BUG: winograd: output or residual does not match the sizes")
 	}
+	inside := -1
+	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
-		img, y, x := w.place(b*w.Tiles + i)
-		y, x = y*w.M, x*w.M
-		for r := range w.M {
-			for c := range w.M {
-				at := r*w.M + c
-				offs[at], resOffs[at] = -1, -1
-				if y+r < w.OH && x+c < w.OW {
-					offs[at], resOffs[at] = int32(((y+r)*w.OW+x+c)*w.OutPixel), int32(((y+r)*w.OW+x+c)*w.ResPixel)
-				}
-			}
-		}
+		y, x := ty*w.M, tx*w.M
 		out, from := a.Out[img*w.OH*w.OW*w.OutPixel:], m[i*w.OC:]
 		var res []float32
 		if a.Res != nil {
 			res = a.Res[img*w.OH*w.OW*w.ResPixel:]
 		}
-		if !useWinoAVX512 && !useWinoAVX2 {
-			w.outputGeneric(a, out, res, &offs, &resOffs, from)
-			continue
+		if y+w.M <= w.OH && x+w.M <= w.OW {
+			out = out[(y*w.OW+x)*w.OutPixel:]
+			if res != nil {
+				res = res[(y*w.OW+x)*w.ResPixel:]
+			}
+			if inside != 1 {
+				inside = 1
+				for at := range w.M * w.M {
+					o := at/w.M*w.OW + at%w.M
+					offs[at], resOffs[at] = int32(o*w.OutPixel), int32(o*w.ResPixel)
+				}
+			}
+		} else {
+			inside = 0
+			for at := range w.M * w.M {
+				r, c := y+at/w.M, x+at%w.M
+				offs[at], resOffs[at] = -1, -1
+				if r < w.OH && c < w.OW {
+					offs[at], resOffs[at] = int32((r*w.OW+c)*w.OutPixel), int32((r*w.OW+c)*w.ResPixel)
+				}
+			}
 		}
-		t.base, t.planes, t.res = &out[0], &from[0], first(res)
-		winoOutput(w.M, &t)
+		if useWinoAVX512 || useWinoAVX2 {
+			t.base, t.planes, t.res = &out[0], &from[0], first(res)
+			winoOutput(w.M, &t)
+		} else {
+			w.outputGeneric(a, out, res, &offs, &resOffs, from)
+		}
+		img, ty, tx = w.following(img, ty, tx)
 	}
 }
