@@ -48,8 +48,9 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	threads := max(1, p.Threads)
 	if room := p.ScratchBudget / threads; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
 		mr := k.w.Gemm.MR
-		perTile := max(1, 4*k.w.ScratchSize()/k.w.Tiles)
-		if k.w.Tiles = room / perTile; k.w.Tiles >= mr {
+		perTile := 4 * k.w.Planes() * (s.ic + s.oc)
+		rest := 4*k.w.ScratchSize() - perTile*k.w.Tiles
+		if k.w.Tiles = max(0, room-rest) / perTile; k.w.Tiles >= mr {
 			k.w.Tiles -= k.w.Tiles % mr
 		}
 		k.w.Tiles = max(1, k.w.Tiles)

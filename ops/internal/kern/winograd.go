@@ -88,7 +88,17 @@ func (w *WinogradF32) PackedSize() int { return w.planes() * w.Gemm.PackedSize(w
 
 // ScratchSize is how many floats a block needs: transformed input and output, and a row to dump what falls outside.
 func (w *WinogradF32) ScratchSize() int {
-	return w.planes()*w.Tiles*(w.IC+w.OC) + w.OC
+	return w.planes()*(w.stride(w.IC)+w.stride(w.OC)) + w.OC
+}
+
+// stride is the floats from one plane of a block to the next. A tile touches all planes: some lines apart that a power of
+// two divides, they would fall into the same few sets of the first-level cache.
+func (w *WinogradF32) stride(channels int) int {
+	lines := (w.Tiles*channels + 15) / 16
+	if lines%8 == 0 {
+		lines++
+	}
+	return 16 * lines
 }
 
 // Pack transforms weights [OC][3][3][IC] and packs them into dst. tmp is scratch of IC·OC floats.
@@ -169,7 +179,7 @@ type winoTile struct {
 func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.M + 2
 	var offs [36]int32
-	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * w.Tiles * w.IC, channels: w.IC}
+	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC}
 	if w.IC > MaxTap || len(scratch) < w.ScratchSize() || len(a.In) < (w.N*w.H*w.W-1)*w.InPixel+w.IC {
 		panic("kern: BUG: winograd: input or scratch does not match the sizes")
 	}
@@ -200,7 +210,7 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 			t.base, t.planes = &in[0], &v[0]
 			winoInput(w.M, &t)
 		} else {
-			winoInputGeneric(w.M, in, offs[:n*n], v, w.Tiles*w.IC, w.IC)
+			winoInputGeneric(w.M, in, offs[:n*n], v, w.stride(w.IC), w.IC)
 		}
 		img, ty, tx = w.following(img, ty, tx)
 	}
@@ -225,12 +235,12 @@ func (w *WinogradF32) place(tile int) (img, y, x int) {
 // Multiply computes planes p0 to p1 of block b.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	rows, size := w.BlockTiles(b), w.Gemm.PackedSize(w.OC, w.IC)
-	m := scratch[w.planes()*w.Tiles*w.IC:]
+	m := scratch[w.planes()*w.stride(w.IC):]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, LDC: w.OC, Min: negInf, Max: posInf}
 	for p := p0; p < p1; p++ {
-		g.A = scratch[p*w.Tiles*w.IC:]
+		g.A = scratch[p*w.stride(w.IC):]
 		g.B = a.Packed[p*size : (p+1)*size]
-		g.C = m[p*w.Tiles*w.OC:]
+		g.C = m[p*w.stride(w.OC):]
 		w.Gemm.Run(&g, 0, rows, 0, w.OC)
 	}
 }
@@ -238,9 +248,9 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 // Output transforms tiles i0 to i1 of block b back and stores them.
 func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	var offs, resOffs [16]int32
-	m := scratch[w.planes()*w.Tiles*w.IC:]
-	dump := scratch[w.planes()*w.Tiles*(w.IC+w.OC):][:w.OC]
-	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.Tiles * w.OC, channels: w.OC, min: a.Min, max: a.Max}
+	m := scratch[w.planes()*w.stride(w.IC):]
+	dump := scratch[w.planes()*(w.stride(w.IC)+w.stride(w.OC)):][:w.OC]
+	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.stride(w.OC), channels: w.OC, min: a.Min, max: a.Max}
 	if a.Bias != nil {
 		t.bias = &a.Bias[:w.OC][0]
 	}

@@ -44,7 +44,7 @@ func winoBT(m int, d []float32, s int) {
 
 // outputGeneric is the definition of the output transform of one tile.
 func (w *WinogradF32) outputGeneric(a *WinogradArgs, out, res []float32, offs, resOffs *[16]int32, from []float32) {
-	n, stride := w.M+2, w.Tiles*w.OC
+	n, stride := w.M+2, w.stride(w.OC)
 	for c := range w.OC {
 		var d [36]float32
 		for i := range n {
