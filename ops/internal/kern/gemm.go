@@ -148,17 +148,28 @@ const aliasing, ways = 1024, 8
 
 func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 	var direct [16]int32
-	t := tileF32{zero: &zeroRow[0], taps: a.Taps, kc: a.KC, ldr: 4 * a.LDR, ldc: 4 * a.LDC, min: a.Min, max: a.Max}
+	t := a.tile(g, &direct)
+	if a.Rows != nil {
+		t.a = &a.A[0]
+	}
+	g.tiles(a, &t, m0, m1, n0, n1)
+}
+
+// tile is what all tiles of a product have in common.
+func (a *GemmF32Args) tile(g *GemmF32, direct *[16]int32) tileF32 {
+	k := a.Taps * a.KC
+	t := tileF32{zero: &zeroRow[0], taps: a.Taps, kc: a.KC, ldr: 4 * a.LDR, ldc: 4 * a.LDC, min: a.Min, max: a.Max, panels: 4 * k * g.NR}
 	if a.Rows == nil {
 		for i := range g.MR {
 			direct[i] = int32(i * a.LDA)
 		}
 		t.rows = &direct[0]
-	} else {
-		t.a = &a.A[0]
 	}
+	return t
+}
+
+func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
 	k := a.Taps * a.KC
-	t.panels = 4 * k * g.NR
 	step := g.MR
 	if a.Rows == nil && a.LDA%aliasing == 0 {
 		step = min(step, ways)
@@ -181,14 +192,29 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 				t.res = &a.Res[m*a.LDR+n]
 			}
 			if wide {
-				g.row(&t)
+				g.row(t)
 				n += rowPanels * g.NR
 				continue
 			}
 			t.n = nr
-			g.tile(&t, mr, nr <= g.Half)
+			g.tile(t, mr, nr <= g.Half)
 			n += g.NR
 		}
+	}
+}
+
+// runSmall is Run for planes of products that all have a few rows and weights that fit the caches, the i-th from floats
+// i*da of A, i*db of B and i*dc of C: what they share is set once.
+func (g *GemmF32) runSmall(a *GemmF32Args, planes, da, db, dc, rows int) {
+	var direct [16]int32
+	t := a.tile(g, &direct)
+	one := *a
+	for p := range planes {
+		one.A, one.B, one.C = a.A[p*da:], a.B[p*db:], a.C[p*dc:]
+		if p == 0 || p == planes-1 { // the sizes are the same in between
+			one.check(g, 0, rows, 0, a.N)
+		}
+		g.tiles(&one, &t, 0, rows, 0, a.N)
 	}
 }
 

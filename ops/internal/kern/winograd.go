@@ -232,11 +232,19 @@ func (w *WinogradF32) place(tile int) (img, y, x int) {
 	return tile / (w.tilesY * w.tilesX), tile / w.tilesX % w.tilesY, tile % w.tilesX
 }
 
+// smallPlane is the bytes of a plane's weights below which the products are so short that starting them shows.
+const smallPlane = 64 << 10
+
 // Multiply computes planes p0 to p1 of block b.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	rows, size := w.BlockTiles(b), w.Gemm.PackedSize(w.OC, w.IC)
 	m := scratch[w.planes()*w.stride(w.IC):]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, LDC: w.OC, Min: negInf, Max: posInf}
+	if w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
+		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
+		w.Gemm.runSmall(&g, p1-p0, w.stride(w.IC), size, w.stride(w.OC), rows)
+		return
+	}
 	for p := p0; p < p1; p++ {
 		g.A = scratch[p*w.stride(w.IC):]
 		g.B = a.Packed[p*size : (p+1)*size]
