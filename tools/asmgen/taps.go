@@ -10,6 +10,7 @@ const (
 	tapDst, tapY, tapX, tapLin               = 0, 32, 40, 48
 	tapH, tapW, tapDH, tapDW, tapRow, tapCol = 56, 60, 64, 68, 72, 76
 	tapRows, tapStride, tapKH, tapKW         = 80, 88, 96, 104
+	tapY0, tapX0, tapLin0                    = 112, 116, 120
 )
 
 // tapOffsets writes the loop that fills a tile's offsets tap by tap, a vector of up to sixteen rows at a time.
@@ -23,11 +24,12 @@ func tapOffsets(a *asm) {
 	a.KMOVW(reg.EDX, reg.K1)
 	y, x0, lin, s := reg.Z0, reg.Z1, reg.Z2, reg.RDX
 	for _, v := range []struct {
-		from int
-		to   reg.VecPhysical
-	}{{tapY, y}, {tapX, x0}, {tapLin, lin}} {
+		from, first int
+		to          reg.VecPhysical
+	}{{tapY, tapY0, y}, {tapX, tapX0, x0}, {tapLin, tapLin0, lin}} {
 		a.MOVQ(mem(t, v.from), s)
-		a.VMOVDQU32(mem(s, 0), v.to)
+		a.VPBROADCASTD(mem(t, v.first), v.to)
+		a.VPADDD(mem(s, 0), v.to, v.to)
 	}
 	h, w, dh, dw, row, col := reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8
 	for _, v := range []struct {

@@ -277,10 +277,10 @@ func TestPackKN(t *testing.T) {
 func TestWindowRows(t *testing.T) {
 	var x tapTile
 	if unsafe.Sizeof(uintptr(0)) == 8 {
-		require.Equal(t, []uintptr{0, 32, 40, 48, 56, 60, 64, 68, 72, 76, 80, 88, 96, 104}, []uintptr{
+		require.Equal(t, []uintptr{0, 32, 40, 48, 56, 60, 64, 68, 72, 76, 80, 88, 96, 104, 112, 116, 120}, []uintptr{
 			unsafe.Offsetof(x.dst), unsafe.Offsetof(x.y), unsafe.Offsetof(x.x), unsafe.Offsetof(x.lin), unsafe.Offsetof(x.h), unsafe.Offsetof(x.w),
 			unsafe.Offsetof(x.dh), unsafe.Offsetof(x.dw), unsafe.Offsetof(x.row), unsafe.Offsetof(x.col), unsafe.Offsetof(x.rows),
-			unsafe.Offsetof(x.stride), unsafe.Offsetof(x.kh), unsafe.Offsetof(x.kw)})
+			unsafe.Offsetof(x.stride), unsafe.Offsetof(x.kh), unsafe.Offsetof(x.kw), unsafe.Offsetof(x.y0), unsafe.Offsetof(x.x0), unsafe.Offsetof(x.lin0)})
 	}
 	cputest.ForEachPath(t, "gemm/", testWindowRows)
 }

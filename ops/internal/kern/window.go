@@ -43,12 +43,28 @@ func CheckRows(rows []int32, n, kc int) bool {
 // FillRows writes the offset table of output rows [m0, m1) of one image, tiles of mr rows (16 at most), tile by tile from
 // m0: RowsSize(mr, m1-m0, w.Taps()) entries. Rows past m1 in the last tile get -1.
 func (w *Window) FillRows(dst []int32, mr, m0, m1 int) {
-	var y, x, lin, z [16]int32
+	var y, x, lin, z, none, step, stepLin [16]int32
 	plane := w.Kernel[1] * w.Kernel[2]
-	t := tapTile{stride: 4 * mr, kh: w.Kernel[1], kw: w.Kernel[2], y: &y, x: &x, lin: &lin, h: int32(w.In[1]), w: int32(w.In[2]),
+	t := tapTile{stride: 4 * mr, kh: w.Kernel[1], kw: w.Kernel[2], h: int32(w.In[1]), w: int32(w.In[2]),
 		dh: int32(w.Dilation[1]), dw: int32(w.Dilation[2]), row: int32(w.Dilation[1] * w.In[2] * w.Pixel), col: int32(w.Dilation[2] * w.Pixel), rows: mr}
+	for i := range mr {
+		step[i], stepLin[i] = int32(i*w.Stride[2]), int32(i*w.Stride[2]*w.Pixel)
+	}
 	ox, oy, oz := m0%w.Out[2], m0/w.Out[2]%w.Out[1], m0/w.Out[2]/w.Out[1]
 	for m := m0; m < m1; m += mr {
+		if w.Kernel[0] == 1 && w.In[0] == 1 && w.Pad[0] == 0 && ox+mr <= w.Out[2] && m+mr <= m1 { // all in one line of the image
+			t.y, t.x, t.lin = &none, &step, &stepLin
+			t.y0, t.x0 = int32(oy*w.Stride[1]-w.Pad[1]), int32(ox*w.Stride[2]-w.Pad[2])
+			t.lin0 = (t.y0*t.w + t.x0) * int32(w.Pixel)
+			t.dst = dst[:plane*mr]
+			tapOffsets(&t)
+			dst = dst[plane*mr:]
+			if ox += mr; ox == w.Out[2] {
+				ox, oy = 0, oy+1
+			}
+			continue
+		}
+		t.y, t.x, t.lin, t.y0, t.x0, t.lin0 = &y, &x, &lin, 0, 0, 0
 		for i := range mr {
 			if m+i >= m1 {
 				z[i] = outside
@@ -88,8 +104,8 @@ const outside = -1 << 30
 type tapTile struct {
 	dst    []int32 // [kh][kw][rows]; assembly uses the pointer alone
 	_      int
-	y, x   *[16]int32 // the first tap's pixel of each row
-	lin    *[16]int32 // and its offset
+	y, x   *[16]int32 // the first tap's pixel of each row, from y0, x0
+	lin    *[16]int32 // and its offset, from lin0
 	h, w   int32
 	dh, dw int32
 	row    int32 // offset from one kernel row to the next
@@ -97,6 +113,8 @@ type tapTile struct {
 	rows   int
 	stride int // bytes from one tap to the next
 	kh, kw int
+
+	y0, x0, lin0 int32
 }
 
 func tapOffsetsGeneric(t *tapTile) {
@@ -105,8 +123,8 @@ func tapOffsetsGeneric(t *tapTile) {
 		for kx := range t.kw {
 			out := dst[:t.rows]
 			for i := range out {
-				y, x := t.y[i]+int32(ky)*t.dh, t.x[i]+int32(kx)*t.dw
-				v := t.lin[i] + int32(ky)*t.row + int32(kx)*t.col
+				y, x := t.y0+t.y[i]+int32(ky)*t.dh, t.x0+t.x[i]+int32(kx)*t.dw
+				v := t.lin0 + t.lin[i] + int32(ky)*t.row + int32(kx)*t.col
 				if uint32(y) >= uint32(t.h) || uint32(x) >= uint32(t.w) {
 					v = -1
 				}
