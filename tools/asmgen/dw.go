@@ -14,7 +14,7 @@ const (
 	dwBias, dwChannels, dwTiles, dwInStep, dwOutStep = 80, 88, 96, 104, 112
 	dwLeft, dwRight, dwBack                          = 144, 152, 160
 	dwMin, dwMax                                     = 120, 124
-	dwOutRows, dwInRow, dwOutRow                     = 168, 176, 184
+	dwOutRows, dwInRow, dwOutRow, dwPair             = 168, 176, 184, 192
 )
 
 // dwF32 writes the depthwise kernels: for the common widths and strides tiles of one to four neighbouring outputs, which
@@ -24,6 +24,9 @@ func dwF32(a *asm, v isa) {
 		for _, s := range []int{1, 2} {
 			for t := 4; t >= 1; t-- {
 				(&dw{asm: a, isa: v, kw: k, stride: s, outs: t}).write()
+				if v.wide() && k == 3 && s == 1 {
+					(&dw{asm: a, isa: v, kw: k, stride: s, outs: t, pair: true}).write()
+				}
 			}
 		}
 	}
@@ -38,6 +41,7 @@ type dw struct {
 	*asm
 	isa
 	kw, stride, outs int
+	pair             bool // two rows of outputs at once, from kw+1 rows of input; takes the registers of AVX-512
 	in, out, tiles   operand.Mem
 	rowLoop
 }
@@ -79,7 +83,11 @@ func (r *rowLoop) end(a *asm) {
 func (d *dw) cols() int { return (d.outs-1)*d.stride + d.kw }
 
 func (d *dw) write() {
-	d.fn(fmt.Sprintf("dwF32w%ds%dx%d%s", d.kw, d.stride, d.outs, d.suffix), "DWF32Args.runGeneric")
+	name, body := fmt.Sprintf("dwF32w%ds%dx%d%s", d.kw, d.stride, d.outs, d.suffix), d.body
+	if d.pair {
+		name, body = fmt.Sprintf("dwF32w%ds%dx%dx2%s", d.kw, d.stride, d.outs, d.suffix), d.pairBody
+	}
+	d.fn(name, "DWF32Args.runGeneric")
 	local := d.AllocLocal(48)
 	d.in, d.out, d.tiles = local, local.Offset(8), local.Offset(16)
 	t := d.arg(reg.RBX)
@@ -103,7 +111,7 @@ func (d *dw) write() {
 	d.CMPQ(reg.RCX, imm(d.lanes))
 	d.JLT(operand.LabelRef(tail))
 	d.Label(channels)
-	d.body(false)
+	body(false)
 	d.ADDQ(imm(d.bytes()), reg.RAX)
 	d.SUBQ(imm(d.lanes), reg.RCX)
 	d.CMPQ(reg.RCX, imm(d.lanes))
@@ -112,7 +120,7 @@ func (d *dw) write() {
 	d.TESTQ(reg.RCX, reg.RCX)
 	d.JZ(operand.LabelRef(next))
 	d.setMask(d.isa, reg.RCX)
-	d.body(true)
+	body(true)
 	d.Label(next)
 	d.MOVQ(mem(t, dwInStep), s)
 	d.ADDQ(s, d.in)
@@ -190,6 +198,55 @@ func (d *dw) body(masked bool) {
 		d.store(d.isa, d.reg(j), mem(reg.RSI, 0), masked)
 		if j < d.outs-1 {
 			d.ADDQ(s, reg.RSI)
+		}
+	}
+}
+
+// pairBody computes one vector of channels of the tile in two rows. Vectors: outputs of the first row, then of the second,
+// all weights, and input columns.
+func (d *dw) pairBody(masked bool) {
+	t, w, x := reg.RBX, 2*d.outs, 2*d.outs+d.kw*d.kw
+	d.biasStart(d.isa, t, reg.RAX, 2*d.outs, masked)
+	d.MOVQ(mem(t, dwW), reg.R11)
+	d.ADDQ(reg.RAX, reg.R11)
+	for ky := range d.kw {
+		for k := range d.kw {
+			d.load(d.isa, d.weight(k), d.reg(w+ky*d.kw+k), masked)
+		}
+		if ky < d.kw-1 {
+			d.ADDQ(mem(t, dwWRow), reg.R11)
+		}
+	}
+	d.MOVQ(d.in, reg.RSI)
+	d.ADDQ(reg.RAX, reg.RSI)
+	for row := range d.kw + 1 {
+		d.columns(func(c int) {
+			r := d.reg(x + c%6)
+			d.load(d.isa, d.column(c), r, masked)
+			for out := range 2 {
+				for j := range d.outs {
+					if k, ky := c-j*d.stride, row-out; k >= 0 && k < d.kw && ky >= 0 && ky < d.kw {
+						d.VFMADD231PS(r, d.reg(w+ky*d.kw+k), d.reg(out*d.outs+j))
+					}
+				}
+			}
+		})
+		if row < d.kw {
+			d.ADDQ(mem(t, dwRowStride), reg.RSI)
+		}
+	}
+	d.clamp(d.isa, t, dwMin, dwMax, 2*d.outs, d.reg(x), d.reg(x+1))
+	for out := range 2 {
+		d.MOVQ(d.out, reg.RSI)
+		d.ADDQ(reg.RAX, reg.RSI)
+		if out == 1 {
+			d.ADDQ(mem(t, dwPair), reg.RSI)
+		}
+		for j := range d.outs {
+			d.store(d.isa, d.reg(out*d.outs+j), mem(reg.RSI, 0), masked)
+			if j < d.outs-1 {
+				d.ADDQ(mem(t, dwOutStride), reg.RSI)
+			}
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (a *DWF32Args) Run(y0, y1 int) {
 		return
 	}
 	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
-	most := max(1, rowsBytes/(4*a.SH*a.W*a.Pixel))
+	most := max(2, rowsBytes/(4*a.SH*a.W*a.Pixel))
 	for y := y0; y < y1; {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
 		rows := sameTaps(y, min(y1, y+most), a.SH, a.PT, a.KH, a.DH, a.H)
@@ -93,6 +93,17 @@ func (a *DWF32Args) run(y, rows, ky0, ky1 int, r *tiles) {
 	}
 	t.w = &a.Weights[ky0*a.KW*a.C]
 	t.left, t.right, t.back = r.left, r.right, 4*r.left*a.Pixel
+	if rows > 1 && ky1-ky0 == 3 && a.KW == 3 && a.SH == 1 && a.SW == 1 && a.DH == 1 && useDWAVX512 {
+		pairs := t
+		pairs.outRows, pairs.inRow, pairs.outRow, pairs.pair = rows/2, 2*t.inRow, 2*t.outRow, t.outRow
+		dwPairs(&pairs, r.n)
+		if rows%2 == 0 {
+			return
+		}
+		t.in = &a.In[(((y+rows-1)*a.SH-a.PT)*a.W+r.x*a.SW-a.PL+r.kx0*a.DW)*a.Pixel]
+		t.out = &a.Out[((y+rows-1)*a.OW+r.x)*a.OutPixel]
+		t.outRows = 1
+	}
 	dwShared(&t, a.KW, a.SW, r.n)
 }
 
@@ -144,6 +155,7 @@ type dwTile struct {
 	outRows   int // rows of outputs, at least one
 	inRow     int // from one of them to the next
 	outRow    int
+	pair      int // from the first of two rows computed at once to the second
 }
 
 func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {

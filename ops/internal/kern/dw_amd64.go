@@ -10,6 +10,32 @@ func dwAny(t *dwTile) {
 	}
 }
 
+// dwPairs runs tiles of n neighbouring outputs in two rows, for 3x3 kernels at stride 1.
+func dwPairs(t *dwTile, n int) {
+	switch n {
+	case 4:
+		dwF32w3s1x4x2AVX512(t)
+	case 3:
+		dwF32w3s1x3x2AVX512(t)
+	case 2:
+		dwF32w3s1x2x2AVX512(t)
+	case 1:
+		dwF32w3s1x1x2AVX512(t)
+	}
+}
+
+//go:noescape
+func dwF32w3s1x4x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x3x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x2x2AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w3s1x1x2AVX512(t *dwTile)
+
 // dwShared runs tiles of n neighbouring outputs for a kernel kw wide at stride s.
 func dwShared(t *dwTile, kw, s, n int) {
 	which := (kw-3)*4 + (s-1)*4 + n

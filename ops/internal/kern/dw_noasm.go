@@ -7,3 +7,4 @@ func dwAny(t *dwTile) { panic("kern: BUG: no assembly in this build") }
 func dwShared(t *dwTile, kw, s, n int) { panic("kern: BUG: no assembly in this build") }
 
 func poolTile(t *dwTile, sum bool) { panic("kern: BUG: no assembly in this build") }
+func dwPairs(t *dwTile, n int)     { panic("kern: BUG: no assembly in this build") }

@@ -15,12 +15,12 @@ import (
 func TestDWLayout(t *testing.T) {
 	skipUnless64(t)
 	var x dwTile
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 144, 152, 160, 168, 176, 184}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 144, 152, 160, 168, 176, 184, 192}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),
 		unsafe.Offsetof(x.w), unsafe.Offsetof(x.wRow), unsafe.Offsetof(x.wTap), unsafe.Offsetof(x.out), unsafe.Offsetof(x.outStride),
 		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.channels), unsafe.Offsetof(x.tiles), unsafe.Offsetof(x.inStep),
 		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.left), unsafe.Offsetof(x.right), unsafe.Offsetof(x.back),
-		unsafe.Offsetof(x.outRows), unsafe.Offsetof(x.inRow), unsafe.Offsetof(x.outRow)})
+		unsafe.Offsetof(x.outRows), unsafe.Offsetof(x.inRow), unsafe.Offsetof(x.outRow), unsafe.Offsetof(x.pair)})
 }
 
 func dwRandom(r *rand.Rand, h, w, c, k, s, d, p int) *DWF32Args {
