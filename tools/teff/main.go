@@ -125,6 +125,13 @@ func newFlags(c *cli, name, args string) *flags {
 	return f
 }
 
+// given are the names of the flags that were on the command line.
+func (f *flags) given() map[string]bool {
+	m := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { m[fl.Name] = true })
+	return m
+}
+
 // parse reads flags and positional arguments in any order and checks that
 // there are lo to hi positional ones (hi < 0: any number).
 func (f *flags) parse(args []string, lo, hi int) ([]string, error) {

@@ -8,14 +8,18 @@ import (
 
 // writeReport writes curves and the confusion matrix as one HTML file that
 // needs nothing else.
-func (t *training) writeReport() error {
+func (t *round) writeReport() error {
 	var b strings.Builder
+	held := 0
+	if t.val != nil {
+		held = len(t.val.labels)
+	}
 	title := html.EscapeString(t.o.out)
 	fmt.Fprintf(&b, `<!doctype html><meta charset="utf-8"><title>%s</title>
 <style>body{font:14px system-ui,sans-serif;margin:2em;max-width:60em}svg{background:#fafafa;border:1px solid #ddd}
 table{border-collapse:collapse}td,th{border:1px solid #ddd;padding:2px 8px;text-align:right}</style>
 <h1>%s</h1><p>%d epochs on %d images, %d held back; training held %s.</p>`,
-		title, title, len(t.epochs), len(t.train.labels), len(t.val.labels), bytesText(int64(t.trainer.PeakBytes())))
+		title, title, len(t.epochs), len(t.train.labels), held, bytesText(int64(t.trainer.PeakBytes())))
 	var loss, tr, val []float64
 	for _, e := range t.epochs {
 		loss, tr, val = append(loss, e.Loss), append(tr, e.Train), append(val, e.Top1)

@@ -4,131 +4,165 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	goruntime "runtime"
+	"slices"
+	"sync"
 
 	"github.com/teff-ml/teff/format"
-	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
-	"github.com/teff-ml/teff/runtime"
-	"github.com/teff-ml/teff/runtime/train"
 	"github.com/teff-ml/teff/tools/dataset"
 	"github.com/teff-ml/teff/tools/imageio"
 )
 
-// samples are the images of a set at the network's size, 8 bits a channel, or
-// their features.
-type samples struct {
-	images  []*imageio.RGB
+// imageStore is the images of a set that can be read: kept as 8 bits a channel
+// where there is room, else decoded again when wanted. It may hold their
+// features as well.
+type imageStore struct {
+	set     *dataset.Set
+	p       format.Preprocess // of the network
+	index   []int             // of those that can be read, in the set
+	kept    []*imageio.RGB    // the same images, nil: decode
 	labels  []int
 	skipped []string
-	p       format.Preprocess
-	feature []float32 // [n][width], nil: images
-	width   int
-	aug     *imageio.RGB
+
+	feature      []float32 // [image][view][width]
+	views, width int
 }
 
-// maxSampleBytes bounds what a set may take in memory.
+// maxSampleBytes bounds what kept images may take.
 const maxSampleBytes = 1 << 30
 
-func loadSamples(c *cli, set *dataset.Set, p format.Preprocess, in tensor.Spec, o *trainOptions, quiet bool) (*samples, error) {
-	if int64(set.Len())*int64(3*p.Width*p.Height) > maxSampleBytes {
-		return nil, fmt.Errorf("%d images of %d x %d do not fit in memory", set.Len(), p.Width, p.Height)
-	}
-	s := &samples{p: p, skipped: set.Skipped}
+// openStore decodes every image once, on two goroutines, and lists what cannot
+// be read. quiet hides the progress.
+func openStore(ctx context.Context, c *cli, set *dataset.Set, p format.Preprocess, maxSkipped int, quiet bool) (*imageStore, error) {
+	s := &imageStore{set: set, p: p, skipped: slices.Clone(set.Skipped)}
+	keep := int64(set.Len())*int64(4*p.Width*p.Height) <= maxSampleBytes // about: stored images may be a little larger
 	pr := newProgress(c, "read", set.Len(), quiet)
-	for i := range set.Len() {
-		m, err := set.Image(i)
-		if err == nil {
-			m, err = imageio.Scaled(m, p)
+	type result struct {
+		m   *imageio.RGB
+		err error
+	}
+	const chunk = 64
+	for from := 0; from < set.Len(); from += chunk {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			if s.skipped = append(s.skipped, err.Error()); len(s.skipped) > o.skip {
-				return nil, fmt.Errorf("%d images cannot be read, the last: %w", len(s.skipped), err)
+		got := make([]result, min(chunk, set.Len()-from))
+		parallel(len(got), func(i int) { got[i].m, got[i].err = s.decode(from + i) })
+		for i, r := range got {
+			if r.err != nil {
+				if s.skipped = append(s.skipped, r.err.Error()); len(s.skipped) > maxSkipped {
+					return nil, fmt.Errorf("%d images cannot be read, the last: %w", len(s.skipped), r.err)
+				}
+				continue
 			}
-			continue
+			s.index = append(s.index, from+i)
+			s.labels = append(s.labels, set.Labels[from+i])
+			if keep {
+				s.kept = append(s.kept, r.m)
+			}
 		}
-		s.images = append(s.images, m)
-		s.labels = append(s.labels, set.Labels[i])
-		pr.set(i + 1)
+		pr.set(from + len(got))
 	}
 	pr.done()
-	s.p.Resize = 0 // done
+	if len(s.index) == 0 {
+		return nil, fmt.Errorf("%s: no image can be read", set.Name)
+	}
 	return s, nil
 }
 
-// features replaces the images by what the backbone makes of them.
-func (s *samples) features(c *cli, backbone *graph.Graph, threads int, quiet bool) error {
-	m, err := runtime.New(backbone, runtime.WithThreads(threads))
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	ses, err := m.NewSession()
-	if err != nil {
-		return err
-	}
-	out := ses.Output(0)
-	if out.DType != tensor.F32 {
-		return fmt.Errorf("the layer before the head gives %v", out.Spec)
-	}
-	s.width = out.Shape.Elems()
-	p := newProgress(c, "features", len(s.images), quiet)
-	for i, img := range s.images {
-		if err := imageio.Into(ses.Input(0), 0, img, s.p); err != nil {
-			return err
-		}
-		if err := ses.Run(context.Background()); err != nil {
-			return err
-		}
-		s.feature = append(s.feature, out.F32()...)
-		p.set(i + 1)
-	}
-	p.done()
-	s.images = nil
-	return nil
-}
-
-// fill writes a minibatch into the trainer's input. seed makes the
-// augmentation of this step.
-func (s *samples) fill(t *train.Trainer, index []int, o *trainOptions, seed uint64) error {
-	y := t.Target().I32()
-	rng := rand.New(rand.NewPCG(o.seed, seed))
-	for k, i := range index {
-		y[k] = int32(s.labels[i])
-		if s.feature != nil {
-			copy(t.Input(0).F32()[k*s.width:], s.feature[i*s.width:(i+1)*s.width])
-			continue
-		}
-		if err := imageio.Into(t.Input(0), k, s.augmented(s.images[i], o, rng), s.p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// augmented is the image moved and mirrored at random.
-func (s *samples) augmented(m *imageio.RGB, o *trainOptions, rng *rand.Rand) *imageio.RGB {
-	if !o.flip && o.crop == 0 {
-		return m
-	}
-	if s.aug == nil {
-		s.aug = &imageio.RGB{W: m.W, H: m.H, Pix: make([]uint8, len(m.Pix))}
-	}
-	dx, dy := 0, 0
-	if o.crop > 0 {
-		dx, dy = rng.IntN(2*o.crop+1)-o.crop, rng.IntN(2*o.crop+1)-o.crop
-	}
-	mirror := o.flip && rng.IntN(2) == 1
-	for y := range m.H {
-		for x := range m.W {
-			sx, sy := x, min(max(y+dy, 0), m.H-1)
-			if mirror {
-				sx = m.W - 1 - x
+// parallel runs f for 0 to n-1 on up to two goroutines.
+func parallel(n int, f func(i int)) {
+	workers := min(2, goruntime.GOMAXPROCS(0), n)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				f(i)
 			}
-			sx = min(max(sx+dx, 0), m.W-1)
-			copy(s.aug.Pix[3*(y*m.W+x):][:3], m.Pix[3*(sy*m.W+sx):])
-		}
+		})
 	}
-	return s.aug
+	wg.Wait()
+}
+
+// decode reads image i of the set, scaled but not cut: there is room at the
+// edges for augmentation.
+func (s *imageStore) decode(i int) (*imageio.RGB, error) {
+	m, err := s.set.Image(i)
+	if err != nil {
+		return nil, err
+	}
+	whole := s.p
+	if whole.Resize > 0 {
+		short := float64(whole.Resize) / float64(min(m.W, m.H))
+		w, h := max(1, int(float64(m.W)*short+0.5)), max(1, int(float64(m.H)*short+0.5))
+		if m.W > 8*m.H || m.H > 8*m.W { // a strip has no room worth its memory
+			return imageio.Scaled(m, whole)
+		}
+		return m.Resize(w, h, whole.Mode)
+	}
+	return imageio.Scaled(m, whole)
+}
+
+// image is image i of those that can be read.
+func (s *imageStore) image(i int) (*imageio.RGB, error) {
+	if s.kept != nil {
+		return s.kept[i], nil
+	}
+	return s.decode(s.index[i])
+}
+
+// put writes image i, as it is or augmented, as row k of the input t. dst is
+// memory to use again.
+func (s *imageStore) put(t tensor.Tensor, k, i int, a dataset.Augment, rng *rand.Rand, dst *imageio.RGB) (*imageio.RGB, error) {
+	m, err := s.image(i)
+	if err != nil {
+		return dst, err
+	}
+	if !a.IsZero() {
+		if dst, err = a.Apply(dst, m, s.p.Width, s.p.Height, rng); err != nil {
+			return dst, err
+		}
+		m = dst
+	} else if m.W != s.p.Width || m.H != s.p.Height {
+		m = m.Crop(s.p.Width, s.p.Height)
+	}
+	done := s.p
+	done.Resize = 0
+	return dst, imageio.Into(t, k, m, done)
+}
+
+// samples are some of a store's images.
+type samples struct {
+	store  *imageStore
+	index  []int // in the store
+	labels []int
+}
+
+func (s *imageStore) all() *samples {
+	return s.pick(firstN(len(s.labels)))
+}
+
+func (s *imageStore) pick(index []int) *samples {
+	p := &samples{store: s, index: index, labels: make([]int, len(index))}
+	for k, i := range index {
+		p.labels[k] = s.labels[i]
+	}
+	return p
+}
+
+// views is how many pictures there are of each sample.
+func (s *samples) views() int {
+	if s.store.feature != nil {
+		return s.store.views
+	}
+	return 1
+}
+
+// features is view v of sample i.
+func (s *samples) features(i, v int) []float32 {
+	at := (s.index[i]*s.store.views + v) * s.store.width
+	return s.store.feature[at : at+s.store.width]
 }
 
 // shuffled is 0 to n-1 in an order that the seeds alone decide.
@@ -136,11 +170,33 @@ func shuffled(n int, seed, epoch uint64) []int {
 	return rand.New(rand.NewPCG(seed, epoch^0x5eed)).Perm(n)
 }
 
-// holdBack splits a set: the same share of every class is kept for validation.
-func holdBack(set *dataset.Set, share float64, seed uint64) (training, validation *dataset.Set) {
-	by := make([][]int, len(set.Classes))
-	for _, i := range shuffled(set.Len(), seed, 1<<40) {
-		by[set.Labels[i]] = append(by[set.Labels[i]], i)
+// parts deals a store's images out: n parts with the same share of every class.
+func (s *imageStore) parts(n int, seed uint64) [][]int {
+	parts := make([][]int, n)
+	next := map[int]int{}
+	at := 0
+	order := shuffled(len(s.labels), seed, 1<<40)
+	slices.SortStableFunc(order, func(a, b int) int { return s.labels[a] - s.labels[b] })
+	for _, i := range order { // class after class, each going on where the last stopped
+		l := s.labels[i]
+		if _, ok := next[l]; !ok {
+			next[l] = at
+		}
+		parts[at%n] = append(parts[at%n], i)
+		at++
+	}
+	for _, p := range parts {
+		slices.Sort(p)
+	}
+	return parts
+}
+
+// holdBack splits a store: the same share of every class is kept for
+// validation; none where that would be less than one image.
+func (s *imageStore) holdBack(share float64, seed uint64) (training, validation *samples) {
+	by := map[int][]int{}
+	for _, i := range shuffled(len(s.labels), seed, 1<<40) {
+		by[s.labels[i]] = append(by[s.labels[i]], i)
 	}
 	var a, b []int
 	for _, list := range by {
@@ -148,67 +204,28 @@ func holdBack(set *dataset.Set, share float64, seed uint64) (training, validatio
 		b = append(b, list[:n]...)
 		a = append(a, list[n:]...)
 	}
-	if len(b) == 0 {
-		return set.Subset(a), set.Subset(a)
-	}
-	return set.Subset(a), set.Subset(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return s.pick(a), s.pick(b)
 }
 
 // countRight counts rows whose largest score is the label's.
-func countRight(scores []float32, labels []int, index []int) int {
-	n, right := len(scores)/len(index), 0
-	for k, i := range index {
-		best := 0
-		row := scores[k*n : (k+1)*n]
-		for c, v := range row {
-			if v > row[best] {
-				best = c
-			}
-		}
-		if best == labels[i] {
+func countRight(scores []float32, labels []int32) int {
+	n, right := len(scores)/len(labels), 0
+	for k, l := range labels {
+		if argmax(scores[k*n:(k+1)*n]) == int(l) {
 			right++
 		}
 	}
 	return right
 }
 
-// validate runs the network as it is now on the held-back images.
-func (t *training) validate() (float64, error) {
-	g, err := t.trainer.Graph()
-	if err != nil {
-		return 0, err
-	}
-	m, err := runtime.New(g, runtime.WithThreads(t.o.threads))
-	if err != nil {
-		return 0, err
-	}
-	defer m.Close()
-	ses, err := m.NewSession()
-	if err != nil {
-		return 0, err
-	}
-	classes := len(t.meta.Labels)
-	t.confusion = make([][]int, classes)
-	for i := range t.confusion {
-		t.confusion[i] = make([]int, classes)
-	}
-	right := 0
-	for i, want := range t.val.labels {
-		if t.val.feature != nil {
-			copy(ses.Input(0).F32(), t.val.feature[i*t.val.width:(i+1)*t.val.width])
-		} else if err := imageio.Into(ses.Input(0), 0, t.val.images[i], t.val.p); err != nil {
-			return 0, err
-		}
-		if err := ses.Run(context.Background()); err != nil {
-			return 0, err
-		}
-		top := best(ses.Output(0).F32(), nil, 1)[0].Class
-		if top < classes {
-			t.confusion[want][top]++
-		}
-		if top == want {
-			right++
+func argmax(row []float32) int {
+	best := 0
+	for c, v := range row {
+		if v > row[best] {
+			best = c
 		}
 	}
-	return float64(right) / float64(max(1, len(t.val.labels))), nil
+	return best
 }

@@ -2,70 +2,182 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"math"
-	"os"
 	"slices"
-	"time"
+	"strconv"
+	"strings"
 
-	"github.com/teff-ml/teff/format"
-	"github.com/teff-ml/teff/ops"
-	"github.com/teff-ml/teff/ops/graph"
-	"github.com/teff-ml/teff/runtime/train"
 	"github.com/teff-ml/teff/tools/dataset"
 )
 
 // trainOptions are teff train's flags.
 type trainOptions struct {
-	data, val, out, what, norm, optimizer, schedule string
-	checkpoint, report, log                         string
-	resume, flip, resetHead                         bool
-	epochs, batch, crop, threads, warmup, skip      int
-	lr, momentum, decay, smoothing, split           float64
-	clip                                            float64
-	seed                                            uint64
+	data                                       list
+	val, out, what, bn, optimizer, schedule    string
+	checkpoint, report, log, augment, classWts string
+	budget                                     byteSize
+	resume, resetHead, fold                    bool
+	epochs, batch, threads, warmup, skip       int
+	accumulate, grow, folds, views, every      int
+	lr, momentum, decay, smoothing, split      float64
+	clip, dropout                              float64
+	seed                                       uint64
+	aug                                        dataset.Augment
+	last                                       int             // of --what last:N
+	given                                      map[string]bool // flags on the command line
 }
 
 func (o *trainOptions) flags(f *flags) {
-	f.StringVar(&o.data, "data", "", "folder of class folders, idx files or strips")
+	f.Var(&o.data, "data", "folder of class folders, idx files or strips; may be repeated")
 	f.StringVar(&o.val, "val", "", "the same for validation; else part of --data is held back")
 	f.Float64Var(&o.split, "val-split", 0.1, "share of --data held back where there is no --val")
+	f.IntVar(&o.folds, "folds", 0, "cross-validate: train so many times, each time holding another part back; then on everything")
 	f.StringVar(&o.out, "o", "", "the .teff file to write")
-	f.StringVar(&o.what, "what", "auto", "what learns: all, head (features are computed once), norms (biases and norms), auto: head for networks of over 500k weights, else all")
-	f.StringVar(&o.norm, "norm", "batch", "batch norm: batch (train and update its statistics) or frozen")
-	f.IntVar(&o.epochs, "epochs", 10, "times over the data")
+	f.StringVar(&o.what, "what", "auto", "what learns: all, head (features are computed once), last:N (blocks), norms (biases and norms), auto: all of fresh and small networks, else the head")
+	f.Var(&o.budget, "budget", "choose what learns so that training holds at most this, such as 512KB, beside the model")
+	f.StringVar(&o.bn, "bn", "auto", "batch norm: train (and update its statistics), frozen, estimate (statistics measured on --data, before and after), auto: train when all learns, else frozen")
+	f.BoolVar(&o.fold, "fold", false, "write batch norm folded into weights")
+	f.IntVar(&o.epochs, "epochs", 0, "times over the data; 0: 10, or for a head what makes a thousand updates")
 	f.IntVar(&o.batch, "batch", 32, "images of a step")
-	f.Float64Var(&o.lr, "lr", 0, "learning rate; 0: 0.05 for sgd, 0.001 for adamw")
-	f.StringVar(&o.optimizer, "optimizer", "sgd", "sgd (momentum) or adamw")
-	f.Float64Var(&o.momentum, "momentum", 0.9, "of sgd")
+	f.IntVar(&o.accumulate, "accumulate", 1, "steps whose gradients make one update")
+	f.IntVar(&o.grow, "grow", 0, "double --accumulate after each so many epochs; 0: never")
+	f.Float64Var(&o.lr, "lr", 0, "learning rate; 0: by optimizer and what learns")
+	f.StringVar(&o.optimizer, "optimizer", "sgd", "sgd (momentum), nesterov or adamw")
+	f.Float64Var(&o.momentum, "momentum", 0.9, "of sgd and nesterov")
 	f.Float64Var(&o.decay, "weight-decay", 5e-4, "on weights, not on biases and norms")
 	f.StringVar(&o.schedule, "schedule", "cosine", "constant, cosine or step (a tenth after each third)")
 	f.IntVar(&o.warmup, "warmup", 0, "updates over which the rate climbs")
 	f.Float64Var(&o.smoothing, "smoothing", 0, "label smoothing")
+	f.StringVar(&o.classWts, "class-weights", "", "balanced (rare classes count more), or a weight for each class: 1,2,0.5")
+	f.Float64Var(&o.dropout, "dropout", 0, "drop this share of the features before the head while training")
 	f.Float64Var(&o.clip, "clip", 0, "largest norm of a step's gradient; 0: any")
-	f.BoolVar(&o.flip, "flip", false, "mirror images at random")
-	f.IntVar(&o.crop, "shift", 0, "move images at random by up to so many pixels")
+	f.StringVar(&o.augment, "augment", "auto", "auto: photos (96 pixels and more, in colour) are mirrored and zoomed unless flags say else; none")
+	f.BoolVar(&o.aug.Flip, "flip", false, "mirror images at random")
+	f.IntVar(&o.aug.Shift, "shift", 0, "move images at random by up to so many pixels")
+	f.Float64Var(&o.aug.Zoom, "zoom", 0, "cut out a random part of at least this share of the image; 0: off")
+	f.Float64Var(&o.aug.Colour, "colour", 0, "change brightness, contrast and saturation by up to this share")
+	f.Float64Var(&o.aug.Erase, "erase", 0, "probability that a rectangle becomes noise")
+	f.IntVar(&o.views, "views", 0, "pictures of each image, augmented but for the first, whose features a head learns from; 0: by the number of images")
 	f.BoolVar(&o.resetHead, "reset-head", false, "draw the last layer anew even if its size fits")
 	f.Uint64Var(&o.seed, "seed", 1, "of shuffling, augmentation, dropout and a new head")
 	f.IntVar(&o.threads, "threads", 0, "threads; 0: all")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "file written after every epoch")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "file written after every epoch and on interruption")
+	f.IntVar(&o.every, "checkpoint-steps", 0, "write it after every so many steps, too")
 	f.BoolVar(&o.resume, "resume", false, "go on from --checkpoint if it is there")
 	f.StringVar(&o.report, "report", "", "write a self-contained HTML report")
 	f.StringVar(&o.log, "log", "", "write a JSON line for every epoch")
 	f.IntVar(&o.skip, "max-skipped", 10, "fail when more images cannot be read")
 }
 
-// epochResult is what one epoch gave.
-type epochResult struct {
-	Epoch  int     `json:"epoch"`
-	Loss   float64 `json:"loss"`
-	Top1   float64 `json:"top1"` // on validation images
-	Train  float64 `json:"train_top1"`
-	Rate   float32 `json:"rate"`
-	MsStep float64 `json:"ms_per_step"`
+// check finds wrong usage before anything is read.
+func (o *trainOptions) check() error {
+	switch {
+	case len(o.data) == 0:
+		return usagef("--data PATH is missing")
+	case o.out == "":
+		return usagef("-o OUT is missing")
+	case o.given["epochs"] && o.epochs < 1 || o.batch < 1 || !(o.split >= 0 && o.split < 1) || o.warmup < 0 || o.threads < 0 || o.skip < 0:
+		return usagef("--epochs, --batch, --val-split, --warmup, --threads or --max-skipped is out of range")
+	case !(o.lr >= 0 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1 && o.dropout >= 0 && o.dropout < 1):
+		return usagef("--lr, --momentum, --weight-decay, --clip, --smoothing or --dropout is out of range")
+	case o.aug.Shift < 0 || !(o.aug.Zoom >= 0 && o.aug.Zoom <= 1 && o.aug.Colour >= 0 && o.aug.Colour <= 1 && o.aug.Erase >= 0 && o.aug.Erase <= 1):
+		return usagef("--shift, --zoom, --colour or --erase is out of range")
+	case o.accumulate < 1 || o.grow < 0 || o.views < 0 || o.every < 0 || o.folds < 0 || o.folds == 1:
+		return usagef("--accumulate, --grow, --views, --checkpoint-steps or --folds is out of range")
+	case o.folds > 0 && (o.val != "" || o.resume || o.checkpoint != ""):
+		return usagef("--folds goes without --val, --checkpoint and --resume")
+	case !slices.Contains([]string{"sgd", "nesterov", "adamw"}, o.optimizer):
+		return usagef("--optimizer %q: sgd, nesterov or adamw", o.optimizer)
+	case o.optimizer == "nesterov" && o.momentum == 0:
+		return usagef("--optimizer nesterov needs --momentum")
+	case !slices.Contains([]string{"constant", "cosine", "step"}, o.schedule):
+		return usagef("--schedule %q: constant, cosine or step", o.schedule)
+	case !slices.Contains([]string{"auto", "train", "frozen", "estimate"}, o.bn):
+		return usagef("--bn %q: train, frozen, estimate or auto", o.bn)
+	case !slices.Contains([]string{"auto", "none"}, o.augment):
+		return usagef("--augment %q: auto or none", o.augment)
+	case (o.resume || o.every > 0) && o.checkpoint == "":
+		return usagef("--resume needs --checkpoint, and so does --checkpoint-steps")
+	case o.budget > 0 && o.what != "auto":
+		return usagef("--budget chooses what learns; --what does not go with it")
+	}
+	if n, ok := strings.CutPrefix(o.what, "last:"); ok {
+		v, err := strconv.Atoi(n)
+		if err != nil || v < 1 {
+			return usagef("--what %q: last:N with N from 1", o.what)
+		}
+		o.what, o.last = "last", v
+	} else if !slices.Contains([]string{"all", "head", "norms", "auto"}, o.what) {
+		return usagef("--what %q: all, head, last:N, norms or auto", o.what)
+	}
+	if _, err := o.classWeights(nil); err != nil && o.classWts != "balanced" {
+		return err
+	}
+	return nil
+}
+
+// classWeights are the weights that --class-weights asks for, nil for none.
+// labels are of the training images.
+func (o *trainOptions) classWeights(labels []int) ([]float32, error) {
+	if o.classWts == "" {
+		return nil, nil
+	}
+	if o.classWts == "balanced" {
+		if len(labels) == 0 {
+			return nil, nil
+		}
+		counts := make([]float32, slices.Max(labels)+1)
+		for _, l := range labels {
+			counts[l]++
+		}
+		for i, n := range counts {
+			counts[i] = float32(len(labels)) / (float32(len(counts)) * max(1, n))
+		}
+		return counts, nil
+	}
+	var w floats
+	if err := w.Set(o.classWts); err != nil {
+		return nil, usagef("--class-weights %q: %v", o.classWts, err)
+	}
+	for _, v := range w {
+		if !(v >= 0) {
+			return nil, usagef("--class-weights %q: %v is no weight", o.classWts, v)
+		}
+	}
+	return w, nil
+}
+
+// byteSize is a flag of bytes: 262144, 256KB, 1.5MB, 256KiB.
+type byteSize int
+
+func (b *byteSize) String() string { return strconv.Itoa(int(*b)) }
+
+// Set reads decimal units (KB, MB) as powers of 1000 and KiB, MiB of 1024.
+func (b *byteSize) Set(s string) error {
+	number, unit := strings.TrimRight(s, "BKMGikmgb"), 1.0
+	switch strings.ToLower(s[len(number):]) {
+	case "", "b":
+	case "k", "kb":
+		unit = 1e3
+	case "m", "mb":
+		unit = 1e6
+	case "g", "gb":
+		unit = 1e9
+	case "kib":
+		unit = 1 << 10
+	case "mib":
+		unit = 1 << 20
+	case "gib":
+		unit = 1 << 30
+	default:
+		return fmt.Errorf("%q is no number of bytes", s)
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v*unit >= 1 && v*unit < 1<<40) {
+		return fmt.Errorf("%q is no number of bytes", s)
+	}
+	*b = byteSize(v * unit)
+	return nil
 }
 
 func runTrain(ctx context.Context, c *cli, args []string) error {
@@ -78,19 +190,9 @@ func runTrain(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case o.data == "":
-		return usagef("--data PATH is missing")
-	case o.out == "":
-		return usagef("-o OUT is missing")
-	case o.epochs < 1 || o.batch < 1 || o.split < 0 || o.split >= 1 || o.crop < 0 || o.warmup < 0 || o.threads < 0 || o.skip < 0:
-		return usagef("--epochs, --batch, --val-split, --shift, --warmup, --threads or --max-skipped is out of range")
-	case !(o.lr >= 0 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1):
-		return usagef("--lr, --momentum, --weight-decay, --clip or --smoothing is out of range")
-	case !slices.Contains([]string{"all", "head", "norms", "auto"}, o.what):
-		return usagef("--what %q: all, head, norms or auto", o.what)
-	case o.resume && o.checkpoint == "":
-		return usagef("--resume needs --checkpoint")
+	o.given = f.given()
+	if err := o.check(); err != nil {
+		return err
 	}
 	for _, path := range []string{o.out, o.checkpoint, o.report} {
 		if path == "" {
@@ -105,257 +207,22 @@ func runTrain(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
-	t, err := newTraining(c, m, &o, pre, f.json)
+	t := newTraining(c, m, &o, f.json)
+	if err := t.prepare(ctx, pre); err != nil {
+		return err
+	}
+	if o.folds > 0 {
+		if err := t.crossValidate(ctx); err != nil {
+			return err
+		}
+	}
+	r, err := t.newRound(t.train, t.val)
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	if err := t.run(ctx); err != nil {
+	defer r.close()
+	if err := r.run(ctx); err != nil {
 		return err
 	}
-	return t.finish(f.json)
-}
-
-// training is one run of teff train.
-type training struct {
-	c         *cli
-	o         *trainOptions
-	m         *model
-	meta      format.Metadata
-	whole     *graph.Graph // with the right head
-	trainer   *train.Trainer
-	train     *samples
-	val       *samples
-	head      bool
-	steps     int // of an epoch
-	epochs    []epochResult
-	confusion [][]int
-	quiet     bool
-	start     time.Time
-}
-
-// close stops the workers.
-func (t *training) close() { t.trainer.Close() }
-
-func newTraining(c *cli, m *model, o *trainOptions, pre *preFlags, quiet bool) (*training, error) {
-	t := &training{c: c, o: o, m: m, meta: *m.metadata(), quiet: quiet, start: time.Now(), epochs: []epochResult{}}
-	set, err := dataset.Open(o.data)
-	if err != nil {
-		return nil, err
-	}
-	var valSet *dataset.Set
-	if o.val != "" {
-		if valSet, err = dataset.Open(o.val); err != nil {
-			return nil, err
-		}
-		if !slices.Equal(valSet.Classes, set.Classes) {
-			return nil, fmt.Errorf("--val has the classes %v, --data has %v", valSet.Classes, set.Classes)
-		}
-	} else {
-		set, valSet = holdBack(set, o.split, o.seed)
-	}
-	if len(set.Classes) < 2 {
-		return nil, fmt.Errorf("%s has %d class, training needs two", o.data, len(set.Classes))
-	}
-	if t.whole, err = train.WithClasses(m.graph, len(set.Classes), o.seed, o.resetHead); err != nil {
-		return nil, err
-	}
-	if len(t.whole.Inputs()) == 0 {
-		return nil, fmt.Errorf("%s has no input", m.path)
-	}
-	in := t.whole.Node(t.whole.Inputs()[0]).Out
-	p, err := pre.fit(m, in)
-	if err != nil {
-		return nil, err
-	}
-	t.meta.Labels, t.meta.Preprocess = set.Classes, &p
-	if t.train, err = loadSamples(c, set, p, in, o, quiet); err != nil {
-		return nil, err
-	}
-	if t.val, err = loadSamples(c, valSet, p, in, o, true); err != nil {
-		return nil, err
-	}
-	t.head = o.what == "head" || o.what == "auto" && t.whole.ParamCount() > 500_000
-	return t, t.plan()
-}
-
-// plan makes the trainer.
-func (t *training) plan() error {
-	o := t.o
-	t.steps = len(t.train.labels) / o.batch
-	if t.steps == 0 {
-		return fmt.Errorf("%d images do not fill a batch of %d; use --batch", len(t.train.labels), o.batch)
-	}
-	cfg := train.Config{
-		Batch: o.batch, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Threads: o.threads, Seed: o.seed,
-	}
-	rate := float32(o.lr)
-	switch o.optimizer {
-	case "sgd":
-		cfg.Optimizer = train.SGD{Momentum: float32(o.momentum), WeightDecay: float32(o.decay)}
-		if rate == 0 {
-			rate = 0.05
-		}
-	case "adamw":
-		cfg.Optimizer = train.AdamW{WeightDecay: float32(o.decay)}
-		if rate == 0 {
-			rate = 0.001
-		}
-	default:
-		return usagef("--optimizer %q: sgd or adamw", o.optimizer)
-	}
-	updates := t.steps * o.epochs
-	switch o.schedule {
-	case "constant":
-		cfg.Schedule = train.Constant(rate)
-	case "cosine":
-		cfg.Schedule = train.Cosine(rate, updates)
-	case "step":
-		cfg.Schedule = train.Step(rate, 0.1, max(1, (updates+2)/3))
-	default:
-		return usagef("--schedule %q: constant, cosine or step", o.schedule)
-	}
-	if o.warmup > 0 {
-		cfg.Schedule = train.Warmup(o.warmup, cfg.Schedule)
-	}
-	switch o.norm {
-	case "batch":
-	case "frozen":
-		cfg.Norm = train.NormFrozen
-	default:
-		return usagef("--norm %q: batch or frozen", o.norm)
-	}
-	g := t.whole
-	switch {
-	case t.head:
-		backbone, head, err := train.Split(t.whole)
-		if err != nil {
-			return err
-		}
-		for _, s := range []*samples{t.train, t.val} {
-			if err := s.features(t.c, backbone, o.threads, t.quiet); err != nil {
-				return err
-			}
-		}
-		g = head
-	case o.what == "norms":
-		cfg.Trainable = func(n *graph.Node, param int) bool { return n.Op.Kind() == ops.KindBatchNorm || param == 1 }
-	}
-	var err error
-	t.trainer, err = train.New(g, cfg)
-	return err
-}
-
-// run trains epoch by epoch.
-func (t *training) run(ctx context.Context) error {
-	first := 0
-	if t.o.resume {
-		extra, err := t.trainer.Load(t.o.checkpoint)
-		switch {
-		case err == nil:
-			first = int(extra)
-		case !errors.Is(err, os.ErrNotExist):
-			return err
-		}
-	}
-	var log io.WriteCloser
-	if t.o.log != "" {
-		f, err := os.OpenFile(t.o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		log = f
-	}
-	p := newProgress(t.c, "train", t.steps*t.o.epochs, t.quiet)
-	for e := first; e < t.o.epochs; e++ {
-		r, err := t.epoch(ctx, e, p)
-		if err != nil {
-			return err
-		}
-		if r.Top1, err = t.validate(); err != nil {
-			return err
-		}
-		t.epochs = append(t.epochs, r)
-		p.done()
-		if !t.quiet {
-			fmt.Fprintf(t.c.out, "epoch %d: loss %.4f, training %.2f %%, validation %.2f %%, %.1f ms a step\n", e+1, r.Loss, 100*r.Train, 100*r.Top1, r.MsStep)
-		}
-		if log != nil {
-			if err := json.NewEncoder(log).Encode(r); err != nil {
-				return fmt.Errorf("%s: %w", t.o.log, err)
-			}
-		}
-		if t.o.checkpoint != "" {
-			if err := t.trainer.Save(t.o.checkpoint, uint64(e+1)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// epoch goes once over the training images in an order of its own.
-func (t *training) epoch(ctx context.Context, e int, p *progress) (epochResult, error) {
-	order := shuffled(len(t.train.labels), t.o.seed, uint64(e))
-	r := epochResult{Epoch: e + 1, Rate: t.trainer.Rate()}
-	right, start := 0, time.Now()
-	for s := range t.steps {
-		if err := ctx.Err(); err != nil {
-			return r, err
-		}
-		index := order[s*t.o.batch : (s+1)*t.o.batch]
-		if err := t.train.fill(t.trainer, index, t.o, uint64(e*t.steps+s)); err != nil {
-			return r, err
-		}
-		loss, err := t.trainer.StepInPlace()
-		if err != nil {
-			return r, err
-		}
-		if x := float64(loss); math.IsNaN(x) || math.IsInf(x, 0) {
-			return r, fmt.Errorf("epoch %d, step %d: the loss is %v; a lower --lr or --clip may help", e+1, s+1, x)
-		}
-		r.Loss += float64(loss)
-		right += countRight(t.trainer.Scores().F32(), t.train.labels, index)
-		p.text(e*t.steps+s+1, fmt.Sprintf("loss %.3f, right %.1f %%", r.Loss/float64(s+1), 100*float64(right)/float64((s+1)*t.o.batch)))
-	}
-	r.Loss /= float64(t.steps)
-	r.Train = float64(right) / float64(t.steps*t.o.batch)
-	r.MsStep = ms(time.Since(start)) / float64(t.steps)
-	return r, nil
-}
-
-// finish writes the network.
-func (t *training) finish(asJSON bool) error {
-	g, err := t.tuned()
-	if err != nil {
-		return err
-	}
-	if err := format.WriteFile(t.o.out, g, &format.WriteOptions{Metadata: &t.meta}); err != nil {
-		return err
-	}
-	if t.o.report != "" {
-		if err := t.writeReport(); err != nil {
-			return err
-		}
-	}
-	if asJSON {
-		return printJSON(t.c.out, map[string]any{
-			"epochs": t.epochs, "peak_bytes": t.trainer.PeakBytes(), "skipped": t.train.skipped, "classes": t.meta.Labels,
-		})
-	}
-	for _, s := range t.train.skipped {
-		fmt.Fprintln(t.c.out, "skipped", s)
-	}
-	_, err = fmt.Fprintf(t.c.out, "%s: %s, training held %s\n", t.o.out, bytesText(fileSize(t.o.out)), bytesText(int64(t.trainer.PeakBytes())))
-	return err
-}
-
-// tuned is the whole network as it is now.
-func (t *training) tuned() (*graph.Graph, error) {
-	g, err := t.trainer.Graph()
-	if err != nil || !t.head {
-		return g, err
-	}
-	return train.Join(t.whole, g)
+	return t.finish(r, f.json)
 }
