@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -14,7 +15,8 @@ import (
 //
 // Where the head is a 1x1 convolution whose scores are averaged over all
 // positions, the features are averaged instead: the same sums in another order,
-// of a tensor as many times smaller. Dropout before the head goes with it.
+// of a tensor as many times smaller. Dropout before the head goes with it. Of a
+// network that takes one image at a time the head takes any number.
 func Split(g *graph.Graph) (backbone, head *graph.Graph, err error) {
 	at, err := Head(g)
 	if err != nil {
@@ -40,7 +42,9 @@ func Split(g *graph.Graph) (backbone, head *graph.Graph, err error) {
 		return nil, nil, fmt.Errorf("train: %w", err)
 	}
 	hb := graph.NewBuilderBatch(g.Name(), g.Batch())
-	m := map[graph.ID]graph.ID{cut: hb.Input("features", spec, g.Batched())}
+	// A backbone of one image at a time is no reason for the head to be.
+	single := !g.Batched() && g.Batch() == 1 && spec.Shape.Dim(0) == 1
+	m := map[graph.ID]graph.ID{cut: hb.Input("features", spec, g.Batched() || single)}
 	for i := int(cut) + 1; i < g.Len(); i++ {
 		id, n := graph.ID(i), g.Node(graph.ID(i))
 		in, known := make([]graph.ID, len(n.In)), true
@@ -56,7 +60,7 @@ func Split(g *graph.Graph) (backbone, head *graph.Graph, err error) {
 		case pooled && id == pool:
 			m[id] = in[0]
 		default:
-			m[id] = hb.Add(n.Name, n.Op, n.Params, in...)
+			m[id] = hb.Add(n.Name, anyRows(n.Op, single), n.Params, in...)
 		}
 	}
 	out, ok := m[g.Outputs()[0].ID]
@@ -69,6 +73,18 @@ func Split(g *graph.Graph) (backbone, head *graph.Graph, err error) {
 		err = fmt.Errorf("train: %w", err)
 	}
 	return backbone, head, err
+}
+
+// anyRows is op for any number of rows where it was for one.
+func anyRows(op ops.Op, single bool) ops.Op {
+	r, ok := op.(*ops.Reshape)
+	if !ok || !single || len(r.Dims) == 0 || r.Dims[0] != 1 {
+		return op
+	}
+	c := *r
+	c.Dims = slices.Clone(r.Dims)
+	c.Dims[0] = 0 // as many as come in
+	return &c
 }
 
 // averaged finds the global average that alone reads a linear head at every

@@ -33,7 +33,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.Float64Var(&o.split, "val-split", 0.1, "share of --data held back where there is no --val")
 	f.IntVar(&o.folds, "folds", 0, "cross-validate: train so many times, each time holding another part back; then on everything")
 	f.StringVar(&o.out, "o", "", "the .teff file to write")
-	f.StringVar(&o.what, "what", "auto", "what learns: all, head (features are computed once), last:N (blocks), norms (biases and norms), auto: all of fresh and small networks, else the head")
+	f.StringVar(&o.what, "what", "auto", "what learns: all, head (features are computed once), last:N (blocks), norms (biases and norms), auto: all of fresh networks and of small ones with 2000 images, else the head")
 	f.Var(&o.budget, "budget", "choose what learns so that training holds at most this, such as 512KB, beside the model")
 	f.StringVar(&o.bn, "bn", "auto", "batch norm: train (and update its statistics), frozen, estimate (statistics measured on --data, before and after), auto: train when all learns, else frozen")
 	f.BoolVar(&o.fold, "fold", false, "write batch norm folded into weights")

@@ -27,9 +27,15 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 	o := t.o
 	r := &round{training: t, whole: t.whole, train: tr, val: val, epochs: []epochResult{}}
 	rows := len(tr.labels) * tr.views()
-	r.batch = o.batch
+	r.batch, r.accumulate = o.batch, o.accumulate
 	if !o.given["batch"] {
 		r.batch = min(r.batch, rows)
+		if !t.head && !t.whole.Batched() { // as many as it takes, gathered
+			r.batch = t.whole.Batch()
+			if !o.given["accumulate"] {
+				r.accumulate = max(1, o.batch/r.batch)
+			}
+		}
 	}
 	if r.steps = rows / r.batch; r.steps == 0 {
 		return nil, fmt.Errorf("%d images do not fill a batch of %d; use --batch", rows, r.batch)
@@ -75,7 +81,7 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 func (r *round) config() (train.Config, error) {
 	o := r.o
 	cfg := train.Config{
-		Batch: r.batch, Accumulate: o.accumulate, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Threads: o.threads, Seed: o.seed,
+		Batch: r.batch, Accumulate: r.accumulate, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Threads: o.threads, Seed: o.seed,
 	}
 	var err error
 	if cfg.ClassWeights, err = o.classWeights(r.train.labels); err != nil {
@@ -101,7 +107,7 @@ func (r *round) config() (train.Config, error) {
 	default:
 		rate = rates[r.fresh]
 	}
-	updates := r.steps * r.total / o.accumulate
+	updates := r.steps * r.total / r.accumulate
 	if o.grow > 0 {
 		gathers := r.gathers()
 		updates = len(gathers)
@@ -133,9 +139,9 @@ func (r *round) config() (train.Config, error) {
 // gather is the steps of an update that begins in epoch e.
 func (r *round) gather(e int) int {
 	if r.o.grow == 0 {
-		return r.o.accumulate
+		return r.accumulate
 	}
-	return r.o.accumulate << min(e/r.o.grow, 16)
+	return r.accumulate << min(e/r.o.grow, 16)
 }
 
 // gathers is gather for each update.

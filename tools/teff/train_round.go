@@ -22,6 +22,7 @@ type round struct {
 	sparse     *train.Sparse
 	centring   *centring // of features, or nil
 	batch      int
+	accumulate int
 	steps      int // of an epoch
 	total      int // epochs
 	epochs     []epochResult

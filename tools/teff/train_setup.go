@@ -52,7 +52,7 @@ func (t *training) prepare(ctx context.Context, pre *preFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := t.fit(len(set.Classes)); err != nil {
+	if err := t.fit(len(set.Classes), set.Len()); err != nil {
 		return err
 	}
 	in := t.whole.Node(t.whole.Inputs()[0]).Out
@@ -129,7 +129,7 @@ func (t *training) open() (set, val *dataset.Set, err error) {
 }
 
 // fit gives the network its head, and decides what learns.
-func (t *training) fit(classes int) error {
+func (t *training) fit(classes, images int) error {
 	o := t.o
 	if len(t.m.graph.Inputs()) == 0 {
 		return fmt.Errorf("%s has no input", t.m.path)
@@ -156,7 +156,7 @@ func (t *training) fit(classes int) error {
 	case integers && o.what != "head" && (o.what != "auto" || o.budget > 0):
 		return fmt.Errorf("%s computes in integers: only its head can learn (--what head)", t.m.path)
 	case o.what == "auto" && o.budget == 0:
-		t.head = integers || !t.fresh && t.whole.ParamCount() > 500_000
+		t.head = integers || !t.fresh && (images < 2000 || t.whole.ParamCount() > 500_000)
 	default:
 		t.head = o.what == "head"
 	}
