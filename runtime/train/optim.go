@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Optimizer is SGD or AdamW.
+// Optimizer is SGD, AdamW or Adagrad.
 type Optimizer interface {
 	check() error
 	// slots is the number of float32 of state a parameter element takes.
@@ -84,10 +84,12 @@ func (o SGD) update(u *update, w, g []float32, state [2][]float32, decay bool) {
 }
 
 // AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019). Zero
-// fields are the usual 0.9, 0.999 and 1e-8.
+// fields are the usual 0.9, 0.999 and 1e-8. With Coupled the decay enters the
+// gradient, as in plain Adam (Kingma and Ba 2015).
 type AdamW struct {
 	Beta1, Beta2, Eps float32
 	WeightDecay       float32
+	Coupled           bool
 }
 
 func (o AdamW) check() error {
@@ -119,14 +121,53 @@ func (o AdamW) update(u *update, w, g []float32, state [2][]float32, decay bool)
 	t := float64(u.n + 1)
 	c1 := float32(1 / (1 - math.Pow(float64(o.Beta1), t)))
 	c2 := float32(1 / (1 - math.Pow(float64(o.Beta2), t)))
-	shrink := float32(1)
-	if decay {
+	l2, shrink := float32(0), float32(1)
+	switch {
+	case decay && o.Coupled:
+		l2 = o.WeightDecay
+	case decay:
 		shrink = 1 - u.rate*o.WeightDecay
 	}
 	for i, x := range w {
-		d := u.scale * g[i]
+		d := u.scale*g[i] + l2*x
 		m[i] = o.Beta1*m[i] + (1-o.Beta1)*d
 		v[i] = o.Beta2*v[i] + (1-o.Beta2)*d*d
 		w[i] = shrink*x - u.rate*(c1*m[i])/(float32(math.Sqrt(float64(c2*v[i])))+o.Eps)
+	}
+}
+
+// Adagrad divides each gradient by the root of the sum of its squares so far
+// (Duchi et al. 2011). Eps 0 is the usual 1e-10.
+//
+//	g += WeightDecay * w
+//	h += g²
+//	w -= rate / (1 + updates*RateDecay) * g / (sqrt(h) + Eps)
+type Adagrad struct {
+	Eps, RateDecay float32
+	WeightDecay    float32 // L2
+}
+
+func (o Adagrad) check() error {
+	if o.Eps < 0 || o.RateDecay < 0 || o.WeightDecay < 0 {
+		return fmt.Errorf("train: Adagrad: %+v", o)
+	}
+	return nil
+}
+
+func (o Adagrad) slots() int { return 1 }
+
+func (o Adagrad) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+	if o.Eps == 0 {
+		o.Eps = 1e-10
+	}
+	l2 := float32(0)
+	if decay {
+		l2 = o.WeightDecay
+	}
+	h, rate := state[0][:len(w)], u.rate/(1+float32(u.n)*o.RateDecay)
+	for i, x := range w {
+		d := u.scale*g[i] + l2*x
+		h[i] += d * d
+		w[i] = x - rate*d/(float32(math.Sqrt(float64(h[i])))+o.Eps)
 	}
 }

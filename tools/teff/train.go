@@ -42,7 +42,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.IntVar(&o.accumulate, "accumulate", 1, "steps whose gradients make one update")
 	f.IntVar(&o.grow, "grow", 0, "double --accumulate after each so many epochs; 0: never")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate; 0: by optimizer and what learns")
-	f.StringVar(&o.optimizer, "optimizer", "sgd", "sgd (momentum), nesterov or adamw")
+	f.StringVar(&o.optimizer, "optimizer", "sgd", "sgd (momentum), nesterov, adamw or adagrad")
 	f.Float64Var(&o.momentum, "momentum", 0.9, "of sgd and nesterov")
 	f.Float64Var(&o.decay, "weight-decay", 5e-4, "on weights, not on biases and norms")
 	f.StringVar(&o.schedule, "schedule", "cosine", "constant, cosine or step (a tenth after each third)")
@@ -86,8 +86,8 @@ func (o *trainOptions) check() error {
 		return usagef("--accumulate, --grow, --views, --checkpoint-steps or --folds is out of range")
 	case o.folds > 0 && (o.val != "" || o.resume || o.checkpoint != ""):
 		return usagef("--folds goes without --val, --checkpoint and --resume")
-	case !slices.Contains([]string{"sgd", "nesterov", "adamw"}, o.optimizer):
-		return usagef("--optimizer %q: sgd, nesterov or adamw", o.optimizer)
+	case !slices.Contains([]string{"sgd", "nesterov", "adamw", "adagrad"}, o.optimizer):
+		return usagef("--optimizer %q: sgd, nesterov, adamw or adagrad", o.optimizer)
 	case o.optimizer == "nesterov" && o.momentum == 0:
 		return usagef("--optimizer nesterov needs --momentum")
 	case !slices.Contains([]string{"constant", "cosine", "step"}, o.schedule):

@@ -92,15 +92,19 @@ func (r *round) config() (train.Config, error) {
 		decay = headDecay
 	}
 	rates := map[bool]float32{true: 0.05, false: 0.01}
-	if o.optimizer == "adamw" {
+	switch o.optimizer {
+	case "adamw":
 		cfg.Optimizer = train.AdamW{WeightDecay: decay}
 		rates = map[bool]float32{true: 0.002, false: 0.0005}
-	} else {
+	case "adagrad":
+		cfg.Optimizer = train.Adagrad{WeightDecay: decay}
+		rates = map[bool]float32{true: 0.02, false: 0.005}
+	default:
 		cfg.Optimizer = train.SGD{Momentum: float32(o.momentum), WeightDecay: decay, Nesterov: o.optimizer == "nesterov"}
 	}
 	switch {
 	case rate > 0:
-	case r.head && o.optimizer == "adamw":
+	case r.head && (o.optimizer == "adamw" || o.optimizer == "adagrad"): // whose steps do not shrink with gradients
 		rate = 0.05
 	case r.head:
 		rate = headRate
