@@ -87,6 +87,27 @@ func TestTrainBadData(t *testing.T) {
 	require.Equal(t, 60.0, m["n"])
 	require.Contains(t, m["skipped"].([]any)[0], "bad.png")
 	fails(t, "bad.png", "eval", out, "--data", data, "--max-skipped", "0")
+	fails(t, "bad.png", "train", model, "--data", data, "-o", out, "--max-skipped", "0")
+
+	// Sets that do not go together.
+	require.NoError(t, os.Rename(filepath.Join(data, "9"), filepath.Join(dir, "9")))
+	nine := filepath.Join(dir, "ten")
+	ok(t, "draw", nine, "-n", "20")
+	fails(t, "--val has the classes", "train", model, "--data", data, "--val", nine, "-o", out)
+	fails(t, "has the classes", "train", model, "--data", data, "--data", nine, "-o", out)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "not.zip"), nil, 0o644))
+	fails(t, "not.zip", "train", model, "--data", filepath.Join(dir, "not.zip"), "-o", out)
+	fails(t, "class weights", "train", model, "--data", nine, "-o", out, "--class-weights", "1,2")
+
+	// A class of which nothing can be read.
+	none := filepath.Join(dir, "none")
+	for _, class := range []string{"a", "b"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(none, class), 0o755))
+		for _, n := range []string{"1.png", "2.png", "3.png"} {
+			require.NoError(t, os.WriteFile(filepath.Join(none, class, n), image[:len(image)/map[string]int{"a": 1, "b": 2}[class]], 0o644))
+		}
+	}
+	fails(t, `class "b"`, "train", model, "--data", none, "-o", out)
 }
 
 // TestReadOnlyFolder: nothing is left behind where nothing can be written.
