@@ -65,6 +65,10 @@ type Prep struct {
 	ScratchBudget int
 	// Packs shares packed weights between preparations for other batch sizes.
 	Packs *PackCache
+	// PackBlock is where packed copies of live parameters go as long as there
+	// is room, shared with other kernels: the caller clears it and calls Repack
+	// before every run.
+	PackBlock []byte
 	// Choose forces the named path where an operator has several, else "".
 	Choose string
 

@@ -38,6 +38,11 @@ func (c *PackCache) Bytes() int {
 // names everything the bytes depend on beside w.
 func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)) []byte {
 	if p.Packs == nil || p.Training || len(w.Data) == 0 {
+		if n <= len(p.PackBlock) {
+			dst := p.PackBlock[:n]
+			p.PackBlock = p.PackBlock[min(roundUp(n, 64), len(p.PackBlock)):]
+			return dst // Repack fills it
+		}
 		dst := tensor.AlignedBytes(n)
 		fill(dst)
 		if p.Packs != nil {

@@ -62,8 +62,11 @@ type Config struct {
 	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
 	// Dense, PRelu and the norms.
 	Trainable func(n *graph.Node, param int) bool
-	Threads   int // 0: GOMAXPROCS
-	Seed      uint64
+	// Lean packs each layer's weights anew before it runs, all into one block,
+	// and takes no path that transforms them: less memory for a little time.
+	Lean    bool
+	Threads int // 0: GOMAXPROCS
+	Seed    uint64
 	// Reference runs the plain definition of every operator and gradient.
 	Reference bool
 }

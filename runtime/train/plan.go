@@ -28,6 +28,7 @@ type schedule struct {
 	fwd    []fwdStep
 	bwd    []bwdStep
 	packs  ops.PackCache
+	block  []byte // with Config.Lean: one layer's packed weights
 	layout plan.Plan
 }
 
@@ -56,6 +57,7 @@ func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	if err := s.lifetimes(); err != nil {
 		return nil, err
 	}
+	s.newBlock(threads)
 	for i := range n {
 		if err := s.forward(graph.ID(i), threads); err != nil {
 			return nil, err
@@ -180,11 +182,13 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 		return nil
 	}
 	learns := s.learnsAny(id)
-	p := &ops.Prep{
-		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
-		Training: learns || s.needs[id] || trainsAlways(nd.Op), FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs,
-	}
+	p := s.prep(id, threads)
 	k, err := nd.Op.Prepare(p)
+	if _, ok := k.(ops.Repacker); !ok && len(p.PackBlock) < len(s.block) { // packed for good
+		p = s.prep(id, threads)
+		p.PackBlock = nil
+		k, err = nd.Op.Prepare(p)
+	}
 	if err != nil {
 		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
@@ -214,6 +218,39 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 	}
 	s.fwd = append(s.fwd, st)
 	return nil
+}
+
+// prep is what node id's Prepare may know.
+func (s *schedule) prep(id graph.ID, threads int) *ops.Prep {
+	nd := s.net.g.Node(id)
+	return &ops.Prep{
+		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
+		Training:   s.learnsAny(id) || s.needs[id] || trainsAlways(nd.Op) || s.cfg.Lean,
+		FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs, PackBlock: s.block,
+	}
+}
+
+// newBlock makes room for the largest layer's packed weights, in which all are
+// packed in turn.
+func (s *schedule) newBlock(threads int) {
+	if !s.cfg.Lean {
+		return
+	}
+	n := 0
+	for i := range s.n {
+		nd := s.net.g.Node(graph.ID(i))
+		if !s.runs[i] || len(nd.Params) == 0 || nd.Op.Kind() == ops.KindConstant {
+			continue
+		}
+		var packs ops.PackCache
+		p := s.prep(graph.ID(i), threads)
+		p.Packs = &packs
+		k, err := nd.Op.Prepare(p)
+		if _, ok := k.(ops.Repacker); ok && err == nil { // forward says what is wrong
+			n = max(n, packs.Bytes())
+		}
+	}
+	s.block = tensor.AlignedBytes(n)
 }
 
 // trainsAlways names operators whose training form differs even where nothing

@@ -30,6 +30,16 @@ type Sparse struct {
 	PeakBytes int // what New holds with Config, exactly
 }
 
+// worth is the sum of what was chosen.
+func (s *Sparse) worth() (sum float64) {
+	for _, p := range s.Parts {
+		if p.Chosen {
+			sum += p.Score
+		}
+	}
+	return sum
+}
+
 // ErrBudget says that not even the least plan fits.
 var ErrBudget = errors.New("train: the byte budget is too small")
 
@@ -79,28 +89,25 @@ func ChooseSparse(g *graph.Graph, cfg Config, budget int, must []string, steps i
 	var best *Sparse
 	bestWorth, least := -1.0, 0
 	for batch, gather := cfg.Batch, cfg.Accumulate; ; batch, gather = batch/2, gather*2 {
-		c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string]bool{}}
-		c.cfg.Batch, c.cfg.Accumulate = batch, gather
-		if cfg.Grow != nil {
-			factor := gather / cfg.Accumulate
-			c.cfg.Grow = func(update int) int { return factor * cfg.Grow(update) }
-		}
-		s, err := c.choose(must)
-		if err != nil {
-			return nil, err
-		}
-		if least = c.least; s != nil {
-			worth := 0.0
-			for _, p := range s.Parts {
-				if p.Chosen {
-					worth += p.Score
-				}
+		for _, lean := range []bool{cfg.Lean, true} { // the second costs time
+			c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string]bool{}}
+			c.cfg.Batch, c.cfg.Accumulate, c.cfg.Lean = batch, gather, lean
+			if cfg.Grow != nil {
+				factor := gather / cfg.Accumulate
+				c.cfg.Grow = func(update int) int { return factor * cfg.Grow(update) }
 			}
-			if worth > bestWorth {
-				best, bestWorth = s, worth
+			s, err := c.choose(must)
+			if err != nil {
+				return nil, err
+			}
+			if least == 0 || c.least < least {
+				least = c.least
+			}
+			if s != nil && s.worth() > bestWorth {
+				best, bestWorth = s, s.worth()
 			}
 		}
-		if batch == 1 || !g.Batched() || batch%2 != 0 {
+		if batch%2 != 0 || !g.Batched() {
 			break
 		}
 	}

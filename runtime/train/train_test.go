@@ -150,6 +150,9 @@ func TestFastEqualsReference(t *testing.T) {
 	refLoss, refGrad := losses(Config{Reference: true, Threads: 1})
 	oneLoss, oneGrad := losses(Config{Threads: 1})
 	twoLoss, twoGrad := losses(Config{Threads: 2})
+	leanLoss, leanGrad := losses(Config{Threads: 1, Lean: true})
+	require.Equal(t, oneLoss, leanLoss, "losses depend on where weights are packed")
+	require.Equal(t, oneGrad, leanGrad)
 	require.Equal(t, oneLoss, twoLoss, "losses depend on the number of threads")
 	require.Equal(t, oneGrad, twoGrad, "gradients depend on the number of threads")
 	require.InDeltaSlice(t, refLoss, oneLoss, 2e-4)
@@ -162,7 +165,7 @@ func TestFastEqualsReference(t *testing.T) {
 // TestNoAllocations: a step allocates nothing, whatever the configuration.
 func TestNoAllocations(t *testing.T) {
 	for _, c := range []Config{
-		{Threads: 1}, {Threads: 2}, {Threads: 1, Optimizer: AdamW{}}, {Threads: 1, ClipNorm: 1, Accumulate: 2},
+		{Threads: 1}, {Threads: 2}, {Threads: 1, Optimizer: AdamW{}}, {Threads: 1, ClipNorm: 1, Accumulate: 2}, {Threads: 2, Lean: true},
 	} {
 		c.Batch = 4
 		tr, err := New(smallNet(t, true), c)

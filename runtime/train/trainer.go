@@ -34,7 +34,16 @@ type fwdRun struct {
 	node   graph.ID
 	kernel ops.Kernel
 	repack ops.Repacker // nil when there is nothing to pack
+	block  []byte       // packed weights go here before every run, not after every update
 	args   ops.Args
+}
+
+func (r *fwdRun) run() {
+	if r.block != nil {
+		clear(r.block)
+		r.repack.Repack(&r.args)
+	}
+	r.kernel.Run(&r.args)
 }
 
 type bwdRun struct {
@@ -79,7 +88,7 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 
 // bytes is what training by this schedule holds.
 func (s *schedule) bytes() int {
-	n := s.layout.Size + s.packs.Bytes()
+	n := s.layout.Size + s.packs.Bytes() + len(s.block)
 	for k, p := range s.net.live {
 		n += len(p.Data)
 		if s.runs[k.node] && s.learns(k.node, k.param) {
@@ -162,8 +171,11 @@ func (t *Trainer) bind(s *schedule) {
 		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
 			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
 		}}
-		if rp, ok := st.kernel.(ops.Repacker); ok && st.learns {
+		if rp, ok := st.kernel.(ops.Repacker); ok && (st.learns || t.cfg.Lean) {
 			r.repack = rp
+			if len(s.block) > 0 {
+				r.block = s.block
+			}
 		}
 		t.fwd = append(t.fwd, r)
 	}
@@ -264,7 +276,7 @@ func (t *Trainer) forward() float32 {
 	for i := range t.fwd {
 		r := &t.fwd[i]
 		r.args.Seed = mix(t.cfg.Seed, uint64(t.step), uint64(r.node))
-		r.kernel.Run(&r.args)
+		r.run()
 	}
 	return t.loss.F32()[0]
 }
@@ -309,7 +321,7 @@ func (t *Trainer) apply() error {
 // repack brings packed copies up to date with the parameters.
 func (t *Trainer) repack() {
 	for i := range t.fwd {
-		if r := &t.fwd[i]; r.repack != nil {
+		if r := &t.fwd[i]; r.repack != nil && r.block == nil {
 			r.repack.Repack(&r.args)
 		}
 	}
@@ -331,7 +343,7 @@ func (t *Trainer) diverged(loss float32) error {
 	for i := range t.fwd {
 		// Later nodes may have reused memory, so run again up to here.
 		r := &t.fwd[i]
-		r.kernel.Run(&r.args)
+		r.run()
 		if r.args.Out.DType != tensor.F32 {
 			continue
 		}

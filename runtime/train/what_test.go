@@ -76,6 +76,11 @@ func TestSparse(t *testing.T) {
 	n, err := PlanBytes(g, cfg)
 	require.NoError(t, err)
 	require.Equal(t, full, n)
+	cfg.Lean = true
+	lean, err := PlanBytes(g, cfg)
+	require.NoError(t, err)
+	require.Less(t, lean, full)
+	cfg.Lean = false
 	worth := -1.0
 	for _, budget := range []int{full / 4, full / 3, full / 2, full * 3 / 4, full} {
 		s, err := ChooseSparse(g, cfg, budget, []string{"fc"}, 2, fill)
