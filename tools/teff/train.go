@@ -50,7 +50,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.Float64Var(&o.smoothing, "smoothing", 0, "label smoothing")
 	f.StringVar(&o.classWts, "class-weights", "", "balanced (rare classes count more), or a weight for each class: 1,2,0.5")
 	f.Float64Var(&o.dropout, "dropout", 0, "drop this share of the features before the head while training")
-	f.Float64Var(&o.clip, "clip", 0, "largest norm of a step's gradient; 0: any")
+	f.Float64Var(&o.clip, "clip", 0, "largest norm of an update's gradient; 0: any. Without it 1 for trained networks, unless the head alone learns")
 	f.StringVar(&o.augment, "augment", "auto", "auto: photos (96 pixels and more, in colour) are mirrored and zoomed unless flags say else; none")
 	f.BoolVar(&o.aug.Flip, "flip", false, "mirror images at random")
 	f.IntVar(&o.aug.Shift, "shift", 0, "move images at random by up to so many pixels")

@@ -83,6 +83,9 @@ func (r *round) config() (train.Config, error) {
 	cfg := train.Config{
 		Batch: r.batch, Accumulate: r.accumulate, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Threads: o.threads, Seed: o.seed,
 	}
+	if !r.fresh && !r.head && !o.given["clip"] { // one bad step would undo what the network knows
+		cfg.ClipNorm = 1
+	}
 	var err error
 	if cfg.ClassWeights, err = o.classWeights(r.train.labels); err != nil {
 		return cfg, err
@@ -104,6 +107,8 @@ func (r *round) config() (train.Config, error) {
 	}
 	switch {
 	case rate > 0:
+	case !r.head && !r.fresh && !train.HasNorms(r.whole): // nothing keeps the layers' scales
+		rate = rates[false] / 10
 	case r.head && (o.optimizer == "adamw" || o.optimizer == "adagrad"): // whose steps do not shrink with gradients
 		rate = 0.05
 	case r.head:
