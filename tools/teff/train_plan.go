@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
@@ -108,7 +109,9 @@ func (r *round) config() (train.Config, error) {
 	switch {
 	case rate > 0:
 	case !r.head && !r.fresh && !train.HasNorms(r.whole): // nothing keeps the layers' scales
-		rate = rates[false] / 10
+		if rate = rates[false] / 10; inputScale(r.meta.Preprocess) > 0.1 {
+			rate /= 10
+		}
 	case r.head && (o.optimizer == "adamw" || o.optimizer == "adagrad"): // whose steps do not shrink with gradients
 		rate = 0.05
 	case r.head:
@@ -143,6 +146,18 @@ func (r *round) config() (train.Config, error) {
 		cfg.Trainable, err = train.LastBlocks(r.whole, o.last)
 	}
 	return cfg, err
+}
+
+// inputScale is what a pixel's value is multiplied by.
+func inputScale(p *format.Preprocess) float32 {
+	s := p.Scale
+	if s == 0 {
+		s = 1
+	}
+	if len(p.Std) > 0 {
+		s /= p.Std[0]
+	}
+	return s
 }
 
 // gather is the steps of an update that begins in epoch e.
