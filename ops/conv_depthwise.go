@@ -81,6 +81,16 @@ func (k *convDepthwise) Do(a *Args, i, _ int) {
 	args := k.args
 	args.In = a.In[0].F32()[n*k.InSize()*k.ic:]
 	args.Out = a.Out.F32()[n*k.OutSize()*args.OutPixel:]
+	var res []float32
+	if k.add {
+		res = a.In[1].F32()[n*k.OutSize()*k.oc:]
+	}
+	k.rowsInto(&args, res, y0, y1)
+}
+
+// rowsInto computes output rows y0 to y1 of args, with what the kernel leaves
+// to do: the residual, and activations that are no clamp.
+func (k *convDepthwise) rowsInto(args *kern.DWF32Args, res []float32, y0, y1 int) {
 	args.Run(y0, y1)
 	if !k.add && k.act == nil {
 		return
@@ -88,7 +98,7 @@ func (k *convDepthwise) Do(a *Args, i, _ int) {
 	for m := y0 * k.Out[2]; m < y1*k.Out[2]; m++ {
 		row := args.Out[m*args.OutPixel:][:k.oc]
 		if k.add {
-			for j, v := range a.In[1].F32()[(n*k.OutSize()+m)*k.oc:][:len(row)] {
+			for j, v := range res[m*k.oc:][:len(row)] {
 				row[j] = min(max(row[j]+v, k.lo), k.hi)
 			}
 		}

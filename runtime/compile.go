@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/teff-ml/teff/accel"
@@ -18,6 +19,8 @@ type step struct {
 	scratch int
 	aux     int // bytes at the end of scratch
 	path    string
+	chain   []graph.ID // the nodes before it that it computes too, first to last
+	in      []graph.ID // what it reads
 }
 
 // place is where a value lives: bytes of a buffer, or of the weights.
@@ -25,6 +28,9 @@ type place struct {
 	buffer int // -1: constant
 	offset int
 }
+
+// noBuffer is the buffer of values that are nowhere whole.
+const noBuffer = math.MinInt
 
 // buffer is memory that one or more values share, one after the other (in
 // place, views) or side by side (the operands of a concatenation).
@@ -44,6 +50,8 @@ type compiler struct {
 	buffers []buffer
 	parts   map[graph.ID]slot // value → where it lies in a concatenation
 	joined  map[graph.ID]int  // concatenation that needs no step → its buffer, -1 until there
+	chains  map[graph.ID]*chain
+	inner   map[graph.ID]bool // nodes of a chain but its last: no step and no memory
 	steps   []step
 	live    []int // bytes alive at each node, before any sharing
 	peak    int
@@ -61,6 +69,7 @@ type slot struct {
 func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
 	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers()}
 	c.lifetimes()
+	c.findChains()
 	prog, err := c.compile(pl)
 	if err != nil || prog.arena <= prog.live+prog.live/5 {
 		return prog, err
@@ -126,6 +135,11 @@ func (c *compiler) lifetimes() {
 			c.lastUse[i] = max(c.lastUse[i], int(u))
 		}
 	}
+	for _, ch := range c.chains {
+		for _, x := range ch.in {
+			c.lastUse[x] = max(c.lastUse[x], int(ch.last))
+		}
+	}
 	for _, id := range c.g.Inputs() {
 		c.lastUse[id] = n // a session can run again on the same input
 	}
@@ -135,7 +149,7 @@ func (c *compiler) lifetimes() {
 	c.live = make([]int, n)
 	for i := range n {
 		nd := c.g.Node(graph.ID(i))
-		if nd.Op.Kind() == ops.KindConstant {
+		if nd.Op.Kind() == ops.KindConstant || c.inner[graph.ID(i)] {
 			continue
 		}
 		first := i
@@ -160,10 +174,38 @@ func (c *compiler) node(id graph.ID) error {
 		c.places[id] = place{buffer: c.newBuffer(n.Out.Bytes(), 0, c.lastUse[id])}
 		return nil
 	}
+	if c.inner[id] {
+		c.places[id] = place{buffer: noBuffer}
+		return nil
+	}
 	if b, ok := c.joined[id]; ok { // its operands are already where they belong
 		c.places[id] = place{buffer: b}
 		return nil
 	}
+	if ch := c.chains[id]; ch != nil {
+		return c.chainStep(ch)
+	}
+	p := c.prep(id)
+	k, err := n.Op.Prepare(p)
+	if err != nil {
+		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: err}
+	}
+	r := p.Requests()
+	c.place(id, n, r)
+	if k != nil {
+		if r.Aux > 0 { // what a trainer would keep for the backward run is scratch here
+			r.Scratch = (r.Scratch+63)&^63 + r.Aux
+		}
+		c.steps = append(c.steps, step{node: id, kernel: k, scratch: r.Scratch, aux: r.Aux, path: r.Path, in: n.In})
+	} else if r.View < 0 {
+		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: fmt.Errorf("BUG: no kernel and no view")}
+	}
+	return nil
+}
+
+// prep is what the operator of a node may know.
+func (c *compiler) prep(id graph.ID) *ops.Prep {
+	n := c.g.Node(id)
 	p := &ops.Prep{
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
@@ -176,21 +218,7 @@ func (c *compiler) node(id graph.ID) error {
 	if s, ok := c.parts[id]; ok {
 		p.OutPitch = s.pitch
 	}
-	k, err := n.Op.Prepare(p)
-	if err != nil {
-		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: err}
-	}
-	r := p.Requests()
-	c.place(id, n, r)
-	if k != nil {
-		if r.Aux > 0 { // what a trainer would keep for the backward run is scratch here
-			r.Scratch = (r.Scratch+63)&^63 + r.Aux
-		}
-		c.steps = append(c.steps, step{id, k, r.Scratch, r.Aux, r.Path})
-	} else if r.View < 0 {
-		return &graph.NodeError{ID: id, Name: n.Name, Kind: n.Op.Kind(), Err: fmt.Errorf("BUG: no kernel and no view")}
-	}
-	return nil
+	return p
 }
 
 func (c *compiler) specs(ids []graph.ID) []tensor.Spec {
@@ -274,6 +302,7 @@ func (c *compiler) finish(pl *ops.Workers) (*cpuProgram, error) {
 		v := &prog.values[i]
 		v.spec = c.g.Node(graph.ID(i)).Out
 		switch at := c.places[i]; {
+		case at.buffer == noBuffer:
 		case at.buffer >= 0:
 			v.offset = pn.Offsets[at.buffer] + at.offset
 		case at.buffer == -1:
@@ -299,8 +328,14 @@ func (c *compiler) layer(s step, spans []plan.Span, own int) accel.Layer {
 		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: s.path, Out: n.Out,
 		MACs: c.g.MACs(s.node), Scratch: s.scratch,
 	}
-	for _, p := range n.Params {
-		l.Params += p.Shape.Elems()
+	for i := len(s.chain) - 1; i >= 0; i-- {
+		l.Name = c.g.Node(s.chain[i]).Name + "+" + l.Name
+		l.MACs += c.g.MACs(s.chain[i])
+	}
+	for _, id := range append(s.chain[:len(s.chain):len(s.chain)], s.node) {
+		for _, p := range c.g.Node(id).Params {
+			l.Params += p.Shape.Elems()
+		}
 	}
 	for i, sp := range spans {
 		if (i < len(c.buffers) || i == own) && sp.First <= int(s.node) && int(s.node) <= sp.Last {

@@ -97,10 +97,9 @@ func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
 	}
 	s := &cpuState{prog: p, args: make([]ops.Args, len(p.steps))}
 	for i, st := range p.steps {
-		n := p.g.Node(st.node)
 		a := &s.args[i]
-		a.In = make([]tensor.Tensor, len(n.In))
-		for j, x := range n.In {
+		a.In = make([]tensor.Tensor, len(st.in))
+		for j, x := range st.in {
 			a.In[j] = p.values[x].tensor(arena)
 		}
 		a.Out = p.values[st.node].tensor(arena)

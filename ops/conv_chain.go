@@ -1,0 +1,182 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/cpu"
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+var useConvChain = true
+
+func init() { cpu.Register("conv/chain", &useConvChain) }
+
+// chainBytes is what the bands between the convolutions of a chain may take:
+// half of a small second-level cache, beside the weights.
+const chainBytes = 320 << 10
+
+// chainWeights is the most that a chain's weights may take, as every band
+// reads them again.
+const chainWeights = 512 << 10
+
+// convChain is a depthwise convolution with the pointwise ones before and after
+// it, computed band by band of output rows, so that what lies between them
+// never leaves the cache and is nowhere whole. Rows that two bands need are
+// kept, or computed again where another worker had them. The bits are those of
+// the convolutions one by one.
+type convChain struct {
+	expand  *convGemm // or nil
+	dw      *convDepthwise
+	project *convGemm // or nil
+	band    int       // output rows of a band
+	part    int       // output rows of a task: whole bands
+	parts   int       // tasks of an image
+	rows    int       // rows of expanded input a worker has room for
+	wide    int       // floats of those
+	floats  int       // of a worker's scratch
+}
+
+// ChainConvs prepares a pointwise convolution, a depthwise one, and a pointwise
+// one as one step; the first or the last may be nil. p are their preparations,
+// nil where they are. Each reads the one before and nothing else, but that the
+// last may add a residual. The step's inputs are the first's, and the residual.
+// A nil kernel says that they are better computed one by one.
+func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
+	if !useConvChain {
+		return nil
+	}
+	var s [3]convSpec
+	between, weights := 0, 0
+	last := p[1]
+	for i, c := range convs {
+		if c == nil {
+			continue
+		}
+		var x tensor.Spec
+		var err error
+		if s[i], x, err = c.resolve(p[i].In, Specs(p[i].Params)); err != nil || x.DType != tensor.F32 || len(p[i].Params) == 0 ||
+			p[i].Reference || p[i].Training || p[i].Precision != PrecisionF32 {
+			return nil
+		}
+		if i == 1 && (!s[i].isDepthwise() || c.Residual) || i != 1 && (!s[i].Pointwise() || s[i].groups != 1) || i == 0 && c.Residual {
+			return nil
+		}
+		if i < 2 && (convs[2] != nil || i == 0) {
+			between += p[i].Out.Bytes()
+		}
+		if i != 1 {
+			weights += p[i].Params[0].Bytes()
+		}
+		last = p[i]
+	}
+	g := &s[1].Geom
+	reach := (g.Kernel[1]-1)*g.Dilation[1] + 1 // rows of input under one of output
+	if between/s[1].n <= chainBytes || weights > chainWeights ||
+		g.PadLo[1] >= reach || (g.Out[1]-1)*g.Stride[1]-g.PadLo[1] >= g.In[1] { // some row would see padding alone
+		return nil
+	}
+	k := &convChain{dw: convs[1].prepareDepthwise(p[1], s[1])}
+	perRow := 0
+	line := g.In[2] * s[1].ic
+	if convs[0] != nil {
+		k.expand = convs[0].prepareGemm(p[0], s[0])
+		perRow += 4 * line * g.Stride[1]
+	}
+	if convs[2] != nil {
+		k.project = convs[2].prepareGemm(p[2], s[2])
+		perRow += 4 * g.Out[2] * s[1].oc
+	}
+	threads, overlap := max(1, last.Threads), 0
+	if k.expand != nil {
+		overlap = 4 * line * max(0, reach-g.Stride[1])
+	}
+	least := min(g.Out[1], (23+g.Out[2])/g.Out[2]) // with fewer pixels the products are too short to be fast
+	if k.band = (chainBytes - overlap) / perRow; k.band < least {
+		return nil
+	}
+	if last.ScratchBudget > 0 {
+		k.band = min(k.band, (last.ScratchBudget/threads-overlap)/perRow)
+	}
+	k.band = min(max(k.band, least), g.Out[1])
+	k.part = g.Out[1]
+	if threads > 1 {
+		bands := (g.Out[1] + k.band - 1) / k.band
+		k.part = (bands + 2*threads - 1) / (2 * threads) * k.band
+	}
+	k.parts = (g.Out[1] + k.part - 1) / k.part
+	if k.expand != nil {
+		k.rows = min(g.In[1], (k.band-1)*g.Stride[1]+reach)
+		k.wide = roundUp(k.rows*line, 16)
+	}
+	k.floats = k.wide
+	if k.project != nil {
+		k.floats += roundUp(k.band*g.Out[2]*s[1].oc, 16)
+	}
+	last.NeedScratch(4 * k.floats * threads)
+	last.Path("chain/" + kern.SelectGemmF32().Name)
+	return k
+}
+
+func (k *convChain) Run(a *Args) { a.Parallel(k.dw.n*k.parts, k) }
+
+// Do computes the bands of one task.
+func (k *convChain) Do(a *Args, i, worker int) {
+	n, part := i/k.parts, i%k.parts
+	g := &k.dw.Geom
+	scratch := tensor.CastSlice[float32](a.Scratch)[worker*k.floats : (worker+1)*k.floats]
+	line := g.In[2] * k.dw.ic
+	have0, have1 := 0, 0 // rows of expanded input in scratch
+	end := min(g.Out[1], (part+1)*k.part)
+	for y0 := part * k.part; y0 < end; y0 += k.band {
+		y1 := min(end, y0+k.band)
+		r0 := max(0, y0*g.Stride[1]-g.PadLo[1])
+		r1 := min(g.In[1], (y1-1)*g.Stride[1]-g.PadLo[1]+(g.Kernel[1]-1)*g.Dilation[1]+1)
+		args := k.dw.args
+		if k.expand != nil {
+			if kept := have1 - r0; r0 >= have0 && kept > 0 {
+				copy(scratch, scratch[(r0-have0)*line:(have1-have0)*line])
+			} else {
+				have1 = r0
+			}
+			have0 = r0
+			if have1 < r1 {
+				at := (n*g.In[1] + have1) * g.In[2]
+				k.expand.pixels(a.In[0].F32()[at*k.expand.ic:], scratch[(have1-r0)*line:], nil, line/g.In[2], (r1-have1)*g.In[2])
+				have1 = r1
+			}
+			args.In = scratch[:(r1-r0)*line]
+		} else {
+			args.In = a.In[0].F32()[(n*g.In[1]+r0)*line:]
+		}
+		args.H, args.PT = r1-r0, args.PT+r0-y0*g.Stride[1]
+		m0 := (n*g.Out[1] + y0) * g.Out[2] // pixels of the result before the band
+		if k.project == nil {
+			args.Out = a.Out.F32()[m0*args.OutPixel:]
+		} else {
+			args.Out, args.OutPixel = scratch[k.wide:], k.dw.oc
+		}
+		args.OH = y1 - y0
+		k.dw.rowsInto(&args, nil, 0, args.OH)
+		if k.project == nil {
+			continue
+		}
+		var res []float32
+		if k.project.residual {
+			res = a.In[1].F32()[m0*k.project.oc:]
+		}
+		k.project.pixels(args.Out, a.Out.F32()[m0*k.project.pitch:], res, k.project.pitch, (y1-y0)*g.Out[2])
+	}
+}
+
+// pixels computes n pixels of a pointwise convolution.
+func (k *convGemm) pixels(in, out, res []float32, pitch, n int) {
+	args := kern.GemmF32Args{Taps: 1, KC: k.kc, N: k.oc, A: in, LDA: k.ic, B: k.packed, Bias: k.bias, C: out, LDC: pitch, Min: k.lo, Max: k.hi}
+	if res != nil {
+		args.Res, args.LDR = res, k.oc
+	}
+	k.gemm.Run(&args, 0, n, 0, k.oc)
+	if k.act != nil {
+		for m := range n {
+			actRow(k.act, out[m*pitch:][:k.oc])
+		}
+	}
+}
