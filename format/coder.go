@@ -35,6 +35,7 @@ type dec struct {
 	err     error
 	spent   int // see spend
 	limit   int // of spent; 0: none
+	jobs    []job
 }
 
 // spend counts n bytes, n being small, against what the section may make us

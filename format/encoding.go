@@ -13,15 +13,23 @@ type Encoding uint8
 // The encodings. Raw data is used where it lies; the others are decoded when
 // the file is opened.
 const (
-	Raw    Encoding = 0 // the elements
-	F16    Encoding = 1 // f32 rounded to half precision
-	BF16   Encoding = 2 // f32 rounded to bfloat16
-	Planes Encoding = 3 // exact: byte planes, zstd, in chunks
-	Int    Encoding = 4 // f32 as integers of 2 to 8 bits with a scale a group
-	F16Z   Encoding = 5 // f16 as in F16, then byte planes
+	Raw       Encoding = 0 // the elements
+	F16       Encoding = 1 // f32 rounded to half precision
+	BF16      Encoding = 2 // f32 rounded to bfloat16
+	zstdExact Encoding = 3 // of version 1.0, only read
+	zstdInt   Encoding = 4
+	zstdF16   Encoding = 5
+	Coded     Encoding = 6 // exact, of any type: bytes of an element under an entropy code each
+	F16Coded  Encoding = 7 // f16 as in F16, coded
+	IntCoded  Encoding = 8 // f32 as integers of 2 to 8 bits with a scale a group, coded
+	Palette   Encoding = 9 // f32 as indices into a few values a group, coded
+	Sparse    Encoding = 10
+
+	// Data of the encodings from here on may start anywhere.
+	firstUnaligned = Coded
 )
 
-var encodingNames = []string{"raw", "f16", "bf16", "zstd", "int", "f16+zstd"}
+var encodingNames = []string{"raw", "f16", "bf16", "zstd", "int", "f16+zstd", "coded", "f16+coded", "int+coded", "palette", "sparse"}
 
 func (e Encoding) String() string {
 	if int(e) < len(encodingNames) {
@@ -30,77 +38,149 @@ func (e Encoding) String() string {
 	return fmt.Sprintf("encoding %d", uint8(e))
 }
 
-// Choice is an encoding with its parameters.
+// Choice is an encoding with its parameters. The zero Choice is Raw.
 type Choice struct {
 	Encoding Encoding
-	Bits     int // of Int
-	Group    int // elements a scale, of Int; 0: all elements of one index of the first dimension
+	Bits     int // of IntCoded and Palette
+	Group    int // elements a scale or palette; 0: of IntCoded all of one index of the first dimension, of Palette all
+	// Ints and Palette are the very values to store, where something better than
+	// the tensor's nearest was found for it.
+	Ints    *quant.Ints
+	Palette *quant.Palette
+	// Keep is the share of a Sparse tensor's elements, the largest, that stay;
+	// Inner is how they are stored.
+	Keep  float64
+	Inner Encoding
 }
 
-// encode stores t.
-func (c Choice) encode(t tensor.Tensor) ([]byte, error) {
-	if c.Encoding != Raw && c.Encoding != Planes && t.DType != tensor.F32 {
-		return nil, fmt.Errorf("format: encoding %v is for f32, not %v", c.Encoding, t.DType)
+// encode stores t. The encoding is c's or, where that does not pay, Raw.
+func (c Choice) encode(t tensor.Tensor) ([]byte, Encoding, error) {
+	e := c.Encoding
+	if e != Raw && e != Coded && t.DType != tensor.F32 {
+		return nil, e, fmt.Errorf("format: encoding %v is for f32, not %v", e, t.DType)
 	}
-	switch c.Encoding {
+	var b []byte
+	var err error
+	switch e {
 	case Raw:
-		return t.Data, nil
-	case F16:
-		return quant.EncodeF16(nil, t.F32()), nil
-	case BF16:
-		return quant.EncodeBF16(nil, t.F32()), nil
-	case Planes:
-		return quant.EncodePlanes(nil, t.Data, t.DType.Size())
-	case F16Z:
-		return quant.EncodePlanes(nil, quant.EncodeF16(nil, t.F32()), 2)
-	case Int:
-		group := c.Group
-		if group == 0 {
-			group = max(1, t.Shape.Elems())
-			if t.Shape.Rank() > 1 {
-				group = max(1, t.Shape.Elems()/max(1, t.Shape.Dim(0)))
-			}
+		return t.Data, Raw, nil
+	case Coded:
+		size := t.DType.Size()
+		if b = quant.EncodeExact(nil, t.Data, size, t.DType == tensor.F32); len(b) >= len(t.Data) {
+			return t.Data, Raw, nil
 		}
-		return quant.Linear{Bits: c.Bits, Group: group}.EncodeLinear(nil, t.F32())
+	case Sparse:
+		inner := c
+		inner.Encoding = c.Inner
+		if c.Inner == Raw || c.Inner >= Sparse {
+			return nil, e, fmt.Errorf("format: %v values in a sparse tensor", c.Inner)
+		}
+		b, err = quant.EncodeSparse(nil, quant.Prune(t.F32(), c.Keep), uint8(c.Inner), func(v []float32) ([]byte, error) {
+			return inner.floats(v, max(1, len(v)))
+		})
+	default:
+		row := max(1, t.Shape.Elems())
+		if t.Shape.Rank() > 1 {
+			row = max(1, row/max(1, t.Shape.Dim(0)))
+		}
+		b, err = c.floats(t.F32(), row)
 	}
-	return nil, fmt.Errorf("format: encoding %v is not known", c.Encoding)
+	return b, e, err
 }
 
-// decode is the inverse. Raw data is not copied.
-func decode(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, error) {
+// floats encodes v; row is the group of IntCoded when the choice has none.
+func (c Choice) floats(v []float32, row int) ([]byte, error) {
+	group := c.Group
+	switch c.Encoding {
+	case F16:
+		return quant.EncodeF16(nil, v), nil
+	case BF16:
+		return quant.EncodeBF16(nil, v), nil
+	case F16Coded:
+		return quant.EncodeHalf(nil, v), nil
+	case IntCoded:
+		if c.Ints != nil {
+			return c.Ints.Append(nil)
+		}
+		if group == 0 {
+			group = row
+		}
+		return quant.Linear{Bits: c.Bits, Group: group}.Ints(v).Append(nil)
+	case Palette:
+		if c.Palette != nil {
+			return c.Palette.Append(nil)
+		}
+		if group == 0 {
+			group = max(1, len(v))
+		}
+		return quant.FitPalette(v, nil, c.Bits, group).Append(nil)
+	}
+	return nil, fmt.Errorf("format: encoding %v cannot be written", c.Encoding)
+}
+
+// decode is the inverse, in parts that may run side by side. Raw data is not
+// copied.
+func decode(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.Part, error) {
 	t := tensor.Tensor{Spec: spec}
 	if e == Raw {
 		if len(data) != spec.Bytes() {
-			return t, fmt.Errorf("%d bytes for %v", len(data), spec)
+			return t, nil, fmt.Errorf("%d bytes for %v", len(data), spec)
 		}
 		t.Data = data
 		if !tensor.Aligned(data, spec.DType.Size()) { // a stream's buffer may lie anywhere
 			t.Data = tensor.AlignedBytes(len(data))
 			copy(t.Data, data)
 		}
-		return t, nil
+		return t, nil, nil
 	}
-	if e != Planes && spec.DType != tensor.F32 {
-		return t, fmt.Errorf("encoding %v of %v", e, spec.DType)
+	exact := e == Coded || e == zstdExact
+	if !exact && spec.DType != tensor.F32 {
+		return t, nil, fmt.Errorf("encoding %v of %v", e, spec.DType)
 	}
 	t.Data = tensor.AlignedBytes(spec.Bytes())
+	var parts []quant.Part
 	var err error
+	size := spec.DType.Size()
+	switch {
+	case e == Coded:
+		parts, err = quant.DecodeExact(t.Data, data, size, spec.DType == tensor.F32)
+	case exact:
+		parts = []quant.Part{func([]byte) error { return quant.DecodePlanes(t.Data, data, size) }}
+	case e == Sparse:
+		parts, err = quant.DecodeSparse(t.F32(), data, func(inner uint8, dst []float32, src []byte) ([]quant.Part, error) {
+			return decodeFloats(Encoding(inner), dst, src)
+		})
+	default:
+		parts, err = decodeFloats(e, t.F32(), data)
+	}
+	return t, parts, err
+}
+
+func decodeFloats(e Encoding, dst []float32, src []byte) ([]quant.Part, error) {
+	var simple func([]float32, []byte) error
 	switch e {
 	case F16:
-		err = quant.DecodeF16(t.F32(), data)
+		simple = quant.DecodeF16
 	case BF16:
-		err = quant.DecodeBF16(t.F32(), data)
-	case Planes:
-		err = quant.DecodePlanes(t.Data, data, spec.DType.Size())
-	case F16Z:
-		half := make([]byte, 2*spec.Shape.Elems())
-		if err = quant.DecodePlanes(half, data, 2); err == nil {
-			err = quant.DecodeF16(t.F32(), half)
+		simple = quant.DecodeBF16
+	case zstdInt:
+		simple = quant.DecodeLinear
+	case zstdF16:
+		simple = func(dst []float32, src []byte) error {
+			half := make([]byte, 2*len(dst))
+			if err := quant.DecodePlanes(half, src, 2); err != nil {
+				return err
+			}
+			return quant.DecodeF16(dst, half)
 		}
-	case Int:
-		err = quant.DecodeLinear(t.F32(), data)
+	case F16Coded:
+		return quant.DecodeHalf(dst, src)
+	case IntCoded:
+		return quant.DecodeInts(dst, src)
+	case Palette:
+		return quant.DecodePalette(dst, src)
 	default:
-		err = &UnsupportedError{e.String()}
+		return nil, &UnsupportedError{e.String()}
 	}
-	return t, err
+	return []quant.Part{func([]byte) error { return simple(dst, src) }}, nil
 }

@@ -22,7 +22,7 @@ const Magic = "TEFF\r\n\x1a\n"
 // one: a minor version adds optional sections, encodings and operators.
 const (
 	Major = 1
-	Minor = 0
+	Minor = 1
 )
 
 // What is fixed in the layout.

@@ -17,6 +17,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant"
 )
 
 // ramp is n values of a smooth, bounded, aperiodic kind.
@@ -174,13 +175,18 @@ func TestEncodings(t *testing.T) {
 		bytes  int     // largest size
 	}{
 		{Choice{Encoding: Raw}, 0, 360000},
-		{Choice{Encoding: Planes}, 0, 360000},
+		{Choice{Encoding: Coded}, 0, 330000},
 		{Choice{Encoding: F16}, 1e-3, 270000},
-		{Choice{Encoding: F16Z}, 1e-3, 270000},
+		{Choice{Encoding: F16Coded}, 1e-3, 170000},
 		{Choice{Encoding: BF16}, 8e-3, 270000},
-		{Choice{Encoding: Int, Bits: 8}, 8e-3, 90700},
-		{Choice{Encoding: Int, Bits: 4, Group: 32}, .3, 51000},
-		{Choice{Encoding: Int, Bits: 2, Group: 50}, 1.2, 27000},
+		{Choice{Encoding: IntCoded, Bits: 8}, 8e-3, 90700},
+		{Choice{Encoding: IntCoded, Bits: 4, Group: 32}, .3, 51000},
+		{Choice{Encoding: IntCoded, Bits: 2, Group: 50}, 1.2, 27000},
+		{Choice{Encoding: Palette, Bits: 8}, .02, 91000},
+		{Choice{Encoding: Palette, Bits: 4, Group: 9000}, .2, 46000},
+		{Choice{Encoding: Sparse, Keep: .25, Inner: F16Coded}, 1.1, 56000},
+		{Choice{Encoding: Sparse, Keep: .25, Inner: IntCoded, Bits: 4}, 1.1, 24000},
+		{Choice{Encoding: Sparse, Keep: .25, Inner: Palette, Bits: 3}, 1.1, 21000},
 	} {
 		file, err := Marshal(g, &WriteOptions{Encode: func(*graph.Graph, graph.ID, int) Choice { return c.choice }})
 		require.NoError(t, err)
@@ -253,6 +259,70 @@ func TestVersions(t *testing.T) {
 	require.Error(t, err, "bytes after the file")
 	_, err = Read(iotest.ErrReader(errors.New("disk")))
 	require.ErrorContains(t, err, "disk")
+}
+
+// TestGoldenEncodings: every encoding of version 1.0, and of 1.1, gives the values
+// that its first reader gave. The files are never written again.
+func TestGoldenEncodings(t *testing.T) {
+	for name, list := range map[string][]Encoding{
+		"v1-encodings":   {zstdExact, zstdF16, zstdInt, zstdInt, F16, BF16, Raw},
+		"v1.1-encodings": {Coded, F16Coded, IntCoded, IntCoded, Palette, Sparse, Sparse, Coded},
+	} {
+		f, err := Open(filepath.Join("testdata", name+".teff"))
+		require.NoError(t, err, name)
+		defer f.Close()
+		require.NoError(t, f.Check())
+		raw, err := Open(filepath.Join("testdata", name+"-raw.teff"))
+		require.NoError(t, err)
+		defer raw.Close()
+		equal(t, raw.Graph, f.Graph)
+		require.Len(t, f.Weights, len(list))
+		for i, w := range f.Weights {
+			require.Equal(t, list[i], w.Encoding)
+			require.Equal(t, Raw, raw.Weights[i].Encoding)
+		}
+	}
+}
+
+// TestCorruptChunk: the checksum of a chunk finds what changed, and the tensor is
+// named.
+func TestCorruptChunk(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "v1.1-encodings.teff"))
+	require.NoError(t, err)
+	f := must(Parse(bytes.Clone(b)))
+	at := f.Sections[len(f.Sections)-1].Offset
+	for i, w := range f.Weights[:7] {
+		c := bytes.Clone(b)
+		c[at+w.Bytes-1] ^= 1
+		seal(c)
+		_, err := Parse(c)
+		var fe *FormatError
+		require.ErrorAs(t, err, &fe, i)
+		require.ErrorIs(t, err, quant.ErrCorrupt)
+		require.ErrorContains(t, err, w.Name)
+		at += w.Bytes
+	}
+}
+
+// TestParallel: many large tensors come back whatever the number of threads.
+func TestParallel(t *testing.T) {
+	b := graph.NewBuilder("")
+	x := b.Input("x", tensor.F32Spec(1, 300), true)
+	for i := range 4 {
+		x = b.Add("", &ops.Dense{}, []tensor.Tensor{tensor.FromF32(ramp(300*300 + i)[i:], 300, 300)}, x)
+	}
+	b.Output("y", x)
+	g, err := b.Build()
+	require.NoError(t, err)
+	file, err := Marshal(g, &WriteOptions{Encode: func(*graph.Graph, graph.ID, int) Choice { return Choice{Encoding: Coded} }})
+	require.NoError(t, err)
+	for _, n := range []int{1, 2, 7} {
+		old := runtime.GOMAXPROCS(n)
+		f, err := Parse(file)
+		runtime.GOMAXPROCS(old)
+		require.NoError(t, err)
+		equal(t, g, f.Graph)
+	}
 }
 
 // TestGoldenFile: a file that was ever good stays readable. v1.teff was written

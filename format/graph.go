@@ -13,7 +13,7 @@ import (
 //
 //	graph  = name, batch, count node*, count output*
 //	node   = kind, name, count (id - input)*, fields, count tensor*
-//	tensor = spec, encoding, offset/64 in the weights, bytes stored
+//	tensor = spec, encoding, offset in the weights (in units of 64 before encoding 6), bytes stored
 //	spec   = dtype, rank, extents, quant
 //	quant  = 0 | count, axis, scales f32*, flag, zero points*
 //	output = name, id
@@ -115,7 +115,10 @@ func (e *enc) graph(g *graph.Graph, place func(id graph.ID, param int, t tensor.
 			}
 			e.spec(p.Spec)
 			e.uint(uint64(s.encoding))
-			e.uint(uint64(s.offset / weightAlign))
+			if s.encoding < firstUnaligned {
+				s.offset /= weightAlign
+			}
+			e.uint(uint64(s.offset))
 			e.uint(uint64(s.bytes))
 		}
 	}
@@ -177,12 +180,11 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 		params := make([]tensor.Tensor, count)
 		for j := range params {
-			t, info, err := d.tensor(weights, cache, &decoded)
+			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded)
 			if err != nil {
 				return nil, nil, err
 			}
 			params[j] = t
-			info.Name = fmt.Sprintf("%s.%d", nodeName, j)
 			infos = append(infos, info)
 		}
 		if d.err != nil {
@@ -205,6 +207,9 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	if d.err == nil && d.left() > 0 {
 		d.fail("bytes after the graph")
 	}
+	if d.err == nil {
+		d.err = runJobs(d.jobs)
+	}
 	if d.err != nil {
 		return nil, nil, d.err
 	}
@@ -215,20 +220,24 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	return g, infos, nil
 }
 
-// tensor reads a tensor's description and decodes it. Tensors that lie in the
-// same place are decoded once.
-func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor, decoded *int) (tensor.Tensor, WeightInfo, error) {
+// tensor reads a tensor's description and leaves jobs that decode it. Tensors
+// that lie in the same place are decoded once.
+func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int) (tensor.Tensor, WeightInfo, error) {
 	spec := d.spec()
 	enc, at, size := d.uint(), d.uint(), d.uint()
 	if d.err != nil {
 		return tensor.Tensor{}, WeightInfo{}, d.err
 	}
-	if enc > 255 || at > uint64(len(weights))/weightAlign || size > uint64(len(weights))-at*weightAlign {
+	unit := uint64(weightAlign)
+	if enc >= uint64(firstUnaligned) {
+		unit = 1
+	}
+	if enc > 255 || at > uint64(len(weights))/unit || size > uint64(len(weights))-at*unit {
 		d.fail("tensor lies outside the weights")
 		return tensor.Tensor{}, WeightInfo{}, d.err
 	}
-	s := stored{Encoding(enc), int(at) * weightAlign, int(size)}
-	info := WeightInfo{Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
+	s := stored{Encoding(enc), int(at * unit), int(size)}
+	info := WeightInfo{Name: name, Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
 	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
 		return t, info, nil
 	}
@@ -239,9 +248,15 @@ func (d *dec) tensor(weights []byte, cache map[stored]tensor.Tensor, decoded *in
 		}
 		*decoded -= spec.Bytes()
 	}
-	t, err := decode(s.encoding, spec, weights[s.offset:s.offset+s.bytes])
+	fail := func(err error) error {
+		return &FormatError{Section: "weights", Offset: s.offset, Msg: fmt.Sprintf("tensor %q, %v", name, spec), Err: err}
+	}
+	t, parts, err := decode(s.encoding, spec, weights[s.offset:s.offset+s.bytes])
 	if err != nil {
-		return t, info, &FormatError{Section: "weights", Offset: s.offset, Msg: fmt.Sprintf("tensor %v", spec), Err: err}
+		return t, info, fail(err)
+	}
+	for _, p := range parts {
+		d.jobs = append(d.jobs, job{p, fail, spec.Bytes() / len(parts)})
 	}
 	cache[s] = t
 	return t, info, nil

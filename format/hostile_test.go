@@ -236,7 +236,7 @@ func TestBombs(t *testing.T) {
 			e.uint(uint64(elems >> (i % 16)))
 			e.uint(uint64(1 << (i % 16)))
 			e.uint(0)
-			e.uint(uint64(Planes))
+			e.uint(uint64(zstdExact))
 			e.uint(0)
 			e.uint(uint64(len(data)))
 		}
@@ -303,9 +303,10 @@ func TestLayoutAttacks(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, o := range []*WriteOptions{nil, options(), {Encode: func(g *graph.Graph, id graph.ID, param int) Choice {
 		if g.Node(id).Params[param].DType != tensor.F32 {
-			return Choice{Encoding: Planes}
+			return Choice{Encoding: Coded}
 		}
-		return []Choice{{Encoding: F16}, {Encoding: BF16}, {Encoding: Planes}, {Encoding: F16Z}, {Encoding: Int, Bits: 3}}[(int(id)+param)%5]
+		return []Choice{{Encoding: F16}, {Encoding: BF16}, {Encoding: Coded}, {Encoding: F16Coded}, {Encoding: IntCoded, Bits: 3},
+			{Encoding: Palette, Bits: 2}, {Encoding: Sparse, Keep: .3, Inner: F16Coded}}[(int(id)+param)%7]
 	}}} {
 		f.Add(marshal(f, o))
 	}

@@ -32,10 +32,11 @@ func Write(w io.Writer, g *graph.Graph, o *WriteOptions) error {
 	return err
 }
 
-// weightWriter collects the weights section.
+// weightWriter collects the weights section: what must lie at multiples of
+// weightAlign, then the rest.
 type weightWriter struct {
-	b    []byte
-	seen map[weightKey]stored
+	aligned, rest []byte
+	seen          map[weightKey]stored
 }
 
 type weightKey struct {
@@ -50,15 +51,19 @@ func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
 	if s, ok := w.seen[key]; ok {
 		return s, nil
 	}
-	data, err := c.encode(t)
+	data, encoding, err := c.encode(t)
 	if err != nil {
 		return stored{}, err
 	}
-	for len(w.b)%weightAlign != 0 {
-		w.b = append(w.b, 0)
+	to := &w.rest
+	if encoding < firstUnaligned {
+		to = &w.aligned
+		for len(*to)%weightAlign != 0 {
+			*to = append(*to, 0)
+		}
 	}
-	s := stored{c.Encoding, len(w.b), len(data)}
-	w.b = append(w.b, data...)
+	s := stored{encoding, len(*to), len(data)}
+	*to = append(*to, data...)
 	w.seen[key] = s
 	return s, nil
 }
@@ -69,13 +74,25 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 		o = &WriteOptions{}
 	}
 	weights := &weightWriter{seen: map[weightKey]stored{}}
-	var e enc
-	err := e.graph(g, func(id graph.ID, param int, t tensor.Tensor) (stored, error) {
+	choices := map[[2]int]Choice{}
+	err := new(enc).graph(g, func(id graph.ID, param int, t tensor.Tensor) (stored, error) {
 		var c Choice
 		if o.Encode != nil {
 			c = o.Encode(g, id, param)
 		}
+		choices[[2]int{int(id), param}] = c
 		return weights.store(t, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var e enc // again, now that it is known where the rest starts
+	err = e.graph(g, func(id graph.ID, param int, t tensor.Tensor) (stored, error) {
+		s, err := weights.store(t, choices[[2]int{int(id), param}])
+		if s.encoding >= firstUnaligned {
+			s.offset += len(weights.aligned)
+		}
+		return s, err
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +108,7 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if o.Golden != nil {
 		sections = append(sections, section{SectionGolden, 0, o.Golden.encode()})
 	}
-	sections = append(sections, section{SectionWeights, 1, weights.b})
+	sections = append(sections, section{SectionWeights, 1, append(weights.aligned, weights.rest...)})
 
 	le := binary.LittleEndian
 	out := make([]byte, headerSize+entrySize*len(sections))

@@ -25,60 +25,6 @@ func (l Linear) limit() int { return 1<<(l.Bits-1) - 1 }
 // Scales is the number of groups of n elements.
 func (l Linear) Scales(n int) int { return (n + l.Group - 1) / l.Group }
 
-// EncodeLinear appends v: u8 bits, u32 group, the scales as f16, then the
-// integers packed least bit first, and all of that behind the head compressed
-// when it helps (u8 1 or 0 after the group, then chunks as EncodePlanes writes
-// them, of bytes).
-//
-// A scale is the one of a few candidates below the largest magnitude that gives
-// the smallest squared error: cutting an outlier often costs less than coarser
-// steps for all.
-func (l Linear) EncodeLinear(dst []byte, v []float32) ([]byte, error) {
-	body := make([]byte, 0, 2*l.Scales(len(v))+len(v)*l.Bits/8+8)
-	q := make([]int8, 0, len(v))
-	for at := 0; at < len(v); at += l.Group {
-		g := v[at:min(at+l.Group, len(v))]
-		s := l.bestScale(g)
-		body = binary.LittleEndian.AppendUint16(body, float16.Fromfloat32(s).Bits())
-		for _, x := range g {
-			q = append(q, l.quantize(x, s))
-		}
-	}
-	// Whole bytes compress better than packed bits unless the numbers are noise,
-	// so both are tried.
-	packed, err := l.finish(body, l.pack(nil, q), false)
-	if err != nil {
-		return nil, err
-	}
-	entropy, err := l.finish(body, bytesOf(q), true)
-	if err != nil {
-		return nil, err
-	}
-	if len(entropy) < len(packed) {
-		packed = entropy
-	}
-	return append(dst, packed...), nil
-}
-
-func (l Linear) finish(scales, ints []byte, compress bool) ([]byte, error) {
-	head := append([]byte{byte(l.Bits)}, 0, 0, 0, 0, 0)
-	binary.LittleEndian.PutUint32(head[1:], uint32(l.Group))
-	head = append(head, scales...)
-	if !compress {
-		return append(head, ints...), nil
-	}
-	head[5] = 1
-	return EncodePlanes(head, ints, 1)
-}
-
-func bytesOf(q []int8) []byte {
-	b := make([]byte, len(q))
-	for i, x := range q {
-		b[i] = byte(x)
-	}
-	return b
-}
-
 func (l Linear) quantize(x, s float32) int8 {
 	if s == 0 || x != x {
 		return 0
@@ -87,7 +33,9 @@ func (l Linear) quantize(x, s float32) int8 {
 	return int8(min(max(math.RoundToEven(float64(x)/float64(s)), -m), m))
 }
 
-// bestScale is representable as f16.
+// bestScale is the one of a few candidates below the largest magnitude, rounded
+// to f16, that gives the smallest squared error: cutting an outlier often costs
+// less than coarser steps for all.
 func (l Linear) bestScale(g []float32) float32 {
 	top := float32(0)
 	for _, x := range g {
@@ -121,24 +69,10 @@ func (l Linear) bestScale(g []float32) float32 {
 	return best
 }
 
-// pack writes the low Bits of each number, least bit first.
-func (l Linear) pack(dst []byte, q []int8) []byte {
-	var acc uint32
-	n := 0
-	for _, x := range q {
-		acc |= uint32(byte(x)) & (1<<l.Bits - 1) << n
-		for n += l.Bits; n >= 8; n -= 8 {
-			dst = append(dst, byte(acc))
-			acc >>= 8
-		}
-	}
-	if n > 0 {
-		dst = append(dst, byte(acc))
-	}
-	return dst
-}
-
-// DecodeLinear fills dst from what EncodeLinear wrote.
+// DecodeLinear fills dst from what version 1.0 of the file format wrote: u8
+// bits, u32 group, u8 compressed, the scales as f16, then the integers packed
+// least bit first or, compressed, a byte each in chunks as DecodePlanes reads
+// them.
 func DecodeLinear(dst []float32, src []byte) error {
 	if len(src) < 6 {
 		return corrupt("linear: no head")

@@ -34,7 +34,13 @@ func DecodeF16(dst []float32, src []byte) error {
 		return corrupt("%d bytes for %d f16", len(src), len(dst))
 	}
 	for i := range dst {
-		dst[i] = float16.Frombits(binary.LittleEndian.Uint16(src[2*i:])).Float32()
+		// Its exponent and mantissa are those of a float32 that is 2^112 too small.
+		h := uint32(binary.LittleEndian.Uint16(src[2*i:]))
+		f := math.Float32bits(math.Float32frombits(h&0x7fff<<13) * (1 << 112))
+		if h&0x7c00 == 0x7c00 {
+			f |= 0xff << 23 // infinite or no number
+		}
+		dst[i] = math.Float32frombits(f | h>>15<<31)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/x448/float16"
 )
 
 func normal(n int, std float64) []float32 {
@@ -44,6 +45,22 @@ func TestHalves(t *testing.T) {
 	require.True(t, got[0] != got[0])
 }
 
+// TestEveryHalf: each of the 65536 becomes the number that it is.
+func TestEveryHalf(t *testing.T) {
+	var got [1]float32
+	for h := range 1 << 16 {
+		require.NoError(t, DecodeF16(got[:], []byte{byte(h), byte(h >> 8)}))
+		want := float16.Frombits(uint16(h)).Float32()
+		if want != want {
+			require.True(t, got[0] != got[0])
+			continue
+		}
+		if math.Float32bits(want) != math.Float32bits(got[0]) {
+			t.Fatalf("%#x is %v, want %v", h, got[0], want)
+		}
+	}
+}
+
 func TestPlanes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{1, 2, 4, 8} {
@@ -52,8 +69,7 @@ func TestPlanes(t *testing.T) {
 			for i := range data {
 				data[i] = byte(rng.UintN(40))
 			}
-			b, err := EncodePlanes(nil, data, size)
-			require.NoError(t, err)
+			b := encodePlanes(t, data, size)
 			got := make([]byte, len(data))
 			require.NoError(t, DecodePlanes(got, b, size))
 			require.Equal(t, data, got)
@@ -69,42 +85,55 @@ func TestPlanes(t *testing.T) {
 	}
 }
 
-// TestLinear: the error is bounded by what the bits allow, and falls with each.
-func TestLinear(t *testing.T) {
-	v := normal(9*64+5, 0.2)
-	last := 1.0
+// TestLinearV1: integers as version 1.0 packed them.
+func TestLinearV1(t *testing.T) {
 	for bits := MinLinearBits; bits <= MaxLinearBits; bits++ {
-		for _, group := range []int{64, len(v), 1000} {
-			b, err := Linear{Bits: bits, Group: group}.EncodeLinear(nil, v)
-			require.NoError(t, err)
-			got := make([]float32, len(v))
-			require.NoError(t, DecodeLinear(got, b))
-			if group == 64 {
-				e := relative(got, v)
-				require.Less(t, e, last, "%d bits", bits)
-				last = e
+		for _, n := range []int{1, 8, 30, 581} {
+			x := Linear{Bits: bits, Group: 7}.Ints(normal(n, 1))
+			for _, compressed := range []bool{false, true} {
+				b := packLinear(t, x, compressed)
+				got := make([]float32, n)
+				require.NoError(t, DecodeLinear(got, b))
+				require.Equal(t, x.Decoded(), got)
+				for n := range b {
+					require.ErrorIs(t, DecodeLinear(got, b[:n]), ErrCorrupt)
+				}
 			}
 		}
 	}
-	require.Less(t, last, 0.01, "eight bits")
-	zero := make([]float32, 100)
-	b, err := Linear{Bits: 4, Group: 10}.EncodeLinear(nil, zero)
-	require.NoError(t, err)
-	got := normal(100, 1)
-	require.NoError(t, DecodeLinear(got, b))
-	require.Equal(t, zero, got)
-	for n := range b {
-		require.ErrorIs(t, DecodeLinear(got, b[:n]), ErrCorrupt)
+}
+
+// packLinear writes what DecodeLinear reads.
+func packLinear(t testing.TB, x *Ints, compressed bool) []byte {
+	b := []byte{byte(x.Bits), byte(x.Group), byte(x.Group >> 8), byte(x.Group >> 16), 0, 0}
+	b = EncodeF16(b, x.Scale)
+	if compressed {
+		b[5] = 1
+		raw := make([]byte, len(x.Q))
+		for i, q := range x.Q {
+			raw[i] = byte(q)
+		}
+		return append(b, encodePlanes(t, raw, 1)...)
 	}
+	acc, n := uint32(0), 0
+	for _, q := range x.Q {
+		acc |= uint32(byte(q)) & (1<<x.Bits - 1) << n
+		for n += x.Bits; n >= 8; n -= 8 {
+			b = append(b, byte(acc))
+			acc >>= 8
+		}
+	}
+	if n > 0 {
+		b = append(b, byte(acc))
+	}
+	return b
 }
 
 func FuzzDecodeLinear(f *testing.F) {
 	for _, bits := range []int{2, 4, 8} {
-		b, err := Linear{Bits: bits, Group: 7}.EncodeLinear(nil, normal(30, 1))
-		if err != nil {
-			f.Fatal(err)
+		for _, c := range []bool{false, true} {
+			f.Add(packLinear(f, Linear{Bits: bits, Group: 7}.Ints(normal(30, 1)), c), 30)
 		}
-		f.Add(b, 30)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		if n < 0 || n > 1<<12 {
@@ -117,11 +146,7 @@ func FuzzDecodeLinear(f *testing.F) {
 }
 
 func FuzzDecodePlanes(f *testing.F) {
-	b, err := EncodePlanes(nil, []byte("twelve bytes"), 4)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b, 3)
+	f.Add(encodePlanes(f, []byte("twelve bytes"), 4), 3)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		if n < 0 || n > 1<<16 {
 			return

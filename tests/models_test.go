@@ -89,7 +89,7 @@ func keepsPromises(t *testing.T, g *graph.Graph) {
 	sameGraph(t, g, file.Graph)
 	if g.ParamBytes() < 20<<20 { // compressing 500 MB of noise tests nothing more
 		packed, err := format.Marshal(g, &format.WriteOptions{Encode: func(*graph.Graph, graph.ID, int) format.Choice {
-			return format.Choice{Encoding: format.Planes}
+			return format.Choice{Encoding: format.Coded}
 		}})
 		require.NoError(t, err)
 		f, err := format.Parse(packed)

@@ -1,5 +1,9 @@
 package unzstd
 
+// short is how many bytes are copied where it is known that no more are wanted
+// and that those after them are still free, which is faster than a call.
+const short = 16
+
 // maxBlock is the most bytes a block holds or stands for.
 const maxBlock = 128 << 10
 
@@ -172,7 +176,12 @@ func (f *frame) run(n int, lit, b []byte) []byte {
 		if run > len(lit) {
 			return nil
 		}
-		pos += copy(dst[pos:], lit[:run])
+		if run <= short && len(lit) >= short && len(dst)-len(lit)-pos >= short {
+			*(*[short]byte)(dst[pos:]) = *(*[short]byte)(lit)
+			pos += run
+		} else {
+			pos += copy(dst[pos:], lit[:run])
+		}
 		lit = lit[run:]
 
 		// 1 to 3 name the offsets used last, of which the first makes no sense
@@ -199,13 +208,20 @@ func (f *frame) run(n int, lit, b []byte) []byte {
 				f.last = [3]uint32{offset, f.last[0], f.last[1]}
 			}
 		}
-		if offset == 0 || uint64(offset) > uint64(pos) || match > len(dst)-pos-len(lit) {
+		room := len(dst) - len(lit) - pos
+		if offset == 0 || uint64(offset) > uint64(pos) || match > room {
 			return nil
 		}
+		from, end := pos-int(offset), pos+match
+		if offset >= short && room >= short {
+			*(*[short]byte)(dst[pos:]) = *(*[short]byte)(dst[from:])
+			from, pos = from+short, pos+short
+		}
 		// A match may reach into itself: what repeats doubles with each copy.
-		for from, end := pos-int(offset), pos+match; pos < end; {
+		for pos < end {
 			pos += copy(dst[pos:end], dst[from:pos])
 		}
+		pos = end
 
 		if n--; n == 0 {
 			break

@@ -35,7 +35,7 @@ type convertResult struct {
 }
 
 // weightFlags are --weights and what belongs to it.
-const weightHelp = "how weights are stored: f32, f16, int8, int6, int5, int4, zstd (exact), f16+zstd, auto (int8 where that is within 1 % of the weights, else f16+zstd)"
+const weightHelp = "how weights are stored: f32, f16, bf16, exact, f16+coded, int2 to int8, palette2 to palette8 (bits), sparse1 to sparse99 (the % kept), or auto"
 
 func runConvert(_ context.Context, c *cli, args []string) error {
 	f := newFlags(c, "convert", "IN -o OUT")
@@ -111,14 +111,21 @@ func parseWeights(s string) (format.Choice, error) {
 		return format.Choice{Encoding: format.F16}, nil
 	case "bf16":
 		return format.Choice{Encoding: format.BF16}, nil
-	case "zstd":
-		return format.Choice{Encoding: format.Planes}, nil
-	case "f16+zstd":
-		return format.Choice{Encoding: format.F16Z}, nil
+	case "exact", "zstd": // the name that it had when zstd was the coder
+		return format.Choice{Encoding: format.Coded}, nil
+	case "f16+coded", "f16+zstd":
+		return format.Choice{Encoding: format.F16Coded}, nil
 	}
 	var bits int
 	if n, err := fmt.Sscanf(s, "int%d", &bits); n == 1 && err == nil && bits >= 2 && bits <= 8 && s == fmt.Sprintf("int%d", bits) {
-		return format.Choice{Encoding: format.Int, Bits: bits}, nil
+		return format.Choice{Encoding: format.IntCoded, Bits: bits}, nil
+	}
+	if n, err := fmt.Sscanf(s, "palette%d", &bits); n == 1 && err == nil && bits >= 2 && bits <= 8 && s == fmt.Sprintf("palette%d", bits) {
+		return format.Choice{Encoding: format.Palette, Bits: bits}, nil
+	}
+	var keep int
+	if n, err := fmt.Sscanf(s, "sparse%d", &keep); n == 1 && err == nil && keep >= 1 && keep <= 99 && s == fmt.Sprintf("sparse%d", keep) {
+		return format.Choice{Encoding: format.Sparse, Keep: float64(keep) / 100, Inner: format.F16Coded}, nil
 	}
 	return format.Choice{}, usagef("--weights %q: %s", s, weightHelp)
 }
@@ -134,8 +141,8 @@ func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice
 		if t.DType == tensor.F32 && isWeight(g, id, param) {
 			return c
 		}
-		if len(t.Data) >= 1024 && (c.Encoding == format.Planes || c.Encoding == format.Int || c.Encoding == format.F16Z) {
-			return format.Choice{Encoding: format.Planes} // exact, and the file is compressed anyway
+		if len(t.Data) >= 1024 && c.Encoding >= format.Coded {
+			return format.Choice{Encoding: format.Coded} // exact, and the file is compressed anyway
 		}
 		return format.Choice{}
 	}
@@ -144,9 +151,9 @@ func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice
 // autoEncode stores a weight in 8 bits where the norm of what rounding changes
 // is at most a hundredth of the weight's, else in 16.
 func autoEncode(g *graph.Graph, id graph.ID, param int) format.Choice {
-	c := format.Choice{Encoding: format.Int, Bits: 8}
+	c := format.Choice{Encoding: format.IntCoded, Bits: 8}
 	if t := g.Node(id).Params[param]; t.DType == tensor.F32 && isWeight(g, id, param) && int8Error(t) > 0.01 {
-		c = format.Choice{Encoding: format.F16Z}
+		c = format.Choice{Encoding: format.F16Coded}
 	}
 	return encodeWith(c)(g, id, param)
 }
