@@ -62,6 +62,10 @@ type Config struct {
 	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
 	// Dense, PRelu and the norms.
 	Trainable func(n *graph.Node, param int) bool
+	// Channels says which output channels of a layer's weights learn, in
+	// ascending order; nil: all. It is asked about the weights of convolutions
+	// without groups and of dense layers that Trainable lets learn.
+	Channels func(n *graph.Node, param int) []int
 	// Lean packs each layer's weights anew before it runs, all into one block,
 	// and takes no path that transforms them: less memory for a little time.
 	Lean    bool

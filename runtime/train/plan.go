@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -20,7 +21,8 @@ type schedule struct {
 	runs  []bool // computed at all: an ancestor of the loss
 	needs []bool // its value wants a gradient
 	keep  []ops.Keep
-	last  []int // last time a value is read
+	last  []int              // last time a value is read
+	chans map[paramKey][]int // channels that learn, where not all do
 
 	spans  []plan.Span
 	value  []int // span of each node's value, -1: a constant
@@ -41,7 +43,8 @@ type fwdStep struct {
 
 type bwdStep struct {
 	node    graph.ID
-	kernel  ops.GradKernel
+	kernel  ops.GradKernel // nil: nothing but narrow
+	narrow  *narrowStep
 	scratch int // span
 	aux     int // span of the forward step
 	clear   []graph.ID
@@ -54,6 +57,9 @@ func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	n := net.g.Len()
 	s := &schedule{net: net, cfg: cfg, n: n, runs: make([]bool, n), needs: make([]bool, n), keep: make([]ops.Keep, n), last: make([]int, n), value: make([]int, n), grad: make([]int, n)}
 	s.reach()
+	if err := s.findChannels(); err != nil {
+		return nil, err
+	}
 	if err := s.lifetimes(); err != nil {
 		return nil, err
 	}
@@ -102,6 +108,31 @@ func (s *schedule) reach() {
 			s.needs[i] = s.needs[i] || s.needs[x]
 		}
 	}
+}
+
+// findChannels asks which channels learn where not all do.
+func (s *schedule) findChannels() error {
+	s.chans = map[paramKey][]int{}
+	for i := range s.net.target {
+		c, err := s.cfg.channels(s.net.g.Node(i), 0)
+		if err != nil {
+			return err
+		}
+		if c != nil && s.runs[i] {
+			s.chans[paramKey{i, 0}] = c
+		}
+	}
+	return nil
+}
+
+// learning is how many numbers of a parameter learn.
+func (s *schedule) learning(k paramKey) int {
+	shape := s.net.g.Node(k.node).Params[k.param].Shape
+	n := shape.Elems()
+	if c := s.chans[k]; c != nil {
+		n = n / shape.Dim(0) * len(c)
+	}
+	return n
 }
 
 func (s *schedule) learnsAny(id graph.ID) bool {
@@ -314,6 +345,16 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 		p.NeedParam[j] = s.learns(id, j)
 	}
 	var err error
+	if c := s.chans[paramKey{id, 0}]; c != nil {
+		p.NeedParam[0] = false
+		if st.narrow, err = s.narrow(id, c, threads); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(p.NeedIn, true) && !slices.Contains(p.NeedParam, true) && st.narrow != nil {
+		s.bwd = append(s.bwd, st)
+		return nil
+	}
 	if st.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
 		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -18,6 +19,36 @@ type Part struct {
 	Score  float64 // squared norm of its gradient, mean over the batches measured
 	Bytes  int     // what training it adds to the least plan, alone
 	Chosen bool
+	// Channels are the output channels that were chosen, nil: all. Scores has
+	// each channel's part of Score; nil where channels cannot be chosen.
+	Channels []int
+	Scores   []float64
+}
+
+// worth is what the choice of it counts.
+func (p *Part) worth() (sum float64) {
+	switch {
+	case !p.Chosen:
+		return 0
+	case p.Channels == nil:
+		return p.Score
+	}
+	for _, c := range p.Channels {
+		sum += p.Scores[c]
+	}
+	return sum
+}
+
+// best are the n channels of the largest scores, in order.
+func (p *Part) best(n int) []int {
+	c := make([]int, len(p.Scores))
+	for i := range c {
+		c[i] = i
+	}
+	slices.SortStableFunc(c, func(a, b int) int { return cmp.Compare(p.Scores[b], p.Scores[a]) })
+	c = c[:n]
+	slices.Sort(c)
+	return c
 }
 
 // Sparse is a choice of parameters that trains within a number of bytes.
@@ -32,10 +63,8 @@ type Sparse struct {
 
 // worth is the sum of what was chosen.
 func (s *Sparse) worth() (sum float64) {
-	for _, p := range s.Parts {
-		if p.Chosen {
-			sum += p.Score
-		}
+	for i := range s.Parts {
+		sum += s.Parts[i].worth()
 	}
 	return sum
 }
@@ -73,7 +102,8 @@ func PlanBytes(g *graph.Graph, cfg Config) (int, error) {
 // price is what the exact plan holds with it beyond what the plan without it
 // holds: values that its layer's gradient needs and gradients on the way to it,
 // its own gradient, optimiser state and live copy. Parameters are taken in
-// order of worth per byte as long as the exact plan fits. That is tried for
+// order of worth per byte as long as the exact plan fits; of one that does not
+// fit, the channels of the largest gradients may. That is tried for
 // cfg.Batch, for half of it, and so on, and the choice of the largest worth is
 // the result.
 //
@@ -90,7 +120,7 @@ func ChooseSparse(g *graph.Graph, cfg Config, budget int, must []string, steps i
 	bestWorth, least := -1.0, 0
 	for batch, gather := cfg.Batch, cfg.Accumulate; ; batch, gather = batch/2, gather*2 {
 		for _, lean := range []bool{cfg.Lean, true} { // the second costs time
-			c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string]bool{}}
+			c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string][]int{}}
 			c.cfg.Batch, c.cfg.Accumulate, c.cfg.Lean = batch, gather, lean
 			if cfg.Grow != nil {
 				factor := gather / cfg.Accumulate
@@ -123,7 +153,7 @@ func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) err
 		return nil, fmt.Errorf("train: a sparse plan measured on %d batches", steps)
 	}
 	c := cfg
-	c.Optimizer, c.Schedule, c.Accumulate, c.Grow, c.ClipNorm = SGD{}, Constant(0), 1, nil, 0
+	c.Optimizer, c.Schedule, c.Accumulate, c.Grow, c.ClipNorm, c.Channels = SGD{}, Constant(0), 1, nil, 0, nil
 	t, err := New(g, c)
 	if err != nil {
 		return nil, err
@@ -131,7 +161,11 @@ func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) err
 	defer t.Close()
 	parts := make([]Part, len(t.params))
 	for i := range t.params {
-		parts[i] = Part{Name: t.params[i].name, Elems: len(t.params[i].w)}
+		p := &t.params[i]
+		parts[i] = Part{Name: p.name, Elems: len(p.w)}
+		if n := t.net.g.Node(p.key.node); hasChannels(n, p.key.param) {
+			parts[i].Scores = make([]float64, n.Params[0].Shape.Dim(0))
+		}
 	}
 	for s := range steps {
 		if err := fill(s, t); err != nil {
@@ -141,8 +175,13 @@ func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) err
 			return nil, err
 		}
 		for i := range t.params {
-			for _, v := range t.params[i].g {
-				parts[i].Score += float64(v) * float64(v) / float64(steps)
+			g, scores := t.params[i].g, parts[i].Scores
+			for j, v := range g {
+				x := float64(v) * float64(v) / float64(steps)
+				parts[i].Score += x
+				if scores != nil {
+					scores[j/(len(g)/len(scores))] += x
+				}
 			}
 		}
 	}
@@ -155,17 +194,27 @@ type chooser struct {
 	cfg    Config
 	budget int
 	parts  []Part
-	chosen map[string]bool
-	least  int // bytes of the smallest plan seen
+	chosen map[string][]int // to the channels, nil: all
+	least  int              // bytes of the smallest plan seen
 }
 
-// bytes is the plan of what is chosen and one more.
-func (c *chooser) bytes(more string) (int, error) {
-	cfg := c.cfg
-	cfg.Trainable = func(n *graph.Node, param int) bool {
-		name := paramName(n, param)
-		return name == more || c.chosen[name]
+// config is the configuration that trains what is chosen, and one more.
+func (c *chooser) config(more string, channels []int) Config {
+	cfg, chosen := c.cfg, maps.Clone(c.chosen)
+	if more != "" {
+		chosen[more] = channels
 	}
+	cfg.Trainable = func(n *graph.Node, param int) bool {
+		_, ok := chosen[paramName(n, param)]
+		return ok
+	}
+	cfg.Channels = func(n *graph.Node, param int) []int { return chosen[paramName(n, param)] }
+	return cfg
+}
+
+// bytes is the plan of that.
+func (c *chooser) bytes(more string, channels []int) (int, error) {
+	cfg := c.config(more, channels)
 	n, err := PlanBytes(c.g, cfg)
 	if err == nil && (c.least == 0 || n < c.least) {
 		c.least = n
@@ -177,12 +226,12 @@ func (c *chooser) choose(must []string) (*Sparse, error) {
 	for i := range c.parts {
 		p := &c.parts[i]
 		if j := slices.IndexFunc(must, func(layer string) bool { return p.Name[:strings.LastIndexByte(p.Name, '.')] == layer }); j >= 0 {
-			p.Chosen, c.chosen[p.Name] = true, true
+			p.Chosen, c.chosen[p.Name] = true, nil
 		}
 	}
 	base := 0
 	if len(c.chosen) > 0 {
-		n, err := c.bytes("")
+		n, err := c.bytes("", nil)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +242,7 @@ func (c *chooser) choose(must []string) (*Sparse, error) {
 	order := make([]*Part, 0, len(c.parts))
 	for i := range c.parts {
 		p := &c.parts[i]
-		n, err := c.bytes(p.Name)
+		n, err := c.bytes(p.Name, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -206,19 +255,29 @@ func (c *chooser) choose(must []string) (*Sparse, error) {
 	})
 	peak := base
 	for _, p := range order {
-		n, err := c.bytes(p.Name)
-		if err != nil {
-			return nil, err
-		}
-		if n <= c.budget {
-			p.Chosen, c.chosen[p.Name], peak = true, true, n
+		for _, channels := range p.choices() {
+			n, err := c.bytes(p.Name, channels)
+			if err != nil {
+				return nil, err
+			}
+			if n <= c.budget {
+				p.Chosen, p.Channels, c.chosen[p.Name], peak = true, channels, channels, n
+				break
+			}
 		}
 	}
 	if peak == 0 {
 		return nil, nil
 	}
-	s := &Sparse{Parts: c.parts, Config: c.cfg, PeakBytes: peak}
-	chosen := c.chosen
-	s.Config.Trainable = func(n *graph.Node, param int) bool { return chosen[paramName(n, param)] }
-	return s, nil
+	return &Sparse{Parts: c.parts, Config: c.config("", nil), PeakBytes: peak}, nil
+}
+
+// choices are what of a part is tried in turn: all of it, or the best half,
+// quarter and eighth of its channels.
+func (p *Part) choices() [][]int {
+	c := [][]int{nil}
+	for n := len(p.Scores) / 2; n >= max(1, len(p.Scores)/8); n /= 2 {
+		c = append(c, p.best(n))
+	}
+	return c
 }

@@ -50,16 +50,31 @@ type bwdRun struct {
 	node   graph.ID
 	kernel ops.GradKernel
 	grads  ops.Grads
+	narrow *narrowRun
 	clear  [][]float32
+}
+
+func (r *bwdRun) run() {
+	for _, c := range r.clear {
+		clear(c)
+	}
+	if r.narrow != nil { // first: the kernel may overwrite the gradient of its result
+		r.narrow.run()
+	}
+	if r.kernel != nil {
+		r.kernel.Run(&r.grads)
+	}
 }
 
 // param is one trainable tensor.
 type param struct {
 	name  string
 	key   paramKey
-	w, g  []float32
+	w, g  []float32 // all of it; the gradient of what learns
 	state [2][]float32
 	decay bool
+	// channels of the first dimension that learn, nil: all
+	channels []int
 }
 
 // New plans training of g: the portable graph, batch norm unfolded where it is
@@ -92,7 +107,7 @@ func (s *schedule) bytes() int {
 	for k, p := range s.net.live {
 		n += len(p.Data)
 		if s.runs[k.node] && s.learns(k.node, k.param) {
-			n += 4 * stateFloats(p.Shape.Elems(), s.cfg.Optimizer)
+			n += 4 * stateFloats(s.learning(k), s.cfg.Optimizer)
 		}
 	}
 	return n
@@ -100,116 +115,6 @@ func (s *schedule) bytes() int {
 
 // stateFloats is what a parameter's gradient and optimiser state take.
 func stateFloats(elems int, o Optimizer) int { return (elems + 15) / 16 * 16 * (1 + o.slots()) }
-
-// bindParams lays out gradients and optimiser state.
-func (t *Trainer) bindParams(s *schedule) {
-	total := 0
-	for i := range t.net.g.Len() {
-		nd := t.net.g.Node(graph.ID(i))
-		for j := range nd.Params {
-			if !s.runs[i] || !s.learns(graph.ID(i), j) {
-				continue
-			}
-			n := nd.Params[j].Shape.Elems()
-			t.params = append(t.params, param{
-				name: paramName(nd, j), key: paramKey{graph.ID(i), j},
-				w: nd.Params[j].F32(), decay: decays(nd, j),
-			})
-			total += stateFloats(n, t.cfg.Optimizer)
-		}
-	}
-	t.state = tensor.AlignedBytes(4 * total)
-	f := tensor.CastSlice[float32](t.state)
-	take := func(n int) []float32 {
-		v := f[:n:n]
-		f = f[(n+15)/16*16:]
-		return v
-	}
-	for i := range t.params { // gradients first: one block to clear
-		t.params[i].g = take(len(t.params[i].w))
-	}
-	for i := range t.params {
-		for k := range t.cfg.Optimizer.slots() {
-			t.params[i].state[k] = take(len(t.params[i].w))
-		}
-	}
-}
-
-// bind turns the schedule into runs over the arena.
-func (t *Trainer) bind(s *schedule) {
-	t.arena = tensor.AlignedBytes(s.layout.Size)
-	g := t.net.g
-	bytes := func(span int) []byte {
-		if span < 0 {
-			return nil
-		}
-		o, n := s.layout.Offsets[span], s.spans[span].Bytes
-		return t.arena[o : o+n : o+n]
-	}
-	value := func(id graph.ID) tensor.Tensor {
-		nd := g.Node(id)
-		if s.value[id] < 0 {
-			if nd.Op.Kind() == ops.KindConstant {
-				return nd.Params[0]
-			}
-			return tensor.Tensor{Spec: nd.Out}
-		}
-		return tensor.Tensor{Spec: nd.Out, Data: bytes(s.value[id])[:nd.Out.Bytes()]}
-	}
-	gradient := func(id graph.ID) tensor.Tensor {
-		sp := tensor.Spec{DType: tensor.F32, Shape: g.Node(id).Out.Shape}
-		return tensor.Tensor{Spec: sp, Data: bytes(s.grad[id])}
-	}
-	values := func(ids []graph.ID) []tensor.Tensor {
-		v := make([]tensor.Tensor, len(ids))
-		for i, id := range ids {
-			v[i] = value(id)
-		}
-		return v
-	}
-	for _, st := range s.fwd {
-		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
-			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
-		}}
-		if rp, ok := st.kernel.(ops.Repacker); ok && (st.learns || t.cfg.Lean) {
-			r.repack = rp
-			if len(s.block) > 0 {
-				r.block = s.block
-			}
-		}
-		t.fwd = append(t.fwd, r)
-	}
-	grads := map[paramKey]*param{}
-	for i := range t.params {
-		grads[t.params[i].key] = &t.params[i]
-	}
-	for _, st := range s.bwd {
-		nd := g.Node(st.node)
-		r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
-			In: values(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
-			DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
-			Aux: bytes(st.aux), Scratch: bytes(st.scratch), Pool: t.pool,
-		}}
-		for i, x := range nd.In {
-			if s.needs[x] {
-				r.grads.DIn[i] = gradient(x)
-			}
-		}
-		for j, p := range nd.Params {
-			if pr := grads[paramKey{st.node, j}]; pr != nil {
-				r.grads.DParams[j] = tensor.FromF32(pr.g, p.Shape.Dims()...)
-			}
-		}
-		for _, x := range st.clear {
-			r.clear = append(r.clear, gradient(x).F32())
-		}
-		t.bwd = append(t.bwd, r)
-	}
-	for _, id := range g.Inputs() {
-		t.inputs = append(t.inputs, value(id))
-	}
-	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
-}
 
 // PeakBytes is all that training holds beside the source graph: the arena
 // (values, gradients, scratch), live parameters, their gradients and the
@@ -284,11 +189,7 @@ func (t *Trainer) forward() float32 {
 func (t *Trainer) backward() {
 	t.bwd[0].grads.DOut.F32()[0] = 1
 	for i := range t.bwd {
-		r := &t.bwd[i]
-		for _, c := range r.clear {
-			clear(c)
-		}
-		r.kernel.Run(&r.grads)
+		t.bwd[i].run()
 	}
 }
 
@@ -334,8 +235,7 @@ type updateTask struct {
 }
 
 func (x *updateTask) Do(i, _ int) {
-	p := &x.t.params[i]
-	x.t.cfg.Optimizer.update(&x.u, p.w, p.g, p.state, p.decay)
+	x.t.params[i].update(x.t.cfg.Optimizer, &x.u)
 }
 
 // diverged names the first layer with a value that is no number.
@@ -371,8 +271,8 @@ func mix(a, b, c uint64) uint64 {
 func (t *Trainer) Graph() (*graph.Graph, error) { return t.net.snapshot() }
 
 // Gradient is the gradient of the named parameter ("node.index") in the last
-// step before its update, nil when there is none of that name. It is for tests
-// and diagnostics.
+// step before its update, nil when there is none of that name; of the channels
+// that learn, where not all do. It is for tests and diagnostics.
 func (t *Trainer) Gradient(name string) []float32 {
 	for i := range t.params {
 		if t.params[i].name == name {

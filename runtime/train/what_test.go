@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -92,10 +93,10 @@ func TestSparse(t *testing.T) {
 		require.Equal(t, s.PeakBytes, tr.PeakBytes())
 		var chosen []string
 		sum := 0.0
-		for _, p := range s.Parts {
+		for i, p := range s.Parts {
 			if p.Chosen {
 				chosen = append(chosen, p.Name)
-				sum += p.Score
+				sum += s.Parts[i].worth()
 			}
 		}
 		require.Equal(t, chosen, tr.Parameters())
@@ -122,6 +123,28 @@ func TestSparse(t *testing.T) {
 		require.Equal(t, 30, tr.Updates())
 		tr.Close()
 	}
+	// Where a layer does not fit, some of its channels may.
+	cfg.Lean = true
+	narrow := 0
+	for budget := lean / 6; budget < lean; budget += 1300 {
+		s, err := ChooseSparse(g, cfg, budget, []string{"fc"}, 1, fill)
+		if errors.Is(err, ErrBudget) {
+			continue
+		}
+		require.NoError(t, err)
+		n, err := PlanBytes(g, s.Config)
+		require.NoError(t, err)
+		require.Equal(t, s.PeakBytes, n)
+		require.LessOrEqual(t, n, budget)
+		for _, p := range s.Parts {
+			if p.Channels != nil {
+				narrow++
+			}
+		}
+	}
+	t.Logf("%d layers were chosen in part", narrow)
+	require.Positive(t, narrow)
+	cfg.Lean = false
 	s, err := ChooseSparse(g, cfg, full, nil, 1, fill)
 	require.NoError(t, err)
 	for _, p := range s.Parts {

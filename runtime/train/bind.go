@@ -1,0 +1,125 @@
+package train
+
+import (
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// bindParams lays out gradients and optimiser state.
+func (t *Trainer) bindParams(s *schedule) {
+	total := 0
+	for i := range t.net.g.Len() {
+		nd := t.net.g.Node(graph.ID(i))
+		for j := range nd.Params {
+			if !s.runs[i] || !s.learns(graph.ID(i), j) {
+				continue
+			}
+			key := paramKey{graph.ID(i), j}
+			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: decays(nd, j), channels: s.chans[key]})
+			total += stateFloats(s.learning(key), t.cfg.Optimizer)
+		}
+	}
+	t.state = tensor.AlignedBytes(4 * total)
+	f := tensor.CastSlice[float32](t.state)
+	take := func(n int) []float32 {
+		v := f[:n:n]
+		f = f[(n+15)/16*16:]
+		return v
+	}
+	for i := range t.params { // gradients first: one block to clear
+		t.params[i].g = take(s.learning(t.params[i].key))
+	}
+	for i := range t.params {
+		for k := range t.cfg.Optimizer.slots() {
+			t.params[i].state[k] = take(len(t.params[i].g))
+		}
+	}
+}
+
+// bind turns the schedule into runs over the arena.
+func (t *Trainer) bind(s *schedule) {
+	t.arena = tensor.AlignedBytes(s.layout.Size)
+	g := t.net.g
+	bytes := func(span int) []byte {
+		if span < 0 {
+			return nil
+		}
+		o, n := s.layout.Offsets[span], s.spans[span].Bytes
+		return t.arena[o : o+n : o+n]
+	}
+	value := func(id graph.ID) tensor.Tensor {
+		nd := g.Node(id)
+		if s.value[id] < 0 {
+			if nd.Op.Kind() == ops.KindConstant {
+				return nd.Params[0]
+			}
+			return tensor.Tensor{Spec: nd.Out}
+		}
+		return tensor.Tensor{Spec: nd.Out, Data: bytes(s.value[id])[:nd.Out.Bytes()]}
+	}
+	gradient := func(id graph.ID) tensor.Tensor {
+		sp := tensor.Spec{DType: tensor.F32, Shape: g.Node(id).Out.Shape}
+		return tensor.Tensor{Spec: sp, Data: bytes(s.grad[id])}
+	}
+	values := func(ids []graph.ID) []tensor.Tensor {
+		v := make([]tensor.Tensor, len(ids))
+		for i, id := range ids {
+			v[i] = value(id)
+		}
+		return v
+	}
+	for _, st := range s.fwd {
+		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
+			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
+		}}
+		if rp, ok := st.kernel.(ops.Repacker); ok && (st.learns || t.cfg.Lean) {
+			r.repack = rp
+			if len(s.block) > 0 {
+				r.block = s.block
+			}
+		}
+		t.fwd = append(t.fwd, r)
+	}
+	grads := map[paramKey]*param{}
+	for i := range t.params {
+		grads[t.params[i].key] = &t.params[i]
+	}
+	for _, st := range s.bwd {
+		nd := g.Node(st.node)
+		r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
+			In: values(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
+			DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
+			Aux: bytes(st.aux), Scratch: bytes(st.scratch), Pool: t.pool,
+		}}
+		for i, x := range nd.In {
+			if s.needs[x] {
+				r.grads.DIn[i] = gradient(x)
+			}
+		}
+		for j, p := range nd.Params {
+			if pr := grads[paramKey{st.node, j}]; pr != nil && pr.channels == nil {
+				r.grads.DParams[j] = tensor.FromF32(pr.g, p.Shape.Dims()...)
+			}
+		}
+		for _, x := range st.clear {
+			r.clear = append(r.clear, gradient(x).F32())
+		}
+		if n := st.narrow; n != nil {
+			dout, out := gradient(st.node), value(st.node)
+			r.narrow = &narrowRun{kernel: n.kernel, channels: n.channels, dout: dout.F32(), all: nd.Out.Shape.Channels(), grads: ops.Grads{
+				In: values(nd.In), Params: n.params, DIn: make([]tensor.Tensor, 1), Scratch: bytes(n.scratch), Pool: t.pool,
+				DOut:    tensor.Tensor{Spec: n.out, Data: bytes(n.dout)},
+				DParams: []tensor.Tensor{tensor.FromF32(grads[paramKey{st.node, 0}].g, n.params[0].Shape.Dims()...)},
+			}}
+			if n.act >= 0 {
+				r.narrow.out, r.narrow.grads.Out = out.F32(), tensor.Tensor{Spec: n.out, Data: bytes(n.act)}
+			}
+		}
+		t.bwd = append(t.bwd, r)
+	}
+	for _, id := range g.Inputs() {
+		t.inputs = append(t.inputs, value(id))
+	}
+	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
+}
