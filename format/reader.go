@@ -1,7 +1,6 @@
 package format
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -217,7 +216,7 @@ func (f *File) section(kind int) []byte {
 // Check compares every section with its SHA-256, which opening does not.
 func (f *File) Check() error {
 	for _, s := range f.Sections {
-		if sha256.Sum256(f.data[s.Offset:s.Offset+s.Length]) != s.SHA256 {
+		if sum256(f.data[s.Offset:s.Offset+s.Length]) != s.SHA256 {
 			return fmt.Errorf("%w: SHA-256 of %s", ErrChecksum, s.Name)
 		}
 	}

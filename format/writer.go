@@ -1,7 +1,7 @@
 package format
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -36,20 +36,28 @@ func Write(w io.Writer, g *graph.Graph, o *WriteOptions) error {
 // weightAlign, then the rest.
 type weightWriter struct {
 	aligned, rest []byte
-	seen          map[weightKey]stored
+	seen          map[weightKey][]seenWeight
 }
 
+// weightKey tells nearly all weights apart; the bytes decide.
 type weightKey struct {
-	sum    [32]byte
+	crc    uint32
 	spec   string
 	choice Choice
 }
 
+type seenWeight struct {
+	data []byte
+	stored
+}
+
 // store adds t unless equal data is there already.
 func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
-	key := weightKey{sha256.Sum256(t.Data), t.Spec.String(), c}
-	if s, ok := w.seen[key]; ok {
-		return s, nil
+	key := weightKey{crc32.Checksum(t.Data, castagnoli), t.Spec.String(), c}
+	for _, s := range w.seen[key] {
+		if bytes.Equal(s.data, t.Data) {
+			return s.stored, nil
+		}
 	}
 	data, encoding, err := c.encode(t)
 	if err != nil {
@@ -64,7 +72,7 @@ func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
 	}
 	s := stored{encoding, len(*to), len(data)}
 	*to = append(*to, data...)
-	w.seen[key] = s
+	w.seen[key] = append(w.seen[key], seenWeight{t.Data, s})
 	return s, nil
 }
 
@@ -73,7 +81,7 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if o == nil {
 		o = &WriteOptions{}
 	}
-	weights := &weightWriter{seen: map[weightKey]stored{}}
+	weights := &weightWriter{seen: map[weightKey][]seenWeight{}}
 	choices := map[[2]int]Choice{}
 	err := new(enc).graph(g, func(id graph.ID, param int, t tensor.Tensor) (stored, error) {
 		var c Choice
@@ -128,7 +136,7 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 		le.PutUint64(entry[8:], uint64(len(out)))
 		le.PutUint64(entry[16:], uint64(len(s.data)))
 		le.PutUint32(entry[24:], crc32.Checksum(s.data, castagnoli))
-		sum := sha256.Sum256(s.data)
+		sum := sum256(s.data)
 		copy(entry[32:], sum[:])
 		out = append(out, s.data...)
 	}

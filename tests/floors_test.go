@@ -44,7 +44,7 @@ var beside = map[string][]string{
 }
 
 // external modules that programs using the library get.
-var external = []string{"github.com/x448/float16", "github.com/klauspost/compress", "golang.org/x/sys"}
+var external = []string{"github.com/x448/float16", "golang.org/x/sys"}
 
 // listed is what go list says of a package.
 type listed struct {
