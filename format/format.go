@@ -128,8 +128,9 @@ type File struct {
 	Weights  []WeightInfo
 	Size     int
 
-	data  []byte
-	close func() error
+	data   []byte
+	close  func() error
+	mapped bool // data is a map of the file
 }
 
 // WeightInfo describes one stored tensor.
@@ -146,8 +147,26 @@ func (f *File) Close() error {
 		return nil
 	}
 	c := f.close
-	f.close = nil
+	f.close, f.mapped = nil, false
 	return c()
+}
+
+// ReleaseAll is Release of everything.
+func (f *File) ReleaseAll() { f.Release(f.data) }
+
+// Release says that b, bytes of a tensor, will hardly be read again: whole
+// pages of a mapped file need not stay in memory. They may be read all the
+// same, and come back from the file. Other bytes are left alone.
+func (f *File) Release(b []byte) {
+	at, ok := tensor.Within(f.data, b)
+	if !f.mapped || !ok {
+		return
+	}
+	const page = 1 << 16 // of any processor
+	from, to := (at+page-1)/page*page, (at+len(b))/page*page
+	if from < to {
+		release(f.data[from:to])
+	}
 }
 
 // Metadata is what a program needs beside the numbers.

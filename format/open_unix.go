@@ -41,6 +41,7 @@ func Open(path string) (*File, error) {
 		syscall.Munmap(b)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	file.close = func() error { return syscall.Munmap(b) }
+	file.close, file.mapped = func() error { return syscall.Munmap(b) }, true
+	file.Release(b) // verified: what is packed is read once more, the rest not at all
 	return file, nil
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/teff-ml/teff/accel"
@@ -16,6 +17,7 @@ import (
 type cpuBackend struct {
 	packs ops.PackCache
 	pool  *ops.Workers
+	mu    sync.Mutex // held by Compile: it runs on the pool, and leaves no weight half packed for another
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
@@ -31,6 +33,10 @@ func (*cpuBackend) Supports(*graph.Graph, graph.ID) error { return nil }
 // Compile chooses kernels, packs weights and plans memory.
 func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error) {
 	o.Threads = b.pool.Threads()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.packs.Defer()
+	defer b.packs.Fill(b.pool)
 	return compileCPU(g, o, &b.packs, b.pool)
 }
 

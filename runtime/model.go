@@ -31,7 +31,8 @@ type config struct {
 	threads int
 	backend accel.Backend
 	accel.Options
-	raw bool
+	raw    bool
+	shared bool // the backend is the caller's
 }
 
 // WithThreads sets the number of threads a run may use, the caller's included;
@@ -39,7 +40,7 @@ type config struct {
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
 // WithBackend runs the model on b instead of the CPU.
-func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend = b } }
+func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend, c.shared = b, true } }
 
 // WithExact allows no path that rounds more than plain float32 sums do: no
 // Winograd.
@@ -79,7 +80,7 @@ func Open(path string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromFile(f, opts)
+	return FromFile(f, opts...)
 }
 
 // Load is Open for a stream.
@@ -88,7 +89,7 @@ func Load(r io.Reader, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromFile(f, opts)
+	return FromFile(f, opts...)
 }
 
 // Parse is Open for bytes, such as those of go:embed. b must not change while
@@ -98,16 +99,21 @@ func Parse(b []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromFile(f, opts)
+	return FromFile(f, opts...)
 }
 
-func fromFile(f *format.File, opts []Option) (*Model, error) {
+// FromFile prepares the network of an opened file, which the model closes.
+func FromFile(f *format.File, opts ...Option) (*Model, error) {
 	m, err := New(f.Graph, opts...)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	m.file = f
+	f.ReleaseAll() // folding made copies; what is used as it lies comes back when it is read
+	if b, ok := m.cfg.backend.(*cpuBackend); ok && !m.cfg.shared {
+		b.packs.Released = f.Release
+	}
 	return m, nil
 }
 

@@ -162,6 +162,18 @@ func Aligned(b []byte, n int) bool {
 	return len(b) == 0 || n <= 1 || uintptr(unsafe.Pointer(&b[0]))%uintptr(n) == 0
 }
 
+// Within is where part starts in whole, when it lies there entirely.
+func Within(whole, part []byte) (offset int, ok bool) {
+	if len(whole) == 0 || len(part) == 0 {
+		return 0, false
+	}
+	at := uintptr(unsafe.Pointer(&part[0])) - uintptr(unsafe.Pointer(&whole[0])) // wraps around when part is below
+	if at >= uintptr(len(whole)) || len(part) > len(whole)-int(at) {
+		return 0, false
+	}
+	return int(at), true
+}
+
 // Overlap reports whether two byte slices share memory.
 func Overlap(a, b []byte) bool {
 	if len(a) == 0 || len(b) == 0 {

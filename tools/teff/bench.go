@@ -81,7 +81,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
-	rm, err := runtime.New(m.graph, opts...)
+	rm, err := m.prepare(opts...)
 	if err != nil {
 		return err
 	}

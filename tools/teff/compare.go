@@ -101,7 +101,7 @@ func runCompare(ctx context.Context, c *cli, args []string) error {
 
 // measure evaluates and times one model.
 func measure(ctx context.Context, c *cli, m *model, set *dataset.Set, pre *preFlags, offset int, quiet bool, opts []runtime.Option) (*compared, error) {
-	rm, err := runtime.New(m.graph, opts...)
+	rm, err := m.prepare(opts...)
 	if err != nil {
 		return nil, err
 	}

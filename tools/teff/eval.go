@@ -50,7 +50,7 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	if *limit > 0 && *limit < set.Len() {
 		set = set.Subset(firstN(*limit))
 	}
-	rm, err := runtime.New(m.graph, runtime.WithThreads(*threads))
+	rm, err := m.prepare(runtime.WithThreads(*threads))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/tools/onnx"
 	"github.com/teff-ml/teff/tools/tflite"
 )
@@ -196,3 +197,12 @@ func firstInput(path string, specs []tensor.Spec) (tensor.Spec, error) {
 func writeAtomic(path string, b []byte) error { return format.AtomicWrite(path, b) }
 
 func bytesLines(b []byte) iter.Seq[string] { return strings.Lines(string(b)) }
+
+// prepare makes the model ready to run. What it holds of a .teff file need not
+// stay in memory when it has been packed.
+func (m *model) prepare(opts ...runtime.Option) (*runtime.Model, error) {
+	if m.file != nil && m.file.Graph == m.graph {
+		return runtime.FromFile(m.file, opts...)
+	}
+	return runtime.New(m.graph, opts...)
+}

@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/teff-ml/teff/ops/graph"
-	"github.com/teff-ml/teff/runtime"
 )
 
 func runInspect(_ context.Context, c *cli, args []string) error {
@@ -83,7 +82,7 @@ func inspect(c *cli, m *model, asJSON, full bool) error {
 // describe compiles the model for batch 1, or the one that is fixed, and asks
 // what that takes.
 func describe(m *model) (*modelInfo, error) {
-	rm, err := runtime.New(m.graph)
+	rm, err := m.prepare()
 	if err != nil {
 		return nil, err
 	}

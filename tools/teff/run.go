@@ -54,7 +54,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 	}
-	rm, err := runtime.New(m.graph, runtime.WithThreads(*threads))
+	rm, err := m.prepare(runtime.WithThreads(*threads))
 	if err != nil {
 		return err
 	}
