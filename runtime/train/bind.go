@@ -1,6 +1,8 @@
 package train
 
 import (
+	"fmt"
+
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -38,7 +40,7 @@ func (t *Trainer) bindParams(s *schedule) {
 }
 
 // bind turns the schedule into runs over the arena.
-func (t *Trainer) bind(s *schedule) {
+func (t *Trainer) bind(s *schedule) error {
 	t.arena = tensor.AlignedBytes(s.layout.Size)
 	g := t.net.g
 	bytes := func(span int) []byte {
@@ -73,11 +75,17 @@ func (t *Trainer) bind(s *schedule) {
 		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
 			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
 		}}
-		if rp, ok := st.kernel.(ops.Repacker); ok && (st.learns || t.cfg.Lean) {
-			r.repack = rp
-			if len(s.block) > 0 {
-				r.block = s.block
+		if st.pack >= 0 { // the same kernel again, packing into the arena
+			r.block = bytes(st.pack)
+			p := s.prep(st.node, t.pool.Threads())
+			p.PackBlock = r.block
+			var err error
+			if r.kernel, err = g.Node(st.node).Op.Prepare(p); err != nil {
+				return fmt.Errorf("train: %w", err)
 			}
+		}
+		if rp, ok := r.kernel.(ops.Repacker); ok && (st.learns || r.block != nil) {
+			r.repack = rp
 		}
 		t.fwd = append(t.fwd, r)
 	}
@@ -122,4 +130,5 @@ func (t *Trainer) bind(s *schedule) {
 		t.inputs = append(t.inputs, value(id))
 	}
 	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
+	return nil
 }

@@ -66,7 +66,7 @@ type Config struct {
 	// ascending order; nil: all. It is asked about the weights of convolutions
 	// without groups and of dense layers that Trainable lets learn.
 	Channels func(n *graph.Node, param int) []int
-	// Lean packs each layer's weights anew before it runs, all into one block,
+	// Lean packs each layer's weights anew before it runs, into the arena,
 	// and takes no path that transforms them: less memory for a little time.
 	Lean    bool
 	Threads int // 0: GOMAXPROCS

@@ -30,7 +30,7 @@ type schedule struct {
 	fwd    []fwdStep
 	bwd    []bwdStep
 	packs  ops.PackCache
-	block  []byte // with Config.Lean: one layer's packed weights
+	packed int // bytes packed beside packs
 	layout plan.Plan
 }
 
@@ -38,6 +38,7 @@ type fwdStep struct {
 	node         graph.ID
 	kernel       ops.Kernel
 	scratch, aux int // spans
+	pack         int // span of packed weights, written before every run; -1: packed for good
 	learns       bool
 }
 
@@ -63,7 +64,6 @@ func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	if err := s.lifetimes(); err != nil {
 		return nil, err
 	}
-	s.newBlock(threads)
 	for i := range n {
 		if err := s.forward(graph.ID(i), threads); err != nil {
 			return nil, err
@@ -214,12 +214,11 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 	}
 	learns := s.learnsAny(id)
 	p := s.prep(id, threads)
-	k, err := nd.Op.Prepare(p)
-	if _, ok := k.(ops.Repacker); !ok && len(p.PackBlock) < len(s.block) { // packed for good
-		p = s.prep(id, threads)
-		p.PackBlock = nil
-		k, err = nd.Op.Prepare(p)
+	var packs ops.PackCache
+	if s.cfg.Lean {
+		p.Packs = &packs
 	}
+	k, err := nd.Op.Prepare(p)
 	if err != nil {
 		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
@@ -236,7 +235,14 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 	if k == nil {
 		return nil
 	}
-	st := fwdStep{node: id, kernel: k, scratch: -1, aux: -1, learns: learns}
+	st := fwdStep{node: id, kernel: k, scratch: -1, aux: -1, pack: -1, learns: learns}
+	if n := packs.Bytes(); n > 0 {
+		if _, ok := k.(ops.Repacker); ok {
+			st.pack = s.span(n, int(id), int(id))
+		} else {
+			s.packed += n // for good
+		}
+	}
 	if r.Scratch > 0 {
 		st.scratch = s.span(r.Scratch, int(id), int(id))
 	}
@@ -257,31 +263,8 @@ func (s *schedule) prep(id graph.ID, threads int) *ops.Prep {
 	return &ops.Prep{
 		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
 		Training:   s.learnsAny(id) || s.needs[id] || trainsAlways(nd.Op) || s.cfg.Lean,
-		FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs, PackBlock: s.block,
+		FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs,
 	}
-}
-
-// newBlock makes room for the largest layer's packed weights, in which all are
-// packed in turn.
-func (s *schedule) newBlock(threads int) {
-	if !s.cfg.Lean {
-		return
-	}
-	n := 0
-	for i := range s.n {
-		nd := s.net.g.Node(graph.ID(i))
-		if !s.runs[i] || len(nd.Params) == 0 || nd.Op.Kind() == ops.KindConstant {
-			continue
-		}
-		var packs ops.PackCache
-		p := s.prep(graph.ID(i), threads)
-		p.Packs = &packs
-		k, err := nd.Op.Prepare(p)
-		if _, ok := k.(ops.Repacker); ok && err == nil { // forward says what is wrong
-			n = max(n, packs.Bytes())
-		}
-	}
-	s.block = tensor.AlignedBytes(n)
 }
 
 // trainsAlways names operators whose training form differs even where nothing

@@ -246,9 +246,18 @@ func (c *chooser) choose(must []string) (*Sparse, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.Bytes = n - base; !p.Chosen {
+		if p.Bytes = n; !p.Chosen {
 			order = append(order, p)
 		}
+	}
+	least := base
+	for i := range c.parts { // with nothing chosen yet, something has to be
+		if least == 0 || c.parts[i].Bytes < least {
+			least = c.parts[i].Bytes
+		}
+	}
+	for i := range c.parts {
+		c.parts[i].Bytes -= least
 	}
 	slices.SortStableFunc(order, func(a, b *Part) int {
 		return cmp.Compare(b.Score*float64(max(1, a.Bytes)), a.Score*float64(max(1, b.Bytes)))

@@ -95,7 +95,10 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.bindParams(s)
-	t.bind(s)
+	if err := t.bind(s); err != nil {
+		t.pool.Close()
+		return nil, err
+	}
 	t.peak = s.bytes()
 	t.update.t = t
 	return t, nil
@@ -103,7 +106,7 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 
 // bytes is what training by this schedule holds.
 func (s *schedule) bytes() int {
-	n := s.layout.Size + s.packs.Bytes() + len(s.block)
+	n := s.layout.Size + s.packs.Bytes() + s.packed
 	for k, p := range s.net.live {
 		n += len(p.Data)
 		if s.runs[k.node] && s.learns(k.node, k.param) {
