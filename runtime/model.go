@@ -66,6 +66,7 @@ type Model struct {
 	source *graph.Graph // as loaded
 	g      *graph.Graph // folded and fused
 	file   *format.File
+	owns   bool // file is closed with the model
 	cfg    config
 
 	mu       sync.Mutex
@@ -80,7 +81,7 @@ func Open(path string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FromFile(f, opts...)
+	return own(f, opts)
 }
 
 // Load is Open for a stream.
@@ -89,7 +90,7 @@ func Load(r io.Reader, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FromFile(f, opts...)
+	return own(f, opts)
 }
 
 // Parse is Open for bytes, such as those of go:embed. b must not change while
@@ -99,14 +100,25 @@ func Parse(b []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FromFile(f, opts...)
+	return own(f, opts)
 }
 
-// FromFile prepares the network of an opened file, which the model closes.
+// own is FromFile for a file that the model closes.
+func own(f *format.File, opts []Option) (*Model, error) {
+	m, err := FromFile(f, opts...)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	m.owns = true
+	return m, nil
+}
+
+// FromFile prepares the network of an opened file, which stays the caller's to
+// close, after the model.
 func FromFile(f *format.File, opts ...Option) (*Model, error) {
 	m, err := New(f.Graph, opts...)
 	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	m.file = f
@@ -219,7 +231,7 @@ func (m *Model) Close() error {
 	if c, ok := m.cfg.backend.(io.Closer); ok {
 		err = c.Close()
 	}
-	if m.file != nil {
+	if m.owns {
 		if e := m.file.Close(); err == nil {
 			err = e
 		}

@@ -13,7 +13,7 @@ func BenchmarkTrainStep(b *testing.B) {
 	for _, c := range []struct {
 		name  string
 		batch int
-	}{{"glyphnet", 32}, {"resnet8", 32}} {
+	}{{"glyphnet", 32}, {"resnet8", 32}, {"resnet18", 16}} {
 		b.Run(c.name, func(b *testing.B) {
 			g, err := arch.New(c.name, arch.Options{})
 			if err != nil {
