@@ -57,6 +57,7 @@ func main() {
 	asJSON := flag.Bool("json", false, "print one JSON object")
 	exact := flag.Bool("exact", false, "no Winograd")
 	bf16 := flag.Bool("bf16", false, "bfloat16 products")
+	int8 := flag.Bool("int8", false, "quantised networks: integers in Teff, QuantizeLinear and DequantizeLinear in ONNX Runtime")
 	child := flag.String("child", "", "internal: teff or ort, one cold run")
 	model := flag.String("model", "", "internal")
 	flag.Parse()
@@ -64,7 +65,7 @@ func main() {
 	if *child != "" {
 		err = cold(*child, *model, *lib)
 	} else {
-		err = run(*lib, strings.Split(*nets, ","), strings.Split(*threads, ","), *rounds, *asJSON, *exact, *bf16)
+		err = run(*lib, strings.Split(*nets, ","), strings.Split(*threads, ","), *rounds, *asJSON, settings{*exact, *bf16, *int8})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -72,7 +73,32 @@ func main() {
 	}
 }
 
-func run(lib string, nets, threads []string, rounds int, asJSON, exact, bf16 bool) error {
+// settings are what both engines are asked for.
+type settings struct{ exact, bf16, int8 bool }
+
+func (s settings) precision() string {
+	switch {
+	case s.int8:
+		return "int8"
+	case s.bf16:
+		return "bf16"
+	}
+	return "f32"
+}
+
+// limit is how far outputs may be apart, of their norm. Integer engines round
+// each layer's results to 8 bits, and not all halves alike.
+func (s settings) limit() float64 {
+	switch {
+	case s.int8:
+		return 0.15
+	case s.bf16:
+		return 5e-2
+	}
+	return 1e-3
+}
+
+func run(lib string, nets, threads []string, rounds int, asJSON bool, set settings) error {
 	ort.SetSharedLibraryPath(lib)
 	if err := ort.InitializeEnvironment(); err != nil {
 		return err
@@ -89,12 +115,17 @@ func run(lib string, nets, threads []string, rounds int, asJSON, exact, bf16 boo
 		if err != nil {
 			return err
 		}
+		if set.int8 {
+			if g, err = quantised(g); err != nil {
+				return fmt.Errorf("%s: %w", n, err)
+			}
+		}
 		for _, th := range threads {
 			var t int
 			if _, err := fmt.Sscan(th, &t); err != nil || t < 1 {
 				return fmt.Errorf("--threads %q", th)
 			}
-			r, err := compare(n, g, t, rounds, dir, lib, exact, bf16)
+			r, err := compare(n, g, t, rounds, dir, lib, set)
 			if err != nil {
 				return fmt.Errorf("%s: %w", n, err)
 			}
@@ -117,7 +148,7 @@ func run(lib string, nets, threads []string, rounds int, asJSON, exact, bf16 boo
 }
 
 // compare times both engines in turns.
-func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, exact, bf16 bool) (*row, error) {
+func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, set settings) (*row, error) {
 	var b bytes.Buffer
 	if err := onnx.Export(&b, g); err != nil {
 		return nil, err
@@ -130,12 +161,12 @@ func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, 
 		return nil, err
 	}
 	opts := []runtime.Option{runtime.WithThreads(threads)}
-	r := &row{Network: name, Threads: threads, Precision: "f32"}
-	if exact {
+	r := &row{Network: name, Threads: threads, Precision: set.precision()}
+	if set.exact {
 		opts = append(opts, runtime.WithExact())
 	}
-	if bf16 {
-		opts, r.Precision = append(opts, runtime.WithBF16()), "bf16"
+	if set.bf16 {
+		opts = append(opts, runtime.WithBF16())
 	}
 	m, err := runtime.Open(teffPath, opts...)
 	if err != nil {
@@ -180,11 +211,7 @@ func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, 
 		d += e * e
 		norm += float64(want[i]) * float64(want[i])
 	}
-	limit := 1e-3
-	if bf16 {
-		limit = 5e-2
-	}
-	if r.Difference = math.Sqrt(d / norm); !(r.Difference < limit) {
+	if r.Difference = math.Sqrt(d / norm); !(r.Difference < set.limit()) {
 		return nil, fmt.Errorf("outputs differ by %.2g of their norm", r.Difference)
 	}
 	var macs int64

@@ -143,7 +143,33 @@ func (e *exporter) operand(n *graph.Node, i int) (name string, ok bool) {
 
 // param writes a parameter as it is.
 func (e *exporter) param(n *graph.Node, t tensor.Tensor, i int) string {
+	if i == 1 {
+		t.Quant = e.biasScale(n, t)
+	}
 	return e.toReal(e.w.constant(fmt.Sprintf("%s_p%d", n.Name, i), t), t.Spec)
+}
+
+// biasScale is what the bias of an integer product counts in: where its spec is
+// silent, the input's scale times the weight's.
+func (e *exporter) biasScale(n *graph.Node, bias tensor.Tensor) tensor.Quant {
+	switch n.Op.Kind() {
+	case ops.KindConv, ops.KindConvTranspose, ops.KindDense:
+	default:
+		return bias.Quant
+	}
+	x, w := e.spec(n.In[0]), n.Params[0]
+	if bias.DType != tensor.I32 || quantised(bias.Spec) || !quantised(x) || !quantised(w.Spec) {
+		return bias.Quant
+	}
+	in, _ := x.Quant.At(0)
+	scale := make([]float32, len(w.Quant.Scale))
+	for i, s := range w.Quant.Scale {
+		scale[i] = in * s
+	}
+	if len(scale) == 1 {
+		return tensor.Affine(scale[0], 0)
+	}
+	return tensor.PerChannel(scale, 0)
 }
 
 // operandNCHW is operand with the second dimension's place at the end undone:
