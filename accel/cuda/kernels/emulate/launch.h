@@ -1,0 +1,21 @@
+// Running kernels on the host.
+#pragma once
+#include <cstdint>
+
+namespace emulate {
+
+struct Kernel {
+	const char *name;
+	int params;
+	bool barriers; // its threads meet, and so need stacks of their own
+	void (*run)(const uint64_t *params);
+};
+
+const Kernel *find(const char *name); // null for an unknown name
+
+// launch runs a grid of blocks, one block after another, and says what was
+// wrong, or null: a block whose threads do not all reach the same barriers. One
+// launch runs at a time; the caller sees to it.
+const char *launch(const Kernel *k, const unsigned grid[3], unsigned threads, const uint64_t *params);
+
+} // namespace emulate

@@ -1,0 +1,161 @@
+// Functions of one number, written out: without libdevice there are none on
+// the device, and so host and device compute the same bits. Errors are relative,
+// measured over the whole range by the kernels' test.
+#pragma once
+#include "cuda_min.h"
+
+#define INF __builtin_inff()
+
+__device__ static inline float fromBits(u32 b) { return __builtin_bit_cast(float, b); }
+__device__ static inline u32 toBits(float v) { return __builtin_bit_cast(u32, v); }
+__device__ static inline float fmadd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+__device__ static inline float magnitude(float v) { return fromBits(toBits(v) & 0x7fffffff); }
+__device__ static inline float withSign(float v, float sign) {
+	return fromBits((toBits(v) & 0x7fffffff) | (toBits(sign) & 0x80000000));
+}
+
+__device__ static inline float sqrtF(float x) {
+#ifdef TEFF_HOST
+	return __builtin_sqrtf(x);
+#else
+	return __nvvm_sqrt_rn_f(x);
+#endif
+}
+
+// expF: x = n*ln 2 + r with |r| <= ln(2)/2, Taylor's series for r, and 2^n in
+// two factors so that subnormal results come out right.
+__device__ static inline float expF(float x) {
+	if (x > 88.7228394f) return INF;
+	if (x < -104.f) return 0;
+	float n = fmadd(x, 1.44269504f, 12582912.f) - 12582912.f; // rounds to an integer
+	float r = fmadd(n, -0.693145752f, x);
+	r = fmadd(n, -1.42860682e-6f, r);
+	float p = 1.98412698e-4f;
+	p = fmadd(p, r, 1.38888889e-3f);
+	p = fmadd(p, r, 8.33333333e-3f);
+	p = fmadd(p, r, 4.16666667e-2f);
+	p = fmadd(p, r, 1.66666667e-1f);
+	p = fmadd(p, r, 0.5f);
+	p = fmadd(p, r, 1.f);
+	p = fmadd(p, r, 1.f);
+	if (x != x) return x; // the integer below is undefined for NaN
+	int k = (int)n, half = k >> 1;
+	return p * fromBits((u32)(half + 127) << 23) * fromBits((u32)(k - half + 127) << 23);
+}
+
+// expm1F is exp(x)-1 without cancellation near 0.
+__device__ static inline float expm1F(float x) {
+	if (magnitude(x) > 0.4f) return expF(x) - 1;
+	float p = 2.48015873e-5f;
+	p = fmadd(p, x, 1.98412698e-4f);
+	p = fmadd(p, x, 1.38888889e-3f);
+	p = fmadd(p, x, 8.33333333e-3f);
+	p = fmadd(p, x, 4.16666667e-2f);
+	p = fmadd(p, x, 1.66666667e-1f);
+	p = fmadd(p, x, 0.5f);
+	return fmadd(p * x, x, x);
+}
+
+// logF: x = m*2^e with m in [sqrt(1/2), sqrt 2), and the series of
+// 2*atanh(f/(2+f)), f = m-1, arranged so that f enters unrounded.
+__device__ static inline float logF(float x) {
+	if (x == 0) return -INF;
+	if (!(x > 0) || x == INF) return x == INF || x != x ? x : fromBits(0x7fc00000);
+	int e = 0;
+	if (x < 1.17549435e-38f) {
+		x *= 16777216.f;
+		e = -24;
+	}
+	int b = (int)toBits(x) - 0x3f3504f3;
+	e += b >> 23;
+	float f = fromBits((u32)(b & 0x7fffff) + 0x3f3504f3) - 1;
+	float s = f / (2 + f), z = s * s, half = 0.5f * f * f;
+	float r = 0.181818182f;
+	r = fmadd(r, z, 0.222222222f);
+	r = fmadd(r, z, 0.285714286f);
+	r = fmadd(r, z, 0.4f);
+	r = fmadd(r, z, 0.666666667f) * z;
+	float lo = fmadd((float)e, 1.42860682e-6f, s * (half + r));
+	return fmadd((float)e, 0.693145752f, f - (half - lo));
+}
+
+// log1pExp is log(1+exp(x)), the softplus.
+__device__ static inline float log1pExp(float x) {
+	float u = expF(-magnitude(x)), w = 1 + u;
+	// What 1+u lost in rounding comes back to first order.
+	float l = logF(w) + (u - (w - 1)) / w;
+	return x != x ? x : (x > 0 ? x : 0) + l;
+}
+
+// tanhF: Lambert's continued fraction near 0, else by exp.
+__device__ static inline float tanhF(float x) {
+	float a = magnitude(x);
+	if (a < 0.625f) {
+		float q = x * x;
+		return x * (fmadd(q, q, fmadd(105.f, q, 945.f)) / fmadd(15.f * q, q, fmadd(420.f, q, 945.f)));
+	}
+	if (x != x) return x;
+	return withSign(1 - 2 / (expF(2 * a) + 1), x);
+}
+
+// erfcF: the series of erf near 0; beyond it exp(-x^2)*t*P(t), t = 1/(1+x/2),
+// with P the Chebyshev interpolation of degree 8 on [0.9, 10.5] (error 5e-9).
+__device__ static inline float erfcF(float x) {
+	float a = magnitude(x);
+	if (a < 0.9f) {
+		float q = x * x;
+		float p = 1.64621144e-6f; // 2/sqrt(pi) * (-1)^k / (k! (2k+1)), k = 8...0
+		p = fmadd(p, q, -1.49256504e-5f);
+		p = fmadd(p, q, 1.20553330e-4f);
+		p = fmadd(p, q, -8.54832702e-4f);
+		p = fmadd(p, q, 5.22397763e-3f);
+		p = fmadd(p, q, -2.68661706e-2f);
+		p = fmadd(p, q, 1.12837917e-1f);
+		p = fmadd(p, q, -3.76126389e-1f);
+		p = fmadd(p, q, 1.12837917f);
+		return 1 - x * p;
+	}
+	if (x != x) return x;
+	float r = 0;
+	if (a < 10.5f) {
+		float t = 1 / fmadd(0.5f, a, 1.f), u = fmadd(3.77604167f, t, -1.60416667f);
+		float p = -1.12800296e-6f;
+		p = fmadd(p, u, 8.07533208e-6f);
+		p = fmadd(p, u, 1.98064459e-5f);
+		p = fmadd(p, u, -1.81638204e-4f);
+		p = fmadd(p, u, -6.18291882e-4f);
+		p = fmadd(p, u, 3.54519328e-3f);
+		p = fmadd(p, u, 3.65200391e-2f);
+		p = fmadd(p, u, 1.60451632e-1f);
+		p = fmadd(p, u, 4.62227208e-1f);
+		float h = a * a, l = fmadd(a, a, -h);
+		r = t * p * expF(-h) * (1 - l);
+	}
+	return x < 0 ? 2 - r : r;
+}
+
+// powF goes through double: an error in log x grows with y.
+__device__ static inline float powF(float x, float y) {
+	if (y == 0 || x == 1) return 1;
+	if (x != x || y != y) return x + y;
+	float a = magnitude(x), ya = magnitude(y), sign = 1;
+	bool whole = ya >= 8388608.f || (float)(int)ya == ya;
+	bool odd = whole && ya < 16777216.f && ((int)ya & 1);
+	if (odd) sign = withSign(1, x);
+	if (a == 0 || a == INF) return (a == 0) == (y > 0) ? withSign(0, sign) : withSign(INF, sign);
+	if (x < 0 && !whole && ya != INF) return fromBits(0x7fc00000);
+	if (ya == INF) return a == 1 ? 1 : (a > 1) == (y > 0) ? INF : 0;
+	u64 b = __builtin_bit_cast(u64, (double)a) - 0x3fe6a09e667f3bcdull;
+	double e = (double)((i64)b >> 52);
+	double f = __builtin_bit_cast(double, (b & 0xfffffffffffffull) + 0x3fe6a09e667f3bcdull) - 1;
+	double s = f / (2 + f), z = s * s, r = 0;
+	for (int k = 19; k >= 1; k -= 2) r = r * z + 2.0 / k;
+	double v = (double)y * (e * 0.69314718055994530942 + s * r);
+	if (v > 89) return withSign(INF, sign);
+	if (v < -104) return withSign(0, sign);
+	double n = (v * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0;
+	double d = v - n * 0.69314718055994530942, p = 1;
+	for (int k = 11; k >= 1; k--) p = p * d * (1.0 / k) + 1;
+	p *= __builtin_bit_cast(double, (u64)((i64)n + 1023) << 52);
+	return sign * (float)p;
+}
