@@ -32,18 +32,21 @@ type convertResult struct {
 	BytesOut    int64  `json:"bytes_out"`
 	WeightBytes int    `json:"weight_bytes_f32"`
 	Weights     string `json:"weights"`
+	*searched
 }
 
 // weightFlags are --weights and what belongs to it.
 const weightHelp = "how weights are stored: f32, f16, bf16, exact, f16+coded, int2 to int8, palette2 to palette8 (bits), sparse1 to sparse99 (the % kept), or auto"
 
-func runConvert(_ context.Context, c *cli, args []string) error {
+func runConvert(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "convert", "IN -o OUT")
 	ld := loadFlags(f)
 	out := f.String("o", "", "the .teff file to write")
 	weights := f.String("weights", "f32", weightHelp)
 	f.IntVar(&ld.batch, "batch", 0, "fix the batch of a model that leaves it open")
 	labels := f.String("labels", "", "file of class names, one a line, to store in the model")
+	var search searchFlags
+	search.add(f)
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
@@ -59,6 +62,10 @@ func runConvert(_ context.Context, c *cli, args []string) error {
 			return err
 		}
 		encode = encodeWith(choice)
+	}
+	searching, err := search.wanted(f, *weights)
+	if err != nil {
+		return err
 	}
 	if err := canWrite(*out); err != nil {
 		return err
@@ -84,15 +91,30 @@ func runConvert(_ context.Context, c *cli, args []string) error {
 	if meta.Labels != nil || meta.Preprocess != nil || m.file != nil && m.file.Metadata != nil {
 		opts.Metadata = &meta
 	}
-	if err := format.WriteFile(*out, m.graph, opts); err != nil {
+	var found *searched
+	if searching {
+		var b []byte
+		if b, found, err = search.smallest(ctx, c, m, pre, opts, f.json); err == nil {
+			err = writeAtomic(*out, b)
+		}
+	} else {
+		err = format.WriteFile(*out, m.graph, opts)
+	}
+	if err != nil {
 		return err
 	}
 	r := convertResult{
 		NodesIn: m.nodesIn, NodesOut: m.graph.Len(), BytesIn: m.bytes, BytesOut: fileSize(*out),
-		WeightBytes: floatBytes(m.graph), Weights: *weights,
+		WeightBytes: floatBytes(m.graph), Weights: *weights, searched: found,
 	}
 	if f.json {
 		return printJSON(c.out, r)
+	}
+	if found != nil {
+		for _, s := range found.Skipped {
+			fmt.Fprintln(c.out, "skipped", s)
+		}
+		fmt.Fprintf(c.out, "top-1 %.2f %% -> %.2f %% on %d images\n", 100*found.Top1Was, 100*found.Top1, found.Images)
 	}
 	_, err = fmt.Fprintf(c.out, "%s: %d nodes, %s -> %s: %d nodes, %s (weights %s as f32)\n",
 		pos[0], r.NodesIn, bytesText(r.BytesIn), *out, r.NodesOut, bytesText(r.BytesOut), bytesText(int64(r.WeightBytes)))

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestConvertSearchUsage: what does not go together is named.
+func TestConvertSearchUsage(t *testing.T) {
+	dir, model, data := fixture(t, "20")
+	out := filepath.Join(dir, "small.teff")
+	convert := func(args ...string) []string { return append([]string{"convert", model, "-o", out}, args...) }
+	misused(t, "--max-drop and --data go together", convert("--weights", "auto", "--max-drop", "1")...)
+	misused(t, "--max-drop and --data go together", convert("--weights", "auto", "--data", data)...)
+	misused(t, `--max-drop is for --weights auto, not "f32"`, convert("--max-drop", "1", "--data", data)...)
+	misused(t, "--max-drop -1: want points", convert("--weights", "auto", "--max-drop", "-1", "--data", data)...)
+	misused(t, "--max-drop NaN: want points", convert("--weights", "auto", "--max-drop", "NaN", "--data", data)...)
+	misused(t, "--samples is at least 1", convert("--weights", "auto", "--max-drop", "1", "--data", data, "--samples", "0")...)
+	misused(t, "--limit is for --max-drop", convert("--weights", "auto", "--limit", "3")...)
+	fails(t, "no such file", convert("--weights", "auto", "--max-drop", "1", "--data", filepath.Join(dir, "none"))...)
+	int8In := quantized(t, model, data, "--int8-io")
+	fails(t, "wants an f32 model", "convert", int8In, "-o", out, "--weights", "auto", "--max-drop", "1", "--data", data)
+	require.NoFileExists(t, out)
+}
+
+// TestConvertSearch: a trained network in files that eval finds as good as
+// convert said, smaller the more may be lost.
+func TestConvertSearch(t *testing.T) {
+	dir, model, data := fixture(t, "300")
+	tuned, out := filepath.Join(dir, "tuned.teff"), filepath.Join(dir, "small.teff")
+	ok(t, "train", model, "--data", data, "-o", tuned, "--epochs", "3", "--lr", "0.1", "--batch", "16")
+	was := object(t, "top1", "eval", tuned, "--data", data)["top1"].(float64)
+	size := float64(object(t, "bytes_out", "convert", tuned, "-o", out, "--weights", "f16+coded")["bytes_out"].(float64))
+	for _, drop := range []string{"0", "1", "10"} {
+		r := object(t, "bytes_out top1 top1_was images samples layers max_drop", "convert", tuned, "-o", out,
+			"--weights", "auto", "--max-drop", drop, "--data", data, "--samples", "50")
+		require.Equal(t, was, r["top1_was"])
+		require.Equal(t, 300.0, r["images"])
+		require.Equal(t, 50.0, r["samples"])
+		require.GreaterOrEqual(t, r["top1"], was-r["max_drop"].(float64)/100-1e-9)
+		require.Equal(t, r["top1"], object(t, "top1", "eval", out, "--data", data)["top1"])
+		require.LessOrEqual(t, r["bytes_out"], size)
+		require.Equal(t, true, object(t, "ok", "verify", out)["ok"])
+		size = r["bytes_out"].(float64)
+		t.Logf("drop %s: %v bytes for %v of weights, top-1 %v, was %v", drop, size, r["weight_bytes_f32"], r["top1"], was)
+	}
+	require.Contains(t, ok(t, "convert", tuned, "-o", out, "--weights", "auto", "--max-drop", "5", "--data", data, "--limit", "50", "--samples", "20"), "on 50 images")
+}
