@@ -56,6 +56,9 @@ type Options struct {
 	KeepBias bool
 	// IntIO makes inputs and outputs int8 themselves.
 	IntIO bool
+	// Unsigned makes activations uint8: the same numbers, 128 higher. Some other
+	// runtimes (ONNX Runtime on x86) compute in integers only with those.
+	Unsigned bool
 	// Threads to run the samples on; 0: all.
 	Threads int
 }

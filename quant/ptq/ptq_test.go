@@ -97,6 +97,35 @@ func TestQuantize(t *testing.T) {
 	}
 }
 
+// TestUnsigned: uint8 holds the same numbers as int8, to the bit.
+func TestUnsigned(t *testing.T) {
+	ctx, src := context.Background(), randomSource{8}
+	var want []float32
+	for _, opt := range []Options{{}, {Unsigned: true}} {
+		q, err := Calibrate(ctx, net(t), src, opt)
+		require.NoError(t, err)
+		g, err := q.Graph(nil)
+		require.NoError(t, err)
+		for i := range g.Len() {
+			if n := g.Node(graph.ID(i)); opt.Unsigned && n.Op.Kind() != ops.KindConstant {
+				require.NotEqual(t, tensor.I8, n.Out.DType, n.Name)
+			}
+		}
+		m, err := runtime.New(g)
+		require.NoError(t, err)
+		s, err := m.NewSession()
+		require.NoError(t, err)
+		require.NoError(t, src.Fill(3, []tensor.Tensor{s.Input(0)}))
+		require.NoError(t, s.Run(ctx))
+		got := s.Output(0).F32()
+		if want == nil {
+			want = append(want, got...)
+		}
+		require.Equal(t, want, got)
+		require.NoError(t, m.Close())
+	}
+}
+
 // Equalising must not change what the float network computes.
 func TestEqualizeKeepsFunction(t *testing.T) {
 	p, err := prepare(net(t))

@@ -61,6 +61,9 @@ func (r *rewriter) out(id graph.ID) (ops.OutType, bool) {
 	if s == nil {
 		return ops.OutType{}, false
 	}
+	if r.q.opt.Unsigned {
+		return ops.QuantOut(tensor.U8, s.scale, s.zero+128), true
+	}
 	return ops.QuantOut(tensor.I8, s.scale, s.zero), true
 }
 
@@ -171,7 +174,7 @@ func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op,
 			if p.DType != tensor.F32 {
 				return nil, nil
 			}
-			params = append(params, constant(p))
+			params = append(params, constant(p, r.q.opt.Unsigned))
 		}
 		return &c, params
 	case *ops.Unary:

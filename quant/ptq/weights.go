@@ -50,8 +50,8 @@ func products(w tensor.Tensor, bias []float32, groups int, in float32, mean func
 	return p
 }
 
-// constant is an operand known now in int8, with one scale.
-func constant(t tensor.Tensor) tensor.Tensor {
+// constant is an operand known now in int8 or, unsigned, uint8, with one scale.
+func constant(t tensor.Tensor, unsigned bool) tensor.Tensor {
 	var lo, hi float64
 	for _, v := range t.F32() {
 		lo, hi = min(lo, float64(v)), max(hi, float64(v))
@@ -63,5 +63,11 @@ func constant(t tensor.Tensor) tensor.Tensor {
 	}
 	c := tensor.FromI8(q, t.Shape.Dims()...)
 	c.Quant = tensor.Affine(scale, zero)
+	if unsigned {
+		for i := range c.Data {
+			c.Data[i] ^= 0x80
+		}
+		c.DType, c.Quant = tensor.U8, tensor.Affine(scale, zero+128)
+	}
 	return c
 }

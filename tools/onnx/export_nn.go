@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/teff-ml/teff/ops"
@@ -100,9 +101,30 @@ func exportConv(e *exporter, id graph.ID, n *graph.Node) error {
 	return e.finishNCHW(id, y, op.Act)
 }
 
+// finish applies a fused activation, unless quantisation does: a result whose
+// integers reach no further than the activation's limits saturates to the same
+// values, and a convolution right before its quantisation is what other runtimes
+// compute in integers.
+func (e *exporter) finish(id graph.ID, act ops.Act, y string) (string, error) {
+	if s := e.spec(id); quantised(s) && s.DType.IsInt8() && len(s.Quant.Scale) == 1 {
+		scale, zero := s.Quant.At(0)
+		least, most := -128.0, 127.0
+		if s.DType == tensor.U8 {
+			least, most = 0, 255
+		}
+		at := func(limit float32) float64 {
+			return math.RoundToEven(float64(limit)/float64(scale)) + float64(zero)
+		}
+		if lo, hi, ok := act.Clamp(); ok && at(lo) <= least && at(hi) >= most {
+			return y, nil
+		}
+	}
+	return e.act(e.g.Node(id).Name, act, y)
+}
+
 // finishNCHW applies a fused activation and names the result.
 func (e *exporter) finishNCHW(id graph.ID, y string, act ops.Act) error {
-	y, err := e.act(e.g.Node(id).Name, act, y)
+	y, err := e.finish(id, act, y)
 	if err == nil {
 		e.setNCHW(id, y)
 	}
@@ -110,7 +132,7 @@ func (e *exporter) finishNCHW(id graph.ID, y string, act ops.Act) error {
 }
 
 func (e *exporter) finishPlain(id graph.ID, y string, act ops.Act) error {
-	y, err := e.act(e.g.Node(id).Name, act, y)
+	y, err := e.finish(id, act, y)
 	if err == nil {
 		e.setPlain(id, y)
 	}
