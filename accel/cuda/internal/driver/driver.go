@@ -58,7 +58,7 @@ type Driver interface {
 	// Launch queues a kernel. grid counts blocks and block counts threads, both
 	// at least 1 a side; shared is bytes of dynamic shared memory. Every
 	// parameter is 8 bytes: an address, an integer, or a double's bits. params
-	// are copied before Launch returns.
+	// are copied before Launch returns; there are at most 64.
 	Launch(s Stream, f Func, grid, block [3]int, shared int, params []uint64) error
 
 	// BeginCapture makes s record work instead of doing it, until EndCapture.
