@@ -46,6 +46,18 @@ func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 	return (fx+0.5)/scale - 0.5
 }
 
+// Source is where position x of the result lies along an axis of a tensor of
+// that rank, for backends: the coordinate, and for nearest the index that it is
+// rounded to.
+func (r *Resize) Source(x, in, out, axis, rank int) (coordinate float64, index int) {
+	c := r.coordinate(x, in, out, axis, rank)
+	if r.Mode != ResizeNearest {
+		return c, 0
+	}
+	i, _ := r.kernel(c, 1)
+	return c, min(max(i, 0), in-1)
+}
+
 func (r *Resize) axis(in, out, axis, rank int) resizeAxis {
 	a := resizeAxis{in: in, out: out}
 	scale := float64(out) / float64(in)

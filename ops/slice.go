@@ -82,6 +82,13 @@ func (s *Slice) resolve(x tensor.Shape) (first, step, dims []int, err error) {
 	return first, step, dims, nil
 }
 
+// Walk is where the slice of x starts along each dimension and how it steps, as
+// indices of x, for backends that copy by strides.
+func (s *Slice) Walk(x tensor.Shape) (first, step []int, err error) {
+	first, step, _, err = s.resolve(x)
+	return first, step, err
+}
+
 // Infer is the extents that are left.
 func (s *Slice) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	o, err := wantOperands(KindSlice, in, params, 1, 1)

@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/accel/plan"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
-	"github.com/teff-ml/teff/runtime/internal/plan"
 )
 
 // step is one kernel of a program.

@@ -22,25 +22,23 @@ var floors = map[string]int{
 	"ops": 1, "ops/internal": 1,
 	"ops/graph": 2,
 	"format":    3, "accel": 3,
-	"runtime": 4, "runtime/internal": 4, "runtime/train": 4, "quant/ptq": 4,
+	"runtime": 4, "runtime/train": 4, "quant/ptq": 4,
 	"tools": 5, "tests": 5,
 }
 
 // beside orders packages of one floor: who may import whom.
 var beside = map[string][]string{
-	"ops":              {"ops/internal"},
-	"ops/internal":     {"ops/internal"},
-	"ops/graph":        {"ops/graph"},
-	"accel":            {"accel"},
-	"runtime":          {"runtime/internal"},
-	"runtime/train":    {"runtime", "runtime/internal", "runtime/train"},
-	"quant/ptq":        {"runtime", "runtime/train", "runtime/internal"},
-	"quant":            {"ops/tensor"},
-	"tools":            {"tools"},
-	"tests":            {"tools", "tests"},
-	"ops/tensor":       nil,
-	"format":           nil,
-	"runtime/internal": {"runtime/internal"},
+	"ops":           {"ops/internal"},
+	"ops/internal":  {"ops/internal"},
+	"ops/graph":     {"ops/graph"},
+	"accel":         {"accel"},
+	"runtime/train": {"runtime", "runtime/train"},
+	"quant/ptq":     {"runtime", "runtime/train"},
+	"quant":         {"ops/tensor"},
+	"tools":         {"tools"},
+	"tests":         {"tools", "tests"},
+	"ops/tensor":    nil,
+	"format":        nil,
 }
 
 // external modules that programs using the library get.
@@ -152,9 +150,9 @@ func TestFloorsNotice(t *testing.T) {
 	from, ok := home(module + "/ops/graph/passes")
 	require.True(t, ok)
 	require.Equal(t, "ops/graph", from)
-	to, ok := home(module + "/runtime/internal/plan")
+	to, ok := home(module + "/runtime/train/deeper")
 	require.True(t, ok)
-	require.Equal(t, "runtime/internal", to)
+	require.Equal(t, "runtime/train", to)
 	require.Less(t, floors[from], floors[to])
 	_, ok = home(module + "/elsewhere")
 	require.False(t, ok)

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/teff-ml/teff/accel/plan"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
-	"github.com/teff-ml/teff/runtime/internal/plan"
 )
 
 // Time in a step: node i runs forward at i and backward at 2n-1-i; the update

@@ -1,0 +1,105 @@
+package cuda
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/accel/cuda/internal/driver"
+	"github.com/teff-ml/teff/accel/cuda/kernels"
+	"github.com/teff-ml/teff/accel/plan"
+	"github.com/teff-ml/teff/ops/graph"
+)
+
+// program is a graph lowered for the device: launches, where values lie in an
+// arena, and the weights' addresses.
+type program struct {
+	b       *backend
+	g       *graph.Graph
+	l       *lowering
+	weights []driver.Ptr
+	funcs   [][]driver.Func // of each step's launches
+	offsets []int           // of the arena's buffers
+	arena   int
+	live    int
+	layers  []accel.Layer
+}
+
+// Compile lowers the whole graph, or says which node has no kernel; then it
+// brings the weights to the device that are not there yet, and plans the arena.
+// What the options allow beyond plain float32 is not used.
+func (b *backend) Compile(g *graph.Graph, _ accel.Options) (accel.Program, error) {
+	l, err := lower(g)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, ErrClosed
+	}
+	p := &program{b: b, g: g, l: l}
+	for _, s := range l.steps {
+		var fs []driver.Func
+		for _, c := range s.launches {
+			f, err := b.function(c.kernel)
+			if err != nil {
+				return nil, err
+			}
+			if want := kernels.Params(c.kernel); want != len(c.params) {
+				return nil, fmt.Errorf("BUG: cuda: kernel %s takes %d parameters, not %d", c.kernel, want, len(c.params))
+			}
+			fs = append(fs, f)
+		}
+		p.funcs = append(p.funcs, fs)
+	}
+	if p.weights, err = b.upload(l.weights); err != nil {
+		return nil, err
+	}
+	pn := plan.Greedy(l.spans)
+	p.offsets, p.arena, p.live = pn.Offsets, pn.Size, plan.LowerBound(l.spans)
+	for _, s := range l.steps {
+		p.layers = append(p.layers, p.layer(s))
+	}
+	return p, nil
+}
+
+func (p *program) layer(s step) accel.Layer {
+	n := p.g.Node(s.node)
+	l := accel.Layer{
+		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: "cuda/" + s.launches[0].kernel, Out: n.Out,
+		MACs: p.g.MACs(s.node), Scratch: s.scratch,
+	}
+	for _, t := range n.Params {
+		l.Params += t.Shape.Elems()
+	}
+	for _, sp := range p.l.spans {
+		if sp.First <= int(s.node) && int(s.node) <= sp.Last {
+			l.Live += sp.Bytes
+		}
+	}
+	return l
+}
+
+// ArenaSize is the bytes of one session on the device.
+func (p *program) ArenaSize() int { return p.arena }
+
+// Layers describes the steps.
+func (p *program) Layers() []accel.Layer { return p.layers }
+
+// Memory says what the program holds on the device.
+func (p *program) Memory() accel.Memory {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	return accel.Memory{Arena: p.arena, LiveSet: p.live, Packed: p.b.bytes}
+}
+
+// address is where a ref lies in a session whose arena starts at base.
+func (p *program) address(r ref, base driver.Ptr) driver.Ptr {
+	switch r.in {
+	case inArena:
+		return base + driver.Ptr(p.offsets[r.index]+r.offset)
+	case inWeight:
+		return p.weights[r.index] + driver.Ptr(r.offset)
+	}
+	return 0
+}

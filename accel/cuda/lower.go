@@ -1,0 +1,294 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/accel/plan"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// ref is an address that is known once memory is planned: bytes behind the
+// start of a buffer of the arena, or of a weight.
+type ref struct {
+	in     memory
+	index  int
+	offset int
+}
+
+// memory says what a ref's index counts.
+type memory uint8
+
+const (
+	nowhere  memory = iota // the null address
+	inArena                // a buffer of the session's arena
+	inWeight               // a weight on the device
+)
+
+// param is one parameter of a kernel: an address, or 8 bytes as they are.
+type param struct {
+	ref  ref
+	bits uint64
+	addr bool
+}
+
+func at(r ref) param      { return param{ref: r, addr: true} }
+func num(v float64) param { return param{bits: math.Float64bits(v)} }
+func int64Of(n int) param { return param{bits: uint64(int64(n))} }
+func ints(ns ...int) (p []param) {
+	for _, n := range ns {
+		p = append(p, int64Of(n))
+	}
+	return p
+}
+
+// launch is one kernel call.
+type launch struct {
+	kernel string
+	grid   [3]int
+	params []param
+}
+
+// step is the launches of one node.
+type step struct {
+	node     graph.ID
+	launches []launch
+	scratch  int // bytes
+}
+
+// lowering turns nodes into launches and values into places.
+type lowering struct {
+	g       *graph.Graph
+	lastUse []int
+	values  []ref
+	spans   []plan.Span
+	weights []tensor.Tensor
+	steps   []step
+}
+
+func newLowering(g *graph.Graph) *lowering {
+	return &lowering{g: g, values: make([]ref, g.Len())}
+}
+
+// lower is the whole graph, or the first node that cannot be done.
+func lower(g *graph.Graph) (*lowering, error) {
+	l := newLowering(g)
+	l.lastUse = make([]int, g.Len())
+	for i, us := range g.Consumers() {
+		l.lastUse[i] = i
+		for _, u := range us {
+			l.lastUse[i] = max(l.lastUse[i], int(u))
+		}
+	}
+	for _, o := range g.Outputs() {
+		l.lastUse[o.ID] = g.Len()
+	}
+	for i := range g.Len() {
+		s, err := lowerNode(l, graph.ID(i))
+		if err != nil {
+			n := g.Node(graph.ID(i))
+			return nil, fmt.Errorf("cuda: %w", &graph.NodeError{ID: graph.ID(i), Name: n.Name, Kind: n.Op.Kind(), Err: err})
+		}
+		if len(s.launches) > 0 {
+			l.steps = append(l.steps, s)
+		}
+	}
+	return l, nil
+}
+
+// node is one node while it is lowered.
+type node struct {
+	*lowering
+	*graph.Node
+	id   graph.ID
+	step step
+	y    ref // its value
+}
+
+// lowerNode is the launches of one node, or why there are none. It is also
+// what Supports asks: it looks at no value of another node but its spec.
+func lowerNode(l *lowering, id graph.ID) (step, error) {
+	nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id}}
+	if err := nd.check(); err != nil {
+		return step{}, err
+	}
+	if nd.viewed() {
+		return nd.step, nil
+	}
+	first := int(id)
+	if nd.Op.Kind() == ops.KindInput {
+		first = -1 // inputs are copied before the first step
+	}
+	nd.y = l.buffer(nd.Out.Bytes(), first, l.last(id))
+	l.values[id] = nd.y
+	return nd.step, nd.lower()
+}
+
+// check refuses what no kernel can read or write.
+func (n *node) check() error {
+	specs := append([]tensor.Spec{n.Out}, ops.Specs(n.Params)...)
+	for _, x := range n.In {
+		specs = append(specs, n.g.Node(x).Out)
+	}
+	for _, s := range specs {
+		if s.DType != tensor.F32 {
+			return fmt.Errorf("%v: this backend computes f32 only", s)
+		}
+		if s.Shape.Elems() == 0 {
+			return fmt.Errorf("%v has no elements", s)
+		}
+	}
+	return nil
+}
+
+// last is the last step that reads a value.
+func (l *lowering) last(id graph.ID) int {
+	if l.lastUse == nil { // Supports
+		return int(id)
+	}
+	return l.lastUse[id]
+}
+
+// buffer is new memory in the arena.
+func (l *lowering) buffer(bytes, first, last int) ref {
+	l.spans = append(l.spans, plan.Span{Bytes: bytes, First: first, Last: last})
+	return ref{in: inArena, index: len(l.spans) - 1}
+}
+
+// weight is a tensor on the device.
+func (l *lowering) weight(t tensor.Tensor) ref {
+	l.weights = append(l.weights, t)
+	return ref{in: inWeight, index: len(l.weights) - 1}
+}
+
+// viewed gives a value that needs no step its place: a constant among the
+// weights, another shape of its input in that input's memory.
+func (n *node) viewed() bool {
+	switch o := n.Op.(type) {
+	case *ops.Constant:
+		n.values[n.id] = n.weight(n.Params[0])
+		return true
+	case *ops.Dropout:
+		if o.Training || o.Output != 0 {
+			return false
+		}
+	case *ops.Unary:
+		if o.Fn != ops.UnaryNone {
+			return false
+		}
+	case *ops.Reshape, *ops.Identity, *ops.Cast:
+	default:
+		return false
+	}
+	v := n.operand(0)
+	n.values[n.id] = v
+	if v.in == inArena && n.lastUse != nil {
+		s := &n.spans[v.index]
+		s.Last = max(s.Last, n.last(n.id))
+	}
+	return true
+}
+
+// operand is operand i, inputs first; nowhere where there is none.
+func (n *node) operand(i int) ref {
+	if i < len(n.In) {
+		if x := n.values[n.In[i]]; x.in != nowhere {
+			return x
+		}
+		return ref{in: inArena} // Supports: any
+	}
+	if i -= len(n.In); i < len(n.Params) {
+		return n.weight(n.Params[i])
+	}
+	return ref{}
+}
+
+// spec is the spec of operand i.
+func (n *node) spec(i int) tensor.Spec {
+	if i < len(n.In) {
+		return n.g.Node(n.In[i]).Out
+	}
+	return n.Params[i-len(n.In)].Spec
+}
+
+// known is operand i where its value is known now.
+func (n *node) known(i int) (tensor.Tensor, bool) {
+	if i >= len(n.In) {
+		if i -= len(n.In); i < len(n.Params) {
+			return n.Params[i], true
+		}
+		return tensor.Tensor{}, false
+	}
+	if c := n.g.Node(n.In[i]); c.Op.Kind() == ops.KindConstant {
+		return c.Params[0], true
+	}
+	return tensor.Tensor{}, false
+}
+
+// scratch is memory of this step alone.
+func (n *node) scratch(elems int) ref {
+	n.step.scratch += 4 * elems
+	return n.buffer(4*elems, int(n.id), int(n.id))
+}
+
+// threads is the size of every block.
+const threads = 256
+
+// maxGrid bounds the second and third dimension of a grid; the first has 2³¹-1.
+const maxGrid = 65535
+
+// call adds a launch of a kernel on a grid of blocks.
+func (n *node) call(kernel string, grid [3]int, params ...[]param) {
+	l := launch{kernel: kernel, grid: grid}
+	for _, p := range params {
+		l.params = append(l.params, p...)
+	}
+	n.step.launches = append(n.step.launches, l)
+}
+
+// each adds a launch with a thread for each of elems elements.
+func (n *node) each(kernel string, elems int, params ...[]param) {
+	n.call(kernel, [3]int{(elems + threads - 1) / threads, 1, 1}, params...)
+}
+
+func (n *node) lower() error {
+	switch o := n.Op.(type) {
+	case *ops.Input:
+		return nil
+	case *ops.Conv:
+		return n.conv(o)
+	case *ops.Dense:
+		return n.dense(o)
+	case *ops.Pool:
+		return n.pool(o)
+	case *ops.GlobalPool:
+		return n.globalPool(o)
+	case *ops.Softmax:
+		return n.softmax(o)
+	case *ops.Binary:
+		return n.binary(o)
+	case *ops.Unary:
+		return n.activate(o.Fn, o.A, o.B, n.operand(0), n.y, n.Out.Shape.Elems())
+	case *ops.PRelu:
+		return n.prelu()
+	case *ops.BatchNorm:
+		return n.batchNorm(o)
+	case *ops.Concat:
+		return n.concat(o)
+	case *ops.Slice:
+		return n.slice(o)
+	case *ops.Pad:
+		return n.pad(o)
+	case *ops.Transpose:
+		return n.transpose(o)
+	case *ops.Expand:
+		x := n.spec(0).Shape
+		n.copy(n.operand(0), n.y, n.Out.Shape.Dims(), broadcastStrides(x, n.Out.Shape), 0, dense(n.Out.Shape), 0)
+		return nil
+	case *ops.Resize:
+		return n.resize(o)
+	}
+	return fmt.Errorf("%v has no kernel", n.Op.Kind())
+}

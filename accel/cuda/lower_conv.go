@@ -1,0 +1,185 @@
+package cuda
+
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// tile is the side of a block's part of a matrix product.
+const tile = 64
+
+// fused splits an activation into the clamp that kernels apply as they store,
+// as their three parameters, and whether a launch of its own has to follow.
+func fused(a ops.Act) (clamp []param, after bool) {
+	lo, hi, ok := a.Clamp()
+	if !ok || a.Fn == ops.UnaryNone {
+		return []param{int64Of(0), num(0), num(0)}, !ok
+	}
+	return []param{int64Of(1), num(float64(lo)), num(float64(hi))}, false
+}
+
+// finish applies an activation that was not fused to the node's value.
+func (n *node) finish(a ops.Act) error {
+	if _, after := fused(a); after {
+		return n.activate(a.Fn, a.A, a.B, n.y, n.y, n.Out.Shape.Elems())
+	}
+	return nil
+}
+
+// plane is a window as two dimensions. A volume whose window is one deep is
+// more images; other volumes have no kernel.
+func plane(g *ops.Geom) (images int, err error) {
+	if g.Kernel[0] != 1 || g.Stride[0] != 1 || g.PadLo[0] != 0 || g.PadHi[0] != 0 {
+		return 0, fmt.Errorf("a window of 3 dimensions has no kernel")
+	}
+	return g.In[0], nil
+}
+
+// product is the operands of a convolution or a dense layer: the residual is the
+// last input, and parameters count behind all inputs.
+func (n *node) product(residual bool) (x, w, bias, res ref) {
+	switch {
+	case !residual:
+		return n.operand(0), n.operand(1), n.operand(2), ref{}
+	case len(n.In) == 2:
+		return n.operand(0), n.operand(2), n.operand(3), n.operand(1)
+	}
+	return n.operand(0), n.operand(1), n.operand(3), n.operand(2)
+}
+
+func (n *node) conv(o *ops.Conv) error {
+	x := n.spec(0).Shape
+	wi := 1
+	if o.Residual && len(n.In) == 2 {
+		wi = 2
+	}
+	w := n.spec(wi).Shape
+	g, err := o.Resolve(ops.KindConv, x, w.Dims()[1:w.Rank()-1])
+	if err != nil {
+		return err
+	}
+	images, err := plane(&g)
+	if err != nil {
+		return err
+	}
+	c, oc, groups := x.Channels(), w.Dim(0), max(1, o.Groups)
+	images *= x.Dim(0)
+	rows := images * g.Out[1] * g.Out[2]
+	px, pw, bias, res := n.product(o.Residual)
+	clamp, _ := fused(o.Act)
+	kernel, grid := "conv_f32", [3]int{(rows + tile - 1) / tile, (oc/groups + tile - 1) / tile, groups}
+	if groups > 1 && groups == c {
+		kernel, grid = "dwconv_f32", [3]int{(rows*oc + threads - 1) / threads, 1, 1}
+	}
+	if max(grid[1], grid[2]) > maxGrid {
+		return fmt.Errorf("%d groups of %d channels are more than a grid holds", groups, oc/groups)
+	}
+	n.call(kernel, grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
+		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], oc, g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
+			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], groups, oc), clamp)
+	return n.finish(o.Act)
+}
+
+// dense is a convolution of as many images of one pixel.
+func (n *node) dense(o *ops.Dense) error {
+	in := n.spec(0).Shape.Channels()
+	rows, out := n.Out.Shape.Rows(), n.Out.Shape.Channels()
+	px, pw, bias, res := n.product(o.Residual)
+	clamp, _ := fused(o.Act)
+	grid := [3]int{(rows + tile - 1) / tile, (out + tile - 1) / tile, 1}
+	if grid[1] > maxGrid {
+		return fmt.Errorf("%d results are more than a grid holds", out)
+	}
+	n.call("conv_f32", grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
+		ints(rows, 1, 1, in, 1, 1, out, 1, 1, 1, 1, 1, 1, 0, 0, 1, out), clamp)
+	return n.finish(o.Act)
+}
+
+// The reductions of pool_f32.
+const (
+	poolMax    = 0
+	poolPadded = 1 // mean over the window and its padding
+	poolInside = 2 // mean over what lies in the input
+)
+
+func (n *node) pool(o *ops.Pool) error {
+	mode := poolMax
+	switch {
+	case o.Output != 0:
+		return fmt.Errorf("indices of maxima have no kernel")
+	case o.Fn == ops.PoolAvg && o.CountIncludePad:
+		mode = poolPadded
+	case o.Fn == ops.PoolAvg:
+		mode = poolInside
+	case o.Fn != ops.PoolMax:
+		return fmt.Errorf("pooling by a norm has no kernel")
+	}
+	x := n.spec(0).Shape
+	g, err := o.Resolve(ops.KindPool, x, nil)
+	if err != nil {
+		return err
+	}
+	images, err := plane(&g)
+	if err != nil {
+		return err
+	}
+	n.pooling(n.operand(0), &g, images*x.Dim(0), x.Channels(), mode)
+	if o.Act.Fn == ops.UnaryNone {
+		return nil
+	}
+	return n.activate(o.Act.Fn, o.Act.A, o.Act.B, n.y, n.y, n.Out.Shape.Elems())
+}
+
+func (n *node) pooling(x ref, g *ops.Geom, images, c, mode int) {
+	n.each("pool_f32", images*g.Out[1]*g.Out[2]*c, []param{at(x), at(n.y)},
+		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
+			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], g.PadHi[1], g.PadHi[2], mode, c))
+}
+
+func (n *node) globalPool(o *ops.GlobalPool) error {
+	x := n.spec(0).Shape
+	images, c := x.Dim(0), x.Channels()
+	size := x.Elems() / (images * c)
+	switch {
+	case o.Fn == ops.PoolMax:
+		one := [ops.MaxSpatial]int{1, 1, 1}
+		row := [ops.MaxSpatial]int{1, 1, size}
+		g := ops.Geom{Rank: 1, In: row, Out: one, Kernel: row, Stride: one, Dilation: one}
+		n.pooling(n.operand(0), &g, images, c, poolMax)
+		return nil
+	case o.Fn != ops.PoolAvg:
+		return fmt.Errorf("pooling by a norm has no kernel")
+	case images > maxGrid:
+		return fmt.Errorf("a batch of %d is more than a grid holds", images)
+	}
+	n.call("gavg_f32", [3]int{(c + 31) / 32, images, 1}, []param{at(n.operand(0)), at(n.y)}, ints(images, size, c))
+	return nil
+}
+
+// batchNorm is a multiply-add a channel with numbers known now.
+func (n *node) batchNorm(o *ops.BatchNorm) error {
+	if o.Training || o.Output != 0 {
+		return fmt.Errorf("batch norm that trains has no kernel")
+	}
+	var t [4][]float32 // scale, bias, mean, variance
+	for i := range t {
+		v, ok := n.known(i + 1)
+		if !ok {
+			return fmt.Errorf("operand %d of batch norm is not known before the run", i+1)
+		}
+		t[i] = v.F32()
+	}
+	c := n.Out.Shape.Channels()
+	scale, shift := tensor.New(tensor.F32Spec(c)), tensor.New(tensor.F32Spec(c))
+	for i := range c {
+		s := batchNormScale(t[0][i], t[3][i], o.Eps)
+		scale.F32()[i] = float32(s)
+		shift.F32()[i] = float32(float64(t[1][i]) - float64(t[2][i])*s)
+	}
+	elems := n.Out.Shape.Elems()
+	n.each("affine_f32", elems, []param{at(n.operand(0)), at(n.weight(scale)), at(n.weight(shift)), at(n.y)},
+		ints(elems, c), []param{int64Of(0), num(0), num(0)})
+	return nil
+}
