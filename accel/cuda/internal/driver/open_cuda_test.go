@@ -175,3 +175,24 @@ func TestLaunch(t *testing.T) {
 	require.NoError(t, d.CloseStream(s))
 	require.NoError(t, d.Close())
 }
+
+// BenchmarkLaunch is the cost of a call beside the library's own, on whatever
+// library TEFF_LIBCUDA names that has the kernel scale.
+func BenchmarkLaunch(b *testing.B) {
+	d, err := Open()
+	if err != nil {
+		b.Skip(err)
+	}
+	require.NoError(b, d.LoadModule("scale"))
+	f, err := d.Function("scale")
+	require.NoError(b, err)
+	s, err := d.NewStream()
+	require.NoError(b, err)
+	params := []uint64{0, 0, 0, 0}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := d.Launch(s, f, [3]int{2, 3, 4}, [3]int{32, 5, 6}, 48, params); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
