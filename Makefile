@@ -7,13 +7,14 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench bench-peers fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
 	@echo "make demo         train, convert, inspect, run and time a small network on images drawn here"
 	@echo "make test         all tests"
 	@echo "make check        format, vet, staticcheck, floors, generated files, purego, race, arm64, cross-builds, fuzzing"
+	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 
 build: $(BIN)
@@ -73,6 +74,11 @@ generate-check:
 
 bench:
 	$(GO) test -run '^$$' -bench . ./ops/internal/kern ./runtime
+
+# File size, accuracy, opening and running time of real networks under each setting
+# of convert: the README's table. Takes some minutes.
+table: build
+	$(GO) run ./tests/table -teff $(BIN) $(ARGS)
 
 bench-peers:
 	cd tests/peers && ./run.sh $(ARGS)

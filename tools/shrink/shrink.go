@@ -6,10 +6,9 @@
 // what each tensor's rounding changes at the network's outputs, measured. By
 // Lagrange's rule the least total change at a size is where a tensor of n weights
 // and sensitivity s, the change by a squared step, has the step sqrt(n/s) times a
-// constant, the same for all; that constant is searched for by bisection, each
-// time with the accuracy of the whole network. Rounding is with feedback from
-// second moments of the inputs (quant.Feedback), and what it changes on average
-// goes into biases.
+// constant, the same for all; that constant is searched for, each time with the
+// accuracy of the whole network. Rounding is with feedback from second moments of
+// the inputs (quant.Feedback), and what it changes on average goes into biases.
 package shrink
 
 import (
@@ -70,7 +69,9 @@ type search struct {
 	opt    Options
 	layers []*layer
 	judge  *judge
-	done   int
+
+	measured []float64 // steps that the layers' sensitivities were measured at
+	done     int
 }
 
 // Search shrinks g.
@@ -96,26 +97,9 @@ func Search(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Resu
 	for _, l := range s.layers {
 		l.step = math.Sqrt(l.square) / 2
 	}
-	var best *candidate
-	// Sensitivities are measured at steps near those in the end: the change is the
-	// square of the step only for small ones.
-	for range 2 {
-		if err := s.sensitivities(); err != nil {
-			return nil, fmt.Errorf("shrink: %w", err)
-		}
-		c, err := s.bisect(was)
-		if err != nil {
-			return nil, fmt.Errorf("shrink: %w", err)
-		}
-		if c == nil {
-			break
-		}
-		if best == nil || c.bytes < best.bytes {
-			best = c
-		}
-		for i, l := range s.layers {
-			l.step = c.steps[i]
-		}
+	best, err := s.steps(was)
+	if err != nil {
+		return nil, fmt.Errorf("shrink: %w", err)
 	}
 	if best == nil { // even the finest steps lose too much: half precision may not
 		for _, l := range s.layers {
@@ -131,6 +115,33 @@ func Search(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Resu
 	return s.result(best, was), nil
 }
 
+// steps searches the layers' steps; nil: the finest lose too much.
+func (s *search) steps(was float64) (*candidate, error) {
+	if err := s.sensitivities(); err != nil {
+		return nil, err
+	}
+	best, err := s.bisect(was)
+	if err != nil {
+		return nil, err
+	}
+	if best == nil {
+		return s.descend(was, -1)
+	}
+	// The change is the square of the step only for small ones, so sensitivities
+	// are measured once more, near the steps in the end.
+	for i, l := range s.layers {
+		l.step = best.steps[i]
+	}
+	if err := s.sensitivities(); err != nil {
+		return nil, err
+	}
+	c, err := s.descend(was, 0.5)
+	if c != nil && c.bytes < best.bytes {
+		best = c
+	}
+	return best, err
+}
+
 // exactly stores what there is.
 func exactly(g *graph.Graph, id graph.ID, param int) format.Choice {
 	if len(g.Node(id).Params[param].Data) < minElems {
@@ -142,12 +153,13 @@ func exactly(g *graph.Graph, id graph.ID, param int) format.Choice {
 func (s *search) progress(remark string) {
 	s.done++
 	if s.opt.Progress != nil {
-		s.opt.Progress(s.done, 2*(len(s.layers)+trials), remark)
+		s.opt.Progress(s.done, 2*len(s.layers)+bisections+descents, remark)
 	}
 }
 
 // sensitivities measures each layer's alone, at its step.
 func (s *search) sensitivities() error {
+	s.measured = s.measured[:0]
 	for _, l := range s.layers {
 		if err := l.round(l.step); err != nil {
 			return err
@@ -160,14 +172,12 @@ func (s *search) sensitivities() error {
 		if err != nil {
 			return err
 		}
+		s.measured = append(s.measured, l.step)
 		l.sense = max(e, 1e-9) / (l.step * l.step)
 		s.progress(l.name)
 	}
 	return nil
 }
-
-// trials is how many constants a bisection tries.
-const trials = 11
 
 // candidate is a network that was tried.
 type candidate struct {
@@ -180,38 +190,64 @@ type candidate struct {
 
 func (s *search) enough(c *candidate, was float64) bool { return c.score >= was-s.opt.Drop-1e-9 }
 
-// bisect looks for the largest steps whose score is good enough; nil: none is.
-func (s *search) bisect(was float64) (*candidate, error) {
+// at tries steps by Lagrange's rule: their mean is that of the steps that
+// sensitivities were measured at times a power of e.
+func (s *search) at(power float64) (*candidate, error) {
 	base := make([]float64, len(s.layers))
 	mean := 0.0
 	for i, l := range s.layers {
 		base[i] = math.Sqrt(float64(l.weight.Shape.Elems()) / l.sense)
-		mean += math.Log(base[i]/l.step) / float64(len(base))
+		mean += math.Log(base[i]/s.measured[i]) / float64(len(base))
 	}
-	var best *candidate
-	lo, hi := -5.0, 1.5 // powers of e, against the steps that were measured
-	for range trials {
-		mid := (lo + hi) / 2
-		for i, l := range s.layers {
-			if err := l.round(base[i] * math.Exp(mid-mean)); err != nil {
-				return nil, err
-			}
+	for i, l := range s.layers {
+		if err := l.round(base[i] * math.Exp(power-mean)); err != nil {
+			return nil, err
 		}
-		c, err := s.try()
+	}
+	c, err := s.try()
+	if err == nil {
+		s.progress(fmt.Sprintf("%d bytes, %.2f %%", c.bytes, 100*c.score))
+	}
+	return c, err
+}
+
+// bisections is how often the interval that holds the largest steps is halved.
+const bisections = 6
+
+// bisect looks for the largest steps whose score is good enough, from a twentieth
+// to four times those that were measured; nil: none is.
+func (s *search) bisect(was float64) (*candidate, error) {
+	var best *candidate
+	lo, hi := -3.0, 1.5
+	for range bisections {
+		mid := (lo + hi) / 2
+		c, err := s.at(mid)
 		if err != nil {
 			return nil, err
 		}
 		if s.enough(c, was) {
-			lo = mid
-			if best == nil || c.bytes < best.bytes {
-				best = c
-			}
+			lo, best = mid, c
 		} else {
 			hi = mid
 		}
-		s.progress(fmt.Sprintf("%d bytes, %.2f %%", c.bytes, 100*c.score))
 	}
 	return best, nil
+}
+
+// descents are how many steps descend tries at most.
+const descents = 9
+
+// descend tries ever smaller steps, a tenth each time: near the largest the score
+// rises and falls with luck, and the first that is good enough is the smallest
+// file. nil: none is.
+func (s *search) descend(was, from float64) (*candidate, error) {
+	for i := range descents {
+		c, err := s.at(from - 0.1*float64(i))
+		if err != nil || s.enough(c, was) {
+			return c, err
+		}
+	}
+	return nil, nil
 }
 
 // try builds the network of all layers as they are rounded now.
