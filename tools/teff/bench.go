@@ -55,6 +55,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	runs := f.Int("runs", 0, "timed runs; 0: as many as fit two seconds, at least 10")
 	exact := f.Bool("exact", false, "no kernel that rounds more than plain float32 sums")
 	precision := f.String("precision", "f32", "f32 or bf16")
+	device := f.String("device", "cpu", deviceHelp)
 	layers := f.Bool("layers", false, "time of each layer")
 	trace := f.String("trace", "", "write a Chrome trace of one run to this file")
 	pos, err := f.parse(args, 1, 1)
@@ -81,19 +82,17 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
-	rm, err := m.prepare(opts...)
+	rm, s, err := m.onDevice(c, *device, opts, func(*runtime.Model) []runtime.SessionOption {
+		if *batch > 1 {
+			return []runtime.SessionOption{runtime.WithBatch(*batch)}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	defer rm.Close()
-	var sopts []runtime.SessionOption
-	if *batch > 1 {
-		sopts = append(sopts, runtime.WithBatch(*batch))
-	}
-	s, err := rm.NewSession(sopts...)
-	if err != nil {
-		return err
-	}
+	defer s.Close()
 	res := &benchResult{Model: pos[0], Threads: *threads, Batch: *batch, Precision: *precision, Load: ms(time.Since(start))}
 	if res.Threads == 0 {
 		res.Threads = goruntime.GOMAXPROCS(0)

@@ -93,6 +93,7 @@ func TestUsage(t *testing.T) {
 		`--shape "x"`:             {"inspect", model, "--shape", "x"},
 		`"0" is no size`:          {"inspect", model, "--shape", "x=1,0"},
 		`--precision "f8"`:        {"bench", model, "--precision", "f8"},
+		`--device "tpu"`:          {"run", model, data, "--device", "tpu"},
 		"--top and --threads":     {"run", model, data, "--top", "-1"},
 		"--batch is at least 1":   {"eval", model, "--data", data, "--batch", "-3"},
 		"--epochs, --batch":       {"train", model, "--data", data, "-o", out, "--epochs", "0"},

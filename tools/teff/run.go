@@ -35,6 +35,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	top := f.Int("top", 5, "how many classes to print")
 	out := f.String("out", "", "folder for output_N.npy")
 	threads := f.Int("threads", 0, "threads; 0: all")
+	device := f.String("device", "cpu", deviceHelp)
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 2, -1)
 	if err != nil {
@@ -54,31 +55,27 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 	}
-	rm, err := m.prepare(runtime.WithThreads(*threads))
+	files := pos[1:]
+	rm, s, err := m.onDevice(c, *device, []runtime.Option{runtime.WithThreads(*threads)}, func(rm *runtime.Model) []runtime.SessionOption {
+		if specs := rm.Inputs(); len(specs) == 1 && len(files) == 1 {
+			if batch := npyBatch(files[0], specs[0], rm.Compiled().Batched()); batch > 1 {
+				return []runtime.SessionOption{runtime.WithBatch(batch)}
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	defer rm.Close()
+	defer s.Close()
 	specs := rm.Inputs()
 	in, err := firstInput(pos[0], specs)
 	if err != nil {
 		return err
 	}
-	files := pos[1:]
 	if len(specs) > 1 && len(files)%len(specs) != 0 {
 		return usagef("the model has %d inputs, %d files were given", len(specs), len(files))
-	}
-	batch := 1
-	if len(specs) == 1 && len(files) == 1 {
-		batch = npyBatch(files[0], specs[0], rm.Compiled().Batched())
-	}
-	var sopts []runtime.SessionOption
-	if batch > 1 {
-		sopts = append(sopts, runtime.WithBatch(batch))
-	}
-	s, err := rm.NewSession(sopts...)
-	if err != nil {
-		return err
 	}
 	p, fitErr := pre.fit(m, in)
 	var outputs []runOutput
