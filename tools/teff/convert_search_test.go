@@ -26,13 +26,14 @@ func TestConvertSearchUsage(t *testing.T) {
 }
 
 // TestConvertSearch: a trained network in files that eval finds as good as
-// convert said, smaller the more may be lost.
+// convert said, much smaller where much may be lost.
 func TestConvertSearch(t *testing.T) {
 	dir, model, data := fixture(t, "300")
 	tuned, out := filepath.Join(dir, "tuned.teff"), filepath.Join(dir, "small.teff")
 	ok(t, "train", model, "--data", data, "-o", tuned, "--epochs", "3", "--lr", "0.1", "--batch", "16")
 	was := object(t, "top1", "eval", tuned, "--data", data)["top1"].(float64)
-	size := float64(object(t, "bytes_out", "convert", tuned, "-o", out, "--weights", "f16+coded")["bytes_out"].(float64))
+	half := object(t, "bytes_out", "convert", tuned, "-o", out, "--weights", "f16+coded")["bytes_out"].(float64)
+	var sizes []float64
 	for _, drop := range []string{"0", "1", "10"} {
 		r := object(t, "bytes_out top1 top1_was images samples layers max_drop", "convert", tuned, "-o", out,
 			"--weights", "auto", "--max-drop", drop, "--data", data, "--samples", "50")
@@ -41,10 +42,12 @@ func TestConvertSearch(t *testing.T) {
 		require.Equal(t, 50.0, r["samples"])
 		require.GreaterOrEqual(t, r["top1"], was-r["max_drop"].(float64)/100-1e-9)
 		require.Equal(t, r["top1"], object(t, "top1", "eval", out, "--data", data)["top1"])
-		require.LessOrEqual(t, r["bytes_out"], size)
+		require.Less(t, r["bytes_out"], half)
 		require.Equal(t, true, object(t, "ok", "verify", out)["ok"])
-		size = r["bytes_out"].(float64)
-		t.Logf("drop %s: %v bytes for %v of weights, top-1 %v, was %v", drop, size, r["weight_bytes_f32"], r["top1"], was)
+		sizes = append(sizes, r["bytes_out"].(float64))
+		t.Logf("drop %s: %v bytes for %v of weights, top-1 %v, was %v", drop, r["bytes_out"], r["weight_bytes_f32"], r["top1"], was)
 	}
+	// A point of so few images is luck, ten are not.
+	require.Less(t, sizes[2], 0.8*sizes[0])
 	require.Contains(t, ok(t, "convert", tuned, "-o", out, "--weights", "auto", "--max-drop", "5", "--data", data, "--limit", "50", "--samples", "20"), "on 50 images")
 }
