@@ -2,7 +2,11 @@
 #include "math.h"
 #include "place.h"
 
-__device__ static inline float sigmoidF(float v) { return 1 / (1 + expF(-v)); }
+// sigmoidF never divides by infinity: small results keep their bits.
+__device__ static inline float sigmoidF(float v) {
+	float e = expF(-magnitude(v));
+	return v != v ? v : (v < 0 ? e : 1) / (1 + e);
+}
 
 // unit clamps to [0, 1].
 __device__ static inline float unit(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
@@ -20,7 +24,7 @@ KERNEL unary_f32(const float *x, float *y, i64 n, i64 kind, double a64, double b
 	case 3: v = sigmoidF(v); break;
 	case 4: v = tanhF(v); break;
 	case 5: v = unit(fmadd(a, v, b)); break;                    // hard sigmoid
-	case 6: v = v * unit(fmadd(v, 0.166666667f, 0.5f)); break;  // hard swish
+	case 6: v = v * unit((v + 3) * 0.166666667f); break;       // hard swish
 	case 7: v = v * sigmoidF(v); break;                         // swish
 	case 8: v = expF(v); break;
 	case 9: v = logF(v); break;

@@ -7,6 +7,7 @@ namespace emulate {
 struct Kernel {
 	const char *name;
 	int params;
+	uint64_t pointers; // bit i: parameter i is an address
 	bool barriers; // its threads meet, and so need stacks of their own
 	void (*run)(const uint64_t *params);
 };

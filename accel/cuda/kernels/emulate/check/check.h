@@ -1,0 +1,85 @@
+// What the checks of the kernels share.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "../launch.h"
+
+typedef long long i64;
+
+// Numbers, the same every time.
+inline uint64_t seed = 1;
+inline unsigned pick(unsigned n) { return (unsigned)((seed = seed * 6364136223846793005ull + 1442695040888963407ull) >> 33) % n; }
+inline float number() { return (float)pick(2001) / 1000.f - 1; }
+
+// Array is floats between guard words, which a kernel must leave alone.
+class Array {
+	static const int guard = 64;
+	static constexpr float mark = -123456.75f;
+	std::vector<float> all;
+	size_t shift;
+
+public:
+	size_t n;
+	explicit Array(size_t n, size_t shift = 0) : all(n + 2 * guard + shift, mark), shift(shift), n(n) {}
+	float *data() { return all.data() + guard + shift; }
+	float &operator[](size_t i) { return data()[i]; }
+	Array &random() {
+		for (size_t i = 0; i < n; i++) data()[i] = number();
+		return *this;
+	}
+	bool whole() const {
+		for (size_t i = 0; i < all.size(); i++)
+			if ((i < guard + shift || i >= guard + shift + n) && all[i] != mark) return false;
+		return true;
+	}
+	static bool untouched(float v) { return v == mark; }
+};
+
+// Params gathers a kernel's parameters, 8 bytes each.
+struct Params {
+	std::vector<uint64_t> bits;
+	Params &operator()(float *p) { return bits.push_back((uint64_t)(uintptr_t)p), *this; }
+	Params &operator()(i64 v) { return bits.push_back((uint64_t)v), *this; }
+	Params &operator()(double v) {
+		uint64_t b;
+		memcpy(&b, &v, 8);
+		return bits.push_back(b), *this;
+	}
+};
+
+extern int failures, checks;
+
+#define REQUIRE(ok, ...)                                                                                       \
+	do {                                                                                                       \
+		checks++;                                                                                              \
+		if (!(ok) && failures++ < 20) {                                                                        \
+			printf("%s:%d: %s: ", __FILE__, __LINE__, #ok);                                                    \
+			printf(__VA_ARGS__);                                                                               \
+			printf("\n");                                                                                      \
+		}                                                                                                      \
+	} while (0)
+
+inline void run(const char *name, i64 gx, i64 gy, i64 gz, const Params &p) {
+	const emulate::Kernel *k = emulate::find(name);
+	if (!k || (size_t)k->params != p.bits.size()) {
+		REQUIRE(false, "%s takes no %zu parameters", name, p.bits.size());
+		return;
+	}
+	const unsigned grid[3] = {(unsigned)gx, (unsigned)gy, (unsigned)gz};
+	const char *wrong = emulate::launch(k, grid, 256, p.bits.data());
+	REQUIRE(!wrong, "%s: %s", name, wrong);
+}
+
+inline i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
+
+inline float clampTo(float v, i64 act, float lo, float hi) { return act == 0 ? v : v < lo ? lo : v > hi ? hi : v; }
+
+void checkWindows();
+void checkRows();
+void checkFunctions();
+void checkPointwise();
