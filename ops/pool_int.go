@@ -152,7 +152,15 @@ func (k *poolIntRows) Do(a *Args, i, worker int) {
 		c := roundUp(k.c, 16)
 		acc = tensor.CastSlice[int32](a.Scratch[4*c*worker : 4*c*(worker+1)])[:k.c]
 	}
+	done := 0 // outputs whose maxima are there already
+	if !k.avg && k.plainMax && k.Kernel[0] == 1 {
+		done = k.inside(x, y, n, i, o)
+	}
+	first := k.firstInside()
 	for o[2] = range k.Out[2] {
+		if first <= o[2] && o[2] < first+done {
+			continue
+		}
 		to := y[(i*k.Out[2]+o[2])*k.pitch:][:k.c]
 		clear(acc)
 		var count int32
@@ -189,6 +197,34 @@ func (k *poolIntRows) Do(a *Args, i, worker int) {
 			}
 		}
 	}
+}
+
+// firstInside is the first output of a row whose window starts inside the input.
+func (k *poolIntRows) firstInside() int { return (k.PadLo[2] + k.Stride[2] - 1) / k.Stride[2] }
+
+// inside computes the maxima of output row i whose windows see no padding to the
+// left or right, and returns how many there are.
+func (k *poolIntRows) inside(x, y []byte, n, i int, o [3]int) int {
+	d, h := o[0]*k.Stride[0]-k.PadLo[0], o[1]*k.Stride[1]-k.PadLo[1]
+	rows := k.Kernel[1]
+	for ; rows > 0 && h < 0; rows-- {
+		h += k.Dilation[1]
+	}
+	for rows > 0 && h+(rows-1)*k.Dilation[1] >= k.In[1] {
+		rows--
+	}
+	first := k.firstInside()
+	left := first*k.Stride[2] - k.PadLo[2]
+	room := k.In[2] - 1 - (k.Kernel[2]-1)*k.Dilation[2] - left
+	if rows < 1 || uint(d) >= uint(k.In[0]) || room < 0 || first >= k.Out[2] {
+		return 0
+	}
+	count := min(room/k.Stride[2]+1, k.Out[2]-first)
+	kern.MaxPoolI8(y[(i*k.Out[2]+first)*k.pitch:], x[(((n*k.In[0]+d)*k.In[1]+h)*k.In[2]+left)*k.c:], &kern.MaxI8Args{
+		Signed: k.x.signed, C: k.c, Rows: rows, Cols: k.Kernel[2], RowStride: k.Dilation[1] * k.In[2] * k.c, ColStride: k.Dilation[2] * k.c,
+		Pixels: count, InStep: k.Stride[2] * k.c, OutStep: k.pitch,
+	})
+	return count
 }
 
 // prepareInt is Prepare for an 8-bit input.

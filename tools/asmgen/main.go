@@ -44,6 +44,7 @@ var files = []file{
 	{"dwi8_avx2_amd64.s", avo(func(a *asm) { dwI8(a, ymm) })},
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
+	{"maxi8_avx2_amd64.s", avo(maxI8)},
 	{"gemm_neon_arm64.s", gemmNEON},
 	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
