@@ -45,9 +45,12 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case s.icg == 1 && s.ocg == 1:
 		k.dx, k.dw = &depthwiseGradIn{k}, &depthwiseGradWeight{k}
 	default:
-		gemm := kern.SelectGemmF32()
-		k.dx = newConvGradIn(p, k, gemm)
-		k.dw = newConvGradWeight(p, k)
+		if p.NeedIn[0] {
+			k.dx = newConvGradIn(p, k, kern.SelectGemmF32())
+		}
+		if p.NeedParam[0] {
+			k.dw = newConvGradWeight(p, k)
+		}
 	}
 	k.biasSum.k, k.actTask.k = k, k
 	return k, nil

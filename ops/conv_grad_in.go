@@ -15,7 +15,8 @@ type convGradIn struct {
 	k      *convGrad
 	gemm   *kern.GemmF32
 	phases []convPhase
-	table  int // int32 of one worker's offset table
+	table  int // int32 of one worker's offset table, after the number of the part it is of
+	slots  int // workers
 	turned int // floats of the turned weights of the largest phase
 	packed int // floats of all packed weights
 	line   bool
@@ -23,6 +24,9 @@ type convGradIn struct {
 	lo, hi float32
 	tasks  []phaseTask
 }
+
+// tableHead is the int32 before a table; the first says which part it is of.
+const tableHead = 16
 
 // convPhase is the input positions first + j*stride, j < count.
 type convPhase struct {
@@ -61,9 +65,10 @@ func newConvGradIn(p *GradPrep, k *convGrad, gemm *kern.GemmF32) *convGradIn {
 		t.chunk = min(roundUp(k.InSize(), gemm.MR), gemm.MR*max(8, (64<<10)/(4*gemm.MR*max(1, maxTaps))))
 		maxRows = t.chunk
 	}
-	t.table = roundUp(kern.RowsSize(gemm.MR, maxRows, max(1, maxTaps)), 16)
+	t.slots = max(1, p.Threads)
+	t.table = tableHead + roundUp(kern.RowsSize(gemm.MR, maxRows, max(1, maxTaps)), 16)
 	t.turned = roundUp(maxTaps*k.ocg*k.icg, 16)
-	p.NeedScratch(4 * (t.table*max(1, p.Threads) + t.turned + t.packed))
+	p.NeedScratch(4 * (t.table*t.slots + t.turned + t.packed))
 	return t
 }
 
@@ -105,6 +110,9 @@ func (t *convGradIn) addPhase(phase [MaxSpatial]int) {
 func (t *convGradIn) Run(g *Grads) {
 	for i := range t.tasks {
 		t.pack(g, &t.phases[i])
+		for worker := range t.slots {
+			t.tableOf(g, worker)[0] = -1
+		}
 		ph := &t.phases[i]
 		n := t.k.n * t.k.groups
 		if t.line {
@@ -119,6 +127,11 @@ func (t *convGradIn) Run(g *Grads) {
 // scratch parts: packed weights, turned weights, then the workers' tables.
 func (t *convGradIn) packedAll(g *Grads) []float32 {
 	return tensor.CastSlice[float32](g.Scratch)[:t.packed]
+}
+
+// tableOf is a worker's number of a part and table.
+func (t *convGradIn) tableOf(g *Grads, worker int) []int32 {
+	return tensor.CastSlice[int32](g.Scratch)[t.packed+t.turned+worker*t.table:][:t.table]
 }
 
 // pack turns the weights of a phase round, [taps][oc][ic], and packs them.
@@ -146,21 +159,28 @@ func (pt *phaseTask) Do(g *Grads, i, worker int) {
 	if t.line {
 		parts = ph.count[0] * ph.count[1]
 	}
-	part := i % parts
-	i /= parts
-	group, image := i%k.groups, i/k.groups
-	table := tensor.CastSlice[int32](g.Scratch)[t.packed+t.turned+worker*t.table:][:t.table]
+	// Images of the same part come one after the other: they share the table.
+	image, part := i%k.n, i/k.n%parts
+	group := i / k.n / parts
+	table := t.tableOf(g, worker)
+	stale := table[0] != int32(part)
+	table[0] = int32(part)
+	table = table[tableHead:]
 
 	var rows, at, step int // of the result: number, first position, distance
 	if t.line {
 		j := [MaxSpatial]int{part / ph.count[1], part % ph.count[1], 0}
 		rows, step = ph.count[2], k.Stride[2]
 		at = ((ph.first[0]+j[0]*k.Stride[0])*k.In[1]+ph.first[1]+j[1]*k.Stride[1])*k.In[2] + ph.first[2]
-		t.fill(table, ph, (j[0]*ph.count[1]+j[1])*ph.count[2], rows)
+		if stale {
+			t.fill(table, ph, (j[0]*ph.count[1]+j[1])*ph.count[2], rows)
+		}
 	} else {
 		at, step = part*t.chunk, 1
 		rows = min(t.chunk, k.InSize()-at)
-		t.fill(table, ph, at, rows)
+		if stale {
+			t.fill(table, ph, at, rows)
+		}
 	}
 	dx := g.DIn[0].F32()[(image*k.InSize()+at)*k.ic+group*k.icg:]
 	args := kern.GemmF32Args{
