@@ -7,7 +7,7 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check        format, vet, staticcheck, floors, generated files, purego, race, arm64, cross-builds, fuzzing"
 	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
+	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"
 
 build: $(BIN)
 
@@ -82,6 +83,13 @@ table: build
 
 bench-peers:
 	cd tests/peers && ./run.sh $(ARGS)
+
+# Training steps of both in turns; a comparison for people, never part of CI.
+# ARGS="-networks resnet8 -threads 1 -rounds 3" for less of it.
+PYTHON  ?= /usr/bin/python3
+bench-train:
+	@$(PYTHON) -c 'import torch' 2>/dev/null || { echo "$(PYTHON) has no torch (Debian: python3-torch); PYTHON=... names another"; exit 1; }
+	cd tests/peers && $(GO) run ./torchstep -python $(PYTHON) $(ARGS)
 
 clean:
 	rm -rf bin build
