@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/tests/shared"
 )
 
 // TestConvertSearchUsage: what does not go together is named.
@@ -50,4 +52,25 @@ func TestConvertSearch(t *testing.T) {
 	// A point of so few images is luck, ten are not.
 	require.Less(t, sizes[2], 0.8*sizes[0])
 	require.Contains(t, ok(t, "convert", tuned, "-o", out, "--weights", "auto", "--max-drop", "5", "--data", data, "--limit", "50", "--samples", "20"), "on 50 images")
+}
+
+// TestConvertSizes: what real networks take in a file.
+func TestConvertSizes(t *testing.T) {
+	data := shared.Path(t, "datasets/cifar10-lossless")
+	out := filepath.Join(t.TempDir(), "small.teff")
+	convert := func(model string, args ...string) map[string]any {
+		return object(t, "bytes_out weight_bytes_f32", append([]string{"convert", shared.Path(t, "models", model), "-o", out}, args...)...)
+	}
+	const resnet8, resnet20 = "mlperf-tiny/ic01/pretrainedResnet.tflite", "real-onnx/resnet20/resnet20.onnx"
+	smaller := func(r map[string]any) float64 { return r["weight_bytes_f32"].(float64) / r["bytes_out"].(float64) }
+	r := convert(resnet8)
+	require.Less(t, r["bytes_out"].(float64)-r["weight_bytes_f32"].(float64), 10e3, "graph and metadata")
+	require.LessOrEqual(t, convert("mlperf-tiny/ic01/pretrainedResnet_quant.tflite", "--weights", "exact")["bytes_out"], 80e3)
+	for _, model := range []string{resnet8, resnet20, "real-onnx/resnet32/resnet32.onnx"} {
+		require.Greater(t, smaller(convert(model, "--weights", "exact")), 1.17, model)
+	}
+	r = convert(resnet8, "--weights", "auto", "--max-drop", "0.5", "--data", data, "--scale", "1")
+	t.Logf("ResNet-8: %v -> %v, %.2f times smaller", r["top1_was"], r["top1"], smaller(r))
+	require.Greater(t, smaller(r), 6.0)
+	require.GreaterOrEqual(t, object(t, "top1", "eval", out, "--data", data)["top1"], r["top1_was"].(float64)-0.005-1e-9)
 }
