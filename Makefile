@@ -7,13 +7,13 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train fmt vet lint floors purego race arm64 cross fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
 	@echo "make demo         train, convert, inspect, run and time a small network on images drawn here"
 	@echo "make test         all tests"
-	@echo "make check        format, vet, staticcheck, floors, generated files, purego, race, arm64, cross-builds, fuzzing"
+	@echo "make check        format, vet, staticcheck, floors, generated files, purego, race, arm64, cross-builds, cuda, fuzzing"
 	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"
@@ -30,7 +30,7 @@ test:
 demo: build
 	$(BIN) demo --model tests/golden/glyphs.onnx
 
-check: fmt vet lint generate-check purego race arm64 cross fuzz
+check: fmt vet lint generate-check purego race arm64 cross cuda fuzz
 
 fmt:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
@@ -59,6 +59,13 @@ cross:
 	  GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./runtime/... ./format ./tools/teff || exit 1; done
 	@for t in linux/arm64 linux/arm linux/riscv64 windows/amd64; do \
 	  GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) vet ./ops/... ./runtime/... ./format || exit 1; done
+
+# The CUDA backend through the real binding, on a driver that runs the kernels' sources
+# on the host; on the device where there is one. No toolkit is needed.
+cuda:
+	@command -v $${CXX:-g++} >/dev/null || { echo "cuda: SKIPPED, needs a C++ compiler ($${CXX:-g++})"; exit 0; }; \
+	  . accel/cuda/build.env && $(GO) vet -tags cuda ./accel/... && $(GO) build -tags cuda -o /dev/null ./tools/teff && \
+	  $(GO) test -tags cuda ./accel/...
 
 # Each fuzz target for a few seconds; FUZZ=60s for longer.
 fuzz:
