@@ -50,3 +50,24 @@ func TestLibraryWeight(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandWithoutCUDA: the command of a default build holds no kernel of the
+// CUDA backend, and no code that launches one.
+func TestCommandWithoutCUDA(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+	out := filepath.Join(t.TempDir(), "teff")
+	cmd := exec.Command("go", "build", "-o", out, "../tools/teff")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	b, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(b))
+	syms, err := exec.Command("go", "tool", "nm", out).Output()
+	require.NoError(t, err)
+	require.True(t, strings.Contains(string(syms), "teff/runtime.New"), "no symbols")
+	for line := range strings.Lines(string(syms)) {
+		if strings.Contains(line, "teff/accel/cuda.(*") || strings.Contains(line, "cuda/kernels.PTX") {
+			t.Errorf("a default build holds %s", line)
+		}
+	}
+}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/accel/cuda/internal/driver"
 	"github.com/teff-ml/teff/accel/cuda/kernels"
 	"github.com/teff-ml/teff/ops/graph"
@@ -22,17 +21,6 @@ import (
 
 // ErrClosed says that the backend was closed.
 var ErrClosed = errors.New("cuda: backend is closed")
-
-// Open takes the machine's first device. The backend is an io.Closer; its
-// states are closed before it. Without a device, a driver or the build tag
-// cuda the error wraps accel.ErrUnavailable.
-func Open() (accel.Backend, error) {
-	d, err := driver.Open()
-	if err != nil {
-		return nil, err
-	}
-	return open(d)
-}
 
 // open loads the kernels into d, which the backend owns from here on.
 func open(d driver.Driver) (*backend, error) {

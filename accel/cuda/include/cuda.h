@@ -1,7 +1,9 @@
-/* The NVIDIA driver API as far as gorgonia.org/cu and this repository call it:
- * types, constants and prototypes, written from the public description of the
- * API, so that a program with the backend is built where no toolkit is
- * installed. It is no copy of the vendor's header and declares far less.
+/* The NVIDIA driver API as far as gorgonia.org/cu and this repository call it,
+ * so that a program with the backend is built where no toolkit is installed.
+ * Names, numbers and parameter types are those of the library's binary
+ * interface; they were read off the declarations that gorgonia.org/cu itself is
+ * generated from (its cmd/genlib), which come from the vendor's header of CUDA
+ * 12's time. Structs and comments are this project's.
  *
  * A comment behind a prototype is the name under which the library exports the
  * function where that is another: versions of a function live side by side, and
