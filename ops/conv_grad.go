@@ -106,7 +106,7 @@ func (t *convGradAct) Do(g *Grads, i, _ int) {
 	from, to := i*gradRows*k.oc, min((i+1)*gradRows, k.n*k.OutSize())*k.oc
 	d, y := g.DOut.F32()[from:to], g.Out.F32()[from:to]
 	lo, hi, _ := k.act.Clamp()
-	maskRow(d, y, lo, hi)
+	kern.MaskF32(d, y, lo, hi)
 }
 
 // convGradBias sums columns of d.

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -56,29 +54,7 @@ func (k *actGrad) Run(g *Grads) {
 
 func (k *actGrad) Do(g *Grads, i, _ int) {
 	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
-	maskRow(g.DOut.F32()[from:to], g.Out.F32()[from:to], k.lo, k.hi)
-}
-
-// inside is all ones when lo < v < hi and 0 when not, told from the signs of
-// differences: half of all activations are cut, at random, and a branch would
-// be guessed wrong as often.
-func inside(v, lo, hi float32) uint32 {
-	return uint32(int32(math.Float32bits(lo-v))>>31) & uint32(int32(math.Float32bits(v-hi))>>31)
-}
-
-// maskRow sets d to 0 where y is not between the limits.
-func maskRow(d, y []float32, lo, hi float32) {
-	for j, v := range y[:len(d)] {
-		d[j] = math.Float32frombits(math.Float32bits(d[j]) & inside(v, lo, hi))
-	}
-}
-
-// addMasked adds d to dx where y is between the limits.
-func addMasked(dx, d, y []float32, lo, hi float32) {
-	d, y = d[:len(dx)], y[:len(dx)]
-	for j, v := range y {
-		dx[j] += math.Float32frombits(math.Float32bits(d[j]) & inside(v, lo, hi))
-	}
+	kern.MaskF32(g.DOut.F32()[from:to], g.Out.F32()[from:to], k.lo, k.hi)
 }
 
 // keepForAct is KeepOut for operators whose only need of the result is a fused

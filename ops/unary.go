@@ -171,10 +171,10 @@ func (k *unaryGrad) Do(g *Grads, i, _ int) {
 	at := v.F32()[from:to]
 	switch {
 	case fn == UnaryRelu:
-		addMasked(dx, d, at, 0, posInf)
+		kern.AddMaskedF32(dx, d, at, 0, posInf)
 		return
 	case fn == UnaryClip:
-		addMasked(dx, d, at, k.op.A, k.op.B)
+		kern.AddMaskedF32(dx, d, at, k.op.A, k.op.B)
 		return
 	case fn == UnarySwish && (k.op.A == 0 || k.op.A == 1) && !k.reference:
 		swishGradRow(dx, d, at)

@@ -39,7 +39,8 @@ type config struct {
 // 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
-// WithBackend runs the model on b instead of the CPU.
+// WithBackend runs the model on b instead of the CPU. The model closes b, so that
+// no other can use it.
 func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend, c.shared = b, true } }
 
 // WithExact allows no path that rounds more than plain float32 sums do: no

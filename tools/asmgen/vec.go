@@ -86,8 +86,32 @@ func vecF32(a *asm, v isa) {
 	})
 	g.loop("vecTanh", "TanhF32", 1, 1, func(r []reg.VecPhysical) { g.tanh(r[0]) })
 	g.loop("vecSqrt", "SqrtF32", 1, 1, func(r []reg.VecPhysical) { a.VSQRTPS(r[0], r[0]) })
+	g.loop("vecMask", "maskGeneric", 2, 2, func(r []reg.VecPhysical) { g.inside(r[1]); g.and(g.reg(11), r[0], r[0]) })
+	g.loop("vecAddMasked", "addMaskedGeneric", 3, 2, func(r []reg.VecPhysical) {
+		g.inside(r[2])
+		g.and(g.reg(11), r[1], r[1])
+		a.VADDPS(r[1], r[0], r[0])
+	})
 	g.sgd()
 	g.reductions()
+}
+
+// inside sets register 11 to all ones where lo < v < hi, from the signs of lo - v and v - hi. Register 12 is used.
+func (g *vec) inside(v reg.VecPhysical) {
+	below, above := g.reg(12), g.reg(11)
+	g.VSUBPS(v, g.lo(), below)
+	g.VSUBPS(g.hi(), v, above)
+	g.and(below, above, above)
+	g.VPSRAD(operand.U8(31), above, above)
+}
+
+// and is d = x & y under the name each instruction set has for it.
+func (g *vec) and(x, y, d reg.VecPhysical) {
+	if g.wide() {
+		g.VPANDD(x, y, d)
+	} else {
+		g.VPAND(x, y, d)
+	}
 }
 
 // vec writes loops. Registers of vectors: 0..7 operands, 8.. parameters and scratch, 13 and 14 (AVX2) or 30 and 31 the

@@ -57,6 +57,8 @@ const (
 	vecDot
 	vecMaxOf
 	vecExpSum
+	vecMask
+	vecAddMasked
 )
 
 // vecArgs is what a loop is handed; assembly knows the offsets (see TestVecLayout).

@@ -79,6 +79,10 @@ func vecRunAVX512(op vecOp, t *vecArgs) {
 		vecMaxOfF32AVX512(t)
 	case vecExpSum:
 		vecExpSumF32AVX512(t)
+	case vecMask:
+		vecMaskF32AVX512(t)
+	case vecAddMasked:
+		vecAddMaskedF32AVX512(t)
 	}
 }
 
@@ -150,6 +154,10 @@ func vecRunAVX2(op vecOp, t *vecArgs) {
 		vecMaxOfF32AVX2(t)
 	case vecExpSum:
 		vecExpSumF32AVX2(t)
+	case vecMask:
+		vecMaskF32AVX2(t)
+	case vecAddMasked:
+		vecAddMaskedF32AVX2(t)
 	}
 }
 
@@ -354,3 +362,15 @@ func vecMaxOfF32AVX2(t *vecArgs)
 
 //go:noescape
 func vecExpSumF32AVX2(t *vecArgs)
+
+//go:noescape
+func vecMaskF32AVX512(t *vecArgs)
+
+//go:noescape
+func vecAddMaskedF32AVX512(t *vecArgs)
+
+//go:noescape
+func vecMaskF32AVX2(t *vecArgs)
+
+//go:noescape
+func vecAddMaskedF32AVX2(t *vecArgs)

@@ -2148,6 +2148,155 @@ done146:
 	VZEROUPPER
 	RET
 
+// func vecMaskF32AVX2(t *byte)
+// Requires: AVX, AVX2
+TEXT ·vecMaskF32AVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ         8(BX), SI
+	MOVQ         16(BX), DI
+	MOVQ         (BX), R9
+	MOVQ         24(BX), CX
+	VBROADCASTSS 48(BX), Y13
+	VBROADCASTSS 52(BX), Y14
+	XORQ         AX, AX
+
+loop151:
+	CMPQ    CX, $+16
+	JLT     next152
+	VMOVUPS (SI)(AX*1), Y0
+	VMOVUPS (DI)(AX*1), Y1
+	VSUBPS  Y1, Y13, Y12
+	VSUBPS  Y14, Y1, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y0, Y0
+	VMOVUPS Y0, (R9)(AX*1)
+	VMOVUPS 32(SI)(AX*1), Y2
+	VMOVUPS 32(DI)(AX*1), Y3
+	VSUBPS  Y3, Y13, Y12
+	VSUBPS  Y14, Y3, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y2, Y2
+	VMOVUPS Y2, 32(R9)(AX*1)
+	ADDQ    $+64, AX
+	SUBQ    $+16, CX
+	JMP     loop151
+
+next152:
+loop153:
+	CMPQ    CX, $+8
+	JLT     next154
+	VMOVUPS (SI)(AX*1), Y0
+	VMOVUPS (DI)(AX*1), Y1
+	VSUBPS  Y1, Y13, Y12
+	VSUBPS  Y14, Y1, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y0, Y0
+	VMOVUPS Y0, (R9)(AX*1)
+	ADDQ    $+32, AX
+	SUBQ    $+8, CX
+	JMP     loop153
+
+next154:
+	TESTQ      CX, CX
+	JZ         done150
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y0
+	VMASKMOVPS (DI)(AX*1), Y15, Y1
+	VSUBPS     Y1, Y13, Y12
+	VSUBPS     Y14, Y1, Y11
+	VPAND      Y12, Y11, Y11
+	VPSRAD     $0x1f, Y11, Y11
+	VPAND      Y11, Y0, Y0
+	VMASKMOVPS Y0, Y15, (R9)(AX*1)
+
+done150:
+	VZEROUPPER
+	RET
+
+// func vecAddMaskedF32AVX2(t *byte)
+// Requires: AVX, AVX2
+TEXT ·vecAddMaskedF32AVX2(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ         8(BX), SI
+	MOVQ         16(BX), DI
+	MOVQ         56(BX), R8
+	MOVQ         (BX), R9
+	MOVQ         24(BX), CX
+	VBROADCASTSS 48(BX), Y13
+	VBROADCASTSS 52(BX), Y14
+	XORQ         AX, AX
+
+loop157:
+	CMPQ    CX, $+16
+	JLT     next158
+	VMOVUPS (SI)(AX*1), Y0
+	VMOVUPS (DI)(AX*1), Y1
+	VMOVUPS (R8)(AX*1), Y2
+	VSUBPS  Y2, Y13, Y12
+	VSUBPS  Y14, Y2, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R9)(AX*1)
+	VMOVUPS 32(SI)(AX*1), Y3
+	VMOVUPS 32(DI)(AX*1), Y4
+	VMOVUPS 32(R8)(AX*1), Y5
+	VSUBPS  Y5, Y13, Y12
+	VSUBPS  Y14, Y5, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y4, Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, 32(R9)(AX*1)
+	ADDQ    $+64, AX
+	SUBQ    $+16, CX
+	JMP     loop157
+
+next158:
+loop159:
+	CMPQ    CX, $+8
+	JLT     next160
+	VMOVUPS (SI)(AX*1), Y0
+	VMOVUPS (DI)(AX*1), Y1
+	VMOVUPS (R8)(AX*1), Y2
+	VSUBPS  Y2, Y13, Y12
+	VSUBPS  Y14, Y2, Y11
+	VPAND   Y12, Y11, Y11
+	VPSRAD  $0x1f, Y11, Y11
+	VPAND   Y11, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R9)(AX*1)
+	ADDQ    $+32, AX
+	SUBQ    $+8, CX
+	JMP     loop159
+
+next160:
+	TESTQ      CX, CX
+	JZ         done156
+	NEGQ       CX
+	LEAQ       tailMask<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y0
+	VMASKMOVPS (DI)(AX*1), Y15, Y1
+	VMASKMOVPS (R8)(AX*1), Y15, Y2
+	VSUBPS     Y2, Y13, Y12
+	VSUBPS     Y14, Y2, Y11
+	VPAND      Y12, Y11, Y11
+	VPSRAD     $0x1f, Y11, Y11
+	VPAND      Y11, Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (R9)(AX*1)
+
+done156:
+	VZEROUPPER
+	RET
+
 // func vecSGDF32AVX2(t *byte)
 // Requires: AVX, FMA3
 TEXT ·vecSGDF32AVX2(SB), NOSPLIT, $0-8
@@ -2161,9 +2310,9 @@ TEXT ·vecSGDF32AVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 40(BX), Y10
 	XORQ         AX, AX
 
-loop150:
+loop162:
 	CMPQ         CX, $+8
-	JLT          next151
+	JLT          next163
 	VMOVUPS      (R9)(AX*1), Y0
 	VMOVUPS      (DI)(AX*1), Y1
 	VMOVUPS      (SI)(AX*1), Y2
@@ -2174,11 +2323,11 @@ loop150:
 	VMOVUPS      Y0, (R9)(AX*1)
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          loop150
+	JMP          loop162
 
-next151:
+next163:
 	TESTQ        CX, CX
-	JZ           done149
+	JZ           done161
 	NEGQ         CX
 	LEAQ         tailMask<>+0(SB), DX
 	VMOVUPS      64(DX)(CX*4), Y15
@@ -2191,7 +2340,7 @@ next151:
 	VMASKMOVPS   Y1, Y15, (DI)(AX*1)
 	VMASKMOVPS   Y0, Y15, (R9)(AX*1)
 
-done149:
+done161:
 	VZEROUPPER
 	RET
 
@@ -2209,9 +2358,9 @@ TEXT ·vecSumF32AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y3, Y3, Y3
 	XORQ   AX, AX
 
-loop153:
+loop165:
 	CMPQ    CX, $+32
-	JLT     next154
+	JLT     next166
 	VMOVUPS (SI)(AX*1), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(SI)(AX*1), Y6
@@ -2222,28 +2371,28 @@ loop153:
 	VADDPS  Y6, Y3, Y3
 	ADDQ    $+128, AX
 	SUBQ    $+32, CX
-	JMP     loop153
+	JMP     loop165
 
-next154:
-loop155:
+next166:
+loop167:
 	CMPQ    CX, $+8
-	JLT     next156
+	JLT     next168
 	VMOVUPS (SI)(AX*1), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    $+32, AX
 	SUBQ    $+8, CX
-	JMP     loop155
+	JMP     loop167
 
-next156:
+next168:
 	TESTQ      CX, CX
-	JZ         done152
+	JZ         done164
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
 	VMASKMOVPS (SI)(AX*1), Y15, Y4
 	VADDPS     Y4, Y0, Y0
 
-done152:
+done164:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2271,9 +2420,9 @@ TEXT ·vecSumSquaresF32AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y3, Y3, Y3
 	XORQ   AX, AX
 
-loop158:
+loop170:
 	CMPQ        CX, $+32
-	JLT         next159
+	JLT         next171
 	VMOVUPS     (SI)(AX*1), Y4
 	VFMADD231PS Y4, Y4, Y0
 	VMOVUPS     32(SI)(AX*1), Y6
@@ -2284,28 +2433,28 @@ loop158:
 	VFMADD231PS Y6, Y6, Y3
 	ADDQ        $+128, AX
 	SUBQ        $+32, CX
-	JMP         loop158
+	JMP         loop170
 
-next159:
-loop160:
+next171:
+loop172:
 	CMPQ        CX, $+8
-	JLT         next161
+	JLT         next173
 	VMOVUPS     (SI)(AX*1), Y4
 	VFMADD231PS Y4, Y4, Y0
 	ADDQ        $+32, AX
 	SUBQ        $+8, CX
-	JMP         loop160
+	JMP         loop172
 
-next161:
+next173:
 	TESTQ       CX, CX
-	JZ          done157
+	JZ          done169
 	NEGQ        CX
 	LEAQ        tailMask<>+0(SB), DX
 	VMOVUPS     64(DX)(CX*4), Y15
 	VMASKMOVPS  (SI)(AX*1), Y15, Y4
 	VFMADD231PS Y4, Y4, Y0
 
-done157:
+done169:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2333,9 +2482,9 @@ TEXT ·vecDotF32AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y3, Y3, Y3
 	XORQ   AX, AX
 
-loop163:
+loop175:
 	CMPQ        CX, $+32
-	JLT         next164
+	JLT         next176
 	VMOVUPS     (SI)(AX*1), Y4
 	VMOVUPS     (DI)(AX*1), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -2350,22 +2499,22 @@ loop163:
 	VFMADD231PS Y6, Y7, Y3
 	ADDQ        $+128, AX
 	SUBQ        $+32, CX
-	JMP         loop163
+	JMP         loop175
 
-next164:
-loop165:
+next176:
+loop177:
 	CMPQ        CX, $+8
-	JLT         next166
+	JLT         next178
 	VMOVUPS     (SI)(AX*1), Y4
 	VMOVUPS     (DI)(AX*1), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ        $+32, AX
 	SUBQ        $+8, CX
-	JMP         loop165
+	JMP         loop177
 
-next166:
+next178:
 	TESTQ       CX, CX
-	JZ          done162
+	JZ          done174
 	NEGQ        CX
 	LEAQ        tailMask<>+0(SB), DX
 	VMOVUPS     64(DX)(CX*4), Y15
@@ -2373,7 +2522,7 @@ next166:
 	VMASKMOVPS  (DI)(AX*1), Y15, Y5
 	VFMADD231PS Y4, Y5, Y0
 
-done162:
+done174:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2401,9 +2550,9 @@ TEXT ·vecMaxOfF32AVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 32(BX), Y3
 	XORQ         AX, AX
 
-loop168:
+loop180:
 	CMPQ    CX, $+32
-	JLT     next169
+	JLT     next181
 	VMOVUPS (SI)(AX*1), Y4
 	VMAXPS  Y4, Y0, Y0
 	VMOVUPS 32(SI)(AX*1), Y6
@@ -2414,21 +2563,21 @@ loop168:
 	VMAXPS  Y6, Y3, Y3
 	ADDQ    $+128, AX
 	SUBQ    $+32, CX
-	JMP     loop168
+	JMP     loop180
 
-next169:
-loop170:
+next181:
+loop182:
 	CMPQ    CX, $+8
-	JLT     next171
+	JLT     next183
 	VMOVUPS (SI)(AX*1), Y4
 	VMAXPS  Y4, Y0, Y0
 	ADDQ    $+32, AX
 	SUBQ    $+8, CX
-	JMP     loop170
+	JMP     loop182
 
-next171:
+next183:
 	TESTQ      CX, CX
-	JZ         done167
+	JZ         done179
 	NEGQ       CX
 	LEAQ       tailMask<>+0(SB), DX
 	VMOVUPS    64(DX)(CX*4), Y15
@@ -2436,7 +2585,7 @@ next171:
 	VMAXPS     Y4, Y0, Y8
 	VBLENDVPS  Y15, Y8, Y0, Y0
 
-done167:
+done179:
 	VMAXPS       Y1, Y0, Y0
 	VMAXPS       Y3, Y2, Y2
 	VMAXPS       Y2, Y0, Y0
@@ -2465,9 +2614,9 @@ TEXT ·vecExpSumF32AVX2(SB), NOSPLIT, $0-8
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 
-loop173:
+loop185:
 	CMPQ         CX, $+32
-	JLT          next174
+	JLT          next186
 	VMOVUPS      (SI)(AX*1), Y4
 	VSUBPS       Y12, Y4, Y4
 	VMOVUPS      vecTable<>+224(SB), Y8
@@ -2590,12 +2739,12 @@ loop173:
 	VADDPS       Y6, Y3, Y3
 	ADDQ         $+128, AX
 	SUBQ         $+32, CX
-	JMP          loop173
+	JMP          loop185
 
-next174:
-loop175:
+next186:
+loop187:
 	CMPQ         CX, $+8
-	JLT          next176
+	JLT          next188
 	VMOVUPS      (SI)(AX*1), Y4
 	VSUBPS       Y12, Y4, Y4
 	VMOVUPS      vecTable<>+224(SB), Y8
@@ -2628,11 +2777,11 @@ loop175:
 	VADDPS       Y4, Y0, Y0
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          loop175
+	JMP          loop187
 
-next176:
+next188:
 	TESTQ        CX, CX
-	JZ           done172
+	JZ           done184
 	NEGQ         CX
 	LEAQ         tailMask<>+0(SB), DX
 	VMOVUPS      64(DX)(CX*4), Y15
@@ -2668,7 +2817,7 @@ next176:
 	VADDPS       Y4, Y0, Y8
 	VBLENDVPS    Y15, Y8, Y0, Y0
 
-done172:
+done184:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0

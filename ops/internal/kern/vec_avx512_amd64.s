@@ -2317,6 +2317,157 @@ done146:
 	VZEROUPPER
 	RET
 
+// func vecMaskF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecMaskF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ         8(BX), SI
+	MOVQ         16(BX), DI
+	MOVQ         (BX), R9
+	MOVQ         24(BX), CX
+	VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31
+	XORQ         AX, AX
+
+loop151:
+	CMPQ    CX, $+32
+	JLT     next152
+	VMOVUPS (SI)(AX*1), Z0
+	VMOVUPS (DI)(AX*1), Z1
+	VSUBPS  Z1, Z30, Z12
+	VSUBPS  Z31, Z1, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z0, Z0
+	VMOVUPS Z0, (R9)(AX*1)
+	VMOVUPS 64(SI)(AX*1), Z2
+	VMOVUPS 64(DI)(AX*1), Z3
+	VSUBPS  Z3, Z30, Z12
+	VSUBPS  Z31, Z3, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z2, Z2
+	VMOVUPS Z2, 64(R9)(AX*1)
+	ADDQ    $+128, AX
+	SUBQ    $+32, CX
+	JMP     loop151
+
+next152:
+loop153:
+	CMPQ    CX, $+16
+	JLT     next154
+	VMOVUPS (SI)(AX*1), Z0
+	VMOVUPS (DI)(AX*1), Z1
+	VSUBPS  Z1, Z30, Z12
+	VSUBPS  Z31, Z1, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z0, Z0
+	VMOVUPS Z0, (R9)(AX*1)
+	ADDQ    $+64, AX
+	SUBQ    $+16, CX
+	JMP     loop153
+
+next154:
+	TESTQ     CX, CX
+	JZ        done150
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	VMOVUPS.Z (SI)(AX*1), K4, Z0
+	VMOVUPS.Z (DI)(AX*1), K4, Z1
+	VSUBPS    Z1, Z30, Z12
+	VSUBPS    Z31, Z1, Z11
+	VPANDD    Z12, Z11, Z11
+	VPSRAD    $0x1f, Z11, Z11
+	VPANDD    Z11, Z0, Z0
+	VMOVUPS   Z0, K4, (R9)(AX*1)
+
+done150:
+	VZEROUPPER
+	RET
+
+// func vecAddMaskedF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecAddMaskedF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ         8(BX), SI
+	MOVQ         16(BX), DI
+	MOVQ         56(BX), R8
+	MOVQ         (BX), R9
+	MOVQ         24(BX), CX
+	VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31
+	XORQ         AX, AX
+
+loop157:
+	CMPQ    CX, $+32
+	JLT     next158
+	VMOVUPS (SI)(AX*1), Z0
+	VMOVUPS (DI)(AX*1), Z1
+	VMOVUPS (R8)(AX*1), Z2
+	VSUBPS  Z2, Z30, Z12
+	VSUBPS  Z31, Z2, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R9)(AX*1)
+	VMOVUPS 64(SI)(AX*1), Z3
+	VMOVUPS 64(DI)(AX*1), Z4
+	VMOVUPS 64(R8)(AX*1), Z5
+	VSUBPS  Z5, Z30, Z12
+	VSUBPS  Z31, Z5, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z4, Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, 64(R9)(AX*1)
+	ADDQ    $+128, AX
+	SUBQ    $+32, CX
+	JMP     loop157
+
+next158:
+loop159:
+	CMPQ    CX, $+16
+	JLT     next160
+	VMOVUPS (SI)(AX*1), Z0
+	VMOVUPS (DI)(AX*1), Z1
+	VMOVUPS (R8)(AX*1), Z2
+	VSUBPS  Z2, Z30, Z12
+	VSUBPS  Z31, Z2, Z11
+	VPANDD  Z12, Z11, Z11
+	VPSRAD  $0x1f, Z11, Z11
+	VPANDD  Z11, Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R9)(AX*1)
+	ADDQ    $+64, AX
+	SUBQ    $+16, CX
+	JMP     loop159
+
+next160:
+	TESTQ     CX, CX
+	JZ        done156
+	MOVQ      $-1, DX
+	SHLQ      CL, DX
+	NOTQ      DX
+	KMOVW     DX, K4
+	VMOVUPS.Z (SI)(AX*1), K4, Z0
+	VMOVUPS.Z (DI)(AX*1), K4, Z1
+	VMOVUPS.Z (R8)(AX*1), K4, Z2
+	VSUBPS    Z2, Z30, Z12
+	VSUBPS    Z31, Z2, Z11
+	VPANDD    Z12, Z11, Z11
+	VPSRAD    $0x1f, Z11, Z11
+	VPANDD    Z11, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K4, (R9)(AX*1)
+
+done156:
+	VZEROUPPER
+	RET
+
 // func vecSGDF32AVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·vecSGDF32AVX512(SB), NOSPLIT, $0-8
@@ -2330,9 +2481,9 @@ TEXT ·vecSGDF32AVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 40(BX), Z10
 	XORQ         AX, AX
 
-loop150:
+loop162:
 	CMPQ         CX, $+16
-	JLT          next151
+	JLT          next163
 	VMOVUPS      (R9)(AX*1), Z0
 	VMOVUPS      (DI)(AX*1), Z1
 	VMOVUPS      (SI)(AX*1), Z2
@@ -2343,11 +2494,11 @@ loop150:
 	VMOVUPS      Z0, (R9)(AX*1)
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
-	JMP          loop150
+	JMP          loop162
 
-next151:
+next163:
 	TESTQ        CX, CX
-	JZ           done149
+	JZ           done161
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
@@ -2361,7 +2512,7 @@ next151:
 	VMOVUPS      Z1, K4, (DI)(AX*1)
 	VMOVUPS      Z0, K4, (R9)(AX*1)
 
-done149:
+done161:
 	VZEROUPPER
 	RET
 
@@ -2379,9 +2530,9 @@ TEXT ·vecSumF32AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z3, Z3, Z3
 	XORQ   AX, AX
 
-loop153:
+loop165:
 	CMPQ    CX, $+64
-	JLT     next154
+	JLT     next166
 	VMOVUPS (SI)(AX*1), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(SI)(AX*1), Z6
@@ -2392,21 +2543,21 @@ loop153:
 	VADDPS  Z6, Z3, Z3
 	ADDQ    $+256, AX
 	SUBQ    $+64, CX
-	JMP     loop153
+	JMP     loop165
 
-next154:
-loop155:
+next166:
+loop167:
 	CMPQ    CX, $+16
-	JLT     next156
+	JLT     next168
 	VMOVUPS (SI)(AX*1), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    $+64, AX
 	SUBQ    $+16, CX
-	JMP     loop155
+	JMP     loop167
 
-next156:
+next168:
 	TESTQ     CX, CX
-	JZ        done152
+	JZ        done164
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
@@ -2414,7 +2565,7 @@ next156:
 	VMOVUPS.Z (SI)(AX*1), K4, Z4
 	VADDPS    Z4, Z0, Z0
 
-done152:
+done164:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -2444,9 +2595,9 @@ TEXT ·vecSumSquaresF32AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z3, Z3, Z3
 	XORQ   AX, AX
 
-loop158:
+loop170:
 	CMPQ        CX, $+64
-	JLT         next159
+	JLT         next171
 	VMOVUPS     (SI)(AX*1), Z4
 	VFMADD231PS Z4, Z4, Z0
 	VMOVUPS     64(SI)(AX*1), Z6
@@ -2457,21 +2608,21 @@ loop158:
 	VFMADD231PS Z6, Z6, Z3
 	ADDQ        $+256, AX
 	SUBQ        $+64, CX
-	JMP         loop158
+	JMP         loop170
 
-next159:
-loop160:
+next171:
+loop172:
 	CMPQ        CX, $+16
-	JLT         next161
+	JLT         next173
 	VMOVUPS     (SI)(AX*1), Z4
 	VFMADD231PS Z4, Z4, Z0
 	ADDQ        $+64, AX
 	SUBQ        $+16, CX
-	JMP         loop160
+	JMP         loop172
 
-next161:
+next173:
 	TESTQ       CX, CX
-	JZ          done157
+	JZ          done169
 	MOVQ        $-1, DX
 	SHLQ        CL, DX
 	NOTQ        DX
@@ -2479,7 +2630,7 @@ next161:
 	VMOVUPS.Z   (SI)(AX*1), K4, Z4
 	VFMADD231PS Z4, Z4, Z0
 
-done157:
+done169:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -2509,9 +2660,9 @@ TEXT ·vecDotF32AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z3, Z3, Z3
 	XORQ   AX, AX
 
-loop163:
+loop175:
 	CMPQ        CX, $+64
-	JLT         next164
+	JLT         next176
 	VMOVUPS     (SI)(AX*1), Z4
 	VMOVUPS     (DI)(AX*1), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2526,22 +2677,22 @@ loop163:
 	VFMADD231PS Z6, Z7, Z3
 	ADDQ        $+256, AX
 	SUBQ        $+64, CX
-	JMP         loop163
+	JMP         loop175
 
-next164:
-loop165:
+next176:
+loop177:
 	CMPQ        CX, $+16
-	JLT         next166
+	JLT         next178
 	VMOVUPS     (SI)(AX*1), Z4
 	VMOVUPS     (DI)(AX*1), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ        $+64, AX
 	SUBQ        $+16, CX
-	JMP         loop165
+	JMP         loop177
 
-next166:
+next178:
 	TESTQ       CX, CX
-	JZ          done162
+	JZ          done174
 	MOVQ        $-1, DX
 	SHLQ        CL, DX
 	NOTQ        DX
@@ -2550,7 +2701,7 @@ next166:
 	VMOVUPS.Z   (DI)(AX*1), K4, Z5
 	VFMADD231PS Z4, Z5, Z0
 
-done162:
+done174:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -2580,9 +2731,9 @@ TEXT ·vecMaxOfF32AVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 32(BX), Z3
 	XORQ         AX, AX
 
-loop168:
+loop180:
 	CMPQ    CX, $+64
-	JLT     next169
+	JLT     next181
 	VMOVUPS (SI)(AX*1), Z4
 	VMAXPS  Z4, Z0, Z0
 	VMOVUPS 64(SI)(AX*1), Z6
@@ -2593,21 +2744,21 @@ loop168:
 	VMAXPS  Z6, Z3, Z3
 	ADDQ    $+256, AX
 	SUBQ    $+64, CX
-	JMP     loop168
+	JMP     loop180
 
-next169:
-loop170:
+next181:
+loop182:
 	CMPQ    CX, $+16
-	JLT     next171
+	JLT     next183
 	VMOVUPS (SI)(AX*1), Z4
 	VMAXPS  Z4, Z0, Z0
 	ADDQ    $+64, AX
 	SUBQ    $+16, CX
-	JMP     loop170
+	JMP     loop182
 
-next171:
+next183:
 	TESTQ     CX, CX
-	JZ        done167
+	JZ        done179
 	MOVQ      $-1, DX
 	SHLQ      CL, DX
 	NOTQ      DX
@@ -2616,7 +2767,7 @@ next171:
 	VMAXPS    Z4, Z0, Z8
 	VBLENDMPS Z8, Z0, K4, Z0
 
-done167:
+done179:
 	VMAXPS        Z1, Z0, Z0
 	VMAXPS        Z3, Z2, Z2
 	VMAXPS        Z2, Z0, Z0
@@ -2647,9 +2798,9 @@ TEXT ·vecExpSumF32AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z3, Z3, Z3
 	XORQ         AX, AX
 
-loop173:
+loop185:
 	CMPQ         CX, $+64
-	JLT          next174
+	JLT          next186
 	VMOVUPS      (SI)(AX*1), Z4
 	VSUBPS       Z12, Z4, Z4
 	VMOVUPS      vecTable<>+448(SB), Z8
@@ -2772,12 +2923,12 @@ loop173:
 	VADDPS       Z6, Z3, Z3
 	ADDQ         $+256, AX
 	SUBQ         $+64, CX
-	JMP          loop173
+	JMP          loop185
 
-next174:
-loop175:
+next186:
+loop187:
 	CMPQ         CX, $+16
-	JLT          next176
+	JLT          next188
 	VMOVUPS      (SI)(AX*1), Z4
 	VSUBPS       Z12, Z4, Z4
 	VMOVUPS      vecTable<>+448(SB), Z8
@@ -2810,11 +2961,11 @@ loop175:
 	VADDPS       Z4, Z0, Z0
 	ADDQ         $+64, AX
 	SUBQ         $+16, CX
-	JMP          loop175
+	JMP          loop187
 
-next176:
+next188:
 	TESTQ        CX, CX
-	JZ           done172
+	JZ           done184
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
@@ -2851,7 +3002,7 @@ next176:
 	VADDPS       Z4, Z0, Z8
 	VBLENDMPS    Z8, Z0, K4, Z0
 
-done172:
+done184:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0

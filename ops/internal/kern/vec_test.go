@@ -91,6 +91,9 @@ var vecFuncs = []struct {
 		copy(d, z)
 		SGDF32(w, x, d, 0.1, 0.9, 0.01)
 	}},
+	{"mask", 0, func(d, x, y, z []float32) { copy(d, x); MaskF32(d, y, -0.2, 0.6) }},
+	{"mask relu", 0, func(d, x, y, z []float32) { copy(d, y); MaskF32(d, x, 0, noMax) }},
+	{"add masked", 0, func(d, x, y, z []float32) { copy(d, z); AddMaskedF32(d, y, x, -0.2, 0.6) }},
 	{"softmax", -1, func(d, x, y, z []float32) { SoftmaxF32(d, x, 1) }},
 	{"softmax beta", -1, func(d, x, y, z []float32) { SoftmaxF32(d, x, 2) }},
 }
@@ -216,4 +219,19 @@ func BenchmarkVec(b *testing.B) {
 			}
 		}
 	}
+}
+
+func BenchmarkAddMasked(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	d, x, y := randF32(r, 4096), randF32(r, 4096), randF32(r, 4096)
+	b.Run("vec", func(b *testing.B) {
+		for b.Loop() {
+			AddMaskedF32(d, x, y, 0, noMax)
+		}
+	})
+	b.Run("generic", func(b *testing.B) {
+		for b.Loop() {
+			addMaskedGeneric(d, x, y, 0, noMax)
+		}
+	})
 }
