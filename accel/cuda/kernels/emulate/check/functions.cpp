@@ -13,6 +13,7 @@ const struct {
 	const char *name;
 	double (*f)(double);
 	double bound; // of the error, in units of 2^-24 of the result
+	double (*more)(double) = nullptr; // what the argument adds to the bound
 } functions[] = {
     {"copy", [](double v) { return v; }, 0},
     {"clamp", [](double v) { return v < A ? A : v > B ? B : v; }, 0},
@@ -21,14 +22,18 @@ const struct {
     {"tanh", [](double v) { return std::tanh(v); }, 6},
     {"hard sigmoid", [](double v) { return unit(A * v + B); }, 6},
     {"hard swish", [](double v) { return v * unit(v / 6 + 0.5); }, 6},
-    {"swish", [](double v) { return v * sigmoid(v); }, 128}, // 100 times a subnormal sigmoid
+    // Below -87 the sigmoid is subnormal: half a unit of its last place, v times.
+    {"swish", [](double v) { return v * sigmoid(v); }, 6, [](double v) { return v < -87 ? -1.25 * v : 0; }},
     {"exp", [](double v) { return std::exp(v); }, 6},
     {"log", [](double v) { return std::log(v); }, 6},
     {"sqrt", [](double v) { return std::sqrt(v); }, 1},
     {"neg", [](double v) { return -v; }, 0},
     {"abs", [](double v) { return std::fabs(v); }, 0},
     {"a*x+b", [](double v) { return A * v + B; }, 1},
-    {"gelu", [](double v) { return 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }, 256}, // in its far tail, at 1e-38: the square of a rounded number
+    // Up to 0.9*sqrt(2) the kernel takes a series of erf off 1, and what that rounds counts by the size of the rest. In
+    // the tail, e to -v*v/2, a rounding of the exponent is magnified by its size.
+    {"gelu", [](double v) { return 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }, 6,
+     [](double v) { return v < -1.2728 ? 1.25 * v * v : v < 0 ? 1.5 / std::erfc(-v / std::sqrt(2.0)) : 0; }},
     {"softplus", [](double v) { return std::fmax(v, 0) + std::log1p(std::exp(-std::fabs(v))); }, 6},
     {"elu", [](double v) { return v < 0 ? A * std::expm1(v) : v; }, 6},
 };
@@ -60,9 +65,10 @@ void checkFunctions() {
 			if ((std::isnan(want) && std::isnan(got)) || want == got) continue;
 			// Subnormal results have fewer bits: their error counts against the smallest normal one.
 			double e = std::fabs(got - exact) / std::fmax(std::fabs(exact), 1.1754944e-38) * 16777216;
+			if (f.more && std::isfinite(e)) e = std::fmax(0, e - f.more(x[i]));
 			if (!(e <= worst)) worst = e, at = x[i];
 		}
-		printf("%-12s error %6.2f x 2^-24 at %g\n", f.name, worst, (double)at);
+		printf("%-12s error %6.2f x 2^-24 at %g, beyond what the argument allows\n", f.name, worst, (double)at);
 		REQUIRE(worst <= f.bound, "%s: %g x 2^-24 at %g", f.name, worst, (double)at);
 	}
 }
