@@ -10,11 +10,22 @@ package kernels
 import _ "embed"
 
 //go:generate sh ptx.sh teff.ptx
+//go:generate go run ../internal/kerneltable RESOURCES.md
 
-// PTX is the text of all kernels, for compute capability 7.5 and later.
+// PTX is the text of all kernels, for compute capability 7.0 and later.
 //
 //go:embed teff.ptx
 var PTX string
+
+// Module is a text of kernels and the least device that runs it.
+type Module struct {
+	Name       string
+	PTX        string
+	Capability int // 70 is 7.0
+}
+
+// Modules are the texts.
+func Modules() []Module { return []Module{{"teff.ptx", PTX, 70}} }
 
 // Block is the number of threads of every kernel's blocks.
 const Block = 256

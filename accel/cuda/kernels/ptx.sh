@@ -3,5 +3,5 @@
 # version writes other text for the same kernels.
 set -e
 cd "$(dirname "$0")"
-exec "${CLANG:-clang-16}" -x cuda --cuda-gpu-arch=sm_75 -nocudainc -nocudalib --cuda-device-only \
+exec "${CLANG:-clang-16}" -x cuda --cuda-gpu-arch=sm_70 -nocudainc -nocudalib --cuda-device-only \
 	-S -O3 -std=c++17 -ffp-contract=off -Wall -Wextra -Werror -Wno-unused-parameter -o "$1" teff.cu
