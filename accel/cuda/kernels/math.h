@@ -98,40 +98,42 @@ __device__ static inline float tanhF(float x) {
 	return withSign(1 - 2 / (expF(2 * a) + 1), x);
 }
 
-// erfcF: the series of erf near 0; beyond it exp(-x^2)*t*P(t), t = 1/(1+x/2),
-// with P the Chebyshev interpolation of degree 8 on [0.9, 10.5] (error 5e-9).
-__device__ static inline float erfcF(float x) {
-	float a = magnitude(x);
-	if (a < 0.9f) {
-		float q = x * x;
-		float p = 1.64621144e-6f; // 2/sqrt(pi) * (-1)^k / (k! (2k+1)), k = 8...0
-		p = fmadd(p, q, -1.49256504e-5f);
-		p = fmadd(p, q, 1.20553330e-4f);
-		p = fmadd(p, q, -8.54832702e-4f);
-		p = fmadd(p, q, 5.22397763e-3f);
-		p = fmadd(p, q, -2.68661706e-2f);
-		p = fmadd(p, q, 1.12837917e-1f);
-		p = fmadd(p, q, -3.76126389e-1f);
-		p = fmadd(p, q, 1.12837917f);
-		return 1 - x * p;
+// geluF is v times the normal distribution's Phi(v). Near 0 that is 1/2 and a
+// series; beyond it 1-Phi(a) = exp(-a*a/2)*t*P(t), t = 1/(1+a/4), with P the Chebyshev
+// interpolation of degree 9 on [0.7, 14.25] (error 6e-10), where floats end. What
+// a*a/2 loses in rounding comes back to first order: exp would make it
+// relative to the result.
+__device__ static inline float geluF(float v) {
+	float a = magnitude(v);
+	if (a < 0.7f) {
+		float q = v * v;
+		float p = -4.12266741e-8f; // (-1)^k / (sqrt(2 pi) 2^k k! (2k+1)), k = 7...0
+		p = fmadd(p, q, 6.65969352e-7f);
+		p = fmadd(p, q, -9.44465626e-6f);
+		p = fmadd(p, q, 1.15434688e-4f);
+		p = fmadd(p, q, -1.18732822e-3f);
+		p = fmadd(p, q, 9.97355701e-3f);
+		p = fmadd(p, q, -6.64903801e-2f);
+		p = fmadd(p, q, 3.98942280e-1f);
+		return v * fmadd(v, p, 0.5f);
 	}
-	if (x != x) return x;
-	float r = 0;
-	if (a < 10.5f) {
-		float t = 1 / fmadd(0.5f, a, 1.f), u = fmadd(3.77604167f, t, -1.60416667f);
-		float p = -1.12800296e-6f;
-		p = fmadd(p, u, 8.07533208e-6f);
-		p = fmadd(p, u, 1.98064459e-5f);
-		p = fmadd(p, u, -1.81638204e-4f);
-		p = fmadd(p, u, -6.18291882e-4f);
-		p = fmadd(p, u, 3.54519328e-3f);
-		p = fmadd(p, u, 3.65200391e-2f);
-		p = fmadd(p, u, 1.60451632e-1f);
-		p = fmadd(p, u, 4.62227208e-1f);
-		float h = a * a, l = fmadd(a, a, -h);
-		r = t * p * expF(-h) * (1 - l);
-	}
-	return x < 0 ? 2 - r : r;
+	if (v != v) return v;
+	if (a > 14.25f) return v < 0 ? -0.f : v;
+	float at = a / fmadd(0.25f, a, 1.f); // a*t; the polynomial's variable is 3.16512915*t - 1.69372694
+	float u = fmadd(-7.91282287e-1f, at, 1.47140221f);
+	float p = 7.66759857e-7f;
+	p = fmadd(p, u, 1.60141475e-6f);
+	p = fmadd(p, u, -1.51361804e-5f);
+	p = fmadd(p, u, -6.76021729e-5f);
+	p = fmadd(p, u, 1.48754289e-4f);
+	p = fmadd(p, u, 2.50162678e-3f);
+	p = fmadd(p, u, 1.28570319e-2f);
+	p = fmadd(p, u, 4.27483882e-2f);
+	p = fmadd(p, u, 1.05071328e-1f);
+	p = fmadd(p, u, 1.99990296e-1f);
+	float half = 0.5f * a, h = a * half, l = fmadd(a, half, -h);
+	float rest = fmadd(-l, p, p) * at * expF(-h); // a*(1-Phi(a))
+	return v < 0 ? -rest : v - rest;
 }
 
 // powF goes through double: an error in log x grows with y.

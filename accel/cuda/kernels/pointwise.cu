@@ -32,7 +32,7 @@ KERNEL unary_f32(const float *x, float *y, i64 n, i64 kind, double a64, double b
 	case 11: v = -v; break;
 	case 12: v = magnitude(v); break;
 	case 13: v = fmadd(a, v, b); break;
-	case 14: v = 0.5f * v * erfcF(v * -0.707106781f); break;    // gelu
+	case 14: v = geluF(v); break;
 	case 15: v = log1pExp(v); break;                            // softplus
 	case 16: v = v < 0 ? a * expm1F(v) : v; break;              // elu
 	}

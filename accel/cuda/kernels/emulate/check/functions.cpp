@@ -30,10 +30,7 @@ const struct {
     {"neg", [](double v) { return -v; }, 0},
     {"abs", [](double v) { return std::fabs(v); }, 0},
     {"a*x+b", [](double v) { return A * v + B; }, 1},
-    // Up to 0.9*sqrt(2) the kernel takes a series of erf off 1, and what that rounds counts by the size of the rest. In
-    // the tail, e to -v*v/2, a rounding of the exponent is magnified by its size.
-    {"gelu", [](double v) { return 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }, 6,
-     [](double v) { return v < -1.2728 ? 1.25 * v * v : v < 0 ? 1.5 / std::erfc(-v / std::sqrt(2.0)) : 0; }},
+    {"gelu", [](double v) { return v == -INFINITY ? -0.0 : 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }, 5},
     {"softplus", [](double v) { return std::fmax(v, 0) + std::log1p(std::exp(-std::fabs(v))); }, 6},
     {"elu", [](double v) { return v < 0 ? A * std::expm1(v) : v; }, 6},
 };
