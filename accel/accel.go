@@ -38,7 +38,8 @@ type Backend interface {
 }
 
 // Program is a graph compiled for one batch size on one machine. It is
-// immutable and shared; it is never saved.
+// immutable and shared; it is never saved. One that holds what is not Go's is an
+// io.Closer, closed before the graph's weights go.
 type Program interface {
 	// ArenaSize is the exact number of bytes a state's arena needs.
 	ArenaSize() int

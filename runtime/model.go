@@ -12,6 +12,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -39,8 +40,8 @@ type config struct {
 // 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
-// WithBackend runs the model on b instead of the CPU. The model closes b, so that
-// no other can use it.
+// WithBackend runs the model on b instead of the CPU. b stays the caller's to close,
+// after all models that run on it.
 func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend, c.shared = b, true } }
 
 // WithExact allows no path that rounds more than plain float32 sums do: no
@@ -227,15 +228,18 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
-	m.programs = nil
 	var err error
-	if c, ok := m.cfg.backend.(io.Closer); ok {
-		err = c.Close()
+	for _, p := range m.programs {
+		if c, ok := p.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	m.programs = nil
+	if c, ok := m.cfg.backend.(io.Closer); ok && !m.cfg.shared {
+		err = errors.Join(err, c.Close())
 	}
 	if m.owns {
-		if e := m.file.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, m.file.Close())
 	}
 	return err
 }

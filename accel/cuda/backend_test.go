@@ -20,21 +20,21 @@ import (
 	"github.com/teff-ml/teff/tools/arch"
 )
 
-// sessionOf is a session of g on a backend.
-func sessionOf(t *testing.T, b accel.Backend, g *graph.Graph, batch int) *runtime.Session {
+// sessionOf is a session of g on a backend, and its model.
+func sessionOf(t *testing.T, b accel.Backend, g *graph.Graph, batch int) (*runtime.Model, *runtime.Session) {
 	t.Helper()
 	m, err := runtime.New(g, runtime.WithBackend(b), runtime.WithGraphAsIs())
 	require.NoError(t, err)
 	s, err := m.NewSession(runtime.WithBatch(batch))
 	require.NoError(t, err)
-	return s
+	return m, s
 }
 
 // same runs g on b and by the operators' definitions, and compares, relative to
 // each output's largest element.
 func same(t *testing.T, b accel.Backend, g *graph.Graph, batch int, within float64) {
 	t.Helper()
-	got := sessionOf(t, b, g, batch)
+	model, got := sessionOf(t, b, g, batch)
 	cpu, err := runtime.New(g, runtime.WithReference(), runtime.WithGraphAsIs())
 	require.NoError(t, err)
 	defer cpu.Close()
@@ -60,6 +60,7 @@ func same(t *testing.T, b accel.Backend, g *graph.Graph, batch int, within float
 		}
 	}
 	require.NoError(t, got.Close())
+	require.NoError(t, model.Close())
 }
 
 func compare(t *testing.T, want, got []float32, within float64) {
@@ -275,6 +276,7 @@ func TestUnsupported(t *testing.T) {
 		_, err = b.Compile(g, accel.Options{})
 		require.ErrorContains(t, err, why)
 		require.NoError(t, m.Close())
+		require.NoError(t, b.Close())
 	}
 }
 
@@ -333,6 +335,9 @@ func TestSharedWeights(t *testing.T) {
 	require.NoError(t, s1.Close())
 	require.NoError(t, s2.Close())
 	require.NoError(t, m.Close())
+	require.Empty(t, d.memory, "a model gives its weights back")
+	require.False(t, d.closed, "the backend is the caller's")
+	require.NoError(t, b.Close())
 	require.True(t, d.closed)
 	_, err = b.Compile(g, accel.Options{})
 	require.ErrorIs(t, err, ErrClosed)
@@ -346,7 +351,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 	d.idle = true
 	b, err := open(d)
 	require.NoError(t, err)
-	s := sessionOf(t, b, g, 1)
+	_, s := sessionOf(t, b, g, 1)
 	ctx := context.Background()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if s.Run(ctx) != nil {

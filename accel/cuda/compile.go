@@ -17,6 +17,9 @@ type program struct {
 	g       *graph.Graph
 	l       *lowering
 	weights []driver.Ptr
+	slabs   []*slab // where they lie
+	states  int     // open
+	closed  bool
 	funcs   [][]driver.Func // of each step's launches
 	offsets []int           // of the arena's buffers
 	arena   int
@@ -52,7 +55,7 @@ func (b *backend) Compile(g *graph.Graph, _ accel.Options) (accel.Program, error
 		}
 		p.funcs = append(p.funcs, fs)
 	}
-	if p.weights, err = b.upload(l.weights); err != nil {
+	if p.weights, p.slabs, err = b.upload(l.weights); err != nil {
 		return nil, err
 	}
 	pn := plan.Greedy(l.spans)

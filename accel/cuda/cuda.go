@@ -16,7 +16,6 @@ import (
 	"github.com/teff-ml/teff/accel/cuda/internal/driver"
 	"github.com/teff-ml/teff/accel/cuda/kernels"
 	"github.com/teff-ml/teff/ops/graph"
-	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // ErrClosed says that the backend was closed.
@@ -27,28 +26,22 @@ func open(d driver.Driver) (*backend, error) {
 	if err := d.LoadModule(kernels.PTX); err != nil {
 		return nil, errors.Join(fmt.Errorf("cuda: %s: loading the kernels: %w", d.Name(), err), d.Close())
 	}
-	b := &backend{drv: d, weights: map[weightKey]driver.Ptr{}, funcs: map[string]driver.Func{}}
+	b := &backend{drv: d, weights: map[weightKey]placed{}, slabs: map[*slab]bool{}, funcs: map[string]driver.Func{}}
 	return b, nil
 }
 
-// backend is a device with its kernels, and the weights that programs share.
+// backend is a device with its kernels, and the weights that programs share. Any
+// number of models may run on it.
 type backend struct {
 	drv driver.Driver
 
 	mu      sync.Mutex
-	weights map[weightKey]driver.Ptr
-	slabs   []driver.Ptr // what weights lie in
+	weights map[weightKey]placed
+	slabs   map[*slab]bool
 	bytes   int
 	funcs   map[string]driver.Func
 	states  int // open
 	closed  bool
-}
-
-// weightKey is where a weight's bytes are in this machine's memory. They stay
-// there while the backend is open: a model closes it before its file.
-type weightKey struct {
-	first *byte
-	n     int
 }
 
 // Name is "cuda" and the device's name.
@@ -60,8 +53,8 @@ func (b *backend) Supports(g *graph.Graph, id graph.ID) error {
 	return err
 }
 
-// Close gives back the weights and the device. It refuses while states are
-// open: they live on the device.
+// Close gives back the weights and the device; whoever opened the backend closes
+// it, after its models. It refuses while states are open: they live on the device.
 func (b *backend) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,8 +66,8 @@ func (b *backend) Close() error {
 	}
 	b.closed = true
 	var errs []error
-	for _, p := range b.slabs {
-		errs = append(errs, b.drv.Free(p))
+	for s := range b.slabs {
+		errs = append(errs, b.drv.Free(s.at))
 	}
 	b.slabs, b.weights = nil, nil
 	return errors.Join(append(errs, b.drv.Close())...)
@@ -91,72 +84,6 @@ func (b *backend) function(name string) (driver.Func, error) {
 	}
 	b.funcs[name] = f
 	return f, nil
-}
-
-// upload brings tensors that are not on the device there, all of them in one
-// piece of memory or none. b.mu is held.
-func (b *backend) upload(ts []tensor.Tensor) ([]driver.Ptr, error) {
-	at := make([]driver.Ptr, len(ts))
-	offset := map[weightKey]int{}
-	size := 0
-	for _, t := range ts {
-		k := keyOf(t)
-		if _, ok := b.weights[k]; ok {
-			continue
-		}
-		if _, ok := offset[k]; !ok {
-			offset[k] = size
-			size += (k.n + weightAlign - 1) &^ (weightAlign - 1)
-		}
-	}
-	if size > 0 {
-		slab, err := b.fill(ts, offset, size)
-		if err != nil {
-			return nil, err
-		}
-		b.slabs = append(b.slabs, slab)
-		b.bytes += size
-		for k, o := range offset {
-			b.weights[k] = slab + driver.Ptr(o)
-		}
-	}
-	for i, t := range ts {
-		at[i] = b.weights[keyOf(t)]
-	}
-	return at, nil
-}
-
-// weightAlign is what the driver itself aligns to.
-const weightAlign = 256
-
-func keyOf(t tensor.Tensor) weightKey { return weightKey{&t.Data[0], len(t.Data)} }
-
-// fill allocates the slab and copies each tensor to its offset.
-func (b *backend) fill(ts []tensor.Tensor, offset map[weightKey]int, size int) (driver.Ptr, error) {
-	slab, err := b.alloc(size, "weights")
-	if err != nil {
-		return 0, err
-	}
-	stream, err := b.drv.NewStream()
-	if err != nil {
-		return 0, errors.Join(fmt.Errorf("cuda: stream for the weights: %w", err), b.drv.Free(slab))
-	}
-	for _, t := range ts {
-		if o, ok := offset[keyOf(t)]; ok && err == nil {
-			err = b.drv.ToDevice(stream, slab+driver.Ptr(o), t.Data)
-		}
-	}
-	// Even after a failure nothing may read the weights any more.
-	if e := b.drv.Sync(stream); err == nil {
-		err = e
-	}
-	if e := b.drv.CloseStream(stream); err == nil {
-		err = e
-	}
-	if err != nil {
-		return 0, errors.Join(fmt.Errorf("cuda: copying %d bytes of weights to the device: %w", size, err), b.drv.Free(slab))
-	}
-	return slab, nil
 }
 
 // alloc is device memory, or an error that says how much there was.

@@ -64,8 +64,10 @@ type lowering struct {
 	lastUse []int
 	values  []ref
 	spans   []plan.Span
-	weights []tensor.Tensor
+	weights []weight
 	steps   []step
+	parts   map[graph.ID]part // values that are written where a concatenation has them
+	wholes  map[graph.ID]ref  // concatenations with such parts
 }
 
 func newLowering(g *graph.Graph) *lowering {
@@ -85,6 +87,7 @@ func lower(g *graph.Graph) (*lowering, error) {
 	for _, o := range g.Outputs() {
 		l.lastUse[o.ID] = g.Len()
 	}
+	l.join()
 	for i := range g.Len() {
 		s, err := lowerNode(l, graph.ID(i))
 		if err != nil {
@@ -105,6 +108,7 @@ type node struct {
 	id   graph.ID
 	step step
 	y    ref // its value
+	rows int // elements from one row of y to the next, where rows have gaps; else 0
 }
 
 // lowerNode is the launches of one node, or why there are none. It is also
@@ -121,7 +125,7 @@ func lowerNode(l *lowering, id graph.ID) (step, error) {
 	if nd.Op.Kind() == ops.KindInput {
 		first = -1 // inputs are copied before the first step
 	}
-	nd.y = l.buffer(nd.Out.Bytes(), first, l.last(id))
+	nd.y, nd.rows = l.place(id, nd.Out.Bytes(), first)
 	l.values[id] = nd.y
 	return nd.step, nd.lower()
 }
@@ -159,7 +163,12 @@ func (l *lowering) buffer(bytes, first, last int) ref {
 
 // weight is a tensor on the device.
 func (l *lowering) weight(t tensor.Tensor) ref {
-	l.weights = append(l.weights, t)
+	return l.made(raw(t))
+}
+
+// made is a weight on the device, as it is or changed.
+func (l *lowering) made(w weight) ref {
+	l.weights = append(l.weights, w)
 	return ref{in: inWeight, index: len(l.weights) - 1}
 }
 

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -78,7 +79,7 @@ func (n *node) conv(o *ops.Conv) error {
 	}
 	n.call(kernel, grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
 		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], oc, g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
-			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], groups, oc), clamp)
+			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], groups, n.pitch()), clamp)
 	return n.finish(o.Act)
 }
 
@@ -93,7 +94,7 @@ func (n *node) dense(o *ops.Dense) error {
 		return fmt.Errorf("%d results are more than a grid holds", out)
 	}
 	n.call("conv_f32", grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
-		ints(rows, 1, 1, in, 1, 1, out, 1, 1, 1, 1, 1, 1, 0, 0, 1, out), clamp)
+		ints(rows, 1, 1, in, 1, 1, out, 1, 1, 1, 1, 1, 1, 0, 0, 1, n.pitch()), clamp)
 	return n.finish(o.Act)
 }
 
@@ -135,7 +136,7 @@ func (n *node) pool(o *ops.Pool) error {
 func (n *node) pooling(x ref, g *ops.Geom, images, c, mode int) {
 	n.each("pool_f32", images*g.Out[1]*g.Out[2]*c, []param{at(x), at(n.y)},
 		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
-			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], g.PadHi[1], g.PadHi[2], mode, c))
+			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], g.PadHi[1], g.PadHi[2], mode, n.pitch()))
 }
 
 func (n *node) globalPool(o *ops.GlobalPool) error {
@@ -163,23 +164,29 @@ func (n *node) batchNorm(o *ops.BatchNorm) error {
 	if o.Training || o.Output != 0 {
 		return fmt.Errorf("batch norm that trains has no kernel")
 	}
-	var t [4][]float32 // scale, bias, mean, variance
+	var t [4]tensor.Tensor // scale, bias, mean, variance
 	for i := range t {
 		v, ok := n.known(i + 1)
 		if !ok {
 			return fmt.Errorf("operand %d of batch norm is not known before the run", i+1)
 		}
-		t[i] = v.F32()
+		t[i] = v
 	}
 	c := n.Out.Shape.Channels()
-	scale, shift := tensor.New(tensor.F32Spec(c)), tensor.New(tensor.F32Spec(c))
-	for i := range c {
-		s := batchNormScale(t[0][i], t[3][i], o.Eps)
-		scale.F32()[i] = float32(s)
-		shift.F32()[i] = float32(float64(t[1][i]) - float64(t[2][i])*s)
-	}
+	scale := made(fmt.Sprint("scale ", o.Eps), 4*c, func() []byte { s, _ := affine(t, o.Eps); return tensor.BytesOf(s) }, t[:]...)
+	shift := made(fmt.Sprint("shift ", o.Eps), 4*c, func() []byte { _, s := affine(t, o.Eps); return tensor.BytesOf(s) }, t[:]...)
 	elems := n.Out.Shape.Elems()
-	n.each("affine_f32", elems, []param{at(n.operand(0)), at(n.weight(scale)), at(n.weight(shift)), at(n.y)},
+	n.each("affine_f32", elems, []param{at(n.operand(0)), at(n.made(scale)), at(n.made(shift)), at(n.y)},
 		ints(elems, c), []param{int64Of(0), num(0), num(0)})
 	return nil
+}
+
+// affine is batch norm's scale, bias, mean and variance as a multiply-add.
+func affine(t [4]tensor.Tensor, eps float32) (scale, shift []float32) {
+	for i, v := range t[3].F32() {
+		s := float64(t[0].F32()[i]) / math.Sqrt(float64(v)+float64(eps))
+		scale = append(scale, float32(s))
+		shift = append(shift, float32(float64(t[1].F32()[i])-float64(t[2].F32()[i])*s))
+	}
+	return scale, shift
 }

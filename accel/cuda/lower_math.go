@@ -154,11 +154,6 @@ func (n *node) softmax(o *ops.Softmax) error {
 	return nil
 }
 
-// batchNormScale is what a channel is multiplied by.
-func batchNormScale(scale, variance, eps float32) float64 {
-	return float64(scale) / math.Sqrt(float64(variance)+float64(eps))
-}
-
 // axisOf resolves an axis that may count from the end.
 func axisOf(axis, rank int) (int, bool) {
 	if axis < 0 {

@@ -46,20 +46,6 @@ func (n *node) copy(x, y ref, dims, sx []int, xoff int, sy []int, yoff int) {
 		ints(six(sx, 0)...), ints(xoff), ints(six(sy, 0)...), ints(yoff))
 }
 
-func (n *node) concat(o *ops.Concat) error {
-	axis, ok := axisOf(o.Axis, n.Out.Shape.Rank())
-	if !ok {
-		return fmt.Errorf("axis %d of %v", o.Axis, n.Out.Shape)
-	}
-	sy, from := dense(n.Out.Shape), 0
-	for i := range len(n.In) + len(n.Params) {
-		x := n.spec(i).Shape
-		n.copy(n.operand(i), n.y, x.Dims(), dense(x), 0, sy, from*sy[axis])
-		from += x.Dim(axis)
-	}
-	return nil
-}
-
 func (n *node) slice(o *ops.Slice) error {
 	x := n.spec(0).Shape
 	first, by, err := o.Walk(x)

@@ -123,13 +123,14 @@ func networks(t *testing.T) {
 			require.NoError(t, s.Close())
 		}
 		require.NoError(t, m.Close())
+		require.NoError(t, b.(*backend).Close())
 	})
 	t.Run("allocations", func(t *testing.T) {
 		g, err := passes.Infer(small(t, "dscnn", 0))
 		require.NoError(t, err)
 		b, err := Open()
 		require.NoError(t, err)
-		s := sessionOf(t, b, g, 1)
+		_, s := sessionOf(t, b, g, 1)
 		ctx := t.Context()
 		require.Zero(t, testing.AllocsPerRun(5, func() {
 			if err := s.Run(ctx); err != nil {

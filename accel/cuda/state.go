@@ -48,7 +48,7 @@ func (p *program) NewState(arena []byte) (accel.State, error) {
 	}
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
-	if p.b.closed {
+	if p.b.closed || p.closed {
 		return nil, ErrClosed
 	}
 	s := &state{p: p}
@@ -56,6 +56,7 @@ func (p *program) NewState(arena []byte) (accel.State, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	p.b.states++
+	p.states++
 	return s, nil
 }
 
@@ -250,7 +251,8 @@ func (s *state) Close() error {
 	s.p.b.mu.Lock()
 	defer s.p.b.mu.Unlock()
 	s.p.b.states--
-	return s.release()
+	s.p.states--
+	return errors.Join(s.release(), s.p.giveBack())
 }
 
 // release frees whatever is there; after a fault of the device all of it is

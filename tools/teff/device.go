@@ -11,7 +11,8 @@ import (
 
 const deviceHelp = "cpu; cuda: NVIDIA's, in a teff built with the tag cuda; auto: cuda where it can run the model, else the CPU"
 
-// onDevice prepares m and opens a session on the named device. Only "auto"
+// onDevice prepares m and opens a session on the named device, which is given
+// back when m is closed: the caller closes the session, its model, then m. Only "auto"
 // takes the CPU when the device or a kernel is missing, and says so.
 func (m *model) onDevice(c *cli, device string, opts []runtime.Option, sopts func(*runtime.Model) []runtime.SessionOption) (*runtime.Model, *runtime.Session, error) {
 	onCPU := func() (*runtime.Model, *runtime.Session, error) { return m.session(opts, sopts) }
@@ -40,6 +41,7 @@ func (m *model) onCUDA(opts []runtime.Option, sopts func(*runtime.Model) []runti
 	if err != nil {
 		return nil, nil, errors.Join(err, closeBackend(b))
 	}
+	m.device = b
 	return rm, s, nil
 }
 

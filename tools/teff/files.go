@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -26,9 +27,14 @@ type model struct {
 	bytes int64
 
 	nodesIn int // of the source
+	device  accel.Backend
 }
 
+// close gives back the file and the device. What runs is closed before.
 func (m *model) close() {
+	if m.device != nil {
+		closeBackend(m.device)
+	}
 	if m.file != nil {
 		m.file.Close()
 	}
