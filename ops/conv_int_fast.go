@@ -226,6 +226,8 @@ type convDepthwiseInt struct {
 	args  kern.DWI8Args // but for In and Out
 	band  int           // output rows of a task
 	bands int
+
+	scratch int // bytes of a worker
 }
 
 func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convDepthwiseInt {
@@ -249,21 +251,31 @@ func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requan
 		PT: s.PadLo[1], PL: s.PadLo[2], OH: s.Out[1], OW: s.Out[2], OutPixel: outPitch(p.OutPitch, s.oc),
 		OutZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}}
+	k.args.Quads = k.args.NewQuads()
 	k.band = s.Out[1]
 	if work := s.Out[2] * s.oc * taps; p.Threads > 1 {
 		k.band = min(s.Out[1], max(1, (1<<19)/max(1, work)))
 	}
 	k.bands = (s.Out[1] + k.band - 1) / k.band
-	p.Path("depthwise/int")
+	k.scratch = roundUp(k.args.ScratchSize(), 64)
+	slots := max(1, p.Threads)
+	if s.n*k.bands == 1 {
+		slots = 1
+	}
+	p.NeedScratch(k.scratch * slots)
+	if p.Path("depthwise/int"); k.args.Quads != nil {
+		p.Path("depthwise/quads")
+	}
 	return k
 }
 
 func (k *convDepthwiseInt) Run(a *Args) { a.Parallel(k.n*k.bands, k) }
 
 // Do computes a band of one image.
-func (k *convDepthwiseInt) Do(a *Args, i, _ int) {
+func (k *convDepthwiseInt) Do(a *Args, i, worker int) {
 	n, band := i/k.bands, i%k.bands
 	args := k.args
+	args.Scratch = a.Scratch[worker*k.scratch : (worker+1)*k.scratch]
 	args.In = a.In[0].Data[n*k.InSize()*k.ic:]
 	args.Out = a.Out.Data[n*k.OutSize()*args.OutPixel:]
 	args.Run(band*k.band, min((band+1)*k.band, k.Out[1]))

@@ -42,6 +42,7 @@ var files = []file{
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},
 	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},
 	{"dwi8_avx2_amd64.s", avo(func(a *asm) { dwI8(a, ymm) })},
+	{"dwquad_avx512_amd64.s", avo(dwQuads)},
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"maxi8_avx2_amd64.s", avo(maxI8)},

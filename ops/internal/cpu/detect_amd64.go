@@ -10,6 +10,8 @@ var (
 	AVX512 = AVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
 	// VNNI is VPDPBUSD on zmm registers.
 	VNNI = AVX512 && cpu.X86.HasAVX512VNNI
+	// VBMI is byte permutations of zmm registers, beside VNNI.
+	VBMI = VNNI && cpu.X86.HasAVX512VBMI
 	// BF16 is VDPBF16PS on zmm registers.
 	BF16 = AVX512 && cpu.X86.HasAVX512BF16
 	// NEON and DotProd belong to arm64.

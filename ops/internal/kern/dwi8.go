@@ -12,11 +12,13 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useDWI8VNNI = cpu.VNNI && haveAsm
 	useDWI8AVX2 = cpu.AVX2 && haveAsm
+	useDWI8VBMI = cpu.VBMI && haveAsm // quads
 )
 
 func init() {
 	cpu.Register("dwi8/vnni", &useDWI8VNNI)
 	cpu.Register("dwi8/avx2", &useDWI8AVX2)
+	cpu.Register("dwi8/vbmi", &useDWI8VBMI)
 }
 
 // DWI8Weights are the prepared columns of a depthwise convolution, padded to whole vectors of channels.
@@ -58,6 +60,8 @@ type DWI8Args struct {
 	H, W, C  int
 	Pixel    int // bytes from one input pixel to the next, at least C
 	Weights  *DWI8Weights
+	Quads    *DWI8Quads // or nil; see NewQuads
+	Scratch  []byte     // ScratchSize bytes, each worker's own; needed with Quads
 	KH, KW   int
 	SH, SW   int // stride
 	DH, DW   int // dilation
@@ -81,6 +85,10 @@ func (a *DWI8Args) Run(y0, y1 int) {
 		a.Weights == nil || len(a.Weights.w) < a.KH*a.KW*padC(a.C) || len(a.Weights.bias) < padC(a.C) || len(a.Weights.scale) < padC(a.C),
 		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
 		panic("kern: BUG: integer depthwise: range or slice does not match the sizes")
+	}
+	if a.Quads != nil {
+		a.runQuads(y0, y1)
+		return
 	}
 	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	vector := a.vectorChannels()

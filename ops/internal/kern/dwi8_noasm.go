@@ -7,3 +7,7 @@ func dwI8Any(t *dwTileI8, signed bool) { panic("kern: BUG: no assembly in this b
 func dwI8Shared(t *dwTileI8, signed bool, kw, s, n int) {
 	panic("kern: BUG: no assembly in this build")
 }
+
+func dwQuads(t *dwQuadTile, rows int) { panic("kern: BUG: no assembly in this build") }
+
+func dwQuadRow(t *dwRow) { panic("kern: BUG: no assembly in this build") }

@@ -22,18 +22,30 @@ func TestDWI8Layout(t *testing.T) {
 		unsafe.Offsetof(x.outZero), unsafe.Offsetof(x.left), unsafe.Offsetof(x.right), unsafe.Offsetof(x.back)})
 }
 
+func TestDWQuadLayout(t *testing.T) {
+	skipUnless64(t)
+	var x dwQuadTile
+	require.Equal(t, []uintptr{0, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 116, 120, 124}, []uintptr{
+		unsafe.Offsetof(x.rows), unsafe.Offsetof(x.step), unsafe.Offsetof(x.tap), unsafe.Offsetof(x.out), unsafe.Offsetof(x.outRow),
+		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.steps), unsafe.Offsetof(x.channels), unsafe.Offsetof(x.w), unsafe.Offsetof(x.cols),
+		unsafe.Offsetof(x.mask), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi), unsafe.Offsetof(x.outXor)})
+	var r dwRow
+	require.Equal(t, []uintptr{0, 8, 16, 24}, []uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.src), unsafe.Offsetof(r.n), unsafe.Offsetof(r.flip)})
+}
+
 func TestDWI8(t *testing.T) {
 	cputest.ForEachPath(t, "dwi8/", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for i, c := range []int{1, 3, 8, 16, 17, 32, 63, 70} {
-			for j, g := range [][4]int{{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 1, 2}, {5, 2, 1, 2}, {3, 1, 1, 0}, {3, 1, 2, 2}, {7, 1, 1, 3}, {2, 2, 1, 0}, {3, 1, 1, 3}, {5, 1, 1, 1}, {5, 2, 1, 1}} {
-				testDWI8(t, r, c, g, (i+j)%2 == 0, (i+j/2)%2 == 0)
+		for i, c := range []int{1, 3, 4, 8, 16, 17, 32, 63, 70} {
+			for j, g := range [][4]int{{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 1, 2}, {5, 2, 1, 2}, {3, 1, 1, 0}, {3, 1, 2, 2}, {7, 1, 1, 3}, {2, 2, 1, 0}, {3, 1, 1, 3}, {5, 1, 1, 1}, {5, 2, 1, 1}, {3, 2, 1, 0}} {
+				testDWI8(t, r, c, g, (i+j)%2 == 0, (i+j/2)%2 == 0, false)
+				testDWI8(t, r, c, g, (i+j)%2 == 0, (i+j/2)%2 == 0, true)
 			}
 		}
 	})
 }
 
-func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned bool) {
+func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned, small bool) {
 	h, w := 5+r.IntN(4), 6+r.IntN(9)
 	k := g[0]
 	a := &DWI8Args{InSigned: aSigned, InZero: signedByte(byte(r.Uint32()), aSigned), H: h, W: w, C: c, Pixel: c + r.IntN(3), KH: k, KW: k, SH: g[1],
@@ -47,7 +59,26 @@ func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned bool
 	for i := range c {
 		bias[i], scale[i], zero[i] = int32(r.IntN(2000)-1000), r.Float32()*0.02, signedByte(byte(r.Uint32()), wSigned)
 	}
+	if small { // weights that fit a byte without their zero point, and pixels without gaps
+		a.Pixel, a.In = c, a.In[:h*w*c]
+		if r.IntN(2) == 0 {
+			a.OutPixel = c
+		}
+		for i, z := range zero {
+			if !wSigned {
+				zero[i] = 128
+			} else if zero[i] = 0; z > 0 {
+				scale[i] *= 3 // beyond the limits
+			}
+		}
+	}
 	a.Weights = PackDWI8(weights, k*k, c, wSigned, zero, bias, scale)
+	a.Quads = a.NewQuads()
+	if small && k == 3 && g[2] == 1 && useDWI8VBMI {
+		require.NotNil(t, a.Quads)
+		a.Quads.w, a.Quads.cols = atEdge(t, a.Quads.w), atEdge(t, a.Quads.cols)
+	}
+	a.Scratch = randBytes(r, a.ScratchSize())
 	guard, out := newGuarded[byte]((a.OH*a.OW-1)*a.OutPixel+c, r.IntN(3), 77)
 	a.Out = out
 	a.In, a.Weights.w, a.Weights.bias, a.Weights.scale = atEdge(t, a.In), atEdge(t, a.Weights.w), atEdge(t, a.Weights.bias), atEdge(t, a.Weights.scale)
@@ -80,6 +111,8 @@ func BenchmarkDWI8(b *testing.B) {
 				a := &DWI8Args{InSigned: true, H: h, W: h, C: c, Pixel: c, KH: k, KW: k, SH: s, SW: s, DH: 1, DW: 1, PT: k / 2, PL: k / 2, OutPixel: c,
 					OH: (h-1)/s + 1, OW: (h-1)/s + 1, In: make([]byte, h*h*c), Out: make([]byte, h*h*c), Hi: 127}
 				a.Weights = PackDWI8(make([]byte, k*k*c), k*k, c, true, nil, nil, []float32{1})
+				a.Quads = a.NewQuads()
+				a.Scratch = make([]byte, a.ScratchSize())
 				for b.Loop() {
 					a.Run(0, a.OH)
 				}

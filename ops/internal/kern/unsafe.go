@@ -7,3 +7,6 @@ func bytePointer[T float32 | int32](p *T) *byte { return (*byte)(unsafe.Pointer(
 
 // floatPointer is p as tileF32 holds it; the bfloat16 kernels know better.
 func floatPointer(p *uint16) *float32 { return (*float32)(unsafe.Pointer(p)) }
+
+// bytesAfter is the address n bytes after p.
+func bytesAfter(p *byte, n int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), n)) }

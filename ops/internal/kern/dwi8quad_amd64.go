@@ -1,0 +1,26 @@
+//go:build !purego
+
+package kern
+
+func dwQuads(t *dwQuadTile, rows int) {
+	if rows == 2 {
+		dwQuads2AVX512(t)
+		return
+	}
+	dwQuads1AVX512(t)
+}
+
+func dwQuadRow(t *dwRow) { dwRowAVX512(t) }
+
+// Rows of outputs; see DWI8Args.pixel for what they compute.
+
+//go:noescape
+func dwQuads2AVX512(t *dwQuadTile)
+
+//go:noescape
+func dwQuads1AVX512(t *dwQuadTile)
+
+// dwRowAVX512 copies n bytes, bits flipped.
+//
+//go:noescape
+func dwRowAVX512(t *dwRow)
