@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -144,7 +145,13 @@ func (c *Conv) Prepare(p *Prep) (Kernel, error) {
 	}
 	if p.Reference || len(p.Params) == 0 {
 		p.Path("reference")
-		return &convReference{s, c.Act, c.Residual, p.Params, outPitch(p.OutPitch, s.oc)}, nil
+		params := slices.Clone(p.Params)
+		for i, w := range params {
+			if w.Scale != nil {
+				params[i] = w.Clone()
+			}
+		}
+		return &convReference{s, c.Act, c.Residual, params, outPitch(p.OutPitch, s.oc)}, nil
 	}
 	return c.prepareFast(p, s)
 }

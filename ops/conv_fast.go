@@ -65,8 +65,8 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	k := c.newConvGemm(p, s, kern.SelectGemmF32For(s.ocg))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout := "conv/" + k.gemm.Name
-	packed := p.Pack(k.weight, layout, 4*k.group*k.groups, func(dst []byte) {
-		k.pack(tensor.CastSlice[float32](dst))
+	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
+		k.packPart(tensor.CastSlice[float32](dst), part, buf)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	k.split(max(1, p.Threads), p.ScratchBudget)
@@ -165,15 +165,35 @@ func (k *convGemm) split(threads, room int) {
 	}
 }
 
-func (k *convGemm) pack(dst []float32) {
-	w, depth := k.weight.F32(), k.taps*k.kc
-	for g := range k.groups {
-		k.gemm.Pack(dst[g*k.group:(g+1)*k.group], w[g*k.ocg*depth:], k.ocg, depth, depth)
-	}
+// packPanels is how many panels of columns are packed at once.
+const packPanels = 2
+
+// packParts is the number of parts that the weights are packed in.
+func (k *convGemm) packParts() int {
+	n := packPanels * k.gemm.NR
+	return k.groups * ((k.ocg + n - 1) / n)
+}
+
+// columns are those of a part: n of group g from n0.
+func (k *convGemm) columns(part int) (g, n0, n int) {
+	parts := k.packParts() / k.groups
+	g, n0 = part/parts, part%parts*packPanels*k.gemm.NR
+	return g, n0, min(packPanels*k.gemm.NR, k.ocg-n0)
+}
+
+func (k *convGemm) packPart(dst []float32, part int, buf *packBuffer) {
+	g, n0, n := k.columns(part)
+	depth := k.taps * k.kc
+	w := weightRows(k.weight, g*k.ocg+n0, g*k.ocg+n0+n, buf)
+	k.gemm.Pack(dst[g*k.group+n0*depth:], w, n, depth, depth)
 }
 
 // Repack packs changed weights again.
-func (k *convGemm) Repack(*Args) { k.pack(k.packed) }
+func (k *convGemm) Repack(*Args) {
+	for i := range k.packParts() {
+		k.packPart(k.packed, i, nil)
+	}
+}
 
 func (k *convGemm) Run(a *Args) {
 	if k.padded {

@@ -71,8 +71,11 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		return nil
 	}
 	weight := p.Params[0]
-	packed := p.Pack(weight, "winograd/"+string(rune('0'+k.w.M))+k.w.Gemm.Name, 4*k.w.PackedSize(), func(dst []byte) {
-		k.w.Pack(tensor.CastSlice[float32](dst), weight.F32(), make([]float32, s.ic*s.oc))
+	layout, nr := "winograd/"+string(rune('0'+k.w.M))+k.w.Gemm.Name, k.w.Gemm.NR
+	packed := p.PackParts(weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
+		n0 := part * nr
+		n := min(nr, s.oc-n0)
+		k.w.Pack(tensor.CastSlice[float32](dst), weightRows(weight, n0, n0+n, buf), n0, n, buf.floats(k.w.PackScratch()))
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {

@@ -31,10 +31,8 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
 	}
 	layout := "dense/" + k.gemm.Name
 	k.pack = densePack{k, p.Params[0]}
-	packed := p.Pack(p.Params[0], layout, 4*k.gemm.PackedSize(s.out, s.in), func(dst []byte) {
-		for i := range k.pack.panels() {
-			k.pack.panel(tensor.CastSlice[float32](dst), i)
-		}
+	packed := p.PackParts(p.Params[0], layout, 4*k.gemm.PackedSize(s.out, s.in), k.pack.panels(), func(dst []byte, part int, buf *packBuffer) {
+		k.pack.panel(tensor.CastSlice[float32](dst), part, buf)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
@@ -93,18 +91,18 @@ type densePack struct {
 
 func (t *densePack) panels() int { return (t.k.out + t.k.gemm.NR - 1) / t.k.gemm.NR }
 
-func (t *densePack) Do(_ *Args, i, _ int) { t.panel(t.k.packed, i) }
+func (t *densePack) Do(_ *Args, i, _ int) { t.panel(t.k.packed, i, nil) }
 
 // packDepth is the rows of a panel that are written at once: they stay in the
 // first-level cache while its columns are filled.
 const packDepth = 128
 
-func (t *densePack) panel(dst []float32, i int) {
+func (t *densePack) panel(dst []float32, i int, buf *packBuffer) {
 	g, in := t.k.gemm, t.k.in
 	n0 := i * g.NR
 	n := min(g.NR, t.k.out-n0)
 	width := g.PackedSize(n, 1)
-	w := t.weight.F32()[n0*in:]
+	w := weightRows(t.weight, n0, n0+n, buf)
 	for d := 0; d < in; d += packDepth {
 		g.Pack(dst[n0*in+d*width:], w[d:], n, min(packDepth, in-d), in)
 	}

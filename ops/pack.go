@@ -1,8 +1,13 @@
 package ops
 
 import (
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pages"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -10,35 +15,46 @@ import (
 // operator for another batch size does not pack again. It is safe for
 // concurrent use. The zero value is ready.
 type PackCache struct {
-	// Released is told when a weight has been packed: unless something reads it
-	// again, it need not stay in memory. Set it before use, or leave it nil.
+	// Released is told when bytes of a weight have been packed: unless something
+	// reads them again, they need not stay in memory. Set it before use, or leave
+	// it nil.
 	Released func(weight []byte)
 
 	mu       sync.Mutex
 	m        map[packKey][]byte
 	bytes    int
 	deferred bool
-	jobs     []packJob
+	large    bool // packed weights lie in regions
+	regions  *packRegions
+	jobs     []*packJob
 }
 
 // packJob is a weight to be packed.
 type packJob struct {
 	dst, weight []byte
-	fill        func(dst []byte)
+	parts       int
+	fill        func(dst []byte, part int, buf *packBuffer)
+	left        atomic.Int32 // parts
 }
 
-func (j *packJob) run(c *PackCache) {
-	j.fill(j.dst)
-	if c.Released != nil {
+func (c *PackCache) run(j *packJob, part int, buf *packBuffer) {
+	j.fill(j.dst, part, buf)
+	if c.Released == nil {
+		return
+	}
+	if n := len(j.weight); j.left.Add(-1) == 0 {
 		c.Released(j.weight)
+	} else { // about what the part read
+		c.Released(j.weight[n/j.parts*part : n/j.parts*(part+1)])
 	}
 }
 
 // Defer leaves packing to Fill, which does it on all threads: what Pack gives
-// out until then has no contents yet.
-func (c *PackCache) Defer() {
+// out until then has no contents yet. With large, packed weights are expected to
+// take megabytes: they are no part of Go's heap, and Free gives them back.
+func (c *PackCache) Defer(large bool) {
 	c.mu.Lock()
-	c.deferred = true
+	c.deferred, c.large = true, large
 	c.mu.Unlock()
 }
 
@@ -47,15 +63,42 @@ func (c *PackCache) Fill(w *Workers) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deferred = false
-	w.Run(len(c.jobs), packJobs{c})
+	if c.regions != nil {
+		c.regions.expect()
+	}
+	t := packParts{c: c, bufs: make([]packBuffer, w.Threads())}
+	for i, j := range c.jobs {
+		for p := range j.parts {
+			t.parts = append(t.parts, [2]int{i, p})
+		}
+	}
+	w.Run(len(t.parts), &t)
 	c.jobs = nil
 }
 
-// packJobs are the jobs of a cache as a task.
-type packJobs struct{ c *PackCache }
+// packParts are the jobs of a cache as a task.
+type packParts struct {
+	c     *PackCache
+	parts [][2]int // job, part of it
+	bufs  []packBuffer
+}
 
-// Do packs weight i.
-func (t packJobs) Do(i, _ int) { t.c.jobs[i].run(t.c) }
+// Do packs part i.
+func (t *packParts) Do(i, worker int) {
+	p := t.parts[i]
+	t.c.run(t.c.jobs[p[0]], p[1], &t.bufs[worker])
+}
+
+// Free gives back the memory of large packed weights. No kernel that was
+// prepared with them may run any more.
+func (c *PackCache) Free() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.regions != nil {
+		c.regions.free()
+		c.regions, c.m = nil, nil
+	}
+}
 
 func (c *PackCache) count(n int) {
 	c.mu.Lock()
@@ -63,8 +106,82 @@ func (c *PackCache) count(n int) {
 	c.mu.Unlock()
 }
 
+// alloc is n zero bytes.
+func (c *PackCache) alloc(n int) []byte {
+	if !c.deferred || !c.large || n == 0 {
+		return tensor.AlignedBytes(n)
+	}
+	if c.regions == nil {
+		c.regions = &packRegions{}
+		runtime.AddCleanup(c, (*packRegions).free, c.regions)
+	}
+	return c.regions.alloc(n)
+}
+
+// packRegions are reserved address space that packed weights fill one after the
+// other.
+type packRegions struct {
+	mu   sync.Mutex
+	all  []pages.Region
+	used int // bytes of the last region
+	seen int // bytes of it that are expected to be written
+}
+
+// regionBytes is the least that is reserved at once. It takes no memory before
+// it is touched.
+const regionBytes = 64 << 20
+
+func (r *packRegions) alloc(n int) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.all) == 0 || r.used+n > len(r.all[len(r.all)-1].Mem) {
+		r.expectLast()
+		region, ok := pages.Reserve(max(n, regionBytes))
+		if !ok {
+			return tensor.AlignedBytes(n)
+		}
+		r.all = append(r.all, region)
+		r.used, r.seen = 0, 0
+	}
+	b := r.all[len(r.all)-1].Mem[r.used : r.used+n : r.used+n]
+	r.used += roundUp(n, 64)
+	return b
+}
+
+func (r *packRegions) expect() {
+	r.mu.Lock()
+	r.expectLast()
+	r.mu.Unlock()
+}
+
+func (r *packRegions) expectLast() {
+	if len(r.all) > 0 {
+		r.all[len(r.all)-1].Expect(r.seen, min(r.used, len(r.all[len(r.all)-1].Mem)))
+		r.seen = r.used
+	}
+}
+
+func (r *packRegions) free() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, g := range r.all {
+		g.Free()
+	}
+	r.all = nil
+}
+
+// packBuffer is scratch of a worker that packs. It grows as it must.
+type packBuffer struct{ rows, other []float32 }
+
+// floats are n floats beside the rows.
+func (b *packBuffer) floats(n int) []float32 {
+	b.other = slices.Grow(b.other[:0], n)[:n]
+	return b.other
+}
+
 type packKey struct {
 	data   *byte
+	scale  *float32
 	layout string
 }
 
@@ -79,6 +196,18 @@ func (c *PackCache) Bytes() int {
 // zeroed memory, at once or, after Defer, in Fill. With a cache, each layout of
 // a weight is made once. layout names everything the bytes depend on beside w.
 func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)) []byte {
+	return p.PackParts(w, layout, n, 1, func(dst []byte, _ int, _ *packBuffer) { fill(dst) })
+}
+
+// PackParts is Pack of that many parts, about equal slices of w and in its
+// order, which may be filled at the same time. buf is for weightRows.
+func (p *Prep) PackParts(w tensor.Tensor, layout string, n, parts int, fill func(dst []byte, part int, buf *packBuffer)) []byte {
+	all := func(dst []byte) {
+		var buf packBuffer
+		for i := range parts {
+			fill(dst, i, &buf)
+		}
+	}
 	if p.Packs == nil || p.Training || len(w.Data) == 0 {
 		if n <= len(p.PackBlock) {
 			dst := p.PackBlock[:n]
@@ -86,23 +215,31 @@ func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)
 			return dst // Repack fills it
 		}
 		dst := tensor.AlignedBytes(n)
-		fill(dst)
+		all(dst)
 		if p.Packs != nil {
 			p.Packs.count(n)
 		}
 		return dst
 	}
-	c, key := p.Packs, packKey{&w.Data[0], layout}
+	c, key := p.Packs, packKey{data: &w.Data[0], layout: layout}
+	if w.Scale != nil {
+		key.scale = &w.Scale[0]
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if b, ok := c.m[key]; ok && len(b) == n {
 		return b
 	}
-	dst := tensor.AlignedBytes(n)
-	if job := (packJob{dst, w.Data, fill}); c.deferred {
-		c.jobs = append(c.jobs, job)
+	dst := c.alloc(n)
+	j := &packJob{dst: dst, weight: w.Data, parts: parts, fill: fill}
+	j.left.Store(int32(parts))
+	if c.deferred {
+		c.jobs = append(c.jobs, j)
 	} else {
-		job.run(c)
+		all(dst)
+		if c.Released != nil {
+			c.Released(w.Data)
+		}
 	}
 	if c.m == nil {
 		c.m = map[packKey][]byte{}
@@ -110,4 +247,20 @@ func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)
 	c.m[key] = dst
 	c.bytes += n
 	return dst
+}
+
+// weightRows are the elements of a float32 weight at indices lo to hi of its
+// first dimension: where they lie, or, with a Scale, scaled in buf.
+func weightRows(w tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
+	v := tensor.CastSlice[float32](w.Data)
+	row := len(v) / max(1, w.Shape.Dim(0))
+	v = v[lo*row : hi*row]
+	if w.Scale == nil {
+		return v
+	}
+	buf.rows = slices.Grow(buf.rows[:0], len(v))[:len(v)]
+	for i, f := range w.Scale[lo:hi] {
+		kern.BinaryScalarF32(kern.Mul, buf.rows[i*row:(i+1)*row], v[i*row:(i+1)*row], f, negInf, posInf)
+	}
+	return buf.rows
 }

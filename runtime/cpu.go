@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"sync"
 	"time"
 
@@ -30,19 +31,26 @@ func (*cpuBackend) Name() string { return "cpu" }
 // Supports is always nil: every operator has a plain path.
 func (*cpuBackend) Supports(*graph.Graph, graph.ID) error { return nil }
 
+// largeWeights is the size from which the packed weights of a model are kept
+// out of Go's heap.
+const largeWeights = 4 << 20
+
 // Compile chooses kernels, packs weights and plans memory.
 func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error) {
 	o.Threads = b.pool.Threads()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.packs.Defer()
+	b.packs.Defer(g.ParamBytes() >= largeWeights)
 	defer b.packs.Fill(b.pool)
 	return compileCPU(g, o, &b.packs, b.pool)
 }
 
-// Close stops the workers.
+// Close stops the workers and gives the packed weights back.
 func (b *cpuBackend) Close() error {
 	b.pool.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.packs.Free()
 	return nil
 }
 
@@ -159,5 +167,6 @@ func (s *cpuState) Run(ctx context.Context) error {
 		s.prog.steps[i].kernel.Run(&s.args[i])
 		s.times[i] = time.Since(t).Nanoseconds()
 	}
+	goruntime.KeepAlive(s) // while packed weights, no part of the heap, are read
 	return nil
 }

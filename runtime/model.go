@@ -137,14 +137,18 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 	for _, o := range opts {
 		o(&m.cfg)
 	}
-	if !m.cfg.raw {
-		var err error
-		if m.g, err = passes.Infer(g); err != nil {
-			return nil, fmt.Errorf("runtime: %w", err)
-		}
-	}
 	if m.cfg.backend == nil {
 		m.cfg.backend = CPU(m.cfg.threads)
+	}
+	if !m.cfg.raw {
+		infer := passes.Infer
+		if _, ok := m.cfg.backend.(*cpuBackend); ok {
+			infer = passes.InferInPlace
+		}
+		var err error
+		if m.g, err = infer(g); err != nil {
+			return nil, fmt.Errorf("runtime: %w", err)
+		}
 	}
 	return m, nil
 }

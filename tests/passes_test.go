@@ -43,6 +43,7 @@ var passCases = []struct {
 	{"DeadChannels", passes.DeadChannels, 1e-5},
 	{"Import", passes.Import, 1e-4},
 	{"Infer", passes.Infer, 1e-4},
+	{"InferInPlace", passes.InferInPlace, 1e-4},
 	{"Train", passes.Train, 1e-4},
 	{"Import+Infer", func(g *graph.Graph) (*graph.Graph, error) {
 		g, err := passes.Import(g)

@@ -32,6 +32,11 @@ func F32Spec(dims ...int) Spec { return Spec{DType: F32, Shape: Of(dims...)} }
 type Tensor struct {
 	Spec
 	Data []byte
+	// Scale, where there is one, is a factor for each index of the first
+	// dimension of a float32 tensor: its elements are Data's times it, and Data
+	// can stay where it lies, as in a map. Whoever reads Data itself must look
+	// at it; F32 and Clone do.
+	Scale []float32
 }
 
 // New allocates a zero tensor, its data aligned to 64 bytes.
@@ -82,22 +87,46 @@ func (t Tensor) Check() error {
 	if !Aligned(t.Data, t.DType.Size()) {
 		return fmt.Errorf("tensor: data of %v is not aligned", t.Spec)
 	}
+	if t.Scale != nil && (t.DType != F32 || t.Shape.Rank() == 0 || t.Shape.Dim(0) != len(t.Scale)) {
+		return fmt.Errorf("tensor: %d factors for %v", len(t.Scale), t.Spec)
+	}
 	return t.Quant.Check(t.DType, t.Shape)
 }
 
 // IsZero reports whether t is the zero Tensor: no tensor at all.
 func (t Tensor) IsZero() bool { return t.DType == Invalid }
 
-// Clone is a copy with its own data.
+// Clone is a copy with its own data, and no Scale.
 func (t Tensor) Clone() Tensor {
 	c := Tensor{Spec: t.Spec, Data: AlignedBytes(len(t.Data))}
+	if t.Scale != nil {
+		scaleRows(c.F32(), view[float32](t, F32), t.Scale)
+		return c
+	}
 	copy(c.Data, t.Data)
 	return c
 }
 
 // F32 views the data as float32. Like the other views it panics when the
 // element type is another: a spec was checked before, so that is a fault of ours.
-func (t Tensor) F32() []float32 { return view[float32](t, F32) }
+// With a Scale it is no view but a copy.
+func (t Tensor) F32() []float32 {
+	if t.Scale != nil {
+		return t.Clone().F32()
+	}
+	return view[float32](t, F32)
+}
+
+// scaleRows writes the rows of src, one for each factor, times it.
+func scaleRows(dst, src, scale []float32) {
+	row := len(src) / max(1, len(scale))
+	for i, f := range scale {
+		to := dst[i*row : (i+1)*row]
+		for j, x := range src[i*row : (i+1)*row] {
+			to[j] = x * f
+		}
+	}
+}
 
 // Float32 is F32, under the name a user of a session looks for.
 func (t Tensor) Float32() []float32 { return t.F32() }

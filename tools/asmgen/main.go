@@ -2,6 +2,8 @@
 // neither this module nor avo; a test regenerates them and compares.
 package main
 
+//go:generate go run .
+
 import (
 	"flag"
 	"fmt"
@@ -38,6 +40,8 @@ var files = []file{
 	{"dw_avx2_amd64.s", avo(func(a *asm) { dwF32(a, ymm) })},
 	{"winograd_avx512_amd64.s", avo(func(a *asm) { winogradF32(a, zmm) })},
 	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},
+	{"pack_avx512_amd64.s", avo(func(a *asm) { packF32(a, zmm) })},
+	{"pack_avx2_amd64.s", avo(func(a *asm) { packF32(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},
 	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},

@@ -21,7 +21,13 @@ func FoldBatchNorm(g *graph.Graph) (*graph.Graph, error) {
 	return apply(g, foldBatchNorm, foldBatchNormAhead)
 }
 
-func foldBatchNorm(g *graph.Graph) (*graph.Graph, error) {
+func foldBatchNorm(g *graph.Graph) (*graph.Graph, error) { return foldBatchNormBy(g, scaled) }
+
+// foldBatchNormInPlace is foldBatchNorm that leaves the weights of convolutions
+// where they lie, with the factors beside them, rounded to float32.
+func foldBatchNormInPlace(g *graph.Graph) (*graph.Graph, error) { return foldBatchNormBy(g, withScale) }
+
+func foldBatchNormBy(g *graph.Graph, scaled func(*graph.Node, []float64, []float64) []tensor.Tensor) (*graph.Graph, error) {
 	if !has(g, ops.KindBatchNorm) {
 		return g, nil
 	}
@@ -135,6 +141,22 @@ func scalable(n *graph.Node) bool {
 	return false
 }
 
+// inPlaceFrom is the number of bytes from which a copy of weights is saved.
+const inPlaceFrom = 64 << 10
+
+// withScale is scaled without a copy of large weights.
+func withScale(n *graph.Node, s, t []float64) []tensor.Tensor {
+	w := n.Params[0]
+	if _, ok := n.Op.(*ops.Conv); !ok || w.Scale != nil || len(w.Data) < inPlaceFrom {
+		return scaled(n, s, t)
+	}
+	w.Scale = make([]float32, len(s))
+	for i, f := range s {
+		w.Scale[i] = float32(f)
+	}
+	return append([]tensor.Tensor{w}, scaledBias(n, s, t))
+}
+
 // scaled are n's parameters for a result of s*y + t; a bias is added when there
 // was none.
 func scaled(n *graph.Node, s, t []float64) []tensor.Tensor {
@@ -155,6 +177,11 @@ func scaled(n *graph.Node, s, t []float64) []tensor.Tensor {
 			}
 		}
 	}
+	return []tensor.Tensor{w, scaledBias(n, s, t)}
+}
+
+// scaledBias is n's bias, or none, for a result of s*y + t.
+func scaledBias(n *graph.Node, s, t []float64) tensor.Tensor {
 	bias := make([]float32, len(s))
 	for i := range bias {
 		b := 0.0
@@ -163,7 +190,5 @@ func scaled(n *graph.Node, s, t []float64) []tensor.Tensor {
 		}
 		bias[i] = float32(b*s[i] + t[i])
 	}
-	out := slices.Clone(n.Params)
-	out[0] = w
-	return append(out[:1:1], tensor.FromF32(bias, len(bias)))
+	return tensor.FromF32(bias, len(bias))
 }

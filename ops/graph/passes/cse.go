@@ -55,6 +55,6 @@ func mergeEqual(g *graph.Graph, same func(p, q tensor.Tensor) bool) (*graph.Grap
 
 func sameParams(a, b []tensor.Tensor, same func(p, q tensor.Tensor) bool) bool {
 	return slices.EqualFunc(a, b, func(p, q tensor.Tensor) bool {
-		return p.Spec.Equal(q.Spec) && len(p.Data) == len(q.Data) && same(p, q)
+		return p.Spec.Equal(q.Spec) && len(p.Data) == len(q.Data) && slices.Equal(p.Scale, q.Scale) && same(p, q)
 	})
 }

@@ -24,7 +24,13 @@ func Import(g *graph.Graph) (*graph.Graph, error) {
 // padding and residual additions fused into their producers. Transposes are
 // Import's business: a device that opens a file need not carry the code for
 // them.
-func Infer(g *graph.Graph) (*graph.Graph, error) {
+func Infer(g *graph.Graph) (*graph.Graph, error) { return infer(g, foldBatchNorm) }
+
+// InferInPlace is Infer for a backend that looks at tensor.Tensor's Scale: no
+// large weight is copied.
+func InferInPlace(g *graph.Graph) (*graph.Graph, error) { return infer(g, foldBatchNormInPlace) }
+
+func infer(g *graph.Graph, foldBatchNorm graph.Pass) (*graph.Graph, error) {
 	return apply(g, fold, dropDropout, identities, denses, globalPools, fusePad,
 		canonical, patterns, foldBatchNorm, foldBatchNormAhead, fuseAffine,
 		fuseAct, fuseResidual, fuseAct, identities, cse)

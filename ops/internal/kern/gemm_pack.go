@@ -1,5 +1,17 @@
 package kern
 
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+var (
+	usePackAVX512 = cpu.AVX512 && haveAsm
+	usePackAVX2   = cpu.AVX2 && haveAsm
+)
+
+func init() {
+	cpu.Register("pack/avx512", &usePackAVX512)
+	cpu.Register("pack/avx2", &usePackAVX2)
+}
+
 // PackedSize is the length of packed weights in floats for n columns and depth k.
 func (g *GemmF32) PackedSize(n, k int) int { return g.packedColumns(n) * k }
 
@@ -44,8 +56,46 @@ func (g *GemmF32) pack(dst, w []float32, n, k, sn, sk int) {
 	}
 }
 
-// packColumns transposes have columns of k elements, ld apart, into rows of width: four columns at a time.
+// packTile is columns to transpose, as many as a vector has lanes; assembly knows the offsets (see TestPackColumns).
+type packTile struct {
+	dst, src *float32
+	ld       int // bytes from one column of src to the next
+	width    int // bytes from one row of dst to the next
+	groups   int // of four rows
+}
+
+// packColumns transposes have columns of k elements, ld apart, into rows of width.
 func packColumns(dst, w []float32, width, have, k, ld int) {
+	if have == 0 || k == 0 {
+		return
+	}
+	_, _ = dst[(k-1)*width+have-1], w[(have-1)*ld+k-1]
+	c, lanes := 0, packLanes(have)
+	for ; lanes > 0 && k >= 4; lanes = packLanes(have - c) {
+		packColumnsAsm(&packTile{&dst[c], &w[c*ld], 4 * ld, 4 * width, k / 4}, lanes)
+		for p := k &^ 3; p < k; p++ {
+			for i := range lanes {
+				dst[p*width+c+i] = w[(c+i)*ld+p]
+			}
+		}
+		c += lanes
+	}
+	packColumnsGeneric(dst[c:], w[min(c*ld, len(w)):], width, have-c, k, ld)
+}
+
+// packLanes is how many columns assembly can take of those left, 0 for none.
+func packLanes(left int) int {
+	switch {
+	case usePackAVX512 && left >= 16:
+		return 16
+	case usePackAVX2 && left >= 8:
+		return 8
+	}
+	return 0
+}
+
+// packColumnsGeneric is the definition, four columns at a time.
+func packColumnsGeneric(dst, w []float32, width, have, k, ld int) {
 	c := 0
 	for ; c+4 <= have; c += 4 {
 		w0, w1, w2, w3 := w[c*ld:][:k], w[(c+1)*ld:][:k], w[(c+2)*ld:][:k], w[(c+3)*ld:][:k]

@@ -101,45 +101,6 @@ func (w *WinogradF32) stride(channels int) int {
 	return 16 * lines
 }
 
-// Pack transforms weights [OC][3][3][IC] and packs them into dst. tmp is scratch of IC·OC floats.
-func (w *WinogradF32) Pack(dst, weights, tmp []float32) {
-	n := w.M + 2
-	size := w.Gemm.PackedSize(w.OC, w.IC)
-	for j := range n {
-		for i := range n {
-			var g [9]float32 // G g Gᵀ at (i, j) as one sum over the nine taps
-			for ky := range 3 {
-				for kx := range 3 {
-					g[3*ky+kx] = winoG(w.M, i, ky) * winoG(w.M, j, kx)
-				}
-			}
-			winoWeights(tmp[:w.OC*w.IC], weights, &g, w.IC)
-			w.Gemm.Pack(dst[(j*n+i)*size:][:size], tmp, w.OC, w.IC, w.IC)
-		}
-	}
-}
-
-func winoWeights(dst, weights []float32, g *[9]float32, ic int) {
-	for o := 0; o*ic < len(dst); o++ {
-		to := dst[o*ic : (o+1)*ic]
-		clear(to)
-		for t, s := range g {
-			if s == 0 {
-				continue
-			}
-			AxpyF32(to, weights[(9*o+t)*ic:][:ic], s, 1)
-		}
-	}
-}
-
-func winoG(m, i, k int) float32 {
-	if m == 2 {
-		return [4][3]float32{{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}}[i][k]
-	}
-	return [6][3]float32{{1. / 4, 0, 0}, {-1. / 6, -1. / 6, -1. / 6}, {-1. / 6, 1. / 6, -1. / 6},
-		{1. / 24, 1. / 12, 1. / 6}, {1. / 24, -1. / 12, 1. / 6}, {0, 0, 1}}[i][k]
-}
-
 // WinogradArgs is one run. Blocks may run at the same time when each has scratch of its own.
 type WinogradArgs struct {
 	In       []float32

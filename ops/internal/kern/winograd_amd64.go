@@ -28,6 +28,33 @@ func winoOutput(m int, t *winoTile) {
 	}
 }
 
+func winoWeightsAsm(m int, t *winoPack) {
+	switch {
+	case useWinoAVX512 && m == 4:
+		winoWeights4AVX512(t)
+	case useWinoAVX512:
+		winoWeights2AVX512(t)
+	case m == 4:
+		winoWeights4AVX2(t)
+	default:
+		winoWeights2AVX2(t)
+	}
+}
+
+// See winoWeightsGeneric for what these compute.
+
+//go:noescape
+func winoWeights2AVX512(t *winoPack)
+
+//go:noescape
+func winoWeights4AVX512(t *winoPack)
+
+//go:noescape
+func winoWeights2AVX2(t *winoPack)
+
+//go:noescape
+func winoWeights4AVX2(t *winoPack)
+
 // Transforms of one tile; see winoInputGeneric and outputGeneric for what they compute.
 
 //go:noescape

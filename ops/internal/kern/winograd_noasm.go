@@ -2,5 +2,6 @@
 
 package kern
 
-func winoInput(m int, t *winoTile)  { panic("kern: BUG: no assembly in this build") }
-func winoOutput(m int, t *winoTile) { panic("kern: BUG: no assembly in this build") }
+func winoInput(m int, t *winoTile)      { panic("kern: BUG: no assembly in this build") }
+func winoWeightsAsm(m int, t *winoPack) { panic("kern: BUG: no assembly in this build") }
+func winoOutput(m int, t *winoTile)     { panic("kern: BUG: no assembly in this build") }

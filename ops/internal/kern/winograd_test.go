@@ -27,7 +27,9 @@ func winoRandom(r *rand.Rand, m, n, h, w, ic, oc, pad int) (*WinogradF32, *Winog
 	k.Plan()
 	weights := randF32(r, oc*9*ic)
 	a := &WinogradArgs{In: randF32(r, n*h*w*k.InPixel), Packed: make([]float32, k.PackedSize()), Min: noMin, Max: noMax}
-	k.Pack(a.Packed, weights, make([]float32, ic*oc))
+	for n := 0; n < oc; n += k.Gemm.NR {
+		k.Pack(a.Packed, weights[n*9*ic:], n, min(k.Gemm.NR, oc-n), make([]float32, k.PackScratch()))
+	}
 	return k, a, weights
 }
 
