@@ -45,10 +45,15 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case s.icg == 1 && s.ocg == 1:
 		k.dx, k.dw = &depthwiseGradIn{k}, &depthwiseGradWeight{k}
 	default:
-		if p.NeedIn[0] {
+		wino := !p.Exact && s.winoTrains()
+		if p.NeedIn[0] && wino {
+			k.dx = newWinoGradIn(p, &s)
+		} else if p.NeedIn[0] {
 			k.dx = newConvGradIn(p, k, kern.SelectGemmF32())
 		}
-		if p.NeedParam[0] {
+		if p.NeedParam[0] && wino {
+			k.dw = newWinoGradWeight(p, &s)
+		} else if p.NeedParam[0] {
 			k.dw = newConvGradWeight(p, k)
 		}
 	}

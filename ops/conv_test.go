@@ -213,12 +213,12 @@ func TestConvGradFast(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			op, in, params := c.operands(t)
-			want := convGradients(t, op, in, params, true, 1)
-			one := convGradients(t, op, in, params, false, 1)
+			want := convGradients(t, op, in, params, GradPrep{Reference: true, Threads: 1})
+			one := convGradients(t, op, in, params, GradPrep{Threads: 1})
 			for i := range want {
 				require.Less(t, relative(one[i].F32(), want[i].F32()), 1e-5, "gradient %d", i)
 			}
-			two := convGradients(t, op, in, params, false, 2)
+			two := convGradients(t, op, in, params, GradPrep{Threads: 2})
 			for i := range one {
 				require.Equal(t, one[i].Data, two[i].Data, "gradient %d differs on two threads", i)
 			}
@@ -226,20 +226,20 @@ func TestConvGradFast(t *testing.T) {
 	}
 }
 
-func convGradients(t *testing.T, op *Conv, in, params []tensor.Tensor, ref bool, threads int) []tensor.Tensor {
+func convGradients(t *testing.T, op *Conv, in, params []tensor.Tensor, p GradPrep) []tensor.Tensor {
 	t.Helper()
-	out, err := Run(op, in, params)
+	out, err := RunPrepared(op, in, params, &Prep{Reference: p.Reference, Exact: true}, nil)
 	require.NoError(t, err)
-	pl := pool.New(threads)
+	pl := pool.New(p.Threads)
 	defer pl.Close()
-	p := &GradPrep{In: Specs(in), Params: params, Out: out.Spec, Threads: pl.Threads(), Reference: ref}
+	p.In, p.Params, p.Out = Specs(in), params, out.Spec
 	for range in {
 		p.NeedIn = append(p.NeedIn, true)
 	}
 	for range params {
 		p.NeedParam = append(p.NeedParam, true)
 	}
-	k, err := op.Backward(p)
+	k, err := op.Backward(&p)
 	require.NoError(t, err)
 	g := &Grads{In: in, Params: params, Out: out, DOut: randomTensor(rand.New(rand.NewPCG(9, 9)), out.Shape.Dims()...), Pool: pl, Scratch: tensor.AlignedBytes(p.ScratchSize())}
 	var all []tensor.Tensor

@@ -34,7 +34,7 @@ type convWinograd struct {
 // asked for.
 func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
-	if p.Exact || p.Training || s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 {
+	if p.Exact || s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 {
 		return nil
 	}
 	k := &convWinograd{convSpec: s, residual: c.Residual, w: kern.WinogradF32{

@@ -41,6 +41,7 @@ type GradPrep struct {
 	// Reference asks for the plain path, in which every sum is in float64
 	// where that is cheap; it defines the gradient.
 	Reference  bool
+	Exact      bool // no path that rounds more than fp32 does (no Winograd)
 	FrozenNorm bool
 
 	scratch int

@@ -59,6 +59,7 @@ func checkGradWith(t *testing.T, op Op, in, params []tensor.Tensor, o gradOption
 	}
 	one := c.backward(t, false, nil)
 	pool := NewWorkers(3)
+	defer pool.Close() // and not whenever garbage is collected, which allocates
 	three := c.backward(t, false, pool)
 	for i := range plain {
 		if plain[i].IsZero() {
@@ -268,6 +269,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 	one, err := RunPrepared(op, in, params, &Prep{Threads: 1}, nil)
 	require.NoError(t, err)
 	pool := NewWorkers(3)
+	defer pool.Close() // and not whenever garbage is collected, which allocates
 	three, err := RunPrepared(op, in, params, &Prep{Threads: 3}, pool)
 	require.NoError(t, err)
 	require.Equal(t, one.Data, three.Data, "%v: result on 1 and 3 threads", op.Kind())

@@ -74,7 +74,7 @@ func (s *schedule) narrow(id graph.ID, channels []int, threads int) (*narrowStep
 	row := w.Shape.Elems() / w.Shape.Dim(0)
 	n.params = []tensor.Tensor{tensor.FromF32(w.F32()[:k*row], w.Shape.With(0, k).Dims()...)}
 	p := &ops.GradPrep{
-		In: []tensor.Spec{n.in}, Params: n.params, Out: n.out, Threads: threads, Reference: s.cfg.Reference,
+		In: []tensor.Spec{n.in}, Params: n.params, Out: n.out, Threads: threads, Reference: s.cfg.Reference, Exact: s.cfg.exact(),
 		NeedIn: []bool{false}, NeedParam: []bool{true},
 	}
 	var err error

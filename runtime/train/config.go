@@ -68,7 +68,10 @@ type Config struct {
 	Channels func(n *graph.Node, param int) []int
 	// Lean packs each layer's weights anew before it runs, into the arena,
 	// and takes no path that transforms them: less memory for a little time.
-	Lean    bool
+	Lean bool
+	// Exact takes no path that rounds more than plain float32 sums do: no
+	// Winograd.
+	Exact   bool
 	Threads int // 0: GOMAXPROCS
 	Seed    uint64
 	// Reference runs the plain definition of every operator and gradient.
@@ -102,6 +105,9 @@ func (c *Config) defaults() error {
 	}
 	return c.Optimizer.check()
 }
+
+// exact is Exact, which a lean plan implies.
+func (c *Config) exact() bool { return c.Exact || c.Lean }
 
 // gather is the number of steps whose gradients make update u.
 func (c *Config) gather(u int) int {

@@ -263,7 +263,7 @@ func (s *schedule) prep(id graph.ID, threads int) *ops.Prep {
 	return &ops.Prep{
 		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
 		Training:   s.learnsAny(id) || s.needs[id] || trainsAlways(nd.Op) || s.cfg.Lean,
-		FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs,
+		FrozenNorm: s.cfg.Norm == NormFrozen, Packs: &s.packs, Exact: s.cfg.exact(),
 	}
 }
 
@@ -315,7 +315,7 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	st := bwdStep{node: id, scratch: -1, aux: -1}
 	p := &ops.GradPrep{
 		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
-		FrozenNorm: s.cfg.Norm == NormFrozen,
+		FrozenNorm: s.cfg.Norm == NormFrozen, Exact: s.cfg.exact(),
 		NeedIn:     make([]bool, len(nd.In)), NeedParam: make([]bool, len(nd.Params)),
 	}
 	for i, x := range nd.In {

@@ -5,3 +5,7 @@ package kern
 func winoInput(m int, t *winoTile)      { panic("kern: BUG: no assembly in this build") }
 func winoWeightsAsm(m int, t *winoPack) { panic("kern: BUG: no assembly in this build") }
 func winoOutput(m int, t *winoTile)     { panic("kern: BUG: no assembly in this build") }
+
+func winoSpread(t *winoTile)       { panic("kern: BUG: no assembly in this build") }
+func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
+func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
