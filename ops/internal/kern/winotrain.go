@@ -42,9 +42,16 @@ func (f *Filter4) tile(column int) (t winoFilterTile, first int) {
 	}
 	t = winoFilterTile{tap: 4 * f.Tap, plane: 4 * f.Plane, rows: f.Rows, tapRow: 4 * f.TapRow, planeRow: 4 * f.PlaneRow, n: f.N}
 	for k := range t.g {
-		t.g[k] = winoG(4, column, k)
+		t.g[k] = winoGAt(column, k)
 	}
 	return t, first
+}
+
+// winoGAt is an element of G.
+func winoGAt(row, column int) float32 {
+	unit := [3]float32{}
+	unit[column] = 1
+	return winoG(4, unit[0], unit[1], unit[2])[row]
 }
 
 // Transform sets the six planes of a column of G g Gᵀ.

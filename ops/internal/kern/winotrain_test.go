@@ -51,7 +51,7 @@ func TestWinoFilter(t *testing.T) {
 							for c := range n {
 								want := 0.0
 								for k := range 9 {
-									want += float64(winoG(4, i, k/3)) * float64(winoG(4, j, k%3)) * float64(weights[at(row, k, c)])
+									want += float64(winoGAt(i, k/3)) * float64(winoGAt(j, k%3)) * float64(weights[at(row, k, c)])
 								}
 								require.InDelta(t, want, planes[i*f.Plane+row*f.PlaneRow+c], 1e-6, "%v column %d", f, j)
 							}
@@ -68,7 +68,7 @@ func TestWinoFilter(t *testing.T) {
 							for c := range n {
 								want := float64(weights[at(row, k, c)])
 								for i := range 6 {
-									want += float64(winoG(4, i, k/3)) * float64(winoG(4, j, k%3)) * float64(f.Columns[i*f.Plane+row*f.PlaneRow+c])
+									want += float64(winoGAt(i, k/3)) * float64(winoGAt(j, k%3)) * float64(f.Columns[i*f.Plane+row*f.PlaneRow+c])
 								}
 								require.InDelta(t, want, sums[at(row, k, c)], 1e-6)
 							}
