@@ -316,7 +316,7 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	p := &ops.GradPrep{
 		In: s.specs(nd.In), Params: nd.Params, Out: nd.Out, Threads: threads, Reference: s.cfg.Reference,
 		FrozenNorm: s.cfg.Norm == NormFrozen, Exact: s.cfg.exact(),
-		NeedIn:     make([]bool, len(nd.In)), NeedParam: make([]bool, len(nd.Params)),
+		NeedIn: make([]bool, len(nd.In)), NeedParam: make([]bool, len(nd.Params)),
 	}
 	for i, x := range nd.In {
 		if p.NeedIn[i] = s.needs[x]; s.needs[x] && s.grad[x] < 0 {
