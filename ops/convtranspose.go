@@ -112,6 +112,13 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s convSpec, err error
 	return s, err
 }
 
+// Geometry is the window of the convolution whose transpose this is: its input is
+// our result.
+func (c *ConvTranspose) Geometry(in, params []tensor.Spec) (Geom, error) {
+	s, err := c.resolve(in, params)
+	return s.Geom, err
+}
+
 // Infer is [n, spatial..., oc].
 func (c *ConvTranspose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	s, err := c.resolve(in, params)

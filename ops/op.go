@@ -79,14 +79,33 @@ type Prep struct {
 	path    string
 }
 
-// Precision is what a caller allows inside float32 operators.
+// Precision is what a caller allows inside float32 operators. A backend may be
+// more precise than it has to be.
 type Precision uint8
 
-// The precisions: plain float32, or products of bfloat16 summed in float32.
+// The precisions: plain float32, or products of shorter numbers summed in
+// float32. An accelerator stores activations as F16 and BF16, too.
 const (
 	PrecisionF32 Precision = iota
 	PrecisionBF16
+	PrecisionTF32 // 10 bits of fraction, float32's range
+	PrecisionF16  // 10 bits of fraction, numbers up to 65504
 )
+
+// String is the name of the precision, as flags spell it.
+func (p Precision) String() string {
+	switch p {
+	case PrecisionF32:
+		return "f32"
+	case PrecisionBF16:
+		return "bf16"
+	case PrecisionTF32:
+		return "tf32"
+	case PrecisionF16:
+		return "f16"
+	}
+	return "unknown"
+}
 
 // Operand is the spec of operand i: inputs first, then parameters. ok is false
 // when there are fewer.

@@ -52,6 +52,10 @@ func WithExact() Option { return func(c *config) { c.Exact = true } }
 // processor has instructions for it.
 func WithBF16() Option { return func(c *config) { c.Precision = ops.PrecisionBF16 } }
 
+// WithPrecision is what an accelerator may multiply with. The CPU computes in
+// float32 whatever is asked for but bfloat16.
+func WithPrecision(p ops.Precision) Option { return func(c *config) { c.Precision = p } }
+
 // WithMemoryBudget bounds the extra bytes (packed copies, scratch) that one
 // operator may take for speed.
 func WithMemoryBudget(n int) Option { return func(c *config) { c.MemoryBudget = n } }
@@ -185,6 +189,9 @@ func (m *Model) Outputs() []tensor.Spec {
 	}
 	return s
 }
+
+// Backend is the name of what computes the model.
+func (m *Model) Backend() string { return m.cfg.backend.Name() }
 
 // Program is the model compiled for a batch size. It is made once.
 func (m *Model) Program(batch int) (accel.Program, error) {

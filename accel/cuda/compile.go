@@ -29,9 +29,17 @@ type program struct {
 
 // Compile lowers the whole graph, or says which node has no kernel; then it
 // brings the weights to the device that are not there yet, and plans the arena.
-// What the options allow beyond plain float32 is not used.
-func (b *backend) Compile(g *graph.Graph, _ accel.Options) (accel.Program, error) {
-	l, err := lower(g)
+// Of the options the precision counts; plain float32 is exact as it is.
+func (b *backend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error) {
+	nums, err := numbersOf(o.Precision)
+	if err != nil {
+		return nil, fmt.Errorf("cuda: %w", err)
+	}
+	if major, minor := b.drv.Capability(); major*10+minor < nums.needs {
+		return nil, fmt.Errorf("cuda: precision %v needs tensor cores of compute capability %d.%d, %s has %d.%d",
+			o.Precision, nums.needs/10, nums.needs%10, b.drv.Name(), major, minor)
+	}
+	l, err := lower(g, nums, b.drv.Processors())
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +47,9 @@ func (b *backend) Compile(g *graph.Graph, _ accel.Options) (accel.Program, error
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, ErrClosed
+	}
+	if err := b.load(nums.needs); err != nil {
+		return nil, err
 	}
 	p := &program{b: b, g: g, l: l}
 	for _, s := range l.steps {
@@ -70,13 +81,16 @@ func (p *program) layer(s step) accel.Layer {
 	n := p.g.Node(s.node)
 	l := accel.Layer{
 		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: "cuda/" + s.launches[0].kernel, Out: n.Out,
-		MACs: p.g.MACs(s.node), Scratch: s.scratch,
+		Scratch: s.scratch,
 	}
-	for _, t := range n.Params {
-		l.Params += t.Shape.Elems()
+	if !s.cast {
+		l.MACs = p.g.MACs(s.node)
+		for _, t := range n.Params {
+			l.Params += t.Shape.Elems()
+		}
 	}
 	for _, sp := range p.l.spans {
-		if sp.First <= int(s.node) && int(s.node) <= sp.Last {
+		if sp.First <= s.at && s.at <= sp.Last {
 			l.Live += sp.Bytes
 		}
 	}

@@ -2,7 +2,7 @@
 // build tag cuda, Open says so.
 //
 // A whole network is lowered to launches of the few kernels in package kernels,
-// on float32 values in NHWC order. A session records one run (inputs in,
+// on values in NHWC order, float32 or, where the caller allows it, of two bytes. A session records one run (inputs in,
 // launches, outputs out) as a graph of the driver, and Run replays it. Only
 // package internal/driver speaks to NVIDIA's library; everything here works on
 // its interface, and is tested with a driver that computes in Go.
@@ -23,11 +23,26 @@ var ErrClosed = errors.New("cuda: backend is closed")
 
 // open loads the kernels into d, which the backend owns from here on.
 func open(d driver.Driver) (*backend, error) {
-	if err := d.LoadModule(kernels.PTX); err != nil {
-		return nil, errors.Join(fmt.Errorf("cuda: %s: loading the kernels: %w", d.Name(), err), d.Close())
-	}
 	b := &backend{drv: d, weights: map[weightKey]placed{}, slabs: map[*slab]bool{}, funcs: map[string]driver.Func{}}
+	if err := b.load(0); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	return b, nil
+}
+
+// load gives the device the modules that it lacks of those up to a capability,
+// the first always. b.mu is held.
+func (b *backend) load(needs int) error {
+	for i, m := range kernels.Modules() {
+		if i < b.modules || i > 0 && m.Capability > needs {
+			continue
+		}
+		if err := b.drv.LoadModule(m.PTX); err != nil {
+			return fmt.Errorf("cuda: %s: loading the kernels of %s: %w", b.drv.Name(), m.Name, err)
+		}
+		b.modules++
+	}
+	return nil
 }
 
 // backend is a device with its kernels, and the weights that programs share. Any
@@ -40,6 +55,7 @@ type backend struct {
 	slabs   map[*slab]bool
 	bytes   int
 	funcs   map[string]driver.Func
+	modules int // loaded
 	states  int // open
 	closed  bool
 }
@@ -49,7 +65,7 @@ func (b *backend) Name() string { return "cuda " + b.drv.Name() }
 
 // Supports names what a node asks for that no kernel does.
 func (b *backend) Supports(g *graph.Graph, id graph.ID) error {
-	_, err := lowerNode(newLowering(g), id)
+	_, err := lowerNode(newLowering(g, numbers{element: "f32", size: 4}, 1), id)
 	return err
 }
 

@@ -1,21 +1,46 @@
 package cuda
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
+
+	"github.com/x448/float16"
 
 	"github.com/teff-ml/teff/accel/cuda/internal/driver"
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // fakeArgs are a launch's parameters.
 type fakeArgs struct {
-	d    *fakeDriver
-	v    []uint64
-	grid [3]int
+	d     *fakeDriver
+	v     []uint64
+	grid  [3]int
+	words []string // of the kernel's name
+	wide  []widened
+}
+
+// widened is memory of two-byte elements as floats while a kernel runs.
+type widened struct {
+	memory         []byte
+	floats, before []float32
+}
+
+// element is the type of a tensor's elements in a kernel.
+func (a *fakeArgs) element(i int) string {
+	switch {
+	case a.words[0] == "narrow" && i == 0, a.words[0] == "widen" && i == 1, a.words[1] == "tf32":
+		return "f32"
+	case strings.HasSuffix(a.words[0], "conv") && i == 2, a.words[0] == "affine" && (i == 1 || i == 2): // bias, scale and shift
+		return "f32"
+	}
+	return a.words[1]
 }
 
 // ptr is a pointer parameter as memory, nil for the null pointer.
-func (a fakeArgs) ptr(i int) []float32 {
+func (a *fakeArgs) ptr(i int) []float32 {
 	if a.v[i] == 0 {
 		return nil
 	}
@@ -23,13 +48,43 @@ func (a fakeArgs) ptr(i int) []float32 {
 	if err != nil {
 		panic(fmt.Sprintf("parameter %d: %v", i, err))
 	}
-	return m
+	e := a.element(i)
+	if e == "f32" {
+		return tensor.CastSlice[float32](m[:len(m)&^3])
+	}
+	w := widened{memory: m, floats: make([]float32, len(m)/2)}
+	for j := range w.floats {
+		b := binary.LittleEndian.Uint16(m[2*j:])
+		if w.floats[j] = math.Float32frombits(uint32(b) << 16); e == "f16" {
+			w.floats[j] = float16.Frombits(b).Float32()
+		}
+	}
+	w.before = slices.Clone(w.floats)
+	a.wide = append(a.wide, w)
+	return w.floats
 }
 
-func (a fakeArgs) num(i int) float64 { return math.Float64frombits(a.v[i]) }
+// store brings what a kernel wrote back to two bytes.
+func (a *fakeArgs) store() {
+	for _, w := range a.wide {
+		for i, f := range w.floats {
+			if math.Float32bits(f) == math.Float32bits(w.before[i]) {
+				continue
+			}
+			b := tensor.CastSlice[uint16](bfloats([]float32{f}))[0]
+			if a.words[1] == "f16" {
+				b = float16.Fromfloat32(f).Bits()
+			}
+			binary.LittleEndian.PutUint16(w.memory[2*i:], b)
+		}
+	}
+	a.wide = nil
+}
+
+func (a *fakeArgs) num(i int) float64 { return math.Float64frombits(a.v[i]) }
 
 // ints are n integers from parameter i on.
-func (a fakeArgs) ints(i, n int) []int {
+func (a *fakeArgs) ints(i, n int) []int {
 	v := make([]int, n)
 	for j := range v {
 		v[j] = int(int64(a.v[i+j]))
@@ -38,7 +93,7 @@ func (a fakeArgs) ints(i, n int) []int {
 }
 
 // clamp applies the activation whose parameters start at i.
-func (a fakeArgs) clamp(i int, v float64) float32 {
+func (a *fakeArgs) clamp(i int, v float64) float32 {
 	if a.v[i] == 0 {
 		return float32(v)
 	}
@@ -46,7 +101,7 @@ func (a fakeArgs) clamp(i int, v float64) float32 {
 }
 
 // covers checks that the first dimension of the grid has a thread for each of n.
-func (a fakeArgs) covers(n int) int {
+func (a *fakeArgs) covers(n int) int {
 	if want := [3]int{(n + 255) / 256, 1, 1}; a.grid != want {
 		panic(fmt.Sprintf("grid %v for %d elements", a.grid, n))
 	}
@@ -54,16 +109,19 @@ func (a fakeArgs) covers(n int) int {
 }
 
 // fakeKernels are the kernels as plain loops.
-var fakeKernels = map[string]func(fakeArgs){
-	"conv_f32": func(a fakeArgs) {
+var fakeKernels = map[string]func(*fakeArgs){
+	"conv": func(a *fakeArgs) {
 		v := a.ints(5, 17)
-		rows, oc, g := v[0]*v[4]*v[5], v[6], v[15]
-		if want := [3]int{(rows + 63) / 64, (oc/g + 63) / 64, g}; a.grid != want {
+		rows, oc, g, t := v[0]*v[4]*v[5], v[6], v[15], 64
+		if a.words[len(a.words)-1] == "128" {
+			t = 128
+		}
+		if want := [3]int{(rows + t - 1) / t, (oc/g + t - 1) / t, g}; a.grid != want {
 			panic(fmt.Sprintf("grid %v, want %v", a.grid, want))
 		}
 		fakeConv(a, v)
 	},
-	"dwconv_f32": func(a fakeArgs) {
+	"dwconv": func(a *fakeArgs) {
 		v := a.ints(5, 17)
 		if v[3] != v[15] {
 			panic("groups of more than one channel")
@@ -71,8 +129,8 @@ var fakeKernels = map[string]func(fakeArgs){
 		a.covers(v[0] * v[4] * v[5] * v[6])
 		fakeConv(a, v)
 	},
-	"pool_f32": fakePool,
-	"gavg_f32": func(a fakeArgs) {
+	"pool": fakePool,
+	"gavg": func(a *fakeArgs) {
 		x, y, v := a.ptr(0), a.ptr(1), a.ints(2, 3)
 		if want := [3]int{(v[2] + 31) / 32, v[0], 1}; a.grid != want {
 			panic(fmt.Sprintf("grid %v, want %v", a.grid, want))
@@ -87,7 +145,7 @@ var fakeKernels = map[string]func(fakeArgs){
 			}
 		}
 	},
-	"softmax_f32": func(a fakeArgs) {
+	"softmax": func(a *fakeArgs) {
 		x, y, v := a.ptr(0), a.ptr(1), a.ints(2, 3)
 		if a.grid != [3]int{v[0], 1, 1} {
 			panic(fmt.Sprintf("grid %v for %d rows", a.grid, v[0]))
@@ -108,39 +166,45 @@ var fakeKernels = map[string]func(fakeArgs){
 			}
 		}
 	},
-	"unary_f32": func(a fakeArgs) {
+	"unary": func(a *fakeArgs) {
 		x, y, v := a.ptr(0), a.ptr(1), a.ints(2, 2)
 		for i := range a.covers(v[0]) {
 			y[i] = float32(fakeUnary(v[1], a.num(4), a.num(5), float64(x[i])))
 		}
 	},
-	"binary_f32": func(a fakeArgs) {
+	"binary": func(a *fakeArgs) {
 		x1, x2, y, v := a.ptr(0), a.ptr(1), a.ptr(2), a.ints(3, 2)
 		d, s1, s2 := a.ints(5, 6), a.ints(11, 6), a.ints(17, 6)
 		for i := range a.covers(v[0]) {
 			y[i] = a.clamp(23, fakeBinary(v[1], float64(x1[walk(i, d, s1)]), float64(x2[walk(i, d, s2)])))
 		}
 	},
-	"affine_f32": func(a fakeArgs) {
+	"affine": func(a *fakeArgs) {
 		x, scale, shift, y, v := a.ptr(0), a.ptr(1), a.ptr(2), a.ptr(3), a.ints(4, 2)
 		for i := range a.covers(v[0]) {
 			y[i] = a.clamp(6, float64(x[i])*float64(scale[i%v[1]])+float64(shift[i%v[1]]))
 		}
 	},
-	"copy_f32": func(a fakeArgs) {
+	"copy": func(a *fakeArgs) {
 		x, y, n := a.ptr(0), a.ptr(1), a.ints(2, 1)[0]
 		d, sx, sy := a.ints(3, 6), a.ints(9, 7), a.ints(16, 7)
 		for i := range a.covers(n) {
 			y[sy[6]+walk(i, d, sy[:6])] = x[sx[6]+walk(i, d, sx[:6])]
 		}
 	},
-	"fill_f32": func(a fakeArgs) {
+	"fill": func(a *fakeArgs) {
 		y, n := a.ptr(0), a.ints(1, 1)[0]
 		for i := range a.covers(n) {
 			y[i] = float32(a.num(2))
 		}
 	},
-	"resize_f32": fakeResize,
+	"resize": fakeResize,
+	"narrow": fakeCast,
+	"widen":  fakeCast,
+	"matmul": fakeMatMul,
+	"reduce": fakeReduce,
+	"norm":   fakeNorm,
+	"deconv": fakeDeconv,
 }
 
 // walk is where element i of a box of dims lies by strides.
@@ -153,7 +217,7 @@ func walk(i int, dims, strides []int) (at int) {
 }
 
 // fakeConv: v is N,H,W,C, OH,OW,OC, KH,KW, SH,SW, DH,DW, PT,PL, G, yPitch.
-func fakeConv(a fakeArgs, v []int) {
+func fakeConv(a *fakeArgs, v []int) {
 	x, w, bias, res, y := a.ptr(0), a.ptr(1), a.ptr(2), a.ptr(3), a.ptr(4)
 	h, wd, c, oh, ow, oc, kh, kw := v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
 	cg, og := c/v[15], oc/v[15]
@@ -182,7 +246,7 @@ func fakeConv(a fakeArgs, v []int) {
 }
 
 // fakePool: parameters are N,H,W,C, OH,OW, KH,KW, SH,SW, DH,DW, PT,PL, PB,PR, mode, yPitch.
-func fakePool(a fakeArgs) {
+func fakePool(a *fakeArgs) {
 	x, y, v := a.ptr(0), a.ptr(1), a.ints(2, 18)
 	h, w, c, oh, ow := v[1], v[2], v[3], v[4], v[5]
 	for i := range a.covers(v[0] * oh * ow * c) {
@@ -273,7 +337,7 @@ func fakeBinary(kind int, x, y float64) float64 {
 	panic(fmt.Sprintf("function %d", kind))
 }
 
-func fakeResize(a fakeArgs) {
+func fakeResize(a *fakeArgs) {
 	x, y, v := a.ptr(0), a.ptr(1), a.ints(2, 7)
 	h, w, c, oh, ow := v[1], v[2], v[3], v[4], v[5]
 	source := func(o, in, scale, off int) (int, int, float64) {

@@ -3,7 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 
 	"github.com/teff-ml/teff/accel/cuda/internal/driver"
@@ -17,11 +17,13 @@ var (
 	errLost   = errors.New("fake: device lost")
 )
 
-// fakeDriver is a device that computes in Go when work is queued. It knows what
+// fakeDriver is a device that computes in Go when work is queued, in float64. It knows what
 // is allocated: an address outside is a fault, and so is what is left at Close.
 type fakeDriver struct {
 	next     driver.Ptr
-	memory   map[driver.Ptr][]float32
+	memory   map[driver.Ptr][]byte
+	capable  [2]int
+	modules  []string
 	pinned   map[*byte]int
 	streams  map[driver.Stream][]func() error // work being captured; nil: none is
 	captures map[driver.Stream]bool
@@ -38,21 +40,34 @@ type fakeDriver struct {
 
 func newFake() *fakeDriver {
 	return &fakeDriver{
-		next: 1 << 40, memory: map[driver.Ptr][]float32{}, pinned: map[*byte]int{}, streams: map[driver.Stream][]func() error{},
+		next: 1 << 40, memory: map[driver.Ptr][]byte{}, capable: [2]int{8, 0}, pinned: map[*byte]int{}, streams: map[driver.Stream][]func() error{},
 		captures: map[driver.Stream]bool{}, graphs: map[driver.Graph][]func() error{}, launched: map[string]int{},
 	}
 }
 
 func (d *fakeDriver) Name() string           { return "fake" }
-func (d *fakeDriver) Capability() (int, int) { return 7, 5 }
+func (d *fakeDriver) Capability() (int, int) { return d.capable[0], d.capable[1] }
+func (d *fakeDriver) Processors() int        { return 4 }
 func (d *fakeDriver) Memory() (int, int, error) {
 	return 1 << 20, 1 << 30, nil
 }
 
-func (d *fakeDriver) LoadModule(string) error { return nil }
+func (d *fakeDriver) LoadModule(ptx string) error {
+	for _, m := range kernels.Modules() {
+		if m.PTX == ptx && m.Capability <= d.capable[0]*10+d.capable[1] {
+			d.modules = append(d.modules, m.Name)
+			return nil
+		}
+	}
+	return errors.New("fake: not for this device")
+}
 
 func (d *fakeDriver) Function(name string) (driver.Func, error) {
-	if _, ok := fakeKernels[name]; !ok {
+	found := false
+	for _, m := range kernels.Modules() {
+		found = found || slices.Contains(d.modules, m.Name) && slices.Contains(m.Names, name)
+	}
+	if !found {
 		return 0, fmt.Errorf("fake: no kernel %q", name)
 	}
 	d.names = append(d.names, name)
@@ -73,9 +88,9 @@ func (d *fakeDriver) Alloc(n int) (driver.Ptr, error) {
 	}
 	p := d.next
 	d.next += driver.Ptr(n+255)&^255 + 256
-	m := make([]float32, (n+3)/4)
+	m := tensor.AlignedBytes(n)
 	for i := range m {
-		m[i] = float32(math.NaN()) // what is read before it is written shows
+		m[i] = 0xff // what is read before it is written shows: no number of any width
 	}
 	d.memory[p] = m
 	return p, nil
@@ -140,10 +155,10 @@ func (d *fakeDriver) queue(s driver.Stream, f func() error) error {
 }
 
 // at is the device memory from an address to the end of its allocation.
-func (d *fakeDriver) at(p driver.Ptr) ([]float32, error) {
+func (d *fakeDriver) at(p driver.Ptr) ([]byte, error) {
 	for base, m := range d.memory {
-		if p >= base && p < base+driver.Ptr(4*len(m)) && (p-base)%4 == 0 {
-			return m[(p-base)/4:], nil
+		if p >= base && p < base+driver.Ptr(len(m)) {
+			return m[p-base:], nil
 		}
 	}
 	return nil, fmt.Errorf("fake: address %#x is not allocated", p)
@@ -152,10 +167,10 @@ func (d *fakeDriver) at(p driver.Ptr) ([]float32, error) {
 func (d *fakeDriver) ToDevice(s driver.Stream, dst driver.Ptr, src []byte) error {
 	return d.queue(s, func() error {
 		m, err := d.at(dst)
-		if err != nil || 4*len(m) < len(src) {
-			return errors.Join(err, fmt.Errorf("fake: %d bytes to %d", len(src), 4*len(m)))
+		if err != nil || len(m) < len(src) {
+			return errors.Join(err, fmt.Errorf("fake: %d bytes to %d", len(src), len(m)))
 		}
-		copy(tensor.BytesOf(m), src)
+		copy(m, src)
 		return nil
 	})
 }
@@ -163,10 +178,10 @@ func (d *fakeDriver) ToDevice(s driver.Stream, dst driver.Ptr, src []byte) error
 func (d *fakeDriver) ToHost(s driver.Stream, dst []byte, src driver.Ptr) error {
 	return d.queue(s, func() error {
 		m, err := d.at(src)
-		if err != nil || 4*len(m) < len(dst) {
-			return errors.Join(err, fmt.Errorf("fake: %d bytes from %d", len(dst), 4*len(m)))
+		if err != nil || len(m) < len(dst) {
+			return errors.Join(err, fmt.Errorf("fake: %d bytes from %d", len(dst), len(m)))
 		}
-		copy(dst, tensor.BytesOf(m))
+		copy(dst, m)
 		return nil
 	})
 }
@@ -179,8 +194,9 @@ func (d *fakeDriver) Launch(s driver.Stream, f driver.Func, grid, block [3]int, 
 	if block != [3]int{256, 1, 1} || shared != 0 || min(grid[0], grid[1], grid[2]) < 1 {
 		return fmt.Errorf("fake: %s on grid %v, block %v, %d bytes", name, grid, block, shared)
 	}
-	k := fakeKernels[name]
-	a := fakeArgs{d: d, v: append([]uint64(nil), params...), grid: grid}
+	words := strings.Split(name, "_")
+	k := fakeKernels[words[0]]
+	a := &fakeArgs{d: d, v: append([]uint64(nil), params...), grid: grid, words: words}
 	d.launched[name]++
 	return d.queue(s, func() (err error) {
 		defer func() {
@@ -189,6 +205,7 @@ func (d *fakeDriver) Launch(s driver.Stream, f driver.Func, grid, block [3]int, 
 			}
 		}()
 		k(a)
+		a.store()
 		return nil
 	})
 }

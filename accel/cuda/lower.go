@@ -51,32 +51,39 @@ type launch struct {
 	params []param
 }
 
-// step is the launches of one node.
+// step is the launches of one node, or what brings a value into the device's
+// numbers or out of them.
 type step struct {
 	node     graph.ID
+	at       int // when, of the plan
+	cast     bool
 	launches []launch
 	scratch  int // bytes
 }
 
 // lowering turns nodes into launches and values into places.
 type lowering struct {
-	g       *graph.Graph
-	lastUse []int
-	values  []ref
-	spans   []plan.Span
-	weights []weight
-	steps   []step
-	parts   map[graph.ID]part // values that are written where a concatenation has them
-	wholes  map[graph.ID]ref  // concatenations with such parts
+	g *graph.Graph
+	numbers
+	processors int   // of the device
+	inputs     []ref // where they are copied to
+	outputs    []ref // where they are copied from
+	lastUse    []int
+	values     []ref
+	spans      []plan.Span
+	weights    []weight
+	steps      []step
+	parts      map[graph.ID]part // values that are written where a concatenation has them
+	wholes     map[graph.ID]ref  // concatenations with such parts
 }
 
-func newLowering(g *graph.Graph) *lowering {
-	return &lowering{g: g, values: make([]ref, g.Len())}
+func newLowering(g *graph.Graph, nums numbers, processors int) *lowering {
+	return &lowering{g: g, numbers: nums, processors: processors, values: make([]ref, g.Len())}
 }
 
 // lower is the whole graph, or the first node that cannot be done.
-func lower(g *graph.Graph) (*lowering, error) {
-	l := newLowering(g)
+func lower(g *graph.Graph, nums numbers, processors int) (*lowering, error) {
+	l := newLowering(g, nums, processors)
 	l.lastUse = make([]int, g.Len())
 	for i, us := range g.Consumers() {
 		l.lastUse[i] = i
@@ -98,7 +105,37 @@ func lower(g *graph.Graph) (*lowering, error) {
 			l.steps = append(l.steps, s)
 		}
 	}
+	for _, o := range g.Outputs() {
+		l.output(o.ID)
+	}
 	return l, nil
+}
+
+// output is where a result is copied from: its own memory, or that of a copy as
+// float32.
+func (l *lowering) output(id graph.ID) {
+	r := l.values[id]
+	if l.size != 4 {
+		nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id, at: l.g.Len(), cast: true}}
+		wide := l.buffer(nd.Out.Bytes(), l.g.Len(), l.g.Len())
+		nd.each("widen", nd.Out.Shape.Elems(), []param{at(r), at(wide)}, ints(nd.Out.Shape.Elems()))
+		l.steps = append(l.steps, nd.step)
+		r = wide
+	}
+	l.outputs = append(l.outputs, r)
+}
+
+// input is where the value of an input is copied to: its own memory, or that of a
+// copy as float32.
+func (n *node) input() error {
+	r := n.y
+	if n.size != 4 {
+		n.step.cast = true
+		r = n.buffer(n.Out.Bytes(), -1, int(n.id))
+		n.each("narrow", n.Out.Shape.Elems(), []param{at(r), at(n.y)}, ints(n.Out.Shape.Elems()))
+	}
+	n.inputs = append(n.inputs, r)
+	return nil
 }
 
 // node is one node while it is lowered.
@@ -114,7 +151,7 @@ type node struct {
 // lowerNode is the launches of one node, or why there are none. It is also
 // what Supports asks: it looks at no value of another node but its spec.
 func lowerNode(l *lowering, id graph.ID) (step, error) {
-	nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id}}
+	nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id, at: int(id)}}
 	if err := nd.check(); err != nil {
 		return step{}, err
 	}
@@ -122,10 +159,10 @@ func lowerNode(l *lowering, id graph.ID) (step, error) {
 		return nd.step, nil
 	}
 	first := int(id)
-	if nd.Op.Kind() == ops.KindInput {
+	if nd.Op.Kind() == ops.KindInput && l.size == 4 {
 		first = -1 // inputs are copied before the first step
 	}
-	nd.y, nd.rows = l.place(id, nd.Out.Bytes(), first)
+	nd.y, nd.rows = l.place(id, first)
 	l.values[id] = nd.y
 	return nd.step, nd.lower()
 }
@@ -161,10 +198,8 @@ func (l *lowering) buffer(bytes, first, last int) ref {
 	return ref{in: inArena, index: len(l.spans) - 1}
 }
 
-// weight is a tensor on the device.
-func (l *lowering) weight(t tensor.Tensor) ref {
-	return l.made(raw(t))
-}
+// weight is a tensor on the device, stored as activations are.
+func (l *lowering) weight(t tensor.Tensor) ref { return l.made(l.stored(t)) }
 
 // made is a weight on the device, as it is or changed.
 func (l *lowering) made(w weight) ref {
@@ -202,6 +237,9 @@ func (n *node) viewed() bool {
 
 // operand is operand i, inputs first; nowhere where there is none.
 func (n *node) operand(i int) ref {
+	if i < 0 {
+		return ref{}
+	}
 	if i < len(n.In) {
 		if x := n.values[n.In[i]]; x.in != nowhere {
 			return x
@@ -212,6 +250,26 @@ func (n *node) operand(i int) ref {
 		return n.weight(n.Params[i])
 	}
 	return ref{}
+}
+
+// filter is operand i as tensor cores take it. One that is computed is cut to
+// their numbers where a weight is rounded.
+func (n *node) filter(i int) ref {
+	if t, ok := n.known(i); ok {
+		return n.made(n.filtered(t))
+	}
+	return n.operand(i)
+}
+
+// floats is operand i as float32, nowhere where there is none.
+func (n *node) floats(i int) (ref, error) {
+	if t, ok := n.known(i); ok {
+		return n.made(raw(t)), nil
+	}
+	if i < len(n.In) && n.size != 4 {
+		return ref{}, fmt.Errorf("operand %d is computed, which %s has no kernel for", i, n.element)
+	}
+	return n.operand(i), nil
 }
 
 // spec is the spec of operand i.
@@ -238,8 +296,8 @@ func (n *node) known(i int) (tensor.Tensor, bool) {
 
 // scratch is memory of this step alone.
 func (n *node) scratch(elems int) ref {
-	n.step.scratch += 4 * elems
-	return n.buffer(4*elems, int(n.id), int(n.id))
+	n.step.scratch += n.size * elems
+	return n.buffer(n.size*elems, int(n.id), int(n.id))
 }
 
 // threads is the size of every block.
@@ -257,15 +315,16 @@ func (n *node) call(kernel string, grid [3]int, params ...[]param) {
 	n.step.launches = append(n.step.launches, l)
 }
 
-// each adds a launch with a thread for each of elems elements.
+// each adds a launch with a thread for each of elems elements, of the kernel for
+// the program's numbers.
 func (n *node) each(kernel string, elems int, params ...[]param) {
-	n.call(kernel, [3]int{(elems + threads - 1) / threads, 1, 1}, params...)
+	n.call(kernel+"_"+n.element, [3]int{(elems + threads - 1) / threads, 1, 1}, params...)
 }
 
 func (n *node) lower() error {
 	switch o := n.Op.(type) {
 	case *ops.Input:
-		return nil
+		return n.input()
 	case *ops.Conv:
 		return n.conv(o)
 	case *ops.Dense:
@@ -296,6 +355,16 @@ func (n *node) lower() error {
 		x := n.spec(0).Shape
 		n.copy(n.operand(0), n.y, n.Out.Shape.Dims(), broadcastStrides(x, n.Out.Shape), 0, dense(n.Out.Shape), 0)
 		return nil
+	case *ops.MatMul:
+		return n.matMul(o)
+	case *ops.Reduce:
+		return n.reduce(o)
+	case *ops.GroupNorm:
+		return n.groupNorm(o)
+	case *ops.LayerNorm:
+		return n.layerNorm(o)
+	case *ops.ConvTranspose:
+		return n.convTranspose(o)
 	case *ops.Resize:
 		return n.resize(o)
 	}

@@ -32,7 +32,7 @@ func (l *lowering) join() {
 		from := 0
 		for _, x := range n.In {
 			if len(consumers[x]) == 1 && l.lastUse[x] == i && gaps(l.g.Node(x).Op) {
-				l.parts[x] = part{graph.ID(i), from * n.Out.DType.Size()}
+				l.parts[x] = part{graph.ID(i), from * l.size}
 			}
 			from += l.g.Node(x).Out.Shape.Dim(rank - 1)
 		}
@@ -59,7 +59,7 @@ func gaps(o ops.Op) bool {
 
 // place is memory for a value, in its concatenation's if it has one, and the
 // distance of its rows there.
-func (l *lowering) place(id graph.ID, bytes, first int) (ref, int) {
+func (l *lowering) place(id graph.ID, first int) (ref, int) {
 	whole := id
 	p, isPart := l.parts[id]
 	if isPart {
@@ -67,10 +67,7 @@ func (l *lowering) place(id graph.ID, bytes, first int) (ref, int) {
 	}
 	r, ok := l.wholes[whole]
 	if !ok {
-		if isPart {
-			bytes = l.g.Node(whole).Out.Bytes()
-		}
-		r = l.buffer(bytes, first, l.last(whole))
+		r = l.buffer(l.g.Node(whole).Out.Shape.Elems()*l.size, first, l.last(whole))
 		if isPart {
 			l.wholes[whole] = r
 		}

@@ -38,24 +38,30 @@ func plane(g *ops.Geom) (images int, err error) {
 	return g.In[0], nil
 }
 
-// product is the operands of a convolution or a dense layer: the residual is the
-// last input, and parameters count behind all inputs.
-func (n *node) product(residual bool) (x, w, bias, res ref) {
-	switch {
-	case !residual:
-		return n.operand(0), n.operand(1), n.operand(2), ref{}
-	case len(n.In) == 2:
-		return n.operand(0), n.operand(2), n.operand(3), n.operand(1)
+// product numbers the operands of a convolution or a dense layer: the residual is
+// the last input, and parameters count behind all inputs.
+func (n *node) product(residual bool) (w, bias, res int) {
+	if !residual {
+		return 1, 2, -1
 	}
-	return n.operand(0), n.operand(1), n.operand(3), n.operand(2)
+	res = len(n.In) - 1
+	for i, at := range []*int{&w, &bias} { // they count as if there were no residual
+		if *at = i + 1; *at >= res {
+			*at++
+		}
+	}
+	return w, bias, res
+}
+
+// window is what a convolution's kernels take beside addresses.
+type window struct {
+	images, h, w, c, oh, ow, oc, groups int
+	kernel, stride, dilation, pad       [2]int
 }
 
 func (n *node) conv(o *ops.Conv) error {
 	x := n.spec(0).Shape
-	wi := 1
-	if o.Residual && len(n.In) == 2 {
-		wi = 2
-	}
+	wi, _, _ := n.product(o.Residual)
 	w := n.spec(wi).Shape
 	g, err := o.Resolve(ops.KindConv, x, w.Dims()[1:w.Rank()-1])
 	if err != nil {
@@ -65,40 +71,66 @@ func (n *node) conv(o *ops.Conv) error {
 	if err != nil {
 		return err
 	}
-	c, oc, groups := x.Channels(), w.Dim(0), max(1, o.Groups)
-	images *= x.Dim(0)
-	rows := images * g.Out[1] * g.Out[2]
-	px, pw, bias, res := n.product(o.Residual)
-	clamp, _ := fused(o.Act)
-	kernel, grid := "conv_f32", [3]int{(rows + tile - 1) / tile, (oc/groups + tile - 1) / tile, groups}
-	if groups > 1 && groups == c {
-		kernel, grid = "dwconv_f32", [3]int{(rows*oc + threads - 1) / threads, 1, 1}
-	}
-	if max(grid[1], grid[2]) > maxGrid {
-		return fmt.Errorf("%d groups of %d channels are more than a grid holds", groups, oc/groups)
-	}
-	n.call(kernel, grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
-		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], oc, g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
-			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], groups, n.pitch()), clamp)
-	return n.finish(o.Act)
+	return n.convolve(window{
+		images * x.Dim(0), g.In[1], g.In[2], x.Channels(), g.Out[1], g.Out[2], w.Dim(0), max(1, o.Groups),
+		[2]int(g.Kernel[1:]), [2]int(g.Stride[1:]), [2]int(g.Dilation[1:]), [2]int(g.PadLo[1:]),
+	}, o.Residual, o.Act)
 }
 
 // dense is a convolution of as many images of one pixel.
 func (n *node) dense(o *ops.Dense) error {
-	in := n.spec(0).Shape.Channels()
-	rows, out := n.Out.Shape.Rows(), n.Out.Shape.Channels()
-	px, pw, bias, res := n.product(o.Residual)
-	clamp, _ := fused(o.Act)
-	grid := [3]int{(rows + tile - 1) / tile, (out + tile - 1) / tile, 1}
-	if grid[1] > maxGrid {
-		return fmt.Errorf("%d results are more than a grid holds", out)
-	}
-	n.call("conv_f32", grid, []param{at(px), at(pw), at(bias), at(res), at(n.y)},
-		ints(rows, 1, 1, in, 1, 1, out, 1, 1, 1, 1, 1, 1, 0, 0, 1, n.pitch()), clamp)
-	return n.finish(o.Act)
+	one := [2]int{1, 1}
+	return n.convolve(window{
+		n.Out.Shape.Rows(), 1, 1, n.spec(0).Shape.Channels(), 1, 1, n.Out.Shape.Channels(), 1, one, one, one, [2]int{},
+	}, o.Residual, o.Act)
 }
 
-// The reductions of pool_f32.
+func (n *node) convolve(v window, residual bool, act ops.Act) error {
+	wi, bi, ri := n.product(residual)
+	bias, err := n.floats(bi)
+	if err != nil {
+		return err
+	}
+	rows, each := v.images*v.oh*v.ow, v.oc/v.groups
+	if rows > math.MaxInt32 || v.h*v.w*v.c > math.MaxInt32 {
+		return fmt.Errorf("%d pixels of results, images of %d numbers are more than kernels count", rows, v.h*v.w*v.c)
+	}
+	kernel, grid := "conv_f32", n.tiles(rows, each, v.groups, tile)
+	var w ref
+	switch {
+	case v.groups > 1 && v.groups == v.c:
+		kernel, grid, w = "dwconv_"+n.numbers.element, [3]int{(rows*v.oc + threads - 1) / threads, 1, 1}, n.operand(wi)
+	case n.numbers.product != "":
+		size := n.tile(rows, each, v.groups)
+		kernel, grid, w = fmt.Sprintf("conv_%s_%d", n.numbers.product, size), n.tiles(rows, each, v.groups, size), n.filter(wi)
+	default:
+		w = n.operand(wi)
+	}
+	if max(grid[1], grid[2]) > maxGrid {
+		return fmt.Errorf("%d groups of %d channels are more than a grid holds", v.groups, each)
+	}
+	clamp, _ := fused(act)
+	n.call(kernel, grid, []param{at(n.operand(0)), at(w), at(bias), at(n.operand(ri)), at(n.y)},
+		ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
+			v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups, n.pitch()), clamp)
+	return n.finish(act)
+}
+
+// tiles is the grid of a matrix product.
+func (n *node) tiles(rows, cols, depth, side int) [3]int {
+	return [3]int{(rows + side - 1) / side, (cols + side - 1) / side, depth}
+}
+
+// tile is the side of tiles on tensor cores: the large ones move less memory, but
+// too few of them leave multiprocessors idle. Nothing was measured.
+func (n *node) tile(rows, cols, groups int) int {
+	if g := n.tiles(rows, cols, groups, 128); cols > 64 && g[0]*g[1]*g[2] >= n.processors {
+		return 128
+	}
+	return 64
+}
+
+// The reductions of pool.
 const (
 	poolMax    = 0
 	poolPadded = 1 // mean over the window and its padding
@@ -134,7 +166,7 @@ func (n *node) pool(o *ops.Pool) error {
 }
 
 func (n *node) pooling(x ref, g *ops.Geom, images, c, mode int) {
-	n.each("pool_f32", images*g.Out[1]*g.Out[2]*c, []param{at(x), at(n.y)},
+	n.each("pool", images*g.Out[1]*g.Out[2]*c, []param{at(x), at(n.y)},
 		ints(images, g.In[1], g.In[2], c, g.Out[1], g.Out[2], g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
 			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2], g.PadHi[1], g.PadHi[2], mode, n.pitch()))
 }
@@ -155,7 +187,7 @@ func (n *node) globalPool(o *ops.GlobalPool) error {
 	case images > maxGrid:
 		return fmt.Errorf("a batch of %d is more than a grid holds", images)
 	}
-	n.call("gavg_f32", [3]int{(c + 31) / 32, images, 1}, []param{at(n.operand(0)), at(n.y)}, ints(images, size, c))
+	n.call("gavg_"+n.numbers.element, [3]int{(c + 31) / 32, images, 1}, []param{at(n.operand(0)), at(n.y)}, ints(images, size, c))
 	return nil
 }
 
@@ -173,10 +205,10 @@ func (n *node) batchNorm(o *ops.BatchNorm) error {
 		t[i] = v
 	}
 	c := n.Out.Shape.Channels()
-	scale := made(fmt.Sprint("scale ", o.Eps), 4*c, func() []byte { s, _ := affine(t, o.Eps); return tensor.BytesOf(s) }, t[:]...)
-	shift := made(fmt.Sprint("shift ", o.Eps), 4*c, func() []byte { _, s := affine(t, o.Eps); return tensor.BytesOf(s) }, t[:]...)
+	scale := made(fmt.Sprint("scale ", o.Eps), 4*c, func() ([]byte, error) { s, _ := affine(t, o.Eps); return tensor.BytesOf(s), nil }, t[:]...)
+	shift := made(fmt.Sprint("shift ", o.Eps), 4*c, func() ([]byte, error) { _, s := affine(t, o.Eps); return tensor.BytesOf(s), nil }, t[:]...)
 	elems := n.Out.Shape.Elems()
-	n.each("affine_f32", elems, []param{at(n.operand(0)), at(n.made(scale)), at(n.made(shift)), at(n.y)},
+	n.each("affine", elems, []param{at(n.operand(0)), at(n.made(scale)), at(n.made(shift)), at(n.y)},
 		ints(elems, c), []param{int64Of(0), num(0), num(0)})
 	return nil
 }

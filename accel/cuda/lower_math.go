@@ -8,7 +8,7 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// The functions of unary_f32.
+// The functions of unary.
 const (
 	unaryClamp       = 1
 	unaryLeaky       = 2
@@ -54,10 +54,10 @@ func (n *node) activate(fn ops.UnaryFn, a, b float32, x, y ref, elems int) error
 }
 
 func (n *node) unary(kind int, a, b float64, x, y ref, elems int) {
-	n.each("unary_f32", elems, []param{at(x), at(y)}, ints(elems, kind), []param{num(a), num(b)})
+	n.each("unary", elems, []param{at(x), at(y)}, ints(elems, kind), []param{num(a), num(b)})
 }
 
-// The functions of binary_f32.
+// The functions of binary.
 const (
 	binaryAdd = 0
 	binarySub = 1
@@ -95,7 +95,7 @@ func (n *node) arith(kind int, x1, x2, y ref, s1, s2 tensor.Shape, clamp []param
 		clamp, _ = fused(ops.Act{})
 	}
 	out := n.Out.Shape
-	n.each("binary_f32", out.Elems(), []param{at(x1), at(x2), at(y)}, ints(out.Elems(), kind),
+	n.each("binary", out.Elems(), []param{at(x1), at(x2), at(y)}, ints(out.Elems(), kind),
 		ints(six(out.Dims(), 1)...), ints(six(broadcastStrides(s1, out), 0)...), ints(six(broadcastStrides(s2, out), 0)...), clamp)
 }
 
@@ -147,7 +147,7 @@ func (n *node) softmax(o *ops.Softmax) error {
 		logged = 1
 	}
 	rows := outer * inner
-	n.call("softmax_f32", [3]int{rows, 1, 1}, []param{at(x), at(y)}, ints(rows, cols, logged))
+	n.call("softmax_"+n.numbers.element, [3]int{rows, 1, 1}, []param{at(x), at(y)}, ints(rows, cols, logged))
 	if inner > 1 {
 		n.copy(y, n.y, []int{outer, cols, inner}, []int{inner * cols, 1, cols}, 0, []int{cols * inner, inner, 1}, 0)
 	}

@@ -42,7 +42,7 @@ func (n *node) copy(x, y ref, dims, sx []int, xoff int, sy []int, yoff int) {
 	for _, d := range dims {
 		elems *= d
 	}
-	n.each("copy_f32", elems, []param{at(x), at(y)}, ints(elems), ints(six(dims, 1)...),
+	n.each("copy", elems, []param{at(x), at(y)}, ints(elems), ints(six(dims, 1)...),
 		ints(six(sx, 0)...), ints(xoff), ints(six(sy, 0)...), ints(yoff))
 }
 
@@ -67,7 +67,7 @@ func (n *node) pad(o *ops.Pad) error {
 		return fmt.Errorf("padding mode %d has no kernel", o.Mode)
 	}
 	elems := n.Out.Shape.Elems()
-	n.each("fill_f32", elems, []param{at(n.y)}, ints(elems), []param{num(float64(o.Value))})
+	n.each("fill", elems, []param{at(n.y)}, ints(elems), []param{num(float64(o.Value))})
 	x := n.spec(0).Shape
 	dims, sx, sy := x.Dims(), dense(x), dense(n.Out.Shape)
 	xoff, yoff := 0, 0
@@ -124,7 +124,7 @@ func (n *node) resize(o *ops.Resize) error {
 	if !ok || !also {
 		return fmt.Errorf("resizing %v to %v rounds positions as no kernel does", x, y)
 	}
-	n.each("resize_f32", y.Elems(), []param{at(n.operand(0)), at(n.y)},
+	n.each("resize", y.Elems(), []param{at(n.operand(0)), at(n.y)},
 		ints(x.Dim(0), h, w, x.Channels(), oh, ow, mode), []param{num(sh), num(sw), num(fh), num(fw)})
 	return nil
 }

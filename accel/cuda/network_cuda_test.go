@@ -61,14 +61,26 @@ func networks(t *testing.T) {
 			b, err := Open()
 			require.NoError(t, err)
 			same(t, b, g, 1, 1e-4)
+			for p, within := range precisions {
+				same(t, b, g, 2, 2*within, runtime.WithPrecision(p))
+			}
 			require.NoError(t, b.(*backend).Close())
 		})
 	}
+	t.Run("golden", goldenNetworks)
 	t.Run("operators", func(t *testing.T) {
 		b, err := Open()
 		require.NoError(t, err)
 		for _, c := range cases() {
-			same(t, b, c.graph(t), 1, 1e-4)
+			g := c.graph(t)
+			same(t, b, g, 1, 1e-4)
+			for p, within := range precisions {
+				nums, err := numbersOf(p)
+				require.NoError(t, err)
+				if _, err := lower(g, nums, 1); err == nil { // weights may be computed
+					same(t, b, g, 1, within*scale(c.op), runtime.WithPrecision(p))
+				}
+			}
 		}
 		require.NoError(t, b.(*backend).Close())
 	})
@@ -81,7 +93,7 @@ func networks(t *testing.T) {
 			require.NoError(t, err)
 			b, err := Open()
 			require.NoError(t, err)
-			if _, err := lower(g); err == nil {
+			if _, err := lower(g, numbers{element: "f32", size: 4}, 1); err == nil {
 				same(t, b, g, 1, 1e-4)
 				ran++
 			}

@@ -72,13 +72,13 @@ func (s *state) build() error {
 		return fmt.Errorf("cuda: stream of a session: %w", err)
 	}
 	s.ready[0] = true
-	for _, id := range p.g.Inputs() {
-		if err := s.transfer(&s.inputs, p.g.Node(id).Out, p.l.values[id]); err != nil {
+	for i, id := range p.g.Inputs() {
+		if err := s.transfer(&s.inputs, p.g.Node(id).Out, p.l.inputs[i]); err != nil {
 			return err
 		}
 	}
-	for _, o := range p.g.Outputs() {
-		if err := s.transfer(&s.outputs, p.g.Node(o.ID).Out, p.l.values[o.ID]); err != nil {
+	for i, o := range p.g.Outputs() {
+		if err := s.transfer(&s.outputs, p.g.Node(o.ID).Out, p.l.outputs[i]); err != nil {
 			return err
 		}
 	}

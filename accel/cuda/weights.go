@@ -13,7 +13,7 @@ import (
 // made of up to four of them.
 type weight struct {
 	key  weightKey
-	make func() []byte // called when the bytes are not on the device yet
+	make func() ([]byte, error) // called when the bytes are not on the device yet
 }
 
 // weightKey says what bytes are made of: where its sources lie in this machine's
@@ -27,11 +27,11 @@ type weightKey struct {
 
 // raw is a tensor as it is.
 func raw(t tensor.Tensor) weight {
-	return weight{weightKey{from: [4]*byte{&t.Data[0]}, n: len(t.Data)}, func() []byte { return t.Data }}
+	return weight{weightKey{from: [4]*byte{&t.Data[0]}, n: len(t.Data)}, func() ([]byte, error) { return t.Data, nil }}
 }
 
 // made is n bytes made of tensors; form tells apart what is made of the same ones.
-func made(form string, n int, f func() []byte, of ...tensor.Tensor) weight {
+func made(form string, n int, f func() ([]byte, error), of ...tensor.Tensor) weight {
 	w := weight{weightKey{n: n, form: form}, f}
 	for i, t := range of {
 		w.key.from[i] = &t.Data[0]
@@ -115,7 +115,10 @@ func (b *backend) fill(s *slab, ws []weight, offset map[weightKey]int) error {
 		if err != nil {
 			break
 		}
-		data := w.make()
+		var data []byte
+		if data, err = w.make(); err != nil {
+			break
+		}
 		if len(data) != w.key.n {
 			panic(fmt.Sprintf("BUG: cuda: a weight has %d bytes, not %d", len(data), w.key.n))
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -24,6 +25,7 @@ type benchResult struct {
 	Batch      int         `json:"batch"`
 	Runs       int         `json:"runs"`
 	Precision  string      `json:"precision"`
+	Device     string      `json:"device"`
 	Median     float64     `json:"median_ms"`
 	Min        float64     `json:"min_ms"`
 	P90        float64     `json:"p90_ms"`
@@ -54,7 +56,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	batch := f.Int("batch", 1, "batch size")
 	runs := f.Int("runs", 0, "timed runs; 0: as many as fit two seconds, at least 10")
 	exact := f.Bool("exact", false, "no kernel that rounds more than plain float32 sums")
-	precision := f.String("precision", "f32", "f32 or bf16")
+	precision := f.String("precision", "f32", precisionHelp)
 	device := f.String("device", "cpu", deviceHelp)
 	layers := f.Bool("layers", false, "time of each layer")
 	trace := f.String("trace", "", "write a Chrome trace of one run to this file")
@@ -69,12 +71,8 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	if *exact {
 		opts = append(opts, runtime.WithExact())
 	}
-	switch *precision {
-	case "f32":
-	case "bf16":
-		opts = append(opts, runtime.WithBF16())
-	default:
-		return usagef("--precision %q: f32 or bf16", *precision)
+	if opts, err = withPrecision(opts, *precision, *device); err != nil {
+		return err
 	}
 	start := time.Now()
 	m, err := ld.load(pos[0])
@@ -93,7 +91,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	}
 	defer rm.Close()
 	defer s.Close()
-	res := &benchResult{Model: pos[0], Threads: *threads, Batch: *batch, Precision: *precision, Load: ms(time.Since(start))}
+	res := &benchResult{Model: pos[0], Threads: *threads, Batch: *batch, Precision: *precision, Device: rm.Backend(), Load: ms(time.Since(start))}
 	if res.Threads == 0 {
 		res.Threads = goruntime.GOMAXPROCS(0)
 	}
@@ -241,7 +239,11 @@ func (r *benchResult) print(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(w, "%d runs, batch %d, threads %d: median %.3f ms, min %.3f ms, p90 %.3f ms\n", r.Runs, r.Batch, r.Threads, r.Median, r.Min, r.P90)
-	fmt.Fprintf(w, "%.1f GFLOP/s of %.1f (one core's FMA loop); %g allocations a run; load %.1f ms\n", r.GFLOPS, r.Ceiling, r.Allocs, r.Load)
+	of := "of %.1f (one core's FMA loop)"
+	if !strings.HasPrefix(r.Device, "cpu") {
+		of = "on " + r.Device + "; %.1f a core's FMA loop here"
+	}
+	fmt.Fprintf(w, "%.1f GFLOP/s "+of+"; %g allocations a run; load %.1f ms\n", r.GFLOPS, r.Ceiling, r.Allocs, r.Load)
 	_, err := fmt.Fprintf(w, "arena %s, packed weights %s, peak resident %s\n", bytesText(int64(r.Arena)), bytesText(int64(r.Packed)), bytesText(r.RSS))
 	return err
 }

@@ -6,10 +6,27 @@ import (
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/accel/cuda"
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/runtime"
 )
 
 const deviceHelp = "cpu; cuda: NVIDIA's, in a teff built with the tag cuda; auto: cuda where it can run the model, else the CPU"
+
+const precisionHelp = "what products are of: f32; bf16 where the processor has it; with --device cuda also tf32 and f16"
+
+// withPrecision is opts for a precision by its name.
+func withPrecision(opts []runtime.Option, name, device string) ([]runtime.Option, error) {
+	for _, p := range []ops.Precision{ops.PrecisionF32, ops.PrecisionBF16, ops.PrecisionTF32, ops.PrecisionF16} {
+		if p.String() != name {
+			continue
+		}
+		if p > ops.PrecisionBF16 && device == "cpu" {
+			return nil, usagef("--precision %s: the CPU has f32 and bf16", name)
+		}
+		return append(opts, runtime.WithPrecision(p)), nil
+	}
+	return nil, usagef("--precision %q: f32, bf16, tf32 or f16", name)
+}
 
 // onDevice prepares m and opens a session on the named device, which is given
 // back when m is closed: the caller closes the session, its model, then m. Only "auto"

@@ -82,27 +82,28 @@ func TestUsage(t *testing.T) {
 	dir, model, data := fixture(t, "20")
 	out := filepath.Join(dir, "out.teff")
 	for want, args := range map[string][]string{
-		`no command "fly"`:        {"fly"},
-		"has 0 arguments":         {"convert"},
-		"has 2 arguments":         {"inspect", model, model},
-		"-o OUT is missing":       {"convert", model},
-		"-o OUT.onnx is missing":  {"export", model},
-		"--data PATH is missing":  {"eval", model},
-		"-colour":                 {"inspect", model, "--colour"},
-		`--weights "int9"`:        {"convert", model, "-o", out, "--weights", "int9"},
-		`--shape "x"`:             {"inspect", model, "--shape", "x"},
-		`"0" is no size`:          {"inspect", model, "--shape", "x=1,0"},
-		`--precision "f8"`:        {"bench", model, "--precision", "f8"},
-		`--device "tpu"`:          {"run", model, data, "--device", "tpu"},
-		"--top and --threads":     {"run", model, data, "--top", "-1"},
-		"--batch is at least 1":   {"eval", model, "--data", data, "--batch", "-3"},
-		"--epochs, --batch":       {"train", model, "--data", data, "-o", out, "--epochs", "0"},
-		"--lr, --momentum":        {"train", model, "--data", data, "-o", out, "--lr", "NaN"},
-		`--what "tail"`:           {"train", model, "--data", data, "-o", out, "--what", "tail"},
-		`--optimizer "lion"`:      {"train", model, "--data", data, "-o", out, "--batch", "4", "--optimizer", "lion"},
-		"--resume needs":          {"train", model, "--data", data, "-o", out, "--resume"},
-		`no architecture "lenet"`: {"new", "lenet", "-o", out},
-		"-n 0":                    {"draw", filepath.Join(dir, "none"), "-n", "0"},
+		`no command "fly"`:         {"fly"},
+		"has 0 arguments":          {"convert"},
+		"has 2 arguments":          {"inspect", model, model},
+		"-o OUT is missing":        {"convert", model},
+		"-o OUT.onnx is missing":   {"export", model},
+		"--data PATH is missing":   {"eval", model},
+		"-colour":                  {"inspect", model, "--colour"},
+		`--weights "int9"`:         {"convert", model, "-o", out, "--weights", "int9"},
+		`--shape "x"`:              {"inspect", model, "--shape", "x"},
+		`"0" is no size`:           {"inspect", model, "--shape", "x=1,0"},
+		`--precision "f8"`:         {"bench", model, "--precision", "f8"},
+		"the CPU has f32 and bf16": {"run", model, data, "--precision", "f16"},
+		`--device "tpu"`:           {"run", model, data, "--device", "tpu"},
+		"--top and --threads":      {"run", model, data, "--top", "-1"},
+		"--batch is at least 1":    {"eval", model, "--data", data, "--batch", "-3"},
+		"--epochs, --batch":        {"train", model, "--data", data, "-o", out, "--epochs", "0"},
+		"--lr, --momentum":         {"train", model, "--data", data, "-o", out, "--lr", "NaN"},
+		`--what "tail"`:            {"train", model, "--data", data, "-o", out, "--what", "tail"},
+		`--optimizer "lion"`:       {"train", model, "--data", data, "-o", out, "--batch", "4", "--optimizer", "lion"},
+		"--resume needs":           {"train", model, "--data", data, "-o", out, "--resume"},
+		`no architecture "lenet"`:  {"new", "lenet", "-o", out},
+		"-n 0":                     {"draw", filepath.Join(dir, "none"), "-n", "0"},
 	} {
 		misused(t, want, args...)
 	}
@@ -169,7 +170,7 @@ func TestJSON(t *testing.T) {
 	const inspect = "inputs outputs params macs arena_bytes peak_bytes weight_bytes layers"
 	object(t, inspect, "new", "dscnn", "-o", path("dscnn.teff"))
 	object(t, inspect, "inspect", model)
-	object(t, "median_ms min_ms p90_ms allocs_per_run arena_bytes load_ms rss_bytes gflops ceiling_gflops", "bench", model, "--runs", "3")
+	object(t, "median_ms min_ms p90_ms allocs_per_run arena_bytes load_ms rss_bytes gflops ceiling_gflops device precision", "bench", model, "--runs", "3")
 	object(t, "nodes_out bytes_out", "export", model, "-o", path("m.onnx"))
 	object(t, inspect, "inspect", path("m.onnx"))
 	object(t, "top1 top5 n", "eval", path("m.onnx"), "--data", data)

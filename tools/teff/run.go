@@ -36,6 +36,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	out := f.String("out", "", "folder for output_N.npy")
 	threads := f.Int("threads", 0, "threads; 0: all")
 	device := f.String("device", "cpu", deviceHelp)
+	precision := f.String("precision", "f32", precisionHelp)
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 2, -1)
 	if err != nil {
@@ -56,7 +57,11 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		}
 	}
 	files := pos[1:]
-	rm, s, err := m.onDevice(c, *device, []runtime.Option{runtime.WithThreads(*threads)}, func(rm *runtime.Model) []runtime.SessionOption {
+	opts, err := withPrecision([]runtime.Option{runtime.WithThreads(*threads)}, *precision, *device)
+	if err != nil {
+		return err
+	}
+	rm, s, err := m.onDevice(c, *device, opts, func(rm *runtime.Model) []runtime.SessionOption {
 		if specs := rm.Inputs(); len(specs) == 1 && len(files) == 1 {
 			if batch := npyBatch(files[0], specs[0], rm.Compiled().Batched()); batch > 1 {
 				return []runtime.SessionOption{runtime.WithBatch(batch)}

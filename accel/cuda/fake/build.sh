@@ -9,4 +9,4 @@ if [ "$(uname -m)" = x86_64 ] && grep -qw fma /proc/cpuinfo 2>/dev/null; then
 fi
 exec "${CXX:-g++}" -std=c++17 -O2 -ffp-contract=off -U_FORTIFY_SOURCE $fma -fPIC -shared -pthread \
 	-fvisibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-unknown-pragmas \
-	-Wl,-soname,libcuda.so.1 -o "$1" libcuda/*.cpp ../kernels/emulate/emulate.cpp
+	-Wl,-soname,libcuda.so.1 -o "$1" libcuda/*.cpp ../kernels/emulate/*.cpp

@@ -1,24 +1,7 @@
 // Convolution as a matrix product that is never laid out in memory:
 // y[m, oc] = sum over k of x[pixel(m, k)] * w[oc, k], with m counting output
 // pixels and k = (kh, kw, c). Sums go over k upwards with one rounding a step.
-#include "cuda_min.h"
-#include "math.h"
-
-enum { TILE = 64, STEP = 16, PITCH = TILE + 4 }; // a pitch of 16-byte multiples for shared4
-
-// Taps walks k = (kh, kw, c) upwards.
-struct Taps {
-	int kh, kw, c;
-	__device__ void skip(int n, int cg, int kws) {
-		for (c += n; c >= cg;) {
-			c -= cg;
-			if (++kw == kws) {
-				kw = 0;
-				kh++;
-			}
-		}
-	}
-};
+#include "common.h"
 
 // conv_f32: a block makes 64 output pixels by 64 channels of a group, a thread
 // 4 by 4 of them. x [N,H,W,C], w [OC,KH,KW,C/G], bias [OC] or none, res

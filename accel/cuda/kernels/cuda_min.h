@@ -24,6 +24,8 @@ __device__ static inline int blockZ() { return __nvvm_read_ptx_sreg_ctaid_z(); }
 __device__ static inline void barrier() { __syncthreads(); }
 #endif
 
+#define INLINE __attribute__((always_inline))
+
 #define KERNEL extern "C" __global__ void __launch_bounds__(256)
 
 struct alignas(16) f4 {

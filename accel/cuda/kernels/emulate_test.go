@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -23,40 +22,44 @@ func compiler(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, flags ...string) string {
+func build(t *testing.T, flags ...string) string {
 	t.Helper()
 	compiler(t)
 	bin := filepath.Join(t.TempDir(), "check")
 	out, err := exec.Command("sh", append([]string{"emulate/check/build.sh", bin}, flags...)...).CombinedOutput()
 	require.NoError(t, err, string(out))
-	out, _ = exec.Command(bin).CombinedOutput()
-	return string(out)
+	return bin
 }
 
-// TestKernels runs every kernel on the host and compares with plain loops.
+// TestKernels runs every kernel on the host and compares with plain loops. The host
+// runs the kernels that the texts name, and no other.
 func TestKernels(t *testing.T) {
-	out := check(t)
+	bin := build(t)
+	names, err := exec.Command(bin, "names").Output()
+	require.NoError(t, err)
+	require.ElementsMatch(t, Names(), strings.Fields(string(names)))
+	text, _ := exec.Command(bin).CombinedOutput()
+	out := string(text)
 	t.Log(out)
 	require.Regexp(t, `\n\d{5,} checks, 0 failures\n$`, out)
 }
 
-// TestKernelsCaught: the checks see a kernel that lacks a barrier.
+// TestKernelsCaught: the checks see kernels that lack a barrier, and those that do
+// not wait for their copies.
 func TestKernelsCaught(t *testing.T) {
 	if testing.Short() {
-		t.Skip("compiles everything a second time")
+		t.Skip("compiles everything twice more")
 	}
-	out := check(t, "-DTEFF_NO_BARRIERS")
-	require.Regexp(t, `conv_f32: \d+ outputs`, out)
+	text, _ := exec.Command(build(t, "-DTEFF_NO_BARRIERS")).CombinedOutput()
+	out := string(text)
+	for _, k := range []string{"conv_f32", "matmul_f32", "conv_f16_64", "conv_f16_128"} {
+		require.Regexp(t, k+`: \d+ outputs`, out)
+	}
 	require.NotContains(t, out, " 0 failures")
-}
-
-// TestEmulated: the host runs the kernels that the text names, and no other.
-func TestEmulated(t *testing.T) {
-	text, err := os.ReadFile("emulate/emulate.cpp")
-	require.NoError(t, err)
-	var names []string
-	for _, m := range regexp.MustCompile(`ENTRY\((\w+), (?:true|false)\)`).FindAllStringSubmatch(string(text), -1) {
-		names = append(names, m[1])
+	text, _ = exec.Command(build(t, "-DTEFF_NO_WAITS")).CombinedOutput()
+	out = string(text)
+	for _, k := range []string{"conv_f16_64", "conv_f16_128", "conv_tf32_128"} {
+		require.Regexp(t, k+`: \d+ outputs`, out)
 	}
-	require.ElementsMatch(t, Names(), names, strings.Join(names, " "))
+	require.NotRegexp(t, `conv_f32: \d+ outputs`, out)
 }

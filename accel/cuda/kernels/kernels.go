@@ -2,62 +2,102 @@
 // for the device. Their sources are the .cu files here, in CUDA C++; the folder
 // emulate runs the same sources on the host.
 //
-// All tensors are float32 and NHWC. Every parameter of a kernel has 8 bytes: an
-// address, an int64 or a float64. Blocks have 256 threads; the comment above
-// each kernel gives its grid. Sums are plain float32, one rounding a step.
+// All tensors are NHWC. A kernel's name ends in the type of its tensors'
+// elements; sums are plain float32, one rounding a step, or tensor cores'. Every
+// parameter of a kernel has 8 bytes: an address, an int64 or a float64. Blocks
+// have 256 threads; the comment above each kernel gives its grid.
 package kernels
 
-import _ "embed"
+import (
+	_ "embed"
+	"strings"
+)
 
-//go:generate sh ptx.sh teff.ptx
+//go:generate sh ptx.sh teff.cu sm_70 teff.ptx
+//go:generate sh ptx.sh tensor.cu sm_80 tensor.ptx
 //go:generate go run ../internal/kerneltable RESOURCES.md
 
-// PTX is the text of all kernels, for compute capability 7.0 and later.
+// PTX is the text of the kernels on float32, for compute capability 7.0 and
+// later.
 //
 //go:embed teff.ptx
 var PTX string
 
+// TensorPTX is the text of the kernels on two-byte elements and of those that
+// use tensor cores, for compute capability 8.0 and later.
+//
+//go:embed tensor.ptx
+var TensorPTX string
+
 // Module is a text of kernels and the least device that runs it.
 type Module struct {
 	Name       string
+	Source     string
 	PTX        string
 	Capability int // 70 is 7.0
+	Names      []string
 }
 
-// Modules are the texts.
-func Modules() []Module { return []Module{{"teff.ptx", PTX, 70}} }
+// Modules are the texts, each with its kernels in the order of the text.
+func Modules() []Module {
+	return []Module{
+		{"teff.ptx", "teff.cu", PTX, 70, append([]string{"conv_f32"}, typed("f32")...)},
+		{"tensor.ptx", "tensor.cu", TensorPTX, 80, append(append(append(
+			[]string{"conv_f16_128", "conv_f16_64", "conv_bf16_128", "conv_bf16_64", "conv_tf32_128", "conv_tf32_64"},
+			"narrow_f16", "widen_f16"), typed("f16")...), append([]string{"narrow_bf16", "widen_bf16"}, typed("bf16")...)...)},
+	}
+}
+
+// typed are the kernels that are there for every type of elements.
+func typed(element string) (names []string) {
+	for _, k := range []string{
+		"dwconv", "deconv", "pool", "gavg", "softmax", "norm", "reduce", "matmul", "unary", "binary", "affine", "copy", "fill", "resize",
+	} {
+		names = append(names, k+"_"+element)
+	}
+	return names
+}
 
 // Block is the number of threads of every kernel's blocks.
 const Block = 256
 
-// Names are the kernels, in the order of the text.
-func Names() []string {
-	return []string{
-		"conv_f32", "dwconv_f32", "pool_f32", "gavg_f32", "softmax_f32", "unary_f32",
-		"binary_f32", "affine_f32", "copy_f32", "fill_f32", "resize_f32",
+// Names are all kernels.
+func Names() (names []string) {
+	for _, m := range Modules() {
+		names = append(names, m.Names...)
 	}
+	return names
 }
 
 // Params is the number of parameters of a kernel, 0 for a name that is none.
 func Params(name string) int {
-	switch name {
-	case "conv_f32", "dwconv_f32":
+	base, _, _ := strings.Cut(name, "_")
+	switch base {
+	case "conv", "dwconv":
 		return 25
-	case "pool_f32":
-		return 20
-	case "gavg_f32", "softmax_f32":
-		return 5
-	case "unary_f32":
-		return 6
-	case "binary_f32":
-		return 26
-	case "affine_f32":
-		return 9
-	case "copy_f32":
+	case "deconv":
 		return 23
-	case "fill_f32":
+	case "pool":
+		return 20
+	case "gavg", "softmax":
+		return 5
+	case "norm":
+		return 12
+	case "reduce":
+		return 30
+	case "matmul":
+		return 26
+	case "unary":
+		return 6
+	case "binary":
+		return 26
+	case "affine":
+		return 9
+	case "copy":
+		return 23
+	case "fill", "narrow", "widen":
 		return 3
-	case "resize_f32":
+	case "resize":
 		return 13
 	}
 	return 0

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +13,9 @@ import (
 )
 
 var (
-	source = regexp.MustCompile(`(?s)\nKERNEL (\w+)\((.*?)\) \{`)
+	source = regexp.MustCompile(`(?s)\nKERNEL (NAMED\(\w+\)|\w+)\((.*?)\) \{`)
 	entry  = regexp.MustCompile(`(?s)\.visible \.entry (\w+)\((.*?)\)`)
-	param  = regexp.MustCompile(`^(const float \*\w+|float \*\w+|i64 \w+|double \w+)$`)
+	param  = regexp.MustCompile(`^((const )?(float|ELEM) \*\w+|i64 \w+|double \w+)$`)
 )
 
 // TestParams: the list, the sources and the compiled text agree on the kernels
@@ -22,53 +23,49 @@ var (
 func TestParams(t *testing.T) {
 	files, err := filepath.Glob("*.cu")
 	require.NoError(t, err)
-	all, err := os.ReadFile("teff.cu")
-	require.NoError(t, err)
-	counts := map[string]int{}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		require.NoError(t, err)
-		if f != "teff.cu" {
-			require.Contains(t, string(all), `#include "`+f+`"`)
-		}
-		for _, m := range source.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range source.FindAllStringSubmatch("\n"+string(text), -1) {
 			ps := strings.Split(m[2], ",")
 			for _, p := range ps {
 				require.Regexp(t, param, strings.TrimSpace(p), "%s in %s", m[1], f)
 			}
-			counts[m[1]] = len(ps)
+			name := strings.TrimSuffix(strings.TrimPrefix(m[1], "NAMED("), ")")
+			require.Equal(t, len(ps), Params(name), "%s in %s", name, f)
 		}
 	}
-	require.Len(t, counts, len(Names()))
-	var compiled []string
-	for _, m := range entry.FindAllStringSubmatch(PTX, -1) {
-		ps := strings.Split(m[2], ",")
-		for _, p := range ps {
-			require.Regexp(t, `^\s*\.param \.[uf]64 `, p)
+	for _, mod := range Modules() {
+		var compiled []string
+		for _, m := range entry.FindAllStringSubmatch(mod.PTX, -1) {
+			ps := strings.Split(m[2], ",")
+			for _, p := range ps {
+				require.Regexp(t, `^\s*\.param \.[uf]64 `, p)
+			}
+			require.Equal(t, Params(m[1]), len(ps), "%s in %s", m[1], mod.Name)
+			compiled = append(compiled, m[1])
 		}
-		require.Equal(t, Params(m[1]), len(ps), "%s in teff.ptx", m[1])
-		compiled = append(compiled, m[1])
+		require.Equal(t, mod.Names, compiled, mod.Name)
+		require.Contains(t, mod.PTX, fmt.Sprintf(".target sm_%d\n", mod.Capability))
 	}
-	require.Equal(t, Names(), compiled)
-	for name, n := range counts {
-		require.Equal(t, n, Params(name), name)
-	}
-	require.Zero(t, Params("conv_f16"))
+	require.Zero(t, Params("nothing_f32"))
 }
 
 // TestPTX: the committed text is what the sources compile to, keeps everything
 // in registers and holds no approximate arithmetic.
 func TestPTX(t *testing.T) {
-	for _, bad := range []string{".local", "approx", ".ftz", "call"} {
-		require.NotContains(t, PTX, bad)
+	for _, m := range Modules() {
+		for _, bad := range []string{".local", "approx", ".ftz", "call"} {
+			require.NotContains(t, m.PTX, bad, m.Name)
+		}
+		if _, err := exec.LookPath("clang-16"); err != nil {
+			t.Skip("no clang-16 to compile the kernels with: ", err)
+		}
+		out := filepath.Join(t.TempDir(), m.Name)
+		text, err := exec.Command("sh", "ptx.sh", m.Source, fmt.Sprintf("sm_%d", m.Capability), out).CombinedOutput()
+		require.NoError(t, err, string(text))
+		fresh, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.True(t, string(fresh) == m.PTX, "%s: go generate ./accel/cuda/kernels", m.Name)
 	}
-	if _, err := exec.LookPath("clang-16"); err != nil {
-		t.Skip("no clang-16 to compile the kernels with: ", err)
-	}
-	out := filepath.Join(t.TempDir(), "teff.ptx")
-	text, err := exec.Command("sh", "ptx.sh", out).CombinedOutput()
-	require.NoError(t, err, string(text))
-	fresh, err := os.ReadFile(out)
-	require.NoError(t, err)
-	require.Equal(t, string(fresh), PTX, "go generate ./accel/cuda/kernels")
 }

@@ -161,3 +161,19 @@ __device__ static inline float powF(float x, float y) {
 	p *= __builtin_bit_cast(double, (u64)((i64)n + 1023) << 52);
 	return sign * (float)p;
 }
+
+// sigmoidF never divides by infinity: small results keep their bits.
+__device__ static inline float sigmoidF(float v) {
+	float e = expF(-magnitude(v));
+	return v != v ? v : (v < 0 ? e : 1) / (1 + e);
+}
+
+// unit clamps to [0, 1].
+__device__ static inline float unit(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
+
+// cell is the last whole number not above v, within [0, size).
+__device__ static inline i64 cell(double v, i64 size) {
+	i64 i = (i64)v;
+	if ((double)i > v) i--;
+	return i < 0 ? 0 : i >= size ? size - 1 : i;
+}

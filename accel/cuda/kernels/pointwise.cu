@@ -1,18 +1,5 @@
-#include "cuda_min.h"
-#include "math.h"
-#include "place.h"
-
-// sigmoidF never divides by infinity: small results keep their bits.
-__device__ static inline float sigmoidF(float v) {
-	float e = expF(-magnitude(v));
-	return v != v ? v : (v < 0 ? e : 1) / (1 + e);
-}
-
-// unit clamps to [0, 1].
-__device__ static inline float unit(float v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
-
-// unary_f32 is y = f(x) over n elements; the cases name f. Grid ceil(n/256).
-KERNEL unary_f32(const float *x, float *y, i64 n, i64 kind, double a64, double b64) {
+// unary is y = f(x) over n elements; the cases name f. Grid ceil(n/256).
+KERNEL NAMED(unary)(const ELEM *x, ELEM *y, i64 n, i64 kind, double a64, double b64) {
 	const i64 e = element();
 	if (e >= n) return;
 	const float a = (float)a64, b = (float)b64;
@@ -39,10 +26,10 @@ KERNEL unary_f32(const float *x, float *y, i64 n, i64 kind, double a64, double b
 	y[e] = v;
 }
 
-// binary_f32 is y = f(x1, x2) over the n elements of dims d, with element
+// binary is y = f(x1, x2) over the n elements of dims d, with element
 // strides s and t of the operands (0 repeats them) and dense y; the cases name f.
 // Grid ceil(n/256).
-KERNEL binary_f32(const float *x1, const float *x2, float *y, i64 n, i64 kind,
+KERNEL NAMED(binary)(const ELEM *x1, const ELEM *x2, ELEM *y, i64 n, i64 kind,
                   i64 d0, i64 d1, i64 d2, i64 d3, i64 d4, i64 d5,
                   i64 s0, i64 s1, i64 s2, i64 s3, i64 s4, i64 s5,
                   i64 t0, i64 t1, i64 t2, i64 t3, i64 t4, i64 t5, i64 act, double lo, double hi) {
@@ -63,9 +50,9 @@ KERNEL binary_f32(const float *x1, const float *x2, float *y, i64 n, i64 kind,
 	y[e] = clampAct(v, act, (float)lo, (float)hi);
 }
 
-// affine_f32 is y = x*scale[c] + shift[c] over n elements with C channels
+// affine is y = x*scale[c] + shift[c] over n elements with C channels
 // innermost. Grid ceil(n/256).
-KERNEL affine_f32(const float *x, const float *scale, const float *shift, float *y, i64 n, i64 C,
+KERNEL NAMED(affine)(const ELEM *x, const float *scale, const float *shift, ELEM *y, i64 n, i64 C,
                   i64 act, double lo, double hi) {
 	const i64 e = element();
 	if (e >= n) return;

@@ -1,18 +1,15 @@
-#include "cuda_min.h"
-#include "math.h"
-
-// pool_f32: mode 0 is the maximum of a window's cells inside the image (NaN
+// pool: mode 0 is the maximum of a window's cells inside the image (NaN
 // wins), 1 the mean over the cells inside the image or its padding, 2 over those
 // inside the image. x [N,H,W,C], y rows of C elements every yPitch.
 // Grid ceil(N*OH*OW*C/256).
-KERNEL pool_f32(const float *x, float *y, i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 KH, i64 KW,
+KERNEL NAMED(pool)(const ELEM *x, ELEM *y, i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 KH, i64 KW,
                 i64 SH, i64 SW, i64 DH, i64 DW, i64 PT, i64 PL, i64 PB, i64 PR, i64 mode, i64 yPitch) {
 	const i64 e = element();
 	if (e >= N * OH * OW * C) return;
 	const i64 m = e / C, c = e - m * C, n = m / (OH * OW);
 	const int at = (int)(m - n * (OH * OW));
 	const int ih0 = at / (int)OW * (int)SH - (int)PT, iw0 = at % (int)OW * (int)SW - (int)PL;
-	const float *image = x + n * H * W * C + c;
+	const ELEM *image = x + n * H * W * C + c;
 	float best = -INF, sum = 0;
 	int count = 0;
 	for (int kh = 0; kh < KH; kh++) {
@@ -31,9 +28,9 @@ KERNEL pool_f32(const float *x, float *y, i64 N, i64 H, i64 W, i64 C, i64 OH, i6
 	y[m * yPitch + c] = mode == 0 ? best : sum / (float)(count > 1 ? count : 1);
 }
 
-// gavg_f32 is the mean over HW of x [N,HW,C], to y [N,C]: a block takes 32
+// gavg is the mean over HW of x [N,HW,C], to y [N,C]: a block takes 32
 // channels of an image with eight threads each. Grid (ceil(C/32), N).
-KERNEL gavg_f32(const float *x, float *y, i64 N, i64 HW, i64 C) {
+KERNEL NAMED(gavg)(const ELEM *x, ELEM *y, i64 N, i64 HW, i64 C) {
 	__shared__ float part[256];
 	const int t = threadX();
 	const i64 c = (i64)blockX() * 32 + t % 32, n = blockY();

@@ -1,18 +1,8 @@
-#include "cuda_min.h"
-#include "math.h"
-
-// cell is the last whole number not above v, within [0, size).
-__device__ static inline i64 cell(double v, i64 size) {
-	i64 i = (i64)v;
-	if ((double)i > v) i--;
-	return i < 0 ? 0 : i >= size ? size - 1 : i;
-}
-
-// resize_f32: output cell o lies at o*scale+off of the input x [N,H,W,C]. mode 0
+// resize: output cell o lies at o*scale+off of the input x [N,H,W,C]. mode 0
 // takes the cell that it falls into, 1 mixes the two nearest along each axis;
 // coordinates are kept inside the image. y [N,OH,OW,C].
 // Grid ceil(N*OH*OW*C/256).
-KERNEL resize_f32(const float *x, float *y, i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 mode,
+KERNEL NAMED(resize)(const ELEM *x, ELEM *y, i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 mode,
                   double scaleH, double scaleW, double offH, double offW) {
 	const i64 e = element();
 	if (e >= N * OH * OW * C) return;
@@ -20,8 +10,8 @@ KERNEL resize_f32(const float *x, float *y, i64 N, i64 H, i64 W, i64 C, i64 OH, 
 	const int at = (int)(m - n * (OH * OW));
 	const double h = at / (int)OW * scaleH + offH, w = at % (int)OW * scaleW + offW;
 	const i64 ih = cell(h, H), iw = cell(w, W);
-	const float *image = x + n * H * W * C + c;
-	const float *p = image + (ih * W + iw) * C;
+	const ELEM *image = x + n * H * W * C + c;
+	const ELEM *p = image + (ih * W + iw) * C;
 	if (mode == 0) {
 		y[e] = *p;
 		return;

@@ -1,8 +1,10 @@
-// All kernels: one translation unit for the device and for the host.
+// The kernels on float, for every device from sm_70 on: one translation unit.
+#include "common.h"
+
 #include "conv.cu"
-#include "dwconv.cu"
-#include "pool.cu"
-#include "softmax.cu"
-#include "pointwise.cu"
-#include "move.cu"
-#include "resize.cu"
+
+#define ELEM float
+#define NAMED(k) k##_f32
+#include "typed.inc"
+#undef ELEM
+#undef NAMED

@@ -80,8 +80,8 @@ API cuDeviceComputeCapability(int *major, int *minor, int d) {
 	LOCK;
 	if (Result r = device(d)) return r;
 	if (!major || !minor) return INVALID_VALUE;
-	*major = 7;
-	*minor = 5;
+	*major = (int)setting("TEFF_FAKE_CAPABILITY", 80) / 10;
+	*minor = (int)setting("TEFF_FAKE_CAPABILITY", 80) % 10;
 	return OK;
 }
 
@@ -102,8 +102,8 @@ API cuDeviceGetAttribute(int *v, int attribute, int d) {
 	case 37: *v = 64; break;                        // memory bus, bits
 	case 39: *v = 1024; break;                      // threads of a multiprocessor
 	case 41: *v = 1; break;                         // one address space with the host
-	case 75: *v = 7; break;
-	case 76: *v = 5; break;
+	case 75: *v = (int)setting("TEFF_FAKE_CAPABILITY", 80) / 10; break;
+	case 76: *v = (int)setting("TEFF_FAKE_CAPABILITY", 80) % 10; break;
 	default: *v = 0;
 	}
 	return attribute < 1 ? INVALID_VALUE : OK;

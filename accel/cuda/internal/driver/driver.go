@@ -2,7 +2,7 @@
 // as a Go interface. Open gives it the machine's first device; tests give the
 // backend another implementation.
 //
-// One Driver is one device, one context and one module of kernels. Every method
+// One Driver is one device, one context and some modules of kernels. Every method
 // may be called from any goroutine, a stream from one at a time. Launch,
 // ToDevice, ToHost, LaunchGraph and Sync allocate nothing in Go.
 package driver
@@ -27,14 +27,16 @@ type Driver interface {
 	Name() string
 	// Capability is the device's compute capability, 7 and 5 for sm_75.
 	Capability() (major, minor int)
+	// Processors is how many multiprocessors the device has, at least 1.
+	Processors() int
 	// Memory says how many of the device's bytes are free now, and how many
 	// there are.
 	Memory() (free, total int, err error)
 
-	// LoadModule compiles the text of kernels for the device. A Driver takes
-	// one module.
+	// LoadModule compiles the text of kernels for the device, beside those that
+	// it has.
 	LoadModule(ptx string) error
-	// Function finds a kernel of the module by its name.
+	// Function finds a kernel of the modules by its name.
 	Function(name string) (Func, error)
 
 	// Alloc takes n > 0 bytes on the device, aligned to 256.
@@ -71,7 +73,7 @@ type Driver interface {
 	// Sync waits until all that was queued on s is done, and gives the first
 	// fault of it.
 	Sync(s Stream) error
-	// Close gives back the module and the context. Memory, streams and graphs
+	// Close gives back the modules and the context. Memory, streams and graphs
 	// are closed before.
 	Close() error
 }

@@ -33,7 +33,9 @@ func ready(t *testing.T) (Driver, Stream) {
 	inner(t)
 	d, err := Open()
 	require.NoError(t, err)
-	require.NoError(t, d.LoadModule(kernels.PTX))
+	for _, m := range kernels.Modules() {
+		require.NoError(t, d.LoadModule(m.PTX))
+	}
 	s, err := d.NewStream()
 	require.NoError(t, err)
 	return d, s

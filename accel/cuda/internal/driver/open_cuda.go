@@ -25,10 +25,10 @@ const maxParams = 64
 type device struct {
 	dev          cu.Device
 	ctx          cu.CUContext
-	mod          cu.Module
-	loaded       bool
+	mods         []cu.Module
 	name         string
 	major, minor int
+	processors   int
 }
 
 // Open takes the machine's first device, or says why there is none: the error
@@ -72,6 +72,9 @@ func (d *device) open() (err error) {
 	if d.minor, err = d.dev.Attribute(cu.ComputeCapabilityMinor); err != nil {
 		return failed("capability of device 0", err)
 	}
+	if d.processors, err = d.dev.Attribute(cu.MultiprocessorCount); err != nil {
+		return failed("multiprocessors of device 0", err)
+	}
 	// The primary context is the one that other libraries in the program use.
 	d.ctx, err = d.dev.RetainPrimaryCtx()
 	return failed("context of device 0", err)
@@ -98,6 +101,7 @@ func (d *device) enter() error {
 func leave() { runtime.UnlockOSThread() }
 
 func (d *device) Name() string                   { return d.name }
+func (d *device) Processors() int                { return max(1, d.processors) }
 func (d *device) Capability() (major, minor int) { return d.major, d.minor }
 
 func (d *device) Memory() (free, total int, err error) {
@@ -110,9 +114,6 @@ func (d *device) Memory() (free, total int, err error) {
 }
 
 func (d *device) LoadModule(ptx string) error {
-	if d.loaded {
-		return errors.New("cuda: a module is loaded already")
-	}
 	if err := d.enter(); err != nil {
 		return err
 	}
@@ -121,23 +122,26 @@ func (d *device) LoadModule(ptx string) error {
 	if err != nil {
 		return failed("load module", err)
 	}
-	d.mod, d.loaded = mod, true
+	d.mods = append(d.mods, mod)
 	return nil
 }
 
 func (d *device) Function(name string) (Func, error) {
-	if !d.loaded {
+	if len(d.mods) == 0 {
 		return 0, fmt.Errorf("cuda: kernel %s: no module is loaded", name)
 	}
 	if err := d.enter(); err != nil {
 		return 0, err
 	}
 	defer leave()
-	f, err := d.mod.Function(name)
-	if err != nil {
-		return 0, fmt.Errorf("cuda: kernel %s: %w", name, err)
+	var err error
+	for _, m := range d.mods {
+		var f cu.Function
+		if f, err = m.Function(name); err == nil {
+			return Func(bits(f)), nil
+		}
 	}
-	return Func(bits(f)), nil
+	return 0, fmt.Errorf("cuda: kernel %s: %w", name, err)
 }
 
 func (d *device) Alloc(n int) (Ptr, error) {
@@ -220,10 +224,10 @@ func (d *device) Close() error {
 	}
 	defer leave()
 	var err error
-	if d.loaded {
-		err = failed("unload module", d.mod.Unload())
-		d.mod, d.loaded = cu.Module{}, false
+	for _, m := range d.mods {
+		err = errors.Join(err, failed("unload module", m.Unload()))
 	}
+	d.mods = nil
 	return errors.Join(err, failed("release context", d.dev.ReleasePrimaryCtx()))
 }
 

@@ -1,17 +1,13 @@
-// The kernels as ordinary C++: shared memory is static, and the threads of a
-// block are fibers that change at barriers.
-#include "launch.h"
+// The kernels as ordinary C++: shared memory is static.
+#include "fiber.h"
 
-#include <csetjmp>
 #include <cstring>
-#include <memory>
-#include <ucontext.h>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #define TEFF_HOST
 #include "../teff.cu"
+#include "../tensor.cu"
 
 namespace emulate {
 
@@ -46,85 +42,19 @@ template <auto f, class... A> void apply(void (*)(A...), const uint64_t *p) {
 template <auto f> void call(const uint64_t *p) { apply<f>(f, p); }
 
 #define ENTRY(f, barriers) {#f, count(f), pointers(f), barriers, call<f>}
+#define TYPED(type)                                                                                            \
+	ENTRY(dwconv_##type, false), ENTRY(deconv_##type, false), ENTRY(pool_##type, false), ENTRY(gavg_##type, true), \
+	    ENTRY(softmax_##type, true), ENTRY(norm_##type, true), ENTRY(reduce_##type, true), ENTRY(matmul_##type, true), \
+	    ENTRY(unary_##type, false), ENTRY(binary_##type, false), ENTRY(affine_##type, false),                  \
+	    ENTRY(copy_##type, false), ENTRY(fill_##type, false), ENTRY(resize_##type, false)
+#define CAST(type) ENTRY(narrow_##type, false), ENTRY(widen_##type, false)
+#define TILES(type) ENTRY(conv_##type##_128, true), ENTRY(conv_##type##_64, true)
 const Kernel kernels[] = {
-    ENTRY(conv_f32, true),    ENTRY(dwconv_f32, false), ENTRY(pool_f32, false), ENTRY(gavg_f32, true),
-    ENTRY(softmax_f32, true), ENTRY(unary_f32, false),  ENTRY(binary_f32, false), ENTRY(affine_f32, false),
-    ENTRY(copy_f32, false),   ENTRY(fill_f32, false),   ENTRY(resize_f32, false),
+    ENTRY(conv_f32, true), TYPED(f32),  TILES(f16),  TILES(bf16),  TILES(tf32),
+    CAST(f16),             TYPED(f16), CAST(bf16), TYPED(bf16),
 };
 
-constexpr size_t stackSize = 64 << 10;
-
-// A fiber is made once and then runs one thread after another. ucontext gives it
-// its stack; changing by _setjmp leaves out the two system calls of swapcontext.
-struct Fiber {
-	ucontext_t context;
-	jmp_buf at;
-	std::unique_ptr<char[]> stack{new char[stackSize]};
-	bool done;
-};
-
-const Kernel *running;
-const uint64_t *arguments;
-std::vector<Fiber *> fibers;
-jmp_buf scheduler;
-Fiber *current;
 bool stray; // a barrier in a kernel that is said to have none
-
-void yield() {
-	if (_setjmp(current->at) == 0) _longjmp(scheduler, 1);
-}
-
-void body() {
-	for (;;) {
-		running->run(arguments);
-		current->done = true;
-		yield();
-	}
-}
-
-void resume(unsigned t) {
-	current = fibers[t];
-	now.thread = (int)t;
-	if (_setjmp(scheduler) == 0) _longjmp(current->at, 1);
-}
-
-// start enters a new fiber for the first time; it waits for resume.
-void start(Fiber *f) {
-	getcontext(&f->context);
-	f->context.uc_stack.ss_sp = f->stack.get();
-	f->context.uc_stack.ss_size = stackSize;
-	f->context.uc_link = nullptr;
-	makecontext(&f->context, [] {
-		yield();
-		body();
-	}, 0);
-	current = f;
-	static ucontext_t unused;
-	if (_setjmp(scheduler) == 0) swapcontext(&unused, &f->context);
-}
-
-void grow(unsigned threads) {
-	while (fibers.size() < threads) {
-		fibers.push_back(new Fiber);
-		start(fibers.back());
-	}
-}
-
-// meet runs a block's threads from barrier to barrier. They go upwards and
-// downwards in turn, so that a forgotten barrier changes results.
-const char *meet(unsigned threads) {
-	for (unsigned t = 0; t < threads; t++) fibers[t]->done = false;
-	for (unsigned round = 0;; round++) {
-		unsigned done = 0;
-		for (unsigned i = 0; i < threads; i++) {
-			unsigned t = round % 2 ? threads - 1 - i : i;
-			resume(t);
-			done += fibers[t]->done;
-		}
-		if (done == threads) return nullptr;
-		if (done > 0) return "some threads of a block ended while others wait at a barrier";
-	}
-}
 
 } // namespace
 
@@ -133,7 +63,7 @@ void barrier() {
 	return; // for the test that checks notice
 #endif
 	if (current)
-		yield();
+		yield(AT_BARRIER);
 	else
 		stray = true;
 }
@@ -144,11 +74,14 @@ const Kernel *find(const char *name) {
 	return nullptr;
 }
 
+const Kernel *list(int *n) {
+	*n = sizeof kernels / sizeof *kernels;
+	return kernels;
+}
+
 const char *launch(const Kernel *k, const unsigned grid[3], unsigned threads, const uint64_t *params) {
-	running = k;
-	arguments = params;
 	stray = false;
-	if (k->barriers) grow(threads);
+	fault = nullptr;
 	for (unsigned z = 0; z < grid[2]; z++)
 		for (unsigned y = 0; y < grid[1]; y++)
 			for (unsigned x = 0; x < grid[0]; x++) {
@@ -156,11 +89,7 @@ const char *launch(const Kernel *k, const unsigned grid[3], unsigned threads, co
 				now.block[1] = (int)y;
 				now.block[2] = (int)z;
 				if (k->barriers) {
-					if (const char *wrong = meet(threads)) {
-						for (Fiber *f : fibers) delete f; // their threads are mid-way
-						fibers.clear();
-						return wrong;
-					}
+					if (const char *wrong = block(k, params, threads)) return wrong;
 					continue;
 				}
 				current = nullptr;
@@ -169,7 +98,7 @@ const char *launch(const Kernel *k, const unsigned grid[3], unsigned threads, co
 					k->run(params);
 				}
 			}
-	return stray ? "a barrier in a kernel that is said to have none" : nullptr;
+	return stray ? "a barrier in a kernel that is said to have none" : fault;
 }
 
 } // namespace emulate

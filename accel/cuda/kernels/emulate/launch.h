@@ -14,6 +14,9 @@ struct Kernel {
 
 const Kernel *find(const char *name); // null for an unknown name
 
+// list is all kernels.
+const Kernel *list(int *n);
+
 // launch runs a grid of blocks, one block after another, and says what was
 // wrong, or null: a block whose threads do not all reach the same barriers. One
 // launch runs at a time; the caller sees to it.

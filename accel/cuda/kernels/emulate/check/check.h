@@ -16,34 +16,35 @@ inline uint64_t seed = 1;
 inline unsigned pick(unsigned n) { return (unsigned)((seed = seed * 6364136223846793005ull + 1442695040888963407ull) >> 33) % n; }
 inline float number() { return (float)pick(2001) / 1000.f - 1; }
 
-// Array is floats between guard words, which a kernel must leave alone.
-class Array {
+// Array is numbers between guard words, which a kernel must leave alone.
+template <class E> class ArrayOf {
 	static const int guard = 64;
 	static constexpr float mark = -123456.75f;
-	std::vector<float> all;
+	std::vector<E> all;
 	size_t shift;
 
 public:
 	size_t n;
-	explicit Array(size_t n, size_t shift = 0) : all(n + 2 * guard + shift, mark), shift(shift), n(n) {}
-	float *data() { return all.data() + guard + shift; }
-	float &operator[](size_t i) { return data()[i]; }
-	Array &random() {
-		for (size_t i = 0; i < n; i++) data()[i] = number();
+	explicit ArrayOf(size_t n, size_t shift = 0) : all(n + 2 * guard + shift, E(mark)), shift(shift), n(n) {}
+	E *data() { return all.data() + guard + shift; }
+	E &operator[](size_t i) { return data()[i]; }
+	ArrayOf &random() {
+		for (size_t i = 0; i < n; i++) data()[i] = E(number());
 		return *this;
 	}
 	bool whole() const {
 		for (size_t i = 0; i < all.size(); i++)
-			if ((i < guard + shift || i >= guard + shift + n) && all[i] != mark) return false;
+			if ((i < guard + shift || i >= guard + shift + n) && !untouched(all[i])) return false;
 		return true;
 	}
-	static bool untouched(float v) { return v == mark; }
+	static bool untouched(E v) { return (float)v == (float)E(mark); }
 };
+using Array = ArrayOf<float>;
 
 // Params gathers a kernel's parameters, 8 bytes each.
 struct Params {
 	std::vector<uint64_t> bits;
-	Params &operator()(float *p) { return bits.push_back((uint64_t)(uintptr_t)p), *this; }
+	Params &operator()(const void *p) { return bits.push_back((uint64_t)(uintptr_t)p), *this; }
 	Params &operator()(i64 v) { return bits.push_back((uint64_t)v), *this; }
 	Params &operator()(double v) {
 		uint64_t b;
@@ -52,12 +53,12 @@ struct Params {
 	}
 };
 
-extern int failures, checks;
+extern int failures, checks, shown; // shown counts messages of a part of the checks
 
 #define REQUIRE(ok, ...)                                                                                       \
 	do {                                                                                                       \
 		checks++;                                                                                              \
-		if (!(ok) && failures++ < 20) {                                                                        \
+		if (!(ok) && ++failures && shown++ < 40) {                                                                    \
 			printf("%s:%d: %s: ", __FILE__, __LINE__, #ok);                                                    \
 			printf(__VA_ARGS__);                                                                               \
 			printf("\n");                                                                                      \
@@ -83,3 +84,6 @@ void checkWindows();
 void checkRows();
 void checkFunctions();
 void checkPointwise();
+void checkProducts();
+void checkTyped();
+void checkTensorCores();

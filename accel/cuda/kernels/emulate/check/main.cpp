@@ -1,13 +1,16 @@
 // Checks every kernel, as the host runs it, against plain loops.
 #include "check.h"
 
-int failures, checks;
+int failures, checks, shown;
 
-int main() {
-	checkWindows();
-	checkRows();
-	checkFunctions();
-	checkPointwise();
+int main(int args, char **) {
+	if (args > 1) { // only names
+		int n;
+		for (const emulate::Kernel *k = emulate::list(&n), *end = k + n; k < end; k++) printf("%s\n", k->name);
+		return 0;
+	}
+	const auto all = {checkWindows, checkRows, checkFunctions, checkPointwise, checkProducts, checkTyped, checkTensorCores};
+	for (auto check : all) shown = 0, check();
 	printf("%d checks, %d failures\n", checks, failures);
 	return failures != 0;
 }

@@ -1,0 +1,214 @@
+// Convolution on tensor cores: conv_f32's product, with tiles of both operands in
+// shared memory, brought there by asynchronous copies some steps ahead.
+#include "common.h"
+#include "warp.h"
+
+// Window is a convolution's sizes. An image and all output pixels are numbers of 31
+// bits: 64 would take registers that the sums need.
+struct Window {
+	int N, H, W, C, OH, OW, OC, KH, KW, SH, SW, DH, DW, PT, PL, G;
+};
+
+enum { ROW = 64 }; // bytes of a tile's row: two products deep
+
+// inTile is where chunk (16 bytes) of a tile's row lies: turned so that neither
+// eight rows' chunks nor a row's four share banks.
+__device__ static inline int inTile(int row, int chunk) { return row * ROW + ((chunk ^ (row >> 1 & 3)) << 4); }
+
+// Element is what lies in memory for a kind of product.
+template <class P> struct Element {
+	typedef P type;
+};
+template <> struct Element<tf32> {
+	typedef float type;
+};
+
+// Product makes BM output pixels by BN channels in a block of 8 warps, 2 along
+// pixels and 4 along channels, with AHEAD tiles of both operands in flight or use.
+template <class P, int BM, int BN, int AHEAD> struct Product {
+	typedef typename Element<P>::type E;
+	enum {
+		PER = 16 / sizeof(E),   // elements of a chunk
+		DEEP = ROW / sizeof(E), // of a row
+		ROWS = BM / 64,         // of x that a thread brings
+		COLS = BN / 64,         // of w
+		MT = BM / 32,           // 16-row tiles of a warp
+		NT = BN / 32,           // 8-column tiles
+		BYTES = (BM + BN) * ROW // of a stage
+	};
+	float sum[MT][NT][4];
+
+	// gather packs a chunk whose elements may lie in several taps, or unaligned.
+	__device__ INLINE static void gather(u32 *v, const E *image, const Window &c, Taps at, int ih0, int iw0, int cg, int left) {
+#pragma unroll
+		for (int j = 0; j < PER; j++) {
+			int ih = ih0 + at.kh * c.DH, iw = iw0 + at.kw * c.DW;
+			if (j < left && ih >= 0 && ih < c.H && iw >= 0 && iw < c.W) put(v, j, image[(ih * c.W + iw) * c.C + at.c]);
+			at.skip(1, cg, c.KW);
+		}
+	}
+	__device__ static void put(u32 *v, int j, float e) { v[j] = __builtin_bit_cast(u32, e); }
+	template <class S> __device__ static void put(u32 *v, int j, S e) { v[j / 2] |= (u32)e.bits << j % 2 * 16; }
+
+	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c) {
+		const int t = threadX(), g = blockZ(), lane = t % 32;
+		const int cg = c.C / c.G, ocg = c.OC / c.G, k = c.KH * c.KW * cg;
+		const int pixels = c.N * c.OH * c.OW, m0 = blockX() * BM;
+		const int oc0 = blockY() * BN;
+
+		// Loading: thread t brings chunk t%4 of every 64th row from t/4 on.
+		const int line = t / 4, part = t % 4;
+		const E *image[ROWS];
+		const E *row[COLS];
+		int ih0[ROWS], iw0[ROWS];
+#pragma unroll
+		for (int i = 0; i < ROWS; i++) {
+			const int m = m0 + line + i * 64;
+			image[i] = 0, ih0[i] = iw0[i] = 0;
+			if (m < pixels) {
+				const int n = m / (c.OH * c.OW), at = m - n * (c.OH * c.OW);
+				ih0[i] = at / c.OW * c.SH - c.PT;
+				iw0[i] = at % c.OW * c.SW - c.PL;
+				image[i] = x + (i64)n * (c.H * c.W * c.C) + g * cg;
+			}
+		}
+#pragma unroll
+		for (int i = 0; i < COLS; i++) {
+			const int oc = oc0 + line + i * 64;
+			row[i] = oc < ocg ? w + ((i64)g * ocg + oc) * k : 0;
+		}
+		const bool xWhole = cg % PER == 0 && c.C % PER == 0 && aligned16(x);
+		const bool wWhole = k % PER == 0 && aligned16(w);
+		Taps tap = {0, 0, 0};
+		tap.skip(part * PER, cg, c.KW);
+		int kk = part * PER;
+
+		auto load = [&](int stage) INLINE {
+			unsigned char *to = tiles + stage * BYTES;
+#pragma unroll
+			for (int i = 0; i < ROWS; i++) {
+				unsigned char *at = to + inTile(line + i * 64, part);
+				if (xWhole) { // the chunk is channels of one tap
+					int ih = ih0[i] + tap.kh * c.DH, iw = iw0[i] + tap.kw * c.DW;
+					bool there = image[i] && kk < k && ih >= 0 && ih < c.H && iw >= 0 && iw < c.W;
+					copy16(at, there ? image[i] + ((ih * c.W + iw) * c.C + tap.c) : x, there);
+				} else {
+					u32 v[4] = {};
+					if (image[i]) gather(v, image[i], c, tap, ih0[i], iw0[i], cg, k - kk);
+					store16(at, v);
+				}
+			}
+#pragma unroll
+			for (int i = 0; i < COLS; i++) {
+				unsigned char *at = to + inTile(BM + line + i * 64, part);
+				if (wWhole) {
+					bool there = row[i] && kk < k;
+					copy16(at, there ? row[i] + kk : w, there);
+				} else {
+					u32 v[4] = {};
+#pragma unroll
+					for (int j = 0; j < PER; j++)
+						if (row[i] && kk + j < k) put(v, j, row[i][kk + j]);
+					store16(at, v);
+				}
+			}
+			tap.skip(DEEP, cg, c.KW);
+			kk += DEEP;
+		};
+
+#pragma unroll
+		for (int i = 0; i < MT; i++)
+#pragma unroll
+			for (int j = 0; j < NT; j++)
+#pragma unroll
+				for (int r = 0; r < 4; r++) sum[i][j][r] = 0;
+
+		const int steps = (k + DEEP - 1) / DEEP;
+		const int warpRow = t / 32 % 2 * (BM / 2), warpCol = BM + t / 64 * (BN / 4);
+		int use = 0, fill = 0;
+		for (int s = 1 - AHEAD; s < steps; s++) { // the first steps only load
+			if (s >= 0) {
+				arrived<AHEAD - 2>();
+				barrier(); // all threads' copies are there, and nobody reads the tile that comes next
+			}
+			if (s + AHEAD - 1 < steps) load(fill);
+			commit();
+			fill = fill + 1 == AHEAD ? 0 : fill + 1;
+			if (s < 0) continue;
+			const unsigned char *from = tiles + use * BYTES;
+#pragma unroll
+			for (int half = 0; half < 2; half++) {
+				u32 a[MT][4], b[NT][2];
+#pragma unroll
+				for (int i = 0; i < MT; i++) {
+					matrices(a[i], from + inTile(warpRow + i * 16 + lane % 16, half * 2 + lane / 16));
+					round(P(), a[i]);
+				}
+#pragma unroll
+				for (int j = 0; j < NT; j += 2) {
+					u32 v[4];
+					matrices(v, from + inTile(warpCol + j * 8 + lane / 16 * 8 + lane % 8, half * 2 + lane / 8 % 2));
+					b[j][0] = v[0], b[j][1] = v[1], b[j + 1][0] = v[2], b[j + 1][1] = v[3];
+				}
+#pragma unroll
+				for (int i = 0; i < MT; i++)
+#pragma unroll
+					for (int j = 0; j < NT; j++) mma(P(), sum[i][j], a[i], b[j]);
+			}
+			use = use + 1 == AHEAD ? 0 : use + 1;
+		}
+	}
+	// round is for elements that products would cut off; weights are rounded before
+	// they come to the device.
+	template <class S> __device__ static void round(S, u32 *) {}
+	__device__ static void round(tf32, u32 *v) {
+#pragma unroll
+		for (int i = 0; i < 4; i++) v[i] = roundTF32(v[i]);
+	}
+
+	// store adds bias and residual, applies the activation and writes.
+	__device__ INLINE void store(const float *bias, const E *res, E *y, const Window &c, i64 yPitch, i64 act, float lo, float hi) {
+		const int t = threadX(), lane = t % 32, ocg = c.OC / c.G, g = blockZ();
+		const int pixels = c.N * c.OH * c.OW, m = blockX() * BM + t / 32 % 2 * (BM / 2) + lane / 4;
+		const int oc = blockY() * BN + t / 64 * (BN / 4) + lane % 4 * 2;
+#pragma unroll
+		for (int j = 0; j < NT; j++)
+#pragma unroll
+			for (int q = 0; q < 2; q++) {
+				const int in = oc + j * 8 + q, at = g * ocg + in;
+				if (in >= ocg) continue;
+				const float b = bias ? bias[at] : 0;
+#pragma unroll
+				for (int i = 0; i < MT; i++)
+#pragma unroll
+					for (int r = 0; r < 2; r++) {
+						const int to = m + i * 16 + r * 8;
+						if (to >= pixels) continue;
+						float v = sum[i][j][r * 2 + q] + b;
+						if (res) v += (float)res[(i64)to * c.OC + at];
+						y[to * yPitch + at] = clampAct(v, act, lo, hi);
+					}
+			}
+	}
+};
+
+// conv_KIND_TILE: conv_f32's parameters on elements of the kind, bias float, TILE
+// by TILE a block. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
+#define CONV(name, P, E, TILE, AHEAD)                                                                          \
+	KERNEL name(const E *x, const E *w, const float *bias, const E *res, E *y,                                 \
+	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
+	            i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 act, double lo, double hi) {            \
+		alignas(128) __shared__ unsigned char tiles[AHEAD * 2 * TILE * ROW];                                   \
+		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
+		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
+		Product<P, TILE, TILE, AHEAD> p;                                                                       \
+		p.run(tiles, x, w, c);                                                                                 \
+		p.store(bias, res, y, c, yPitch, act, (float)lo, (float)hi);                                           \
+	}
+
+CONV(conv_f16_128, half, half, 128, 3)
+CONV(conv_f16_64, half, half, 64, 4)
+CONV(conv_bf16_128, bfloat, bfloat, 128, 3)
+CONV(conv_bf16_64, bfloat, bfloat, 64, 4)
+CONV(conv_tf32_128, tf32, float, 128, 3)
+CONV(conv_tf32_64, tf32, float, 64, 4)
