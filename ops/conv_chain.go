@@ -33,6 +33,7 @@ type convChain struct {
 	rows    int       // rows of expanded input a worker has room for
 	wide    int       // floats of those
 	floats  int       // of a worker's scratch
+	room    int       // where in it products by pairs have theirs
 }
 
 // ChainConvs prepares a pointwise convolution, a depthwise one, and a pointwise
@@ -111,8 +112,16 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 	if k.project != nil {
 		k.floats += roundUp(k.band*g.Out[2]*s[1].oc, 16)
 	}
+	form := ""
+	k.room = k.floats
+	for _, g := range []*convGemm{k.expand, k.project} {
+		if g != nil && g.pairs != nil {
+			k.floats = max(k.floats, k.room+g.pairFloats)
+			form = "pairs/"
+		}
+	}
 	last.NeedScratch(4 * k.floats * threads)
-	last.Path("chain/" + kern.SelectGemmF32().Name)
+	last.Path("chain/" + form + kern.SelectGemmF32().Name)
 	return k
 }
 
@@ -123,6 +132,7 @@ func (k *convChain) Do(a *Args, i, worker int) {
 	n, part := i/k.parts, i%k.parts
 	g := &k.dw.Geom
 	scratch := tensor.CastSlice[float32](a.Scratch)[worker*k.floats : (worker+1)*k.floats]
+	room := scratch[k.room:]
 	line := g.In[2] * k.dw.ic
 	have0, have1 := 0, 0 // rows of expanded input in scratch
 	end := min(g.Out[1], (part+1)*k.part)
@@ -140,7 +150,7 @@ func (k *convChain) Do(a *Args, i, worker int) {
 			have0 = r0
 			if have1 < r1 {
 				at := (n*g.In[1] + have1) * g.In[2]
-				k.expand.pixels(a.In[0].F32()[at*k.expand.ic:], scratch[(have1-r0)*line:], nil, line/g.In[2], (r1-have1)*g.In[2])
+				k.expand.pixels(room, a.In[0].F32()[at*k.expand.ic:], scratch[(have1-r0)*line:], nil, line/g.In[2], (r1-have1)*g.In[2])
 				have1 = r1
 			}
 			args.In = scratch[:(r1-r0)*line]
@@ -163,17 +173,17 @@ func (k *convChain) Do(a *Args, i, worker int) {
 		if k.project.residual {
 			res = a.In[1].F32()[m0*k.project.oc:]
 		}
-		k.project.pixels(args.Out, a.Out.F32()[m0*k.project.pitch:], res, k.project.pitch, (y1-y0)*g.Out[2])
+		k.project.pixels(room, args.Out, a.Out.F32()[m0*k.project.pitch:], res, k.project.pitch, (y1-y0)*g.Out[2])
 	}
 }
 
-// pixels computes n pixels of a pointwise convolution.
-func (k *convGemm) pixels(in, out, res []float32, pitch, n int) {
+// pixels computes n pixels of a pointwise convolution, in room of k.pairFloats.
+func (k *convGemm) pixels(room, in, out, res []float32, pitch, n int) {
 	args := kern.GemmF32Args{Taps: 1, KC: k.kc, N: k.oc, A: in, LDA: k.ic, B: k.packed, Bias: k.bias, C: out, LDC: pitch, Min: k.lo, Max: k.hi}
 	if res != nil {
 		args.Res, args.LDR = res, k.oc
 	}
-	k.gemm.Run(&args, 0, n, 0, k.oc)
+	k.product(&args, room, 0, n, 0, k.oc)
 	if k.act != nil {
 		for m := range n {
 			actRow(k.act, out[m*pitch:][:k.oc])

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
@@ -37,6 +38,7 @@ const fuseTapsBelow = 16
 type convGemm struct {
 	convSpec
 	gemm     *kern.GemmF32
+	pairs    *kern.PairF32 // in place of gemm's product, of the same tiles; or nil
 	weight   tensor.Tensor
 	packed   []float32 // one block a group
 	group    int       // floats of packed a group takes
@@ -60,6 +62,7 @@ type convGemm struct {
 	colChunk    int
 	colChunks   int
 	tableInts   int // entries of one worker's offset table
+	pairFloats  int // of one worker's room for rows in the form of pairs
 	paddedFloat int // floats of one image's padded copy
 
 	copyTask convPadTask
@@ -68,15 +71,39 @@ type convGemm struct {
 func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	k := c.newConvGemm(p, s, kern.SelectGemmF32For(s.ocg))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
-	layout := "conv/" + k.gemm.Name
+	layout, path := "conv/"+k.gemm.Name, "igemm/"+k.gemm.Name
+	if k.byPairs(p) {
+		layout, path = fmt.Sprintf("pairs/%dx%d", k.taps, k.kc), "pairs/"+k.gemm.Name
+	}
 	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
 		k.packPart(tensor.CastSlice[float32](dst), part, buf)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	k.split(max(1, p.Threads), p.ScratchBudget)
-	p.NeedScratch(4*k.tableInts*max(1, p.Threads) + 4*k.paddedFloat*k.n)
-	p.Path("igemm/" + k.gemm.Name)
+	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
+	p.Path(path)
 	return k
+}
+
+// byPairs turns to products by pairs where they are the faster ones and two
+// workers have room for their rows. A layer whose taps a budget decides to join
+// is left out: its rounding must not depend on that.
+func (k *convGemm) byPairs(p *Prep) bool {
+	if p.Exact || p.Training || k.joinsTaps() {
+		return false
+	}
+	pairs, gemm := kern.NewPairF32(k.taps, k.kc, k.ocg), kern.SelectGemmF32()
+	if pairs == nil || !pairs.Fits(gemm) || p.FormBudget > 0 && 8*pairs.ScratchSize(1, 1)*k.n > p.FormBudget {
+		return false
+	}
+	k.pairs, k.gemm = pairs, gemm
+	k.group = pairs.PackedSize(k.ocg)
+	k.pairFloats = pairs.ScratchSize(k.rows, k.ocg)
+	if room := p.ScratchBudget / (8 * max(1, p.Threads)); p.ScratchBudget > 0 { // half of the room, but what must be
+		k.pairFloats = min(k.pairFloats, max(room, pairs.ScratchSize(1, 1)))
+	}
+	k.pairFloats = roundUp(k.pairFloats, 16)
+	return true
 }
 
 // newConvGemm is everything but the packed weights and the tasks.
@@ -106,7 +133,7 @@ func (k *convGemm) layout(room int) {
 	case g.Pointwise():
 		k.direct = true
 		k.rows, k.images = g.OutSize()*k.n, 1
-	case k.groups == 1 && k.ic < fuseTapsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.Kernel[2]*k.ic <= kern.MaxTap:
+	case k.joinsTaps():
 		for i := range k.padW {
 			// What the last window reaches, which may be less than all padding.
 			k.padW[i] = (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i] + 1
@@ -121,6 +148,11 @@ func (k *convGemm) layout(room int) {
 		k.taps, k.kc = g.Kernel[0]*g.Kernel[1], g.Kernel[2]*k.ic
 		k.copyTask.k = k
 	}
+}
+
+// joinsTaps says that the taps of a kernel row should be one.
+func (k *convGemm) joinsTaps() bool {
+	return k.groups == 1 && k.ic < fuseTapsBelow && k.Kernel[2] > 1 && k.Dilation[2] == 1 && k.Kernel[2]*k.ic <= kern.MaxTap
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
@@ -157,7 +189,7 @@ func (k *convGemm) split(threads, room int) {
 		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
 	}
 	if room > 0 && !k.direct { // each worker has a table
-		table := (room-4*k.paddedFloat*k.n)/threads - 64
+		table := (room-4*k.paddedFloat*k.n)/threads - 64 - 4*k.pairFloats
 		k.rowChunk = min(k.rowChunk, max(1, table/(4*kern.RowsSize(mr, mr, k.taps))))
 	}
 	k.rowChunk *= mr
@@ -189,6 +221,10 @@ func (k *convGemm) packPart(dst []float32, part int, buf *packBuffer) {
 	g, n0, n := k.columns(part)
 	depth := k.taps * k.kc
 	w := weightRows(k.weight, g*k.ocg+n0, g*k.ocg+n0+n, buf)
+	if k.pairs != nil {
+		k.pairs.Pack(dst[g*k.group+k.pairs.PackedSize(n0):], w, n, depth)
+		return
+	}
 	k.gemm.Pack(dst[g*k.group+n0*depth:], w, n, depth, depth)
 }
 
@@ -235,6 +271,8 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 	if k.bias != nil {
 		args.Bias = k.bias[group*k.ocg : (group+1)*k.ocg]
 	}
+	each := k.tableInts + k.pairFloats // of a worker's scratch
+	room := tensor.CastSlice[float32](a.Scratch)[worker*each:][:each]
 	if k.direct {
 		x := a.In[0].F32()
 		args.A, args.LDA = x[group*k.icg:], k.ic
@@ -242,16 +280,16 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 		if k.residual {
 			args.Res, args.LDR = a.In[1].F32()[group*k.ocg:], k.oc
 		}
-		k.gemm.Run(&args, m0, m1, n0, n1)
+		k.product(&args, room[k.tableInts:], m0, m1, n0, n1)
 	} else {
-		table := tensor.CastSlice[int32](a.Scratch)[worker*k.tableInts : (worker+1)*k.tableInts]
+		table := tensor.CastSlice[int32](a.Scratch)[worker*each:][:k.tableInts]
 		k.window.FillRows(table, k.gemm.MR, m0, m1)
 		args.A, args.Rows = k.image(a, image)[group*k.icg:], table
 		args.C = out[first+m0*k.pitch:]
 		if k.residual {
 			args.Res, args.LDR = a.In[1].F32()[(image*k.rows+m0)*k.oc+group*k.ocg:], k.oc
 		}
-		k.gemm.Run(&args, 0, m1-m0, n0, n1)
+		k.product(&args, room[k.tableInts:], 0, m1-m0, n0, n1)
 	}
 	if k.act != nil {
 		for m := m0; m < m1; m++ {
@@ -259,6 +297,15 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 			actRow(k.act, out[at+n0:at+n1])
 		}
 	}
+}
+
+// product runs in room of k.pairFloats.
+func (k *convGemm) product(args *kern.GemmF32Args, room []float32, m0, m1, n0, n1 int) {
+	if k.pairs != nil {
+		k.pairs.Run(args, room, m0, m1, n0, n1)
+		return
+	}
+	k.gemm.Run(args, m0, m1, n0, n1)
 }
 
 // image is where offsets of one image start: the input, or its padded copy.

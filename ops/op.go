@@ -44,7 +44,7 @@ type Prep struct {
 
 	Threads   int       // workers a Parallel may run on, at least 1
 	Reference bool      // take the plain path that defines the operator
-	Exact     bool      // no path that rounds more than fp32 does (no Winograd)
+	Exact     bool      // no path that rounds more than fp32 does (no Winograd, no products by pairs)
 	Precision Precision // what the caller allows inside float32 operators
 	// Training says that Params are live: they change between runs. A kernel
 	// that packed them implements Repacker.
@@ -63,6 +63,10 @@ type Prep struct {
 	// anyway; more makes the arena grow. 0 means unknown. A kernel that can do
 	// with less for a little speed keeps to it.
 	ScratchBudget int
+	// FormBudget is about as much, but depends on the graph alone: a choice
+	// that changes rounding keeps to it, so that it is the same for any number
+	// of threads. It grows with the batch. 0 means unknown.
+	FormBudget int
 	// Packs shares packed weights between preparations for other batch sizes.
 	Packs *PackCache
 	// PackBlock is where packed copies of live parameters go as long as there

@@ -212,6 +212,7 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs,
 		ScratchBudget: c.peak - c.live[id] + c.peak/6,
 	}
+	p.FormBudget = p.ScratchBudget
 	if c.room != nil {
 		p.ScratchBudget = c.room[id]
 	}

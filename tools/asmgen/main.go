@@ -55,6 +55,7 @@ var files = []file{
 	{"gemm_neon_arm64.s", gemmNEON},
 	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
+	{"pairs_avx512_amd64.s", avo(pairsF32)},
 	{"taps_avx512_amd64.s", avo(tapOffsets)},
 	{"gemmbf16_amd64.s", avo(gemmBF16)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},

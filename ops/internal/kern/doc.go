@@ -6,6 +6,7 @@
 //	switches            what                                             read
 //	gemm/…              fp32 products: convolution, dense, MatMul        gemm.go, gemm_pack.go, window.go
 //	                    and the transposed one for gradients             gemmtn.go
+//	pairs/…             fp32 products on processors that add beside it   pairs.go
 //	winograd/…          3x3 convolution of stride 1                      winograd.go
 //	dw/…                fp32 depthwise convolution, pooling              dw.go, pool.go
 //	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go
@@ -19,7 +20,7 @@
 //
 // Results never depend on how the work is cut into ranges or on the number of threads. Integer results are the same bits
 // on every path; fp32 products and depthwise sums are on every assembly path, since each takes its terms in order by fused
-// multiply-adds.
+// multiply-adds; products by pairs and Winograd's round in their own way.
 //
 // The build tag purego drops all assembly.
 package kern

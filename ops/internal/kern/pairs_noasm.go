@@ -1,0 +1,9 @@
+//go:build !amd64 || purego
+
+package kern
+
+const havePairs = false
+
+func (r *pairRows) run() { panic("kern: BUG: no assembly in this build") }
+
+func (t *pairTile) run() { panic("kern: BUG: no assembly in this build") }
