@@ -29,6 +29,20 @@ type BatchNorm struct {
 	Unbiased bool // the batch's variance enters the running one times n/(n-1), as in PyTorch
 }
 
+// ClampedNorm is a BatchNorm and the clamp behind it in one, whose gradient
+// finds from the input what was cut, so that no result is kept for it. Trainers
+// make it of two nodes; no graph of a file has it.
+type ClampedNorm struct {
+	BatchNorm
+	Clamp Act
+}
+
+// Prepare is BatchNorm's.
+func (b *ClampedNorm) Prepare(p *Prep) (Kernel, error) { return b.prepare(p, b.Clamp) }
+
+// Backward is BatchNorm's, with a dy of 0 where the clamp cut.
+func (b *ClampedNorm) Backward(p *GradPrep) (GradKernel, error) { return b.backward(p, b.Clamp) }
+
 // Kind is KindBatchNorm.
 func (*BatchNorm) Kind() Kind { return KindBatchNorm }
 

@@ -15,35 +15,59 @@ func (b *BatchNorm) Keeps(in, params []tensor.Spec) Keep {
 	return KeepIn0
 }
 
-// Backward prepares, with xhat the normalised x, s = scale/sqrt(var+eps) and
-// means over the batch,
+// Backward prepares, with xhat the normalised x, s = scale/sqrt(var+eps) and means
+// over the batch,
 //
 //	dx     += s * (dy - mean of dy - xhat * mean of dy*xhat)    batch statistics
 //	dx     += s * dy                                            running statistics
 //	dscale += sum of dy*xhat,   dbias += sum of dy
 //
 // The running statistics have no gradient.
-func (b *BatchNorm) Backward(p *GradPrep) (GradKernel, error) {
+func (b *BatchNorm) Backward(p *GradPrep) (GradKernel, error) { return b.backward(p, Act{}) }
+
+func (b *BatchNorm) backward(p *GradPrep, clamp Act) (GradKernel, error) {
 	if b.Output != 0 {
 		return nil, errf(KindBatchNorm, "has no gradient for output %d", b.Output)
 	}
 	x := operands(p.In, Specs(p.Params))[0]
-	k := &batchNormGrad{op: b, channelTiles: newChannelTiles(x.Shape), batch: b.batchStats(true, p.FrozenNorm)}
+	k := &batchNormGrad{op: b, channelLines: newChannelLines(x.Shape), batch: b.batchStats(true, p.FrozenNorm)}
+	k.clamped = clamp.Fn != UnaryNone
+	k.lo, k.hi, _ = clamp.Clamp()
 	k.reference = p.Reference || x.Shape.Elems() == 0
-	k.sums.k, k.add.k = k, k
-	k.tile = roundUp(k.width, 16)
-	p.NeedScratch(4 * (4*k.tile + k.scratch(max(1, p.Threads), 2)))
+	if !k.reference {
+		k.sets = p.replaces(0)
+	}
+	k.sumTask.k, k.addTask.k = k, k
+	p.NeedScratch(4 * (normFactors*k.width() + k.scratch(max(1, p.Threads))))
 	return k, nil
 }
 
 type batchNormGrad struct {
-	channelTiles
+	channelLines
 	op        *BatchNorm
 	batch     bool
 	reference bool
-	tile      int // floats between tiles at the start of scratch: mean, then a, b, c of dx += a*dy + b*x + c
-	sums      batchNormGradSums
-	add       batchNormGradAdd
+	sets      bool // dx is set, not added to
+	clamped   bool
+	lo, hi    float32
+	sumTask   batchNormGradSums
+	addTask   batchNormGradAdd
+}
+
+// The lines of factors at the start of scratch: mean, the scale and shift of the
+// forward run, then a, b, c of dx = a*dy + b*x + c.
+const (
+	normMean = iota
+	normScale
+	normShift
+	normA
+	normB
+	normC
+	normFactors
+)
+
+func (k *batchNormGrad) factor(g *Grads, i int) []float32 {
+	return tensor.CastSlice[float32](g.Scratch)[i*k.width():][:k.n]
 }
 
 // stats is the mean and inverse standard deviation of channel c.
@@ -55,28 +79,42 @@ func (k *batchNormGrad) stats(g *Grads, c int) (mean, inv float64) {
 	return float64(gradArg(g, 3).F32()[c]), 1 / math.Sqrt(float64(gradArg(g, 4).F32()[c])+float64(k.op.Eps))
 }
 
+// forward makes the scale and shift that the forward run had.
+func (k *batchNormGrad) forward(g *Grads, s, t []float32) {
+	scale, bias := gradArg(g, 1).F32(), gradArg(g, 2).F32()
+	if k.batch {
+		aux := tensor.CastSlice[float32](g.Aux)
+		batchScale(s, t, aux[:k.c], aux[k.c:2*k.c], scale, bias)
+		return
+	}
+	runningScale(s, t, scale, bias, gradArg(g, 3).F32(), gradArg(g, 4).F32(), k.op.Eps)
+}
+
 func (k *batchNormGrad) Run(g *Grads) {
 	if k.reference {
 		k.plain(g)
 		return
 	}
-	f := tensor.CastSlice[float32](g.Scratch)
-	mean, ta, tb, tc := f[:k.width], f[k.tile:][:k.width], f[2*k.tile:][:k.width], f[3*k.tile:][:k.width]
+	mean, ta, tb, tc := k.factor(g, normMean), k.factor(g, normA), k.factor(g, normB), k.factor(g, normC)
+	k.forward(g, k.factor(g, normScale), k.factor(g, normShift))
 	for c := range k.c {
 		m, _ := k.stats(g, c)
 		mean[c] = float32(m)
 	}
-	k.repeat(mean)
+	for i := range normA {
+		k.repeat(k.factor(g, i))
+	}
 	scale, dscale, dbias, dx := gradArg(g, 1).F32(), gradOf(g, 1), gradOf(g, 2), gradOf(g, 0)
-	if k.batch || !dscale.IsZero() || !dbias.IsZero() {
-		g.Parallel(k.blocks, &k.sums)
+	sums := k.batch || !dscale.IsZero() || !dbias.IsZero()
+	if sums {
+		g.Parallel(k.blocks, &k.sumTask)
 	}
 	n := float64(k.rows)
 	for c := range k.c {
 		m, inv := k.stats(g, c)
 		sum, cross := 0.0, 0.0
-		if k.batch || !dscale.IsZero() || !dbias.IsZero() {
-			sum, cross = k.total(f, c)
+		if sums {
+			sum, cross = k.total(k.partials(g), c)
 			cross *= inv
 		}
 		if !dscale.IsZero() {
@@ -86,7 +124,7 @@ func (k *batchNormGrad) Run(g *Grads) {
 			dbias.F32()[c] += float32(sum)
 		}
 		a := float64(scale[c]) * inv
-		ta[c] = float32(a)
+		ta[c], tb[c], tc[c] = float32(a), 0, 0
 		if k.batch {
 			b := -a * inv * cross / n
 			tb[c], tc[c] = float32(b), float32(-a*sum/n-b*m)
@@ -95,79 +133,78 @@ func (k *batchNormGrad) Run(g *Grads) {
 	if dx.IsZero() {
 		return
 	}
-	k.repeat(ta)
-	k.repeat(tb)
-	k.repeat(tc)
-	g.Parallel(k.blocks, &k.add)
+	for i := normA; i < normFactors; i++ {
+		k.repeat(k.factor(g, i))
+	}
+	g.Parallel(k.blocks, &k.addTask)
 }
 
-// total is the sums of dy and of dy*(x-mean) of a channel.
-func (k *batchNormGrad) total(f []float32, c int) (sum, cross float64) {
-	s := f[4*k.tile:]
-	for b := range k.blocks {
-		p := k.partial(s, 2, b)
-		sum += p[c]
-		cross += p[k.c+c]
-	}
-	return sum, cross
+// partials is where the sums lie.
+func (k *batchNormGrad) partials(g *Grads) []float32 {
+	return tensor.CastSlice[float32](g.Scratch)[normFactors*k.width():]
 }
 
 // batchNormGradSums sums dy and dy*(x-mean) over a block.
 type batchNormGradSums struct{ k *batchNormGrad }
 
-func (t *batchNormGradSums) Do(g *Grads, i, worker int) {
+func (t *batchNormGradSums) Do(g *Grads, block, worker int) {
 	k := t.k
-	f := tensor.CastSlice[float32](g.Scratch)
-	mean, s := f[:k.width], f[4*k.tile:]
+	s := k.partials(g)
 	x, d := gradArg(g, 0).F32(), g.DOut.F32()
-	sums := k.partial(s, 2, i)
-	clear(sums)
-	acc, cross, tmp := k.own(s, 2, worker, 0), k.own(s, 2, worker, 1), k.own(s, 2, worker, 2)
-	end := min(k.tiles, (i+1)*k.perBlk)
-	for first := i * k.perBlk; first < end; first += tileRun {
-		clear(acc)
-		clear(cross)
-		for tile := first; tile < min(end, first+tileRun); tile++ {
-			from, to := k.span(tile)
-			n := to - from
-			kern.BinaryF32(kern.Add, acc[:n], acc, d[from:to], negInf, posInf)
-			kern.BinaryF32(kern.Sub, tmp[:n], x[from:to], mean, negInf, posInf)
-			kern.BinaryF32(kern.Mul, tmp[:n], tmp, d[from:to], negInf, posInf)
-			kern.BinaryF32(kern.Add, cross[:n], cross, tmp, negInf, posInf)
+	sum, cross := k.partial(s, block)
+	clear(sum)
+	clear(cross)
+	l := kern.NormLines{
+		Mean: k.factor(g, normMean), Scale: k.factor(g, normScale), Shift: k.factor(g, normShift),
+		Sums: k.own(s, worker, 0), Cross: k.own(s, worker, 1), Lo: k.lo, Hi: k.hi,
+	}
+	for i := 0; ; i++ {
+		at, n, lines := k.run(block, i)
+		if lines == 0 {
+			return
 		}
-		k.fold(sums[:k.c], acc)
-		k.fold(sums[k.c:], cross)
+		l.X, l.D, l.N, l.Lines = x[at:], d[at:], n, lines
+		clear(l.Sums)
+		clear(l.Cross)
+		l.GradSums()
+		k.fold(sum, l.Sums[:n])
+		k.fold(cross, l.Cross[:n])
 	}
 }
 
-// batchNormGradAdd computes a block of dx += a*dy + b*x + c.
+// batchNormGradAdd computes a block of dx = a*dy + b*x + c.
 type batchNormGradAdd struct{ k *batchNormGrad }
 
-func (t *batchNormGradAdd) Do(g *Grads, i, worker int) {
+func (t *batchNormGradAdd) Do(g *Grads, block, _ int) {
 	k := t.k
-	f := tensor.CastSlice[float32](g.Scratch)
-	ta, tb, tc := f[k.tile:][:k.width], f[2*k.tile:][:k.width], f[3*k.tile:][:k.width]
-	tmp := k.own(f[4*k.tile:], 2, worker, 0)
-	d, dx := g.DOut.F32(), gradOf(g, 0).F32()
-	for tile := i * k.perBlk; tile < min(k.tiles, (i+1)*k.perBlk); tile++ {
-		from, to := k.span(tile)
-		n := to - from
-		kern.BinaryF32(kern.Mul, tmp[:n], d[from:to], ta, negInf, posInf)
-		kern.BinaryF32(kern.Add, dx[from:to], dx[from:to], tmp, negInf, posInf)
-		if k.batch {
-			kern.ScaleShiftF32(tmp[:n], gradArg(g, 0).F32()[from:to], tb, tc, negInf, posInf)
-			kern.BinaryF32(kern.Add, dx[from:to], dx[from:to], tmp, negInf, posInf)
+	x, d, dx := gradArg(g, 0).F32(), g.DOut.F32(), gradOf(g, 0).F32()
+	l := kern.NormLines{
+		A: k.factor(g, normA), B: k.factor(g, normB), C: k.factor(g, normC), Scale: k.factor(g, normScale), Shift: k.factor(g, normShift),
+		Lo: k.lo, Hi: k.hi,
+	}
+	for i := 0; ; i++ {
+		at, n, lines := k.run(block, i)
+		if lines == 0 {
+			return
 		}
+		l.X, l.D, l.Dst, l.N, l.Lines = x[at:], d[at:], dx[at:], n, lines
+		l.Grad(!k.sets)
 	}
 }
 
 // plain is the definition.
 func (k *batchNormGrad) plain(g *Grads) {
-	x, d, scale := gradArg(g, 0).F32(), g.DOut.F32(), gradArg(g, 1).F32()
+	x, d, scale, bias := gradArg(g, 0).F32(), g.DOut.F32(), gradArg(g, 1).F32(), gradArg(g, 2).F32()
 	dx, dscale, dbias := gradOf(g, 0), gradOf(g, 1), gradOf(g, 2)
 	n := float64(k.rows)
 	for c := range k.c {
 		mean, inv := k.stats(g, c)
+		for r := range k.rows {
+			y := float32((float64(x[r*k.c+c])-mean)*inv*float64(scale[c]) + float64(bias[c]))
+			if k.clamped && !(k.lo < y && y < k.hi) {
+				d[r*k.c+c] = 0
+			}
+		}
 		sum, cross := 0.0, 0.0
 		for r := range k.rows {
 			v := float64(d[r*k.c+c])

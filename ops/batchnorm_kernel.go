@@ -14,9 +14,12 @@ func (b *BatchNorm) batchStats(training, frozen bool) bool {
 
 // Prepare picks running or batch statistics, each plain or in tiles of about a
 // thousand channels.
-func (b *BatchNorm) Prepare(p *Prep) (Kernel, error) {
+func (b *BatchNorm) Prepare(p *Prep) (Kernel, error) { return b.prepare(p, Act{}) }
+
+func (b *BatchNorm) prepare(p *Prep, clamp Act) (Kernel, error) {
 	x, _ := p.Operand(0)
 	k := &batchNorm{op: b, params: p.Params, channelTiles: newChannelTiles(x.Shape), reference: p.Reference || x.Shape.Elems() == 0, update: p.Training && !b.Training}
+	k.lo, k.hi, _ = clamp.Clamp()
 	p.Path("reference")
 	if !k.reference {
 		p.Path("vec")
@@ -27,36 +30,30 @@ func (b *BatchNorm) Prepare(p *Prep) (Kernel, error) {
 	scratch := 2 * roundUp(k.width, 16) // tiled scale and shift
 	if b.batchStats(p.Training, p.FrozenNorm) {
 		k.batch = true
-		scratch += k.scratch(max(1, p.Threads), 2)
+		k.sumLines = newChannelLines(x.Shape)
+		scratch += k.sumLines.scratch(max(1, p.Threads))
 		p.NeedAux(8 * k.c)
 	} else if len(p.Params) == 4 && !p.Training {
 		k.ready = make([]float32, 2*roundUp(k.width, 16))
 		k.setScale(k.ready, p.Params[0].F32(), p.Params[1].F32(), p.Params[2].F32(), p.Params[3].F32())
 	}
 	p.NeedScratch(4 * scratch)
-	k.apply.k, k.sum.k, k.square.k = k, k, k
+	k.apply.k, k.sum.k = k, k
 	return k, nil
 }
 
 // channelTiles walks [rows, c] in tiles: as many rows as make about a thousand
-// elements, so that loops are long even for few channels. Sums go block by
-// block, each block in tiles, so that neither bits nor memory depend on the
-// number of threads.
+// elements, so that loops are long even for few channels.
 type channelTiles struct {
 	rows, c int
 	reps    int // rows of a tile
 	width   int // reps * c
 	tiles   int
-	blocks  int // of tiles; the unit of partial sums
+	blocks  int // of tiles; one task each
 	perBlk  int // tiles of a block
 }
 
-const (
-	tileWidth = 1024
-	maxBlocks = 64
-	// tileRun is how many tiles are summed in float32 before float64 takes over.
-	tileRun = 16
-)
+const tileWidth = 1024
 
 func newChannelTiles(s tensor.Shape) channelTiles {
 	t := channelTiles{rows: s.Rows(), c: s.Channels()}
@@ -69,36 +66,9 @@ func newChannelTiles(s tensor.Shape) channelTiles {
 	return t
 }
 
-// scratch is the floats for sums partial sums of each block in float64, and as
-// many tiles and one more for each worker.
-func (t *channelTiles) scratch(threads, sums int) int {
-	return roundUp(2*sums*t.blocks*t.c, 16) + threads*(sums+1)*roundUp(t.width, 16)
-}
-
-// partial is the float64 sums of a block.
-func (t *channelTiles) partial(s []float32, sums, block int) []float64 {
-	all := tensor.CastSlice[float64](tensor.BytesOf(s))
-	return all[block*sums*t.c : (block+1)*sums*t.c]
-}
-
-// own is a worker's tiles.
-func (t *channelTiles) own(s []float32, sums, worker, i int) []float32 {
-	w := roundUp(t.width, 16)
-	return s[roundUp(2*sums*t.blocks*t.c, 16)+(worker*(sums+1)+i)*w:][:t.width]
-}
-
 // span is the elements of tile i.
 func (t *channelTiles) span(i int) (from, to int) {
 	return i * t.width, min(t.rows*t.c, (i+1)*t.width)
-}
-
-// fold adds a tile's columns to the sums of its channels.
-func (t *channelTiles) fold(sums []float64, tile []float32) {
-	for j := 0; j < len(tile); j += t.c {
-		for c, v := range tile[j : j+t.c] {
-			sums[c] += float64(v)
-		}
-	}
 }
 
 // repeat fills a tile with copies of its first row.
@@ -120,7 +90,8 @@ type batchNorm struct {
 	ready     []float32 // scale and shift made ahead, or nil
 	apply     batchNormApply
 	sum       batchNormSum
-	square    batchNormSquare
+	sumLines  channelLines
+	lo, hi    float32 // of a clamp behind it
 }
 
 func (k *batchNorm) Run(a *Args) {
@@ -134,7 +105,7 @@ func (k *batchNorm) Run(a *Args) {
 		for i, v := range x {
 			c := i % k.c
 			inv := 1 / math.Sqrt(float64(variance[c])+float64(k.op.Eps))
-			y[i] = float32((float64(v)-float64(mean[c]))*inv*float64(scale[c]) + float64(bias[c]))
+			y[i] = k.clamp((float64(v)-float64(mean[c]))*inv*float64(scale[c]) + float64(bias[c]))
 		}
 		return
 	}
@@ -150,13 +121,19 @@ func (k *batchNorm) setScale(dst, scale, bias, mean, variance []float32) {
 	if k.width == 0 {
 		return
 	}
-	for c := range k.c {
-		f := float64(scale[c]) / math.Sqrt(float64(variance[c])+float64(k.op.Eps))
+	runningScale(s, t, scale, bias, mean, variance, k.op.Eps)
+	k.repeat(s)
+	k.repeat(t)
+}
+
+// runningScale makes the scale and shift of each channel from running
+// statistics.
+func runningScale(s, t, scale, bias, mean, variance []float32, eps float32) {
+	for c, v := range variance {
+		f := float64(scale[c]) / math.Sqrt(float64(v)+float64(eps))
 		s[c] = float32(f)
 		t[c] = float32(float64(bias[c]) - float64(mean[c])*f)
 	}
-	k.repeat(s)
-	k.repeat(t)
 }
 
 // batchNormApply computes a block of y = x*scale + shift.
@@ -172,7 +149,7 @@ func (t *batchNormApply) Do(a *Args, i, _ int) {
 	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
 	for tile := i * k.perBlk; tile < min(k.tiles, (i+1)*k.perBlk); tile++ {
 		from, to := k.span(tile)
-		kern.ScaleShiftF32(y[from:to], x[from:to], s, sh, negInf, posInf)
+		kern.ScaleShiftF32(y[from:to], x[from:to], s, sh, k.lo, k.hi)
 	}
 }
 
@@ -210,20 +187,29 @@ func (k *batchNorm) runBatch(a *Args) {
 		x, y := arg(a, k.params, 0).F32(), a.Out.F32()
 		for i, v := range x {
 			c := i % k.c
-			y[i] = float32((float64(v)-float64(mean[c]))*float64(inv[c])*float64(scale[c]) + float64(bias[c]))
+			y[i] = k.clamp((float64(v)-float64(mean[c]))*float64(inv[c])*float64(scale[c]) + float64(bias[c]))
 		}
 		return
 	}
 	f := tensor.CastSlice[float32](a.Scratch)
 	s, t := f[:k.width], f[roundUp(k.width, 16):][:k.width]
-	for c := range k.c {
-		s[c] = inv[c] * scale[c]
-		t[c] = float32(float64(bias[c]) - float64(mean[c])*float64(s[c]))
-	}
+	batchScale(s, t, mean, inv, scale, bias)
 	k.repeat(s)
 	k.repeat(t)
 	a.Parallel(k.blocks, &k.apply)
 }
+
+// batchScale makes the scale and shift of each channel from a batch's
+// statistics.
+func batchScale(s, t, mean, inv, scale, bias []float32) {
+	for c, v := range inv {
+		s[c] = v * scale[c]
+		t[c] = float32(float64(bias[c]) - float64(mean[c])*float64(s[c]))
+	}
+}
+
+// clamp rounds a result and bounds it.
+func (k *batchNorm) clamp(v float64) float32 { return min(max(float32(v), k.lo), k.hi) }
 
 // move moves running statistics toward the batch's: its mean, or its variance
 // told from the inverse standard deviation.
@@ -259,74 +245,23 @@ func (k *batchNorm) plainStats(a *Args) {
 	}
 }
 
-// fastStats sums tiles in float32 and runs of them in float64.
+// fastStats sums in float32, runs of sums in float64.
 func (k *batchNorm) fastStats(a *Args) {
 	stats := tensor.CastSlice[float32](a.Aux)
-	tile := tensor.CastSlice[float32](a.Scratch)[:k.width] // means, where the scale will be
 	s := k.sums(a)
-	a.Parallel(k.blocks, &k.sum)
+	a.Parallel(k.sumLines.blocks, &k.sum)
+	n := float64(k.rows)
 	for c := range k.c {
-		sum := 0.0
-		for b := range k.blocks {
-			sum += k.partial(s, 2, b)[c]
-		}
-		stats[c] = float32(sum / float64(k.rows))
-	}
-	copy(tile, stats[:k.c])
-	k.repeat(tile)
-	a.Parallel(k.blocks, &k.square)
-	for c := range k.c {
-		sum, square := 0.0, 0.0
-		for b := range k.blocks {
-			p := k.partial(s, 2, b)
-			sum += p[c]
-			square += p[k.c+c]
-		}
-		// Deviations were from the mean as rounded to float32.
-		off := sum/float64(k.rows) - float64(stats[c])
-		variance := max(0, square/float64(k.rows)-off*off)
-		stats[k.c+c] = float32(1 / math.Sqrt(variance+float64(k.op.Eps)))
+		sum, square := k.sumLines.total(s, c)
+		mean := sum / n
+		stats[c] = float32(mean)
+		stats[k.c+c] = float32(1 / math.Sqrt(max(0, square/n-mean*mean)+float64(k.op.Eps)))
 	}
 }
 
-// batchNormSum sums x over a block.
+// batchNormSum sums a block.
 type batchNormSum struct{ k *batchNorm }
 
 func (t *batchNormSum) Do(a *Args, i, worker int) {
-	k := t.k
-	x, s := arg(a, k.params, 0).F32(), k.sums(a)
-	sum, acc := k.partial(s, 2, i)[:k.c], k.own(s, 2, worker, 0)
-	clear(sum)
-	end := min(k.tiles, (i+1)*k.perBlk)
-	for first := i * k.perBlk; first < end; first += tileRun {
-		clear(acc)
-		for tile := first; tile < min(end, first+tileRun); tile++ {
-			from, to := k.span(tile)
-			kern.BinaryF32(kern.Add, acc[:to-from], acc, x[from:to], negInf, posInf)
-		}
-		k.fold(sum, acc)
-	}
-}
-
-// batchNormSquare sums (x-mean)² over a block.
-type batchNormSquare struct{ k *batchNorm }
-
-func (t *batchNormSquare) Do(a *Args, i, worker int) {
-	k := t.k
-	x, s := arg(a, k.params, 0).F32(), k.sums(a)
-	mean := tensor.CastSlice[float32](a.Scratch)
-	sum, acc, d := k.partial(s, 2, i)[k.c:], k.own(s, 2, worker, 0), k.own(s, 2, worker, 1)
-	clear(sum)
-	end := min(k.tiles, (i+1)*k.perBlk)
-	for first := i * k.perBlk; first < end; first += tileRun {
-		clear(acc)
-		for tile := first; tile < min(end, first+tileRun); tile++ {
-			from, to := k.span(tile)
-			n := to - from
-			kern.BinaryF32(kern.Sub, d[:n], x[from:to], mean, negInf, posInf)
-			kern.BinaryF32(kern.Mul, d[:n], d, d, negInf, posInf)
-			kern.BinaryF32(kern.Add, acc[:n], acc, d, negInf, posInf)
-		}
-		k.fold(sum, acc)
-	}
+	t.k.sumLines.moments(arg(a, t.k.params, 0).F32(), t.k.sums(a), i, worker)
 }

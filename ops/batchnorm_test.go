@@ -79,6 +79,46 @@ func TestBatchNormTraining(t *testing.T) {
 	require.Equal(t, was, params)
 }
 
+// TestClampedNorm checks a norm and a clamp in one against the two, and its
+// gradient where the clamp does not cut near a value.
+func TestClampedNorm(t *testing.T) {
+	for _, act := range []Act{Relu, {Fn: UnaryClip, A: -0.5, B: 0.7}} {
+		for _, frozen := range []bool{false, true} {
+			in, params := []tensor.Tensor{normalTensor(1, 30, 7, 20)}, normParams(20)
+			op := &ClampedNorm{BatchNorm{Eps: 1e-3, Momentum: 0.9}, act}
+			for _, reference := range []bool{false, true} {
+				p := &Prep{Training: true, FrozenNorm: frozen, Reference: reference}
+				norm, err := RunPrepared(&op.BatchNorm, in, cloneAll(params), p, nil)
+				require.NoError(t, err)
+				want, err := Run(&Unary{Fn: act.Fn, A: act.A, B: act.B}, []tensor.Tensor{norm}, nil)
+				require.NoError(t, err)
+				got, err := RunPrepared(op, in, cloneAll(params), &Prep{Training: true, FrozenNorm: frozen, Reference: reference}, nil)
+				require.NoError(t, err)
+				require.Equal(t, want.Data, got.Data)
+			}
+			c := &gradChecker{op: op, in: in, params: params, gradOptions: gradOptions{FrozenNorm: frozen, NoParam: []int{2, 3}}}
+			c.weights = normalTensor(4, in[0].Shape.Elems()).F32()
+			plain, fast := c.backward(t, true, nil), c.backward(t, false, nil)
+			two := &gradChecker{op: &op.BatchNorm, in: in, params: params, gradOptions: c.gradOptions}
+			out := c.forward(t, false).F32()
+			two.weights = append([]float32(nil), c.weights...)
+			lo, hi, _ := act.Clamp()
+			for i, y := range out {
+				if !(lo < y && y < hi) {
+					two.weights[i] = 0
+				}
+			}
+			apart := two.backward(t, true, nil)
+			for i := range plain {
+				if !plain[i].IsZero() {
+					require.Less(t, relative(plain[i].F32(), apart[i].F32()), 1e-5)
+					require.Less(t, relative(fast[i].F32(), apart[i].F32()), 1e-5)
+				}
+			}
+		}
+	}
+}
+
 func TestBatchNormGrad(t *testing.T) {
 	for _, s := range [][]int{{3, 2, 2, 3}, {5, 2}} {
 		for _, frozen := range []bool{false, true} {

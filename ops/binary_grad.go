@@ -119,6 +119,8 @@ type binaryGrad struct {
 	part [2]binaryGradPart
 	add  [2]addTask
 	sums [2]bool // of the kind dv += ±dy, without repeats
+	// first is the operand whose gradient is computed first
+	first int
 }
 
 func newBinaryGrad(p *GradPrep, fn BinaryFn, act Act) *binaryGrad {
@@ -126,15 +128,25 @@ func newBinaryGrad(p *GradPrep, fn BinaryFn, act Act) *binaryGrad {
 	k := &binaryGrad{fn: fn, act: newActGrad(act, p.Out.Shape.Elems())}
 	for i := range k.part {
 		k.part[i] = binaryGradPart{fn: fn, which: i, walk: newSumWalk(p.Out.Shape, o[i].Shape, o[0].Shape, o[1].Shape)}
-		k.add[i] = addTask{i, p.Out.Shape.Elems(), float32(1 - 2*i*int(fn&1))}
+		k.add[i] = addTask{operand: i, n: p.Out.Shape.Elems(), factor: float32(1 - 2*i*int(fn&1))}
 		k.sums[i] = (fn == BinaryAdd || fn == BinarySub) && o[i].Shape.Elems() == p.Out.Shape.Elems()
+	}
+	for i := range p.In { // one of them may take over the memory of the result's gradient, when the other has read it
+		if a := &k.add[i]; k.sums[i] {
+			a.sets = p.replaces(i)
+			a.shares = p.Shares() == i
+		}
+	}
+	if k.add[0].shares {
+		k.first = 1
 	}
 	return k
 }
 
 func (k *binaryGrad) Run(g *Grads) {
 	k.act.Run(g)
-	for i := range k.part {
+	for j := range k.part {
+		i := j ^ k.first
 		switch {
 		case gradOf(g, i).IsZero() || k.fn == BinaryFloorDiv:
 		case k.sums[i]:

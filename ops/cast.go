@@ -157,5 +157,5 @@ func (c *Cast) Backward(p *GradPrep) (GradKernel, error) {
 	if !x.DType.IsFloat() || !c.To.IsFloat() {
 		return nil, errf(KindCast, "has no gradient from %v to %v", x.DType, c.To)
 	}
-	return &addTask{0, x.Shape.Elems(), 1}, nil
+	return &addTask{n: x.Shape.Elems(), factor: 1}, nil
 }

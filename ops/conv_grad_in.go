@@ -22,6 +22,7 @@ type convGradIn struct {
 	line   bool
 	chunk  int // rows of one task when the stride is 1
 	lo, hi float32
+	sets   bool // the gradient is set, not added to
 	tasks  []phaseTask
 }
 
@@ -52,6 +53,8 @@ func newConvGradIn(p *GradPrep, k *convGrad, gemm *kern.GemmF32) *convGradIn {
 			}
 		}
 	}
+	// Positions that no tap reaches are left alone.
+	t.sets = len(t.phases) == k.Stride[0]*k.Stride[1]*k.Stride[2] && p.writes(0)
 	maxTaps, maxRows := 0, 0
 	for i := range t.phases {
 		ph := &t.phases[i]
@@ -186,7 +189,10 @@ func (pt *phaseTask) Do(g *Grads, i, worker int) {
 	args := kern.GemmF32Args{
 		A: g.DOut.F32()[image*k.OutSize()*k.oc+group*k.ocg:], Rows: table, Taps: len(ph.taps), KC: k.ocg,
 		B: t.packedAll(g)[ph.packed+group*size:][:size], N: k.icg,
-		Res: dx, LDR: step * k.ic, C: dx, LDC: step * k.ic, Min: t.lo, Max: t.hi,
+		C: dx, LDC: step * k.ic, Min: t.lo, Max: t.hi,
+	}
+	if !t.sets {
+		args.Res, args.LDR = dx, step*k.ic
 	}
 	t.gemm.Run(&args, 0, rows, 0, k.icg)
 }

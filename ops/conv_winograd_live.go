@@ -252,6 +252,7 @@ func (t *winoForward) Do(a *Args, i, worker int) {
 // winoGradIn is the gradient of the input.
 type winoGradIn struct {
 	live  winoLive
+	sets  bool // the gradient is set, not added to
 	tasks []winoBackward
 }
 
@@ -261,7 +262,7 @@ type winoBackward struct {
 }
 
 func newWinoGradIn(p *GradPrep, s *convSpec) *winoGradIn {
-	k := &winoGradIn{live: newWinoLive(s, s.oc, max(1, p.Threads), true)}
+	k := &winoGradIn{live: newWinoLive(s, s.oc, max(1, p.Threads), true), sets: p.writes(0)}
 	for _, st := range k.live.steps {
 		k.tasks = append(k.tasks, winoBackward{k, st})
 	}
@@ -277,6 +278,9 @@ func (k *winoGradIn) Run(g *Grads) {
 
 func (t *winoBackward) Do(g *Grads, i, worker int) {
 	dx := g.DIn[0].F32()
-	w := kern.WinogradArgs{In: g.DOut.F32(), Out: dx, Res: dx, Min: negInf, Max: posInf}
+	w := kern.WinogradArgs{In: g.DOut.F32(), Out: dx, Min: negInf, Max: posInf}
+	if !t.k.sets {
+		w.Res = dx
+	}
 	t.k.live.do(&t.s, &w, g.Params[0].F32(), tensor.CastSlice[float32](g.Scratch), i, worker)
 }

@@ -34,7 +34,7 @@ func (d *Dense) Backward(p *GradPrep) (GradKernel, error) {
 	k.dw = gradProduct{m: s.out, n: s.in, k: s.rows, pm: 1, pk: s.out, qk: s.in, qn: 1, ldc: s.in}
 	k.dx.prepare(p)
 	k.dw.prepare(p)
-	k.dres = addTask{1, s.rows * s.out, 1}
+	k.dres = addTask{operand: 1, n: s.rows * s.out, factor: 1}
 	k.db = columnSum{k.weight + 1, s.rows, s.out}
 	return k, nil
 }

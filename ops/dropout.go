@@ -155,7 +155,7 @@ func (d *Dropout) Backward(p *GradPrep) (GradKernel, error) {
 	}
 	n := x.Shape.Elems()
 	if d.Rate == 0 {
-		return &addTask{0, n, 1}, nil
+		return &addTask{n: n, factor: 1}, nil
 	}
 	return &dropoutGrad{n, dropScale(d.Rate)}, nil
 }

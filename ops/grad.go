@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -43,9 +45,43 @@ type GradPrep struct {
 	Reference  bool
 	Exact      bool // no path that rounds more than fp32 does (no Winograd)
 	FrozenNorm bool
+	// Fresh says of which inputs no gradient is there yet, Sole which of these
+	// nothing else reads. nil: none. A kernel can promise to write such a
+	// gradient rather than add to it, or to leave it where its own result's was.
+	Fresh, Sole []bool
 
 	scratch int
+	sets    []int
+	shares  int // 1 + input
 }
+
+// replaces says that the kernel writes the gradient of input i whole instead of
+// adding to it, element by element in the order of DOut, or in DOut's own memory
+// (see Sets and Shares); false means that it has to add. It is for one input
+// of an operator.
+func (p *GradPrep) replaces(i int) bool {
+	if i < len(p.Sole) && p.Sole[i] && p.shares == 0 {
+		p.shares = 1 + i
+		return true
+	}
+	return p.writes(i)
+}
+
+// writes is replaces without the leave to use DOut's memory.
+func (p *GradPrep) writes(i int) bool {
+	if i < len(p.Fresh) && p.Fresh[i] {
+		p.sets = append(p.sets, i)
+		return true
+	}
+	return false
+}
+
+// Sets reports whether the kernel writes the gradient of input i instead of
+// adding to it: nobody need clear it.
+func (p *GradPrep) Sets(i int) bool { return slices.Contains(p.sets, i) }
+
+// Shares is the input whose gradient takes the place of DOut, -1 for none.
+func (p *GradPrep) Shares() int { return p.shares - 1 }
 
 // NeedScratch asks for n bytes of Grads.Scratch; the largest request counts.
 func (p *GradPrep) NeedScratch(n int) { p.scratch = max(p.scratch, n) }

@@ -73,6 +73,14 @@ func checkGradWith(t *testing.T, op Op, in, params []tensor.Tensor, o gradOption
 		require.LessOrEqual(t, e, 1e-5, "%v: fast gradient of operand %d", op.Kind(), i)
 		require.Equal(t, one[i].Data, three[i].Data, "%v: gradient of operand %d on 1 and 3 threads", op.Kind(), i)
 	}
+	c.replace = true
+	for _, reference := range []bool{true, false} {
+		for i, x := range c.backward(t, reference, pool) {
+			if !x.IsZero() {
+				require.LessOrEqual(t, relative(x.F32(), one[i].F32()), 1e-5, "%v: gradient of operand %d where there was none", op.Kind(), i)
+			}
+		}
+	}
 }
 
 type gradChecker struct {
@@ -81,8 +89,9 @@ type gradChecker struct {
 	in, params []tensor.Tensor
 	weights    []float32 // of the loss, one an output element
 
-	aux []byte
-	out tensor.Tensor
+	aux     []byte
+	out     tensor.Tensor
+	replace bool // inputs have no gradients yet, and nothing else reads them
 }
 
 func (c *gradChecker) prep(reference bool, threads int) *Prep {
@@ -181,16 +190,28 @@ func (c *gradChecker) backward(t *testing.T, reference bool, pool *Workers) []te
 	g.Out = keptOrNaN(c.out, keep&KeepOut != 0)
 	g.DOut = tensor.New(c.out.Spec)
 	copy(g.DOut.F32(), c.weights)
+	for i, x := range c.in {
+		p.Fresh = append(p.Fresh, c.replace && p.NeedIn[i])
+		p.Sole = append(p.Sole, p.Fresh[i] && x.Shape.Elems() == c.out.Shape.Elems())
+	}
 	k, err := d.Backward(p)
 	require.NoError(t, err)
+	replaced := make([]bool, len(c.in))
+	for i := range c.in {
+		if p.Shares() == i {
+			g.DIn[i].Data, replaced[i] = g.DOut.Data, true
+		} else if p.Sets(i) {
+			g.DIn[i], replaced[i] = keptOrNaN(g.DIn[i], false), true
+		}
+	}
 	g.Scratch = tensor.AlignedBytes(p.ScratchSize())
 	for i := range g.Scratch {
 		g.Scratch[i] = 0xff // NaNs: scratch is not cleared
 	}
 	k.Run(g)
 	out := append(g.DIn, g.DParams...)
-	for _, x := range out {
-		if !x.IsZero() {
+	for j, x := range out {
+		if !x.IsZero() && !(j < len(replaced) && replaced[j]) {
 			for i := range x.F32() {
 				x.F32()[i] -= gradStart
 			}

@@ -70,15 +70,25 @@ func keepForAct(act Act) Keep {
 type addTask struct {
 	operand, n int
 	factor     float32
+	sets       bool // the gradient is set, not added to
+	shares     bool // and lies where DOut does
 }
 
 func (k *addTask) Run(g *Grads) {
-	if !gradOf(g, k.operand).IsZero() {
+	if !gradOf(g, k.operand).IsZero() && (!k.shares || k.factor != 1) {
 		g.Parallel((k.n+chunkElems-1)/chunkElems, k)
 	}
 }
 
 func (k *addTask) Do(g *Grads, i, _ int) {
 	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
-	kern.AxpyF32(gradOf(g, k.operand).F32()[from:to], g.DOut.F32()[from:to], k.factor, 1)
+	dx, d := gradOf(g, k.operand).F32()[from:to], g.DOut.F32()[from:to]
+	switch {
+	case !k.sets:
+		kern.AxpyF32(dx, d, k.factor, 1)
+	case k.factor == 1:
+		copy(dx, d)
+	default:
+		kern.BinaryScalarF32(kern.Mul, dx, d, k.factor, negInf, posInf)
+	}
 }

@@ -27,4 +27,4 @@ func (*Identity) Prepare(p *Prep) (Kernel, error) { return prepareView(p) }
 func (*Identity) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward passes the gradient on.
-func (*Identity) Backward(*GradPrep) (GradKernel, error) { return passGrad{}, nil }
+func (*Identity) Backward(p *GradPrep) (GradKernel, error) { return newPassGrad(p), nil }

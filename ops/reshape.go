@@ -88,13 +88,24 @@ func prepareView(p *Prep) (Kernel, error) {
 func (*Reshape) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward passes the gradient on in the input's shape.
-func (*Reshape) Backward(*GradPrep) (GradKernel, error) { return passGrad{}, nil }
+func (*Reshape) Backward(p *GradPrep) (GradKernel, error) { return newPassGrad(p), nil }
 
 // passGrad adds the result's gradient to the input's, element by element.
-type passGrad struct{}
+type passGrad struct{ shares, sets bool }
 
-func (passGrad) Run(g *Grads) {
-	if !g.DIn[0].IsZero() {
+func newPassGrad(p *GradPrep) *passGrad {
+	k := &passGrad{}
+	k.sets = p.replaces(0)
+	k.shares = p.Shares() == 0
+	return k
+}
+
+func (k *passGrad) Run(g *Grads) {
+	switch {
+	case g.DIn[0].IsZero() || k.shares:
+	case k.sets:
+		copy(g.DIn[0].F32(), g.DOut.F32())
+	default:
 		addInto(g.DIn[0].F32(), g.DOut.F32())
 	}
 }

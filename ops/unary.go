@@ -134,7 +134,12 @@ func (u *Unary) Backward(p *GradPrep) (GradKernel, error) {
 	if x.DType != tensor.F32 {
 		return nil, errf(KindUnary, "has no gradient on %v", x.DType)
 	}
-	return &unaryGrad{u, x.Shape.Elems(), u.gradFromOut(), p.Reference}, nil
+	k := &unaryGrad{op: u, n: x.Shape.Elems(), fromOut: u.gradFromOut(), reference: p.Reference}
+	if u.Fn == UnaryRelu || u.Fn == UnaryClip {
+		k.sets = p.replaces(0)
+		k.shares = p.Shares() == 0
+	}
+	return k, nil
 }
 
 type unaryGrad struct {
@@ -142,12 +147,25 @@ type unaryGrad struct {
 	n         int
 	fromOut   bool
 	reference bool
+	sets      bool // of clamps: the gradient is set, not added to
+	shares    bool // and lies where that of the result does
 }
 
 func (k *unaryGrad) Run(g *Grads) {
 	if !gradOf(g, 0).IsZero() {
 		g.Parallel((k.n+chunkElems-1)/chunkElems, k)
 	}
+}
+
+func (k *unaryGrad) clamp(dx, d, at []float32, lo, hi float32) {
+	if !k.sets {
+		kern.AddMaskedF32(dx, d, at, lo, hi)
+		return
+	}
+	if !k.shares {
+		copy(dx, d)
+	}
+	kern.MaskF32(dx, at, lo, hi)
 }
 
 func (k *unaryGrad) Do(g *Grads, i, _ int) {
@@ -171,10 +189,10 @@ func (k *unaryGrad) Do(g *Grads, i, _ int) {
 	at := v.F32()[from:to]
 	switch {
 	case fn == UnaryRelu:
-		kern.AddMaskedF32(dx, d, at, 0, posInf)
+		k.clamp(dx, d, at, 0, posInf)
 		return
 	case fn == UnaryClip:
-		kern.AddMaskedF32(dx, d, at, k.op.A, k.op.B)
+		k.clamp(dx, d, at, k.op.A, k.op.B)
 		return
 	case fn == UnarySwish && (k.op.A == 0 || k.op.A == 1) && !k.reference:
 		swishGradRow(dx, d, at)

@@ -41,9 +41,14 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 	}
 	n := &network{source: src, live: map[paramKey]tensor.Tensor{}}
 	b := graph.NewBuilderBatch(src.Name(), c.Batch)
+	fused := clamps(src)
 	for i := range src.Len() {
 		nd := src.Node(graph.ID(i))
-		b.Add(nd.Name, nd.Op, n.liveParams(graph.ID(i), nd, c), nd.In...)
+		op := nd.Op
+		if f := fused[graph.ID(i)]; f != nil {
+			op = f
+		}
+		b.Add(nd.Name, op, n.liveParams(graph.ID(i), nd, c), nd.In...)
 	}
 	if b.Err() != nil {
 		return nil, fmt.Errorf("train: %w", b.Err())
@@ -59,6 +64,25 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	return n, nil
+}
+
+// clamps are the operators that take the place of a batch norm and of the clamp
+// that alone reads it: both in one, and nothing.
+func clamps(g *graph.Graph) map[graph.ID]ops.Op {
+	m := map[graph.ID]ops.Op{}
+	readers := g.Consumers()
+	for i := range g.Len() {
+		id := graph.ID(i)
+		bn, ok := g.Node(id).Op.(*ops.BatchNorm)
+		if !ok || bn.Output != 0 || len(readers[id]) != 1 || g.IsOutput(id) {
+			continue
+		}
+		if u, ok := g.Node(readers[id][0]).Op.(*ops.Unary); ok && (u.Fn == ops.UnaryRelu || u.Fn == ops.UnaryClip) {
+			m[id] = &ops.ClampedNorm{BatchNorm: *bn, Clamp: ops.Act{Fn: u.Fn, A: u.A, B: u.B}}
+			m[readers[id][0]] = &ops.Identity{}
+		}
+	}
+	return m
 }
 
 // liveParams are a node's parameters, with copies of those that change: the

@@ -81,7 +81,7 @@ func (s *schedule) narrow(id graph.ID, channels []int, threads int) (*narrowStep
 	if n.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
 		return nil, &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
-	at := s.back(id)
+	at := s.back(id) - 1
 	n.dout = s.span(n.out.Bytes(), at, at)
 	if s.keep[id]&ops.KeepOut != 0 {
 		n.act = s.span(n.out.Bytes(), at, at)

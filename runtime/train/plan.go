@@ -10,19 +10,21 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// Time in a step: node i runs forward at i and backward at 2n-1-i; the update
-// is at 2n. Everything that lives in the arena has a first and a last time.
+// Time in a step of n nodes: node i runs forward at i; going backward it has two
+// times, one for the gradient of some channels alone, one for the rest; all is
+// over at 3n. Everything that lives in the arena has a first and a last time.
 
 // schedule is a network with its kernels and memory planned.
 type schedule struct {
-	net   *network
-	cfg   *Config
-	n     int
-	runs  []bool // computed at all: an ancestor of the loss
-	needs []bool // its value wants a gradient
-	keep  []ops.Keep
-	last  []int              // last time a value is read
-	chans map[paramKey][]int // channels that learn, where not all do
+	net     *network
+	cfg     *Config
+	n       int
+	runs    []bool // computed at all: an ancestor of the loss
+	needs   []bool // its value wants a gradient
+	keep    []ops.Keep
+	last    []int              // last time a value is read
+	readers []int              // how often a value is read on the way to the loss
+	chans   map[paramKey][]int // channels that learn, where not all do
 
 	spans  []plan.Span
 	value  []int // span of each node's value, -1: a constant
@@ -51,12 +53,14 @@ type bwdStep struct {
 	clear   []graph.ID
 }
 
-func (s *schedule) back(id graph.ID) int { return 2*s.n - 1 - int(id) }
+// back is when the gradient of a node is computed, but for that of some channels
+// alone, which comes one earlier.
+func (s *schedule) back(id graph.ID) int { return s.n + 2*(s.n-1-int(id)) + 1 }
 
 // newSchedule prepares every kernel and plans the arena.
 func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	n := net.g.Len()
-	s := &schedule{net: net, cfg: cfg, n: n, runs: make([]bool, n), needs: make([]bool, n), keep: make([]ops.Keep, n), last: make([]int, n), value: make([]int, n), grad: make([]int, n)}
+	s := &schedule{net: net, cfg: cfg, n: n, runs: make([]bool, n), needs: make([]bool, n), keep: make([]ops.Keep, n), last: make([]int, n), readers: make([]int, n), value: make([]int, n), grad: make([]int, n)}
 	s.reach()
 	if err := s.findChannels(); err != nil {
 		return nil, err
@@ -95,6 +99,7 @@ func (s *schedule) reach() {
 		if s.runs[i] {
 			for _, x := range g.Node(graph.ID(i)).In {
 				s.runs[x] = true
+				s.readers[x]++
 			}
 		}
 	}
@@ -185,8 +190,8 @@ func (s *schedule) lifetimes() error {
 			s.last[i] = max(s.last[i], s.back(graph.ID(i)))
 		}
 	}
-	s.last[s.net.scores] = 2 * s.n // callers count hits
-	s.last[s.net.loss] = 2 * s.n
+	s.last[s.net.scores] = 3 * s.n // callers count hits
+	s.last[s.net.loss] = 3 * s.n
 	for _, id := range g.Inputs() {
 		s.last[id] = max(s.last[id], s.n) // written before the step
 	}
@@ -318,12 +323,7 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 		FrozenNorm: s.cfg.Norm == NormFrozen, Exact: s.cfg.exact(),
 		NeedIn: make([]bool, len(nd.In)), NeedParam: make([]bool, len(nd.Params)),
 	}
-	for i, x := range nd.In {
-		if p.NeedIn[i] = s.needs[x]; s.needs[x] && s.grad[x] < 0 {
-			s.grad[x] = s.span(s.net.g.Node(x).Out.Shape.Elems()*4, s.back(id), s.back(x))
-			st.clear = append(st.clear, x)
-		}
-	}
+	s.fresh(id, nd, p)
 	for j := range nd.Params {
 		p.NeedParam[j] = s.learns(id, j)
 	}
@@ -341,6 +341,19 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	if st.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
 		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
+	for i, x := range nd.In {
+		switch {
+		case !p.Fresh[i]:
+		case p.Shares() == i:
+			s.grad[x] = s.grad[id]
+			s.spans[s.grad[x]].Last = s.back(x)
+		default:
+			s.grad[x] = s.span(s.net.g.Node(x).Out.Shape.Elems()*4, s.back(id), s.back(x))
+			if !p.Sets(i) {
+				st.clear = append(st.clear, x)
+			}
+		}
+	}
 	if n := p.ScratchSize(); n > 0 {
 		st.scratch = s.span(n, s.back(id), s.back(id))
 	}
@@ -351,4 +364,15 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	}
 	s.bwd = append(s.bwd, st)
 	return nil
+}
+
+// fresh says which inputs of a node want a gradient, which of these have none
+// yet, and which of those no other node reads.
+func (s *schedule) fresh(id graph.ID, nd *graph.Node, p *ops.GradPrep) {
+	p.Fresh, p.Sole = make([]bool, len(nd.In)), make([]bool, len(nd.In))
+	for i, x := range nd.In {
+		p.NeedIn[i] = s.needs[x]
+		p.Fresh[i] = s.needs[x] && s.grad[x] < 0 && slices.Index(nd.In, x) == i
+		p.Sole[i] = p.Fresh[i] && s.readers[x] == 1 && s.net.g.Node(x).Out.Shape.Elems() == nd.Out.Shape.Elems()
+	}
 }

@@ -55,11 +55,11 @@ type bwdRun struct {
 }
 
 func (r *bwdRun) run() {
-	for _, c := range r.clear {
-		clear(c)
-	}
 	if r.narrow != nil { // first: the kernel may overwrite the gradient of its result
 		r.narrow.run()
+	}
+	for _, c := range r.clear {
+		clear(c)
 	}
 	if r.kernel != nil {
 		r.kernel.Run(&r.grads)

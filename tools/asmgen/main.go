@@ -44,6 +44,8 @@ var files = []file{
 	{"pack_avx2_amd64.s", avo(func(a *asm) { packF32(a, ymm) })},
 	{"winotrain_avx512_amd64.s", avo(func(a *asm) { winoTrain(a, zmm) })},
 	{"winotrain_avx2_amd64.s", avo(func(a *asm) { winoTrain(a, ymm) })},
+	{"norm_avx512_amd64.s", avo(func(a *asm) { normF32(a, zmm) })},
+	{"norm_avx2_amd64.s", avo(func(a *asm) { normF32(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},
 	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},
