@@ -26,6 +26,9 @@ type Options struct {
 	Precision    ops.Precision
 	MemoryBudget int  // bytes for packed copies and scratch of one operator; 0: no bound
 	Reference    bool // plain paths only: the definition of every operator
+	// Choices say of nodes, by name, how to compute them; the others, and all
+	// where a backend has no choice, are as the backend thinks best.
+	Choices map[string]ops.Choice
 }
 
 // Backend turns graphs into programs for one kind of machine.
@@ -70,7 +73,8 @@ type Layer struct {
 	ID      graph.ID
 	Name    string
 	Kind    ops.Kind
-	Path    string // the kernel
+	Path    string     // the kernel
+	Chain   []graph.ID // nodes before it that the step computes too, first to last
 	Out     tensor.Spec
 	MACs    int64
 	Params  int // elements

@@ -38,10 +38,10 @@ func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
 		half.Pack(tensor.CastSlice[uint16](dst)[to:], w, n, g.taps, g.kc, g.taps*g.kc)
 	})
 	k.w = tensor.CastSlice[uint16](packed)
-	g.split(max(1, p.Threads), p.ScratchBudget)
+	g.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
 	k.chunk = max(1, min(k.input, 1<<16))
 	p.NeedScratch(4*g.tableInts*max(1, p.Threads) + roundUp(2*k.input, 64))
-	p.Path("igemm/" + half.Name)
+	p.Path("igemm/" + half.Name + p.Choice.suffix(0))
 	k.round.k = k
 	return k
 }

@@ -69,7 +69,7 @@ type convGemm struct {
 }
 
 func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
-	k := c.newConvGemm(p, s, kern.SelectGemmF32For(s.ocg))
+	k := c.newConvGemm(p, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg)))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout, path := "conv/"+k.gemm.Name, "igemm/"+k.gemm.Name
 	if k.byPairs(p) {
@@ -79,9 +79,9 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 		k.packPart(tensor.CastSlice[float32](dst), part, buf)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
-	k.split(max(1, p.Threads), p.ScratchBudget)
+	k.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
 	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
-	p.Path(path)
+	p.Path(path + p.Choice.suffix(0))
 	return k
 }
 
@@ -89,7 +89,7 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 // workers have room for their rows. A layer whose taps a budget decides to join
 // is left out: its rounding must not depend on that.
 func (k *convGemm) byPairs(p *Prep) bool {
-	if p.Exact || p.Training || k.joinsTaps() {
+	if p.Exact || p.Training || p.Choice.Plain || p.Choice.Panels != 0 || k.joinsTaps() {
 		return false
 	}
 	pairs, gemm := kern.NewPairF32(k.taps, k.kc, k.ocg), kern.SelectGemmF32()
@@ -167,8 +167,8 @@ const cacheBytes = 512 << 10
 // split cuts the product into tasks: along rows while the weights fit the
 // cache, along columns when they do not. Where the cuts are does not change a
 // bit of the result. room bounds the scratch where it can, 0 where there is no
-// bound.
-func (k *convGemm) split(threads, room int) {
+// bound; cut is a Choice's.
+func (k *convGemm) split(threads, room, cut int) {
 	depth := k.taps * k.kc
 	mr, nr := k.gemm.MR, k.gemm.NR
 	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
@@ -181,7 +181,11 @@ func (k *convGemm) split(threads, room int) {
 			want = 1
 		}
 	}
-	if 4*depth*k.ocg > cacheBytes && panels >= want {
+	columns := 4*depth*k.ocg > cacheBytes && panels >= want
+	if cut != 0 {
+		columns = cut == CutColumns
+	}
+	if columns {
 		k.colChunk = (panels + want - 1) / want
 	} else {
 		k.rowChunk = (tiles + want - 1) / want

@@ -41,9 +41,16 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
 		InPixel: s.ic, OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc,
 	}}
-	if !k.w.Worthwhile() || s.ic > kern.MaxTap {
+	switch c := p.Choice; {
+	case s.ic > kern.MaxTap || c.Winograd == WinogradNone:
+		return nil
+	case c.Winograd == 2 || c.Winograd == 4:
+		k.w.M = c.Winograd
+	case !k.w.Worthwhile():
 		return nil
 	}
+	k.w.Gemm = p.Choice.gemm(kern.SelectGemmF32())
+	k.w.Tiles = p.Choice.Tiles
 	k.w.Plan()
 	threads := max(1, p.Threads)
 	if room := p.ScratchBudget / threads; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
@@ -87,7 +94,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k.input.k, k.multiply.k, k.output.k = k, k, k
 	p.NeedScratch(4 * slots * k.scratch)
-	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + k.w.Gemm.Name)
+	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + k.w.Gemm.Name + p.Choice.suffix(k.w.Tiles))
 	return k
 }
 

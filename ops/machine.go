@@ -24,6 +24,9 @@ func CeilingGFLOPS(d time.Duration) float64 { return kern.FMACeiling(d) }
 // off, with Switch or the environment variable TEFF_DISABLE.
 func Switches() []string { return cpu.Names() }
 
+// Enabled reports whether the named path is there and on.
+func Enabled(name string) bool { return cpu.Enabled(name) }
+
 // Switch turns a fast path on or off and returns what undoes it. It is for
 // tests and measurements; models keep the paths that they were compiled with.
 func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }

@@ -73,8 +73,8 @@ type Prep struct {
 	// is room, shared with other kernels: the caller clears it and calls Repack
 	// before every run.
 	PackBlock []byte
-	// Choose forces the named path where an operator has several, else "".
-	Choose string
+	// Choice is how to compute where there are several ways.
+	Choice Choice
 
 	scratch int
 	aux     int

@@ -209,7 +209,7 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 	p := &ops.Prep{
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
-		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs,
+		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs, Choice: c.opt.Choices[n.Name],
 		ScratchBudget: c.peak - c.live[id] + c.peak/6,
 	}
 	p.FormBudget = p.ScratchBudget
@@ -327,7 +327,7 @@ func (c *compiler) layer(s step, spans []plan.Span, own int) accel.Layer {
 	n := c.g.Node(s.node)
 	l := accel.Layer{
 		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: s.path, Out: n.Out,
-		MACs: c.g.MACs(s.node), Scratch: s.scratch,
+		MACs: c.g.MACs(s.node), Scratch: s.scratch, Chain: s.chain,
 	}
 	for i := len(s.chain) - 1; i >= 0; i-- {
 		l.Name = c.g.Node(s.chain[i]).Name + "+" + l.Name

@@ -34,7 +34,7 @@ func (c *compiler) findChains() {
 
 func (c *compiler) findChain(dw graph.ID) {
 	conv, ok := c.g.Node(dw).Op.(*ops.Conv)
-	if !ok || conv.Groups < 2 {
+	if !ok || conv.Groups < 2 || c.opt.Choices[c.g.Node(dw).Name].Alone {
 		return
 	}
 	full := chain{nodes: [3]graph.ID{-1, dw, -1}, convs: [3]*ops.Conv{nil, conv, nil}}

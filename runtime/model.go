@@ -60,6 +60,11 @@ func WithPrecision(p ops.Precision) Option { return func(c *config) { c.Precisio
 // operator may take for speed.
 func WithMemoryBudget(n int) Option { return func(c *config) { c.MemoryBudget = n } }
 
+// WithChoices says of nodes of the compiled graph, by name, how to compute them,
+// as package tune finds out by trying. It is never wrong: what does not suit a
+// node is as if it were not said.
+func WithChoices(c map[string]ops.Choice) Option { return func(o *config) { o.Choices = c } }
+
 // WithReference takes the plain path of every operator: slow, and the
 // definition of what the others compute.
 func WithReference() Option { return func(c *config) { c.Reference = true } }

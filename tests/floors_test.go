@@ -22,7 +22,7 @@ var floors = map[string]int{
 	"ops": 1, "ops/internal": 1,
 	"ops/graph": 2,
 	"format":    3, "accel": 3,
-	"runtime": 4, "runtime/train": 4, "quant/ptq": 4,
+	"runtime": 4, "runtime/train": 4, "runtime/tune": 4, "quant/ptq": 4,
 	"tools": 5, "tests": 5,
 }
 
@@ -33,6 +33,7 @@ var beside = map[string][]string{
 	"ops/graph":     {"ops/graph"},
 	"accel":         {"accel"},
 	"runtime/train": {"runtime", "runtime/train"},
+	"runtime/tune":  {"runtime"},
 	"quant/ptq":     {"runtime", "runtime/train"},
 	"quant":         {"ops/tensor"},
 	"tools":         {"tools"},

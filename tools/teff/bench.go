@@ -17,6 +17,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/runtime/tune"
 )
 
 type benchResult struct {
@@ -58,6 +59,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	exact := f.Bool("exact", false, "no kernel that rounds more than plain float32 sums")
 	precision := f.String("precision", "f32", precisionHelp)
 	device := f.String("device", "cpu", deviceHelp)
+	untuned := f.Bool("untuned", false, untunedHelp)
 	layers := f.Bool("layers", false, "time of each layer")
 	trace := f.String("trace", "", "write a Chrome trace of one run to this file")
 	pos, err := f.parse(args, 1, 1)
@@ -80,6 +82,13 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
+	if !*untuned {
+		more, err := m.tuned(c, tune.Setting{Threads: *threads, Batch: *batch, Precision: *precision, Exact: *exact})
+		if err != nil {
+			return err
+		}
+		opts = append(opts, more...)
+	}
 	rm, s, err := m.onDevice(c, *device, opts, func(*runtime.Model) []runtime.SessionOption {
 		if *batch > 1 {
 			return []runtime.SessionOption{runtime.WithBatch(*batch)}

@@ -32,6 +32,7 @@ func commands() []command {
 		{"inspect", "MODEL", "inputs, outputs, layers, parameters, memory", runInspect},
 		{"run", "MODEL INPUT...", "run on images or .npy files", runRun},
 		{"bench", "MODEL", "latency, memory, time of each layer", runBench},
+		{"tune", "MODEL", "find the fastest kernels by trying, for run and bench", runTune},
 		{"eval", "MODEL --data PATH", "accuracy on labelled images", runEval},
 		{"quantize", "MODEL --calib PATH -o OUT", "make an integer model from samples", runQuantize},
 		{"compare", "A B --data PATH", "two models side by side", runCompare},

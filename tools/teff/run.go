@@ -11,6 +11,7 @@ import (
 
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/runtime/tune"
 	"github.com/teff-ml/teff/tools/npy"
 )
 
@@ -37,6 +38,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	threads := f.Int("threads", 0, "threads; 0: all")
 	device := f.String("device", "cpu", deviceHelp)
 	precision := f.String("precision", "f32", precisionHelp)
+	untuned := f.Bool("untuned", false, untunedHelp)
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 2, -1)
 	if err != nil {
@@ -60,6 +62,13 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	opts, err := withPrecision([]runtime.Option{runtime.WithThreads(*threads)}, *precision, *device)
 	if err != nil {
 		return err
+	}
+	if !*untuned {
+		more, err := m.tuned(c, tune.Setting{Threads: *threads, Batch: 1, Precision: *precision})
+		if err != nil {
+			return err
+		}
+		opts = append(opts, more...)
 	}
 	rm, s, err := m.onDevice(c, *device, opts, func(rm *runtime.Model) []runtime.SessionOption {
 		if specs := rm.Inputs(); len(specs) == 1 && len(files) == 1 {

@@ -72,6 +72,14 @@ func SelectGemmF32() *GemmF32 {
 	return &gemmF32Generic
 }
 
+// SelectGemmF32Narrow returns the form of narrower panels, where there are two.
+func SelectGemmF32Narrow() *GemmF32 {
+	if useGemmAVX2 {
+		return &gemmF32AVX2
+	}
+	return SelectGemmF32()
+}
+
 // SelectGemmF32For is SelectGemmF32 for products of n columns: with few of them narrower panels can leave fewer lanes idle,
 // which pays where a processor takes twice as long for vectors twice as wide (AMD Zen 4). Bits are the same either way.
 func SelectGemmF32For(n int) *GemmF32 {
