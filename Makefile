@@ -7,7 +7,7 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
@@ -17,6 +17,7 @@ help:
 	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"
+	@echo "make gpu-bench    networks on a GPU, kernel by kernel, beside PyTorch; SKIPPED without one"
 
 build: $(BIN)
 
@@ -65,7 +66,7 @@ cross:
 cuda:
 	@command -v $${CXX:-g++} >/dev/null || { echo "cuda: SKIPPED, needs a C++ compiler ($${CXX:-g++})"; exit 0; }; \
 	  . accel/cuda/build.env && $(GO) vet -tags cuda ./accel/... && $(GO) build -tags cuda -o /dev/null ./tools/teff && \
-	  $(GO) test -tags cuda ./accel/...
+	  $(GO) test -tags cuda ./accel/... ./tests/gpubench
 
 # Each fuzz target for a few seconds; FUZZ=60s for longer.
 fuzz:
@@ -97,6 +98,11 @@ PYTHON  ?= /usr/bin/python3
 bench-train:
 	@$(PYTHON) -c 'import torch' 2>/dev/null || { echo "$(PYTHON) has no torch (Debian: python3-torch); PYTHON=... names another"; exit 1; }
 	cd tests/peers && $(GO) run ./torchstep -python $(PYTHON) $(ARGS)
+
+# ResNet-18 and -50 at batch 1 and 64 on the machine's first NVIDIA device.
+gpu-bench:
+	@command -v $${CC:-cc} >/dev/null || { echo "gpu-bench: SKIPPED, needs a C compiler ($${CC:-cc})"; exit 0; }; \
+	  . accel/cuda/build.env && $(GO) run -tags cuda ./tests/gpubench -python $(PYTHON) $(ARGS)
 
 clean:
 	rm -rf bin build

@@ -22,42 +22,37 @@ func compiler(t *testing.T) {
 	}
 }
 
-func build(t *testing.T, flags ...string) string {
+func build(t *testing.T) string {
 	t.Helper()
 	compiler(t)
 	bin := filepath.Join(t.TempDir(), "check")
-	out, err := exec.Command("sh", append([]string{"emulate/check/build.sh", bin}, flags...)...).CombinedOutput()
+	out, err := exec.Command("sh", "emulate/check/build.sh", bin).CombinedOutput()
 	require.NoError(t, err, string(out))
 	return bin
 }
 
 // TestKernels runs every kernel on the host and compares with plain loops. The host
-// runs the kernels that the texts name, and no other.
+// runs the kernels that the texts name, and no other. The checks see kernels that
+// lack a barrier, and those that do not wait for their copies.
 func TestKernels(t *testing.T) {
 	bin := build(t)
-	names, err := exec.Command(bin, "names").Output()
-	require.NoError(t, err)
-	require.ElementsMatch(t, Names(), strings.Fields(string(names)))
-	text, _ := exec.Command(bin).CombinedOutput()
-	out := string(text)
+	run := func(how string) string {
+		out, _ := exec.Command(bin, how).CombinedOutput()
+		return string(out)
+	}
+	require.ElementsMatch(t, Names(), strings.Fields(run("names")))
+	out := run("")
 	t.Log(out)
 	require.Regexp(t, `\n\d{5,} checks, 0 failures\n$`, out)
-}
-
-// TestKernelsCaught: the checks see kernels that lack a barrier, and those that do
-// not wait for their copies.
-func TestKernelsCaught(t *testing.T) {
 	if testing.Short() {
-		t.Skip("compiles everything twice more")
+		return
 	}
-	text, _ := exec.Command(build(t, "-DTEFF_NO_BARRIERS")).CombinedOutput()
-	out := string(text)
+	out = run("no-barriers")
 	for _, k := range []string{"conv_f32", "matmul_f32", "conv_f16_64", "conv_f16_128"} {
 		require.Regexp(t, k+`: \d+ outputs`, out)
 	}
 	require.NotContains(t, out, " 0 failures")
-	text, _ = exec.Command(build(t, "-DTEFF_NO_WAITS")).CombinedOutput()
-	out = string(text)
+	out = run("no-waits")
 	for _, k := range []string{"conv_f16_64", "conv_f16_128", "conv_tf32_128"} {
 		require.Regexp(t, k+`: \d+ outputs`, out)
 	}

@@ -16,10 +16,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	text, err := ptxas.Table(path)
+	v, err := ptxas.Version(path)
 	if err != nil {
 		log.Fatal(err)
 	}
+	rs, err := ptxas.Reports(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	text := ptxas.Table(v, rs)
 	if err := os.WriteFile(os.Args[1], []byte(text), 0o644); err != nil {
 		log.Fatal(err)
 	}

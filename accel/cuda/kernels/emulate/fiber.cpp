@@ -8,6 +8,7 @@ namespace emulate {
 
 Fiber *current;
 const char *fault;
+bool noBarriers, noWaits;
 
 namespace {
 
@@ -83,6 +84,8 @@ const char *meet(unsigned threads) {
 }
 
 } // namespace
+
+void forget(bool barriers, bool waits) { noBarriers = barriers, noWaits = waits; }
 
 void yield(Stop why) {
 	current->stop = why;

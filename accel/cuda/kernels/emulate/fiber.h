@@ -33,6 +33,7 @@ struct Fiber {
 };
 
 extern Fiber *current; // null in kernels whose threads never meet
+extern bool noBarriers, noWaits; // what is forgotten
 extern const char *fault; // what a thread did that no device allows
 
 void yield(Stop why);

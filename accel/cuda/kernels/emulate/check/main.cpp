@@ -3,8 +3,10 @@
 
 int failures, checks, shown;
 
-int main(int args, char **) {
-	if (args > 1) { // only names
+int main(int args, char **arg) {
+	const char *how = args > 1 ? arg[1] : "";
+	emulate::forget(!strcmp(how, "no-barriers"), !strcmp(how, "no-waits"));
+	if (!strcmp(how, "names")) {
 		int n;
 		for (const emulate::Kernel *k = emulate::list(&n), *end = k + n; k < end; k++) printf("%s\n", k->name);
 		return 0;
