@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -13,17 +14,27 @@ const (
 	tileI8Bias, tileI8WZero, tileI8Sums, tileI8C          = 48, 56, 64, 72
 	tileI8LDC, tileI8N, tileI8Scale                       = 80, 88, 96
 	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
+	tileI8Panels, tileI8Words, tileI8Lo, tileI8Hi         = 128, 136, 140, 144
+	tileI8OutXor, tileI8Wild                              = 148, 152
 )
 
 // gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
 // AVX2, which cannot saturate at these sizes.
 func gemmI8(a *asm, v isa) {
+	var order operand.Mem
+	if v.wide() { // four doublewords of each 128 bits to the same place in the four
+		order = a.StaticGlobal("rowOrder")
+		a.DataAttributes(build.RODATA | build.NOPTR)
+		for i := range 16 {
+			a.AddDatum(4*i, operand.U32(i%4*4+i/4))
+		}
+	}
 	for nv := 2; nv >= 1; nv-- {
 		for mr := v.rows; mr >= 1; mr-- {
 			if v.wide() && !slices.Contains(fewRows, mr) {
 				continue
 			}
-			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4}
+			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4, order: order}
 			if !v.wide() {
 				g.group = 2
 			}
@@ -43,11 +54,17 @@ type gemmInt struct {
 	group int
 	flip  operand.Mem // AVX2: the sign flip
 	bytes operand.Mem // AVX2: a row of results on its way to a partial panel
+	order operand.Mem // AVX-512: see finishWide
+
+	// AVX-512 goes over some whole panels: where the weights of the next are, how far in bytes its bias and scales are
+	// from the first's, and how many are left.
+	panelB, panelAt, panels operand.Mem
 }
 
 func (g *gemmInt) write() {
 	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
-	local := g.AllocLocal(80)
+	local := g.AllocLocal(104)
+	g.panelB, g.panelAt, g.panels = local.Offset(80), local.Offset(88), local.Offset(96)
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
 	g.flip, g.bytes = local.Offset(48), local.Offset(64)
@@ -57,12 +74,16 @@ func (g *gemmInt) write() {
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
-	}{{tileRows, g.rows}, {tileTaps, g.taps}, {tileZero, g.zero}, {tileA, g.base}} {
+	}{{tileZero, g.zero}, {tileA, g.base}, {tileB, g.panelB}, {tileI8Panels, g.panels}} {
 		g.MOVQ(mem(t, f.from), s)
 		g.MOVQ(s, f.to)
 	}
 	if g.wide() {
-		g.masks(t)
+		g.MOVQ(mem(t, tileI8N), s) // K1: the columns of a panel
+		g.MOVQ(operand.I32(-1), reg.RDX)
+		g.SHLQ(reg.CL, reg.RDX)
+		g.NOTQ(reg.RDX)
+		g.KMOVD(reg.EDX, ks[0])
 		g.MOVQ(mem(t, tileKC), s) // K3: the bytes of the last, partial group
 		g.ANDQ(imm(3), s)
 		g.MOVQ(operand.I32(-1), reg.RDX)
@@ -78,7 +99,21 @@ func (g *gemmInt) write() {
 	g.MOVQ(s, g.kc)
 	g.ANDQ(imm(-g.group*unroll), s)
 	g.MOVQ(s, g.main)
+	g.XORQ(s, s)
+	g.MOVQ(s, g.panelAt)
+
+	panel := g.label("panel")
+	g.Label(panel)
+	g.arg(t)
+	for _, f := range []struct {
+		from int
+		to   operand.Mem
+	}{{tileRows, g.rows}, {tileTaps, g.taps}} {
+		g.MOVQ(mem(t, f.from), s)
+		g.MOVQ(s, f.to)
+	}
 	g.MOVQ(mem(t, tileI8Bias), s)
+	g.ADDQ(g.panelAt, s)
 	for j := range g.nv {
 		g.load(g.isa, mem(s, j*g.isa.bytes()), g.acc(0, j), false)
 	}
@@ -88,7 +123,7 @@ func (g *gemmInt) write() {
 		}
 	}
 	b, k := reg.RCX, reg.RAX
-	g.MOVQ(mem(t, tileB), b)
+	g.MOVQ(g.panelB, b)
 
 	tap := g.label("tap")
 	g.Label(tap)
@@ -127,7 +162,11 @@ func (g *gemmInt) write() {
 	g.DECQ(g.taps)
 	g.JNZ(operand.LabelRef(tap))
 	if g.wide() {
+		g.MOVQ(b, g.panelB)
 		g.finishWide()
+		g.ADDQ(imm(g.nv*g.isa.bytes()), g.panelAt)
+		g.DECQ(g.panels)
+		g.JNZ(operand.LabelRef(panel))
 	} else {
 		g.finish()
 	}
@@ -215,6 +254,9 @@ func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
 	}
 }
 
+// finishWide requantises and stores. Numbers become 16 bits and, with the zero point, unsigned bytes, each step saturating;
+// the bytes of signed results are 128 too large until the end. Converted sums must fit 32 bits, which the columns know,
+// or they are bounded before.
 func (g *gemmInt) finishWide() {
 	t := g.arg(reg.RAX)
 	zeros, sums := reg.RCX, reg.RDX
@@ -222,6 +264,7 @@ func (g *gemmInt) finishWide() {
 	g.MOVQ(mem(t, tileI8WZero), zeros)
 	g.TESTQ(zeros, zeros)
 	g.JZ(operand.LabelRef(symmetric))
+	g.ADDQ(g.panelAt, zeros)
 	g.MOVQ(mem(t, tileI8Sums), sums)
 	for j := range g.nv {
 		g.load(g.isa, mem(zeros, j*g.isa.bytes()), g.b(j), false)
@@ -233,15 +276,80 @@ func (g *gemmInt) finishWide() {
 		}
 	}
 	g.Label(symmetric)
-	g.scaleAndBound(t, g.tmp(0), g.tmp(1))
+	scale := reg.RCX
+	g.MOVQ(mem(t, tileI8Scale), scale)
+	g.ADDQ(g.panelAt, scale)
+	for j := range g.nv {
+		g.load(g.isa, mem(scale, j*g.isa.bytes()), g.b(j), false)
+	}
+	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
 	c, ldc := reg.RCX, reg.RDX
-	g.MOVQ(mem(t, tileI8C), c)
-	g.MOVQ(mem(t, tileI8LDC), ldc)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VPMOVDB(g.acc(i, j), ks[j], mem(c, j*g.lanes))
+	each := func(f func(x reg.VecPhysical, j int)) {
+		for i := range g.mr {
+			for j := range g.nv {
+				f(g.acc(i, j), j)
+			}
 		}
-		g.ADDQ(ldc, c)
+	}
+	each(func(x reg.VecPhysical, j int) {
+		g.VCVTDQ2PS(x, x)
+		g.VMULPS(g.b(j), x, x)
+	})
+	tame := g.label("tame")
+	g.MOVL(mem(t, tileI8Wild), reg.EDX)
+	g.TESTL(reg.EDX, reg.EDX)
+	g.JZ(operand.LabelRef(tame))
+	g.VBROADCASTSS(mem(t, tileI8Max), zero)
+	each(func(x reg.VecPhysical, _ int) { g.VMINPS(x, zero, x) }) // a NaN stays one, and becomes the least integer
+	g.Label(tame)
+	g.VPBROADCASTD(mem(t, tileI8Words), zero)
+	g.VPBROADCASTD(mem(t, tileI8Lo), lo)
+	g.VPBROADCASTD(mem(t, tileI8Hi), hi)
+	g.VPBROADCASTD(mem(t, tileI8OutXor), flip)
+	g.VMOVDQU64(g.order, order)
+	g.MOVQ(g.panelAt, c)
+	g.SHRQ(operand.U8(2), c)
+	g.ADDQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
+	for i := 0; i < g.mr*g.nv; i += 4 { // four vectors at once, of two rows or of four
+		n := min(4, g.mr*g.nv-i)
+		for k := range n {
+			g.VCVTPS2DQ(vector(i+k), vector(i+k)) // half to even
+		}
+		x := vector(i)
+		g.VPACKSSDW(vector(i+min(1, n-1)), x, x)
+		g.VPADDSW(zero, x, x)
+		y := x
+		if n == 4 {
+			y = vector(i + 2)
+			g.VPACKSSDW(vector(i+3), y, y)
+			g.VPADDSW(zero, y, y)
+		}
+		g.VPACKUSWB(y, x, x)
+		g.VPMAXUB(lo, x, x)
+		g.VPMINUB(hi, x, x)
+		g.VPXORD(flip, x, x)
+		g.VPERMD(x, order, x)
+		for k := range n / g.nv {
+			low := int(x.ID().Index())
+			if k > 0 {
+				low = int(vector(i + k).ID().Index())
+			}
+			switch {
+			case g.nv == 2 && k == 0:
+				g.VMOVDQU8(ys[low], ks[0], mem(c, 0))
+			case g.nv == 2:
+				g.VEXTRACTI64X4(operand.U8(k), x, ys[low])
+				g.VMOVDQU8(ys[low], ks[0], mem(c, 0))
+			case k == 0:
+				g.VMOVDQU8(xs[low], ks[0], mem(c, 0))
+			default:
+				g.VEXTRACTI32X4(operand.U8(k), x, xs[low])
+				g.VMOVDQU8(xs[low], ks[0], mem(c, 0))
+			}
+			g.ADDQ(ldc, c)
+		}
 	}
 }
 

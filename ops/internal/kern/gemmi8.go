@@ -80,6 +80,7 @@ type GemmI8Columns struct {
 	bias  []int32
 	zero  []int32 // weight zero points that are left; nil: none
 	scale []float32
+	wild  bool // a scaled sum may be beyond 32 bits
 }
 
 // Run computes rows m0 to m1 and columns n0 to n1; see GemmF32.Run for what ranges may be.
@@ -105,6 +106,9 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 	if a.ASigned != g.signed {
 		t.flip = 0x80808080
 	}
+	if g.isa == isaAVX512 {
+		t.limits(a)
+	}
 	if a.Rows == nil {
 		for i := range g.MR {
 			direct[i] = int32(i * a.LDA)
@@ -125,8 +129,13 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			t.mr = mr
 			g.rowSums(&t)
 		}
-		for n := n0; n < n1; n += g.NR {
+		for n, next := n0, 0; n < n1; n = next {
 			nr := min(g.NR, n1-n)
+			t.panels, next = 1, n+nr
+			if g.isa == isaAVX512 && nr == g.NR {
+				t.panels = (n1 - n) / nr
+				next = n + nr*t.panels
+			}
 			t.b = &a.B[n*perColumn]
 			t.c = &a.C[m*a.LDC+n]
 			t.bias = &a.Cols.bias[n]
@@ -186,4 +195,22 @@ type tileI8 struct {
 	zeroPoint int32
 	flip      uint32
 	mr        int // rows of the tile
+	panels    int // how many whole ones follow each other; AVX-512 only, as what is below
+
+	words          uint32 // the zero point, as an unsigned number, in 16 bits, twice
+	lo, hi, outXor uint32 // limits of unsigned results, and what makes them signed again, four times
+	wild           uint32
+}
+
+// limits is how AVX-512 wants zero point and limits.
+func (t *tileI8) limits(a *GemmI8Args) {
+	var up int32
+	if a.Lo < 0 || a.CZero < 0 {
+		up, t.outXor = 128, 0x80808080
+	}
+	t.words = uint32(a.CZero+up) * 0x00010001
+	t.lo, t.hi = uint32(a.Lo+up)*0x01010101, uint32(a.Hi+up)*0x01010101
+	if a.Cols.wild {
+		t.wild = 1
+	}
 }

@@ -6,23 +6,31 @@
 
 // func gemmI8x6x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVAPS      Y0, Y2
@@ -35,9 +43,9 @@ TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $80-8
 	VMOVAPS      Y1, Y9
 	VMOVAPS      Y0, Y10
 	VMOVAPS      Y1, Y11
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap1:
+tap2:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -67,9 +75,9 @@ tap1:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest3
+	JGE     rest4
 
-main2:
+main3:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -161,13 +169,13 @@ main2:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main2
+	JLT          main3
 
-rest3:
+rest4:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial4
+	JLT          partial5
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -218,9 +226,9 @@ rest3:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial4:
+partial5:
 	TESTQ        AX, AX
-	JZ           next5
+	JZ           next6
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -269,9 +277,9 @@ partial4:
 	VPADDD       Y15, Y11, Y11
 	ADDQ         $+64, CX
 
-next5:
+next6:
 	DECQ         8(SP)
-	JNZ          tap1
+	JNZ          tap2
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -363,22 +371,22 @@ next5:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial6
+	JNE          partial7
 	VMOVDQU      X14, (CX)
-	JMP          stored7
+	JMP          stored8
 
-partial6:
+partial7:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte8:
+byte9:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte8
+	JLT  byte9
 
-stored7:
+stored8:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -387,22 +395,22 @@ stored7:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial9
+	JNE          partial10
 	VMOVDQU      X14, (CX)
-	JMP          stored10
+	JMP          stored11
 
-partial9:
+partial10:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte11:
+byte12:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte11
+	JLT  byte12
 
-stored10:
+stored11:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -411,22 +419,22 @@ stored10:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial12
+	JNE          partial13
 	VMOVDQU      X14, (CX)
-	JMP          stored13
+	JMP          stored14
 
-partial12:
+partial13:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte14:
+byte15:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte14
+	JLT  byte15
 
-stored13:
+stored14:
 	ADDQ         DX, CX
 	VPAND        Y12, Y6, Y6
 	VPAND        Y12, Y7, Y7
@@ -435,22 +443,22 @@ stored13:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial15
+	JNE          partial16
 	VMOVDQU      X14, (CX)
-	JMP          stored16
+	JMP          stored17
 
-partial15:
+partial16:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte17:
+byte18:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte17
+	JLT  byte18
 
-stored16:
+stored17:
 	ADDQ         DX, CX
 	VPAND        Y12, Y8, Y8
 	VPAND        Y12, Y9, Y9
@@ -459,22 +467,22 @@ stored16:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial18
+	JNE          partial19
 	VMOVDQU      X14, (CX)
-	JMP          stored19
+	JMP          stored20
 
-partial18:
+partial19:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte20:
+byte21:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte20
+	JLT  byte21
 
-stored19:
+stored20:
 	ADDQ         DX, CX
 	VPAND        Y12, Y10, Y10
 	VPAND        Y12, Y11, Y11
@@ -483,44 +491,52 @@ stored19:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial21
+	JNE          partial22
 	VMOVDQU      X14, (CX)
-	JMP          stored22
+	JMP          stored23
 
-partial21:
+partial22:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte23:
+byte24:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte23
+	JLT  byte24
 
-stored22:
+stored23:
 	VZEROUPPER
 	RET
 
 // func gemmI8x5x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVAPS      Y0, Y2
@@ -531,9 +547,9 @@ TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $80-8
 	VMOVAPS      Y1, Y7
 	VMOVAPS      Y0, Y8
 	VMOVAPS      Y1, Y9
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap24:
+tap26:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -559,9 +575,9 @@ tap24:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest26
+	JGE     rest28
 
-main25:
+main27:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -639,13 +655,13 @@ main25:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main25
+	JLT          main27
 
-rest26:
+rest28:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial27
+	JLT          partial29
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -689,9 +705,9 @@ rest26:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial27:
+partial29:
 	TESTQ        AX, AX
-	JZ           next28
+	JZ           next30
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -733,9 +749,9 @@ partial27:
 	VPADDD       Y15, Y9, Y9
 	ADDQ         $+64, CX
 
-next28:
+next30:
 	DECQ         8(SP)
-	JNZ          tap24
+	JNZ          tap26
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -815,22 +831,22 @@ next28:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial29
+	JNE          partial31
 	VMOVDQU      X14, (CX)
-	JMP          stored30
+	JMP          stored32
 
-partial29:
+partial31:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte31:
+byte33:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte31
+	JLT  byte33
 
-stored30:
+stored32:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -839,22 +855,22 @@ stored30:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial32
+	JNE          partial34
 	VMOVDQU      X14, (CX)
-	JMP          stored33
+	JMP          stored35
 
-partial32:
+partial34:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte34:
+byte36:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte34
+	JLT  byte36
 
-stored33:
+stored35:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -863,22 +879,22 @@ stored33:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial35
+	JNE          partial37
 	VMOVDQU      X14, (CX)
-	JMP          stored36
+	JMP          stored38
 
-partial35:
+partial37:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte37:
+byte39:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte37
+	JLT  byte39
 
-stored36:
+stored38:
 	ADDQ         DX, CX
 	VPAND        Y12, Y6, Y6
 	VPAND        Y12, Y7, Y7
@@ -887,22 +903,22 @@ stored36:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial38
+	JNE          partial40
 	VMOVDQU      X14, (CX)
-	JMP          stored39
+	JMP          stored41
 
-partial38:
+partial40:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte40:
+byte42:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte40
+	JLT  byte42
 
-stored39:
+stored41:
 	ADDQ         DX, CX
 	VPAND        Y12, Y8, Y8
 	VPAND        Y12, Y9, Y9
@@ -911,44 +927,52 @@ stored39:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial41
+	JNE          partial43
 	VMOVDQU      X14, (CX)
-	JMP          stored42
+	JMP          stored44
 
-partial41:
+partial43:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte43:
+byte45:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte43
+	JLT  byte45
 
-stored42:
+stored44:
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVAPS      Y0, Y2
@@ -957,9 +981,9 @@ TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $80-8
 	VMOVAPS      Y1, Y5
 	VMOVAPS      Y0, Y6
 	VMOVAPS      Y1, Y7
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap44:
+tap47:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -981,9 +1005,9 @@ tap44:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest46
+	JGE     rest49
 
-main45:
+main48:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1047,13 +1071,13 @@ main45:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main45
+	JLT          main48
 
-rest46:
+rest49:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial47
+	JLT          partial50
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1090,9 +1114,9 @@ rest46:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial47:
+partial50:
 	TESTQ        AX, AX
-	JZ           next48
+	JZ           next51
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1127,9 +1151,9 @@ partial47:
 	VPADDD       Y15, Y7, Y7
 	ADDQ         $+64, CX
 
-next48:
+next51:
 	DECQ         8(SP)
-	JNZ          tap44
+	JNZ          tap47
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1197,30 +1221,6 @@ next48:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial49
-	VMOVDQU      X14, (CX)
-	JMP          stored50
-
-partial49:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte51:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte51
-
-stored50:
-	ADDQ         DX, CX
-	VPAND        Y12, Y2, Y2
-	VPAND        Y12, Y3, Y3
-	VPACKUSDW    Y3, Y2, Y14
-	VPERMQ       $0xd8, Y14, Y14
-	VEXTRACTI128 $0x01, Y14, X15
-	VPACKUSWB    X15, X14, X14
-	CMPQ         R8, $+16
 	JNE          partial52
 	VMOVDQU      X14, (CX)
 	JMP          stored53
@@ -1238,9 +1238,9 @@ byte54:
 
 stored53:
 	ADDQ         DX, CX
-	VPAND        Y12, Y4, Y4
-	VPAND        Y12, Y5, Y5
-	VPACKUSDW    Y5, Y4, Y14
+	VPAND        Y12, Y2, Y2
+	VPAND        Y12, Y3, Y3
+	VPACKUSDW    Y3, Y2, Y14
 	VPERMQ       $0xd8, Y14, Y14
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
@@ -1262,9 +1262,9 @@ byte57:
 
 stored56:
 	ADDQ         DX, CX
-	VPAND        Y12, Y6, Y6
-	VPAND        Y12, Y7, Y7
-	VPACKUSDW    Y7, Y6, Y14
+	VPAND        Y12, Y4, Y4
+	VPAND        Y12, Y5, Y5
+	VPACKUSDW    Y5, Y4, Y14
 	VPERMQ       $0xd8, Y14, Y14
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
@@ -1285,37 +1285,69 @@ byte60:
 	JLT  byte60
 
 stored59:
+	ADDQ         DX, CX
+	VPAND        Y12, Y6, Y6
+	VPAND        Y12, Y7, Y7
+	VPACKUSDW    Y7, Y6, Y14
+	VPERMQ       $0xd8, Y14, Y14
+	VEXTRACTI128 $0x01, Y14, X15
+	VPACKUSWB    X15, X14, X14
+	CMPQ         R8, $+16
+	JNE          partial61
+	VMOVDQU      X14, (CX)
+	JMP          stored62
+
+partial61:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte63:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte63
+
+stored62:
 	VZEROUPPER
 	RET
 
 // func gemmI8x3x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y1, Y3
 	VMOVAPS      Y0, Y4
 	VMOVAPS      Y1, Y5
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap61:
+tap65:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -1333,9 +1365,9 @@ tap61:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest63
+	JGE     rest67
 
-main62:
+main66:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1385,13 +1417,13 @@ main62:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main62
+	JLT          main66
 
-rest63:
+rest67:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial64
+	JLT          partial68
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1421,9 +1453,9 @@ rest63:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial64:
+partial68:
 	TESTQ        AX, AX
-	JZ           next65
+	JZ           next69
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1451,9 +1483,9 @@ partial64:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+64, CX
 
-next65:
+next69:
 	DECQ         8(SP)
-	JNZ          tap61
+	JNZ          tap65
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1509,22 +1541,22 @@ next65:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial66
+	JNE          partial70
 	VMOVDQU      X14, (CX)
-	JMP          stored67
+	JMP          stored71
 
-partial66:
+partial70:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte68:
+byte72:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte68
+	JLT  byte72
 
-stored67:
+stored71:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -1533,22 +1565,22 @@ stored67:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial69
+	JNE          partial73
 	VMOVDQU      X14, (CX)
-	JMP          stored70
+	JMP          stored74
 
-partial69:
+partial73:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte71:
+byte75:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte71
+	JLT  byte75
 
-stored70:
+stored74:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -1557,51 +1589,59 @@ stored70:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial72
+	JNE          partial76
 	VMOVDQU      X14, (CX)
-	JMP          stored73
+	JMP          stored77
 
-partial72:
+partial76:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte74:
+byte78:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte74
+	JLT  byte78
 
-stored73:
+stored77:
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y1, Y3
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap75:
+tap80:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1615,9 +1655,9 @@ tap75:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest77
+	JGE     rest82
 
-main76:
+main81:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1653,13 +1693,13 @@ main76:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main76
+	JLT          main81
 
-rest77:
+rest82:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial78
+	JLT          partial83
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1682,9 +1722,9 @@ rest77:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial78:
+partial83:
 	TESTQ        AX, AX
-	JZ           next79
+	JZ           next84
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1705,9 +1745,9 @@ partial78:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+64, CX
 
-next79:
+next84:
 	DECQ         8(SP)
-	JNZ          tap75
+	JNZ          tap80
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1751,22 +1791,22 @@ next79:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial80
+	JNE          partial85
 	VMOVDQU      X14, (CX)
-	JMP          stored81
+	JMP          stored86
 
-partial80:
+partial85:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte82:
+byte87:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte82
+	JLT  byte87
 
-stored81:
+stored86:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -1775,49 +1815,57 @@ stored81:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial83
+	JNE          partial88
 	VMOVDQU      X14, (CX)
-	JMP          stored84
+	JMP          stored89
 
-partial83:
+partial88:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte85:
+byte90:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte85
+	JLT  byte90
 
-stored84:
+stored89:
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap86:
+tap92:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1827,9 +1875,9 @@ tap86:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest88
+	JGE     rest94
 
-main87:
+main93:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1851,13 +1899,13 @@ main87:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main87
+	JLT          main93
 
-rest88:
+rest94:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial89
+	JLT          partial95
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1873,9 +1921,9 @@ rest88:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial89:
+partial95:
 	TESTQ        AX, AX
-	JZ           next90
+	JZ           next96
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1889,9 +1937,9 @@ partial89:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+64, CX
 
-next90:
+next96:
 	DECQ         8(SP)
-	JNZ          tap86
+	JNZ          tap92
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1923,53 +1971,61 @@ next90:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial91
+	JNE          partial97
 	VMOVDQU      X14, (CX)
-	JMP          stored92
+	JMP          stored98
 
-partial91:
+partial97:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte93:
+byte99:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte93
+	JLT  byte99
 
-stored92:
+stored98:
 	VZEROUPPER
 	RET
 
 // func gemmI8x6x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVAPS      Y0, Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y0, Y3
 	VMOVAPS      Y0, Y4
 	VMOVAPS      Y0, Y5
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap94:
+tap101:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -1999,9 +2055,9 @@ tap94:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest96
+	JGE     rest103
 
-main95:
+main102:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2067,13 +2123,13 @@ main95:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main95
+	JLT          main102
 
-rest96:
+rest103:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial97
+	JLT          partial104
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2111,9 +2167,9 @@ rest96:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial97:
+partial104:
 	TESTQ        AX, AX
-	JZ           next98
+	JZ           next105
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2149,9 +2205,9 @@ partial97:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+32, CX
 
-next98:
+next105:
 	DECQ         8(SP)
-	JNZ          tap94
+	JNZ          tap101
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2204,162 +2260,170 @@ next98:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial99
+	JNE          partial106
 	VMOVQ        X14, (CX)
-	JMP          stored100
+	JMP          stored107
 
-partial99:
+partial106:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte101:
+byte108:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte101
+	JLT  byte108
 
-stored100:
+stored107:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial102
+	JNE          partial109
 	VMOVQ        X14, (CX)
-	JMP          stored103
+	JMP          stored110
 
-partial102:
+partial109:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte104:
+byte111:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte104
+	JLT  byte111
 
-stored103:
+stored110:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial105
+	JNE          partial112
 	VMOVQ        X14, (CX)
-	JMP          stored106
+	JMP          stored113
 
-partial105:
+partial112:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte107:
+byte114:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte107
+	JLT  byte114
 
-stored106:
+stored113:
 	ADDQ         DX, CX
 	VPAND        Y12, Y3, Y3
 	VEXTRACTI128 $0x01, Y3, X15
 	VPACKUSDW    X15, X3, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial108
+	JNE          partial115
 	VMOVQ        X14, (CX)
-	JMP          stored109
+	JMP          stored116
 
-partial108:
+partial115:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte110:
+byte117:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte110
+	JLT  byte117
 
-stored109:
+stored116:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X15
 	VPACKUSDW    X15, X4, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial111
+	JNE          partial118
 	VMOVQ        X14, (CX)
-	JMP          stored112
+	JMP          stored119
 
-partial111:
+partial118:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte113:
+byte120:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte113
+	JLT  byte120
 
-stored112:
+stored119:
 	ADDQ         DX, CX
 	VPAND        Y12, Y5, Y5
 	VEXTRACTI128 $0x01, Y5, X15
 	VPACKUSDW    X15, X5, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial114
+	JNE          partial121
 	VMOVQ        X14, (CX)
-	JMP          stored115
+	JMP          stored122
 
-partial114:
+partial121:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte116:
+byte123:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte116
+	JLT  byte123
 
-stored115:
+stored122:
 	VZEROUPPER
 	RET
 
 // func gemmI8x5x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVAPS      Y0, Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y0, Y3
 	VMOVAPS      Y0, Y4
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap117:
+tap125:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -2385,9 +2449,9 @@ tap117:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest119
+	JGE     rest127
 
-main118:
+main126:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2443,13 +2507,13 @@ main118:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main118
+	JLT          main126
 
-rest119:
+rest127:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial120
+	JLT          partial128
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2482,9 +2546,9 @@ rest119:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial120:
+partial128:
 	TESTQ        AX, AX
-	JZ           next121
+	JZ           next129
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2515,9 +2579,9 @@ partial120:
 	VPADDD       Y15, Y4, Y4
 	ADDQ         $+32, CX
 
-next121:
+next129:
 	DECQ         8(SP)
-	JNZ          tap117
+	JNZ          tap125
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2564,139 +2628,147 @@ next121:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial122
+	JNE          partial130
 	VMOVQ        X14, (CX)
-	JMP          stored123
+	JMP          stored131
 
-partial122:
+partial130:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte124:
+byte132:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte124
+	JLT  byte132
 
-stored123:
+stored131:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial125
+	JNE          partial133
 	VMOVQ        X14, (CX)
-	JMP          stored126
+	JMP          stored134
 
-partial125:
+partial133:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte127:
+byte135:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte127
+	JLT  byte135
 
-stored126:
+stored134:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial128
+	JNE          partial136
 	VMOVQ        X14, (CX)
-	JMP          stored129
+	JMP          stored137
 
-partial128:
+partial136:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte130:
+byte138:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte130
+	JLT  byte138
 
-stored129:
+stored137:
 	ADDQ         DX, CX
 	VPAND        Y12, Y3, Y3
 	VEXTRACTI128 $0x01, Y3, X15
 	VPACKUSDW    X15, X3, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial131
+	JNE          partial139
 	VMOVQ        X14, (CX)
-	JMP          stored132
+	JMP          stored140
 
-partial131:
+partial139:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte133:
+byte141:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte133
+	JLT  byte141
 
-stored132:
+stored140:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X15
 	VPACKUSDW    X15, X4, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial134
+	JNE          partial142
 	VMOVQ        X14, (CX)
-	JMP          stored135
+	JMP          stored143
 
-partial134:
+partial142:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte136:
+byte144:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte136
+	JLT  byte144
 
-stored135:
+stored143:
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVAPS      Y0, Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y0, Y3
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap137:
+tap146:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2718,9 +2790,9 @@ tap137:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest139
+	JGE     rest148
 
-main138:
+main147:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2766,13 +2838,13 @@ main138:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main138
+	JLT          main147
 
-rest139:
+rest148:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial140
+	JLT          partial149
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2800,9 +2872,9 @@ rest139:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial140:
+partial149:
 	TESTQ        AX, AX
-	JZ           next141
+	JZ           next150
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2828,9 +2900,9 @@ partial140:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+32, CX
 
-next141:
+next150:
 	DECQ         8(SP)
-	JNZ          tap137
+	JNZ          tap146
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2871,72 +2943,6 @@ next141:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial142
-	VMOVQ        X14, (CX)
-	JMP          stored143
-
-partial142:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte144:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte144
-
-stored143:
-	ADDQ         DX, CX
-	VPAND        Y12, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X15
-	VPACKUSDW    X15, X1, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
-	JNE          partial145
-	VMOVQ        X14, (CX)
-	JMP          stored146
-
-partial145:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte147:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte147
-
-stored146:
-	ADDQ         DX, CX
-	VPAND        Y12, Y2, Y2
-	VEXTRACTI128 $0x01, Y2, X15
-	VPACKUSDW    X15, X2, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
-	JNE          partial148
-	VMOVQ        X14, (CX)
-	JMP          stored149
-
-partial148:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte150:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte150
-
-stored149:
-	ADDQ         DX, CX
-	VPAND        Y12, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X15
-	VPACKUSDW    X15, X3, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
 	JNE          partial151
 	VMOVQ        X14, (CX)
 	JMP          stored152
@@ -2953,34 +2959,108 @@ byte153:
 	JLT  byte153
 
 stored152:
+	ADDQ         DX, CX
+	VPAND        Y12, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X15
+	VPACKUSDW    X15, X1, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial154
+	VMOVQ        X14, (CX)
+	JMP          stored155
+
+partial154:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte156:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte156
+
+stored155:
+	ADDQ         DX, CX
+	VPAND        Y12, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X15
+	VPACKUSDW    X15, X2, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial157
+	VMOVQ        X14, (CX)
+	JMP          stored158
+
+partial157:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte159:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte159
+
+stored158:
+	ADDQ         DX, CX
+	VPAND        Y12, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X15
+	VPACKUSDW    X15, X3, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial160
+	VMOVQ        X14, (CX)
+	JMP          stored161
+
+partial160:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte162:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte162
+
+stored161:
 	VZEROUPPER
 	RET
 
 // func gemmI8x3x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVAPS      Y0, Y1
 	VMOVAPS      Y0, Y2
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap154:
+tap164:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -2998,9 +3078,9 @@ tap154:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest156
+	JGE     rest166
 
-main155:
+main165:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3036,13 +3116,13 @@ main155:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main155
+	JLT          main165
 
-rest156:
+rest166:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial157
+	JLT          partial167
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3065,9 +3145,9 @@ rest156:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial157:
+partial167:
 	TESTQ        AX, AX
-	JZ           next158
+	JZ           next168
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3088,9 +3168,9 @@ partial157:
 	VPADDD       Y15, Y2, Y2
 	ADDQ         $+32, CX
 
-next158:
+next168:
 	DECQ         8(SP)
-	JNZ          tap154
+	JNZ          tap164
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3125,93 +3205,101 @@ next158:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial159
+	JNE          partial169
 	VMOVQ        X14, (CX)
-	JMP          stored160
+	JMP          stored170
 
-partial159:
+partial169:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte161:
+byte171:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte161
+	JLT  byte171
 
-stored160:
+stored170:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial162
+	JNE          partial172
 	VMOVQ        X14, (CX)
-	JMP          stored163
+	JMP          stored173
 
-partial162:
+partial172:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte164:
+byte174:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte164
+	JLT  byte174
 
-stored163:
+stored173:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial165
+	JNE          partial175
 	VMOVQ        X14, (CX)
-	JMP          stored166
+	JMP          stored176
 
-partial165:
+partial175:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte167:
+byte177:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte167
+	JLT  byte177
 
-stored166:
+stored176:
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
 	VMOVAPS      Y0, Y1
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap168:
+tap179:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3225,9 +3313,9 @@ tap168:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest170
+	JGE     rest181
 
-main169:
+main180:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3253,13 +3341,13 @@ main169:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main169
+	JLT          main180
 
-rest170:
+rest181:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial171
+	JLT          partial182
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3277,9 +3365,9 @@ rest170:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial171:
+partial182:
 	TESTQ        AX, AX
-	JZ           next172
+	JZ           next183
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3295,9 +3383,9 @@ partial171:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+32, CX
 
-next172:
+next183:
 	DECQ         8(SP)
-	JNZ          tap168
+	JNZ          tap179
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3326,70 +3414,78 @@ next172:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial173
+	JNE          partial184
 	VMOVQ        X14, (CX)
-	JMP          stored174
+	JMP          stored185
 
-partial173:
+partial184:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte175:
+byte186:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte175
+	JLT  byte186
 
-stored174:
+stored185:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial176
+	JNE          partial187
 	VMOVQ        X14, (CX)
-	JMP          stored177
+	JMP          stored188
 
-partial176:
+partial187:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte178:
+byte189:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte178
+	JLT  byte189
 
-stored177:
+stored188:
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-4, CX
 	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         CX, (SP)
+	MOVQ         24(AX), CX
+	MOVQ         CX, 8(SP)
 	MOVQ         48(AX), CX
+	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Y0
-	MOVQ         40(AX), CX
+	MOVQ         80(SP), CX
 
-tap179:
+tap191:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3399,9 +3495,9 @@ tap179:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest181
+	JGE     rest193
 
-main180:
+main192:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3417,13 +3513,13 @@ main180:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main180
+	JLT          main192
 
-rest181:
+rest193:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial182
+	JLT          partial194
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3436,9 +3532,9 @@ rest181:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial182:
+partial194:
 	TESTQ        AX, AX
-	JZ           next183
+	JZ           next195
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3449,9 +3545,9 @@ partial182:
 	VPADDD       Y15, Y0, Y0
 	ADDQ         $+32, CX
 
-next183:
+next195:
 	DECQ         8(SP)
-	JNZ          tap179
+	JNZ          tap191
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3474,21 +3570,21 @@ next183:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial184
+	JNE          partial196
 	VMOVQ        X14, (CX)
-	JMP          stored185
+	JMP          stored197
 
-partial184:
+partial196:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte186:
+byte198:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte186
+	JLT  byte198
 
-stored185:
+stored197:
 	VZEROUPPER
 	RET

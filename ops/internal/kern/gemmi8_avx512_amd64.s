@@ -4,25 +4,41 @@
 
 #include "textflag.h"
 
+DATA rowOrder<>+0(SB)/4, $0x00000000
+DATA rowOrder<>+4(SB)/4, $0x00000004
+DATA rowOrder<>+8(SB)/4, $0x00000008
+DATA rowOrder<>+12(SB)/4, $0x0000000c
+DATA rowOrder<>+16(SB)/4, $0x00000001
+DATA rowOrder<>+20(SB)/4, $0x00000005
+DATA rowOrder<>+24(SB)/4, $0x00000009
+DATA rowOrder<>+28(SB)/4, $0x0000000d
+DATA rowOrder<>+32(SB)/4, $0x00000002
+DATA rowOrder<>+36(SB)/4, $0x00000006
+DATA rowOrder<>+40(SB)/4, $0x0000000a
+DATA rowOrder<>+44(SB)/4, $0x0000000e
+DATA rowOrder<>+48(SB)/4, $0x00000003
+DATA rowOrder<>+52(SB)/4, $0x00000007
+DATA rowOrder<>+56(SB)/4, $0x0000000b
+DATA rowOrder<>+60(SB)/4, $0x0000000f
+GLOBL rowOrder<>(SB), RODATA|NOPTR, $64
+
 // func gemmI8x12x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -34,34 +50,44 @@ TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      64(CX), Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z1, Z3
-	VMOVAPS      Z0, Z4
-	VMOVAPS      Z1, Z5
-	VMOVAPS      Z0, Z6
-	VMOVAPS      Z1, Z7
-	VMOVAPS      Z0, Z8
-	VMOVAPS      Z1, Z9
-	VMOVAPS      Z0, Z10
-	VMOVAPS      Z1, Z11
-	VMOVAPS      Z0, Z12
-	VMOVAPS      Z1, Z13
-	VMOVAPS      Z0, Z14
-	VMOVAPS      Z1, Z15
-	VMOVAPS      Z0, Z16
-	VMOVAPS      Z1, Z17
-	VMOVAPS      Z0, Z18
-	VMOVAPS      Z1, Z19
-	VMOVAPS      Z0, Z20
-	VMOVAPS      Z1, Z21
-	VMOVAPS      Z0, Z22
-	VMOVAPS      Z1, Z23
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap1:
+panel1:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z1, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z1, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z1, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z1, Z17
+	VMOVAPS Z0, Z18
+	VMOVAPS Z1, Z19
+	VMOVAPS Z0, Z20
+	VMOVAPS Z1, Z21
+	VMOVAPS Z0, Z22
+	VMOVAPS Z1, Z23
+	MOVQ    80(SP), CX
+
+tap2:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -115,9 +141,9 @@ tap1:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest3
+	JGE     rest4
 
-main2:
+main3:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -197,13 +223,13 @@ main2:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main2
+	JLT         main3
 
-rest3:
+rest4:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial4
+	JLT         partial5
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -248,9 +274,9 @@ rest3:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial4:
+partial5:
 	TESTQ        AX, AX
-	JZ           next5
+	JZ           next6
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -317,13 +343,15 @@ partial4:
 	VPDPBUSD     Z25, Z28, Z23
 	ADDQ         $+128, CX
 
-next5:
+next6:
 	DECQ         8(SP)
-	JNZ          tap1
+	JNZ          tap2
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric6
+	JZ           symmetric7
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
@@ -376,217 +404,229 @@ next5:
 	VPMULLD.BCST 44(DX), Z25, Z28
 	VPSUBD       Z28, Z23, Z23
 
-symmetric6:
+symmetric7:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       Z27, Z4, Z4
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z27, Z6, Z6
-	VCVTDQ2PS    Z8, Z8
-	VMULPS       Z27, Z8, Z8
-	VCVTDQ2PS    Z10, Z10
-	VMULPS       Z27, Z10, Z10
-	VCVTDQ2PS    Z12, Z12
-	VMULPS       Z27, Z12, Z12
-	VCVTDQ2PS    Z14, Z14
-	VMULPS       Z27, Z14, Z14
-	VCVTDQ2PS    Z16, Z16
-	VMULPS       Z27, Z16, Z16
-	VCVTDQ2PS    Z18, Z18
-	VMULPS       Z27, Z18, Z18
-	VCVTDQ2PS    Z20, Z20
-	VMULPS       Z27, Z20, Z20
-	VCVTDQ2PS    Z22, Z22
-	VMULPS       Z27, Z22, Z22
-	VMOVUPS      64(CX), Z27
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z24, Z4, Z4
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z24, Z6, Z6
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z24, Z8, Z8
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z24, Z10, Z10
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z24, Z12, Z12
 	VCVTDQ2PS    Z13, Z13
-	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z24, Z14, Z14
 	VCVTDQ2PS    Z15, Z15
-	VMULPS       Z27, Z15, Z15
+	VMULPS       Z25, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z24, Z16, Z16
 	VCVTDQ2PS    Z17, Z17
-	VMULPS       Z27, Z17, Z17
+	VMULPS       Z25, Z17, Z17
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z24, Z18, Z18
 	VCVTDQ2PS    Z19, Z19
-	VMULPS       Z27, Z19, Z19
+	VMULPS       Z25, Z19, Z19
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z24, Z20, Z20
 	VCVTDQ2PS    Z21, Z21
-	VMULPS       Z27, Z21, Z21
+	VMULPS       Z25, Z21, Z21
+	VCVTDQ2PS    Z22, Z22
+	VMULPS       Z24, Z22, Z22
 	VCVTDQ2PS    Z23, Z23
-	VMULPS       Z27, Z23, Z23
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VMAXPS       Z27, Z4, Z4
-	VMINPS       Z28, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VMAXPS       Z27, Z5, Z5
-	VMINPS       Z28, Z5, Z5
-	VCVTPS2DQ    Z5, Z5
-	VMAXPS       Z27, Z6, Z6
-	VMINPS       Z28, Z6, Z6
-	VCVTPS2DQ    Z6, Z6
-	VMAXPS       Z27, Z7, Z7
-	VMINPS       Z28, Z7, Z7
-	VCVTPS2DQ    Z7, Z7
-	VMAXPS       Z27, Z8, Z8
-	VMINPS       Z28, Z8, Z8
-	VCVTPS2DQ    Z8, Z8
-	VMAXPS       Z27, Z9, Z9
-	VMINPS       Z28, Z9, Z9
-	VCVTPS2DQ    Z9, Z9
-	VMAXPS       Z27, Z10, Z10
-	VMINPS       Z28, Z10, Z10
-	VCVTPS2DQ    Z10, Z10
-	VMAXPS       Z27, Z11, Z11
-	VMINPS       Z28, Z11, Z11
-	VCVTPS2DQ    Z11, Z11
-	VMAXPS       Z27, Z12, Z12
-	VMINPS       Z28, Z12, Z12
-	VCVTPS2DQ    Z12, Z12
-	VMAXPS       Z27, Z13, Z13
-	VMINPS       Z28, Z13, Z13
-	VCVTPS2DQ    Z13, Z13
-	VMAXPS       Z27, Z14, Z14
-	VMINPS       Z28, Z14, Z14
-	VCVTPS2DQ    Z14, Z14
-	VMAXPS       Z27, Z15, Z15
-	VMINPS       Z28, Z15, Z15
-	VCVTPS2DQ    Z15, Z15
-	VMAXPS       Z27, Z16, Z16
-	VMINPS       Z28, Z16, Z16
-	VCVTPS2DQ    Z16, Z16
-	VMAXPS       Z27, Z17, Z17
-	VMINPS       Z28, Z17, Z17
-	VCVTPS2DQ    Z17, Z17
-	VMAXPS       Z27, Z18, Z18
-	VMINPS       Z28, Z18, Z18
-	VCVTPS2DQ    Z18, Z18
-	VMAXPS       Z27, Z19, Z19
-	VMINPS       Z28, Z19, Z19
-	VCVTPS2DQ    Z19, Z19
-	VMAXPS       Z27, Z20, Z20
-	VMINPS       Z28, Z20, Z20
-	VCVTPS2DQ    Z20, Z20
-	VMAXPS       Z27, Z21, Z21
-	VMINPS       Z28, Z21, Z21
-	VCVTPS2DQ    Z21, Z21
-	VMAXPS       Z27, Z22, Z22
-	VMINPS       Z28, Z22, Z22
-	VCVTPS2DQ    Z22, Z22
-	VMAXPS       Z27, Z23, Z23
-	VMINPS       Z28, Z23, Z23
-	VCVTPS2DQ    Z23, Z23
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	VPADDD       Z27, Z4, Z4
-	VPADDD       Z27, Z5, Z5
-	VPADDD       Z27, Z6, Z6
-	VPADDD       Z27, Z7, Z7
-	VPADDD       Z27, Z8, Z8
-	VPADDD       Z27, Z9, Z9
-	VPADDD       Z27, Z10, Z10
-	VPADDD       Z27, Z11, Z11
-	VPADDD       Z27, Z12, Z12
-	VPADDD       Z27, Z13, Z13
-	VPADDD       Z27, Z14, Z14
-	VPADDD       Z27, Z15, Z15
-	VPADDD       Z27, Z16, Z16
-	VPADDD       Z27, Z17, Z17
-	VPADDD       Z27, Z18, Z18
-	VPADDD       Z27, Z19, Z19
-	VPADDD       Z27, Z20, Z20
-	VPADDD       Z27, Z21, Z21
-	VPADDD       Z27, Z22, Z22
-	VPADDD       Z27, Z23, Z23
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	VPMOVDB      Z1, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	VPMOVDB      Z3, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z4, K1, (CX)
-	VPMOVDB      Z5, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z6, K1, (CX)
-	VPMOVDB      Z7, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z8, K1, (CX)
-	VPMOVDB      Z9, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z10, K1, (CX)
-	VPMOVDB      Z11, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z12, K1, (CX)
-	VPMOVDB      Z13, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z14, K1, (CX)
-	VPMOVDB      Z15, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z16, K1, (CX)
-	VPMOVDB      Z17, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z18, K1, (CX)
-	VPMOVDB      Z19, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z20, K1, (CX)
-	VPMOVDB      Z21, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z22, K1, (CX)
-	VPMOVDB      Z23, K2, 16(CX)
-	ADDQ         DX, CX
+	VMULPS       Z25, Z23, Z23
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame8
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+	VMINPS       Z8, Z27, Z8
+	VMINPS       Z9, Z27, Z9
+	VMINPS       Z10, Z27, Z10
+	VMINPS       Z11, Z27, Z11
+	VMINPS       Z12, Z27, Z12
+	VMINPS       Z13, Z27, Z13
+	VMINPS       Z14, Z27, Z14
+	VMINPS       Z15, Z27, Z15
+	VMINPS       Z16, Z27, Z16
+	VMINPS       Z17, Z27, Z17
+	VMINPS       Z18, Z27, Z18
+	VMINPS       Z19, Z27, Z19
+	VMINPS       Z20, Z27, Z20
+	VMINPS       Z21, Z27, Z21
+	VMINPS       Z22, Z27, Z22
+	VMINPS       Z23, Z27, Z23
+
+tame8:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPMAXUB       Z28, Z8, Z8
+	VPMINUB       Z29, Z8, Z8
+	VPXORD        Z30, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       Z27, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       Z27, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPMAXUB       Z28, Z12, Z12
+	VPMINUB       Z29, Z12, Z12
+	VPXORD        Z30, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKSSDW     Z17, Z16, Z16
+	VPADDSW       Z27, Z16, Z16
+	VPACKSSDW     Z19, Z18, Z18
+	VPADDSW       Z27, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPMAXUB       Z28, Z16, Z16
+	VPMINUB       Z29, Z16, Z16
+	VPXORD        Z30, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z16, Y17
+	VMOVDQU8      Y17, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKSSDW     Z21, Z20, Z20
+	VPADDSW       Z27, Z20, Z20
+	VPACKSSDW     Z23, Z22, Z22
+	VPADDSW       Z27, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPMAXUB       Z28, Z20, Z20
+	VPMINUB       Z29, Z20, Z20
+	VPXORD        Z30, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU8      Y20, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z20, Y21
+	VMOVDQU8      Y21, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+128, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel1
 	VZEROUPPER
 	RET
 
 // func gemmI8x8x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -598,26 +638,36 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      64(CX), Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z1, Z3
-	VMOVAPS      Z0, Z4
-	VMOVAPS      Z1, Z5
-	VMOVAPS      Z0, Z6
-	VMOVAPS      Z1, Z7
-	VMOVAPS      Z0, Z8
-	VMOVAPS      Z1, Z9
-	VMOVAPS      Z0, Z10
-	VMOVAPS      Z1, Z11
-	VMOVAPS      Z0, Z12
-	VMOVAPS      Z1, Z13
-	VMOVAPS      Z0, Z14
-	VMOVAPS      Z1, Z15
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap7:
+panel9:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z1, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z1, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z1, Z15
+	MOVQ    80(SP), CX
+
+tap10:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -655,9 +705,9 @@ tap7:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest9
+	JGE     rest12
 
-main8:
+main11:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -713,13 +763,13 @@ main8:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main8
+	JLT         main11
 
-rest9:
+rest12:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial10
+	JLT         partial13
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -752,9 +802,9 @@ rest9:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial10:
+partial13:
 	TESTQ        AX, AX
-	JZ           next11
+	JZ           next14
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -801,13 +851,15 @@ partial10:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next11:
+next14:
 	DECQ         8(SP)
-	JNZ          tap7
+	JNZ          tap10
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric12
+	JZ           symmetric15
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
@@ -844,157 +896,169 @@ next11:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric12:
+symmetric15:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       Z27, Z4, Z4
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z27, Z6, Z6
-	VCVTDQ2PS    Z8, Z8
-	VMULPS       Z27, Z8, Z8
-	VCVTDQ2PS    Z10, Z10
-	VMULPS       Z27, Z10, Z10
-	VCVTDQ2PS    Z12, Z12
-	VMULPS       Z27, Z12, Z12
-	VCVTDQ2PS    Z14, Z14
-	VMULPS       Z27, Z14, Z14
-	VMOVUPS      64(CX), Z27
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z24, Z4, Z4
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z24, Z6, Z6
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z24, Z8, Z8
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z24, Z10, Z10
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z24, Z12, Z12
 	VCVTDQ2PS    Z13, Z13
-	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z24, Z14, Z14
 	VCVTDQ2PS    Z15, Z15
-	VMULPS       Z27, Z15, Z15
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VMAXPS       Z27, Z4, Z4
-	VMINPS       Z28, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VMAXPS       Z27, Z5, Z5
-	VMINPS       Z28, Z5, Z5
-	VCVTPS2DQ    Z5, Z5
-	VMAXPS       Z27, Z6, Z6
-	VMINPS       Z28, Z6, Z6
-	VCVTPS2DQ    Z6, Z6
-	VMAXPS       Z27, Z7, Z7
-	VMINPS       Z28, Z7, Z7
-	VCVTPS2DQ    Z7, Z7
-	VMAXPS       Z27, Z8, Z8
-	VMINPS       Z28, Z8, Z8
-	VCVTPS2DQ    Z8, Z8
-	VMAXPS       Z27, Z9, Z9
-	VMINPS       Z28, Z9, Z9
-	VCVTPS2DQ    Z9, Z9
-	VMAXPS       Z27, Z10, Z10
-	VMINPS       Z28, Z10, Z10
-	VCVTPS2DQ    Z10, Z10
-	VMAXPS       Z27, Z11, Z11
-	VMINPS       Z28, Z11, Z11
-	VCVTPS2DQ    Z11, Z11
-	VMAXPS       Z27, Z12, Z12
-	VMINPS       Z28, Z12, Z12
-	VCVTPS2DQ    Z12, Z12
-	VMAXPS       Z27, Z13, Z13
-	VMINPS       Z28, Z13, Z13
-	VCVTPS2DQ    Z13, Z13
-	VMAXPS       Z27, Z14, Z14
-	VMINPS       Z28, Z14, Z14
-	VCVTPS2DQ    Z14, Z14
-	VMAXPS       Z27, Z15, Z15
-	VMINPS       Z28, Z15, Z15
-	VCVTPS2DQ    Z15, Z15
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	VPADDD       Z27, Z4, Z4
-	VPADDD       Z27, Z5, Z5
-	VPADDD       Z27, Z6, Z6
-	VPADDD       Z27, Z7, Z7
-	VPADDD       Z27, Z8, Z8
-	VPADDD       Z27, Z9, Z9
-	VPADDD       Z27, Z10, Z10
-	VPADDD       Z27, Z11, Z11
-	VPADDD       Z27, Z12, Z12
-	VPADDD       Z27, Z13, Z13
-	VPADDD       Z27, Z14, Z14
-	VPADDD       Z27, Z15, Z15
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	VPMOVDB      Z1, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	VPMOVDB      Z3, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z4, K1, (CX)
-	VPMOVDB      Z5, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z6, K1, (CX)
-	VPMOVDB      Z7, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z8, K1, (CX)
-	VPMOVDB      Z9, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z10, K1, (CX)
-	VPMOVDB      Z11, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z12, K1, (CX)
-	VPMOVDB      Z13, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z14, K1, (CX)
-	VPMOVDB      Z15, K2, 16(CX)
-	ADDQ         DX, CX
+	VMULPS       Z25, Z15, Z15
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame16
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+	VMINPS       Z8, Z27, Z8
+	VMINPS       Z9, Z27, Z9
+	VMINPS       Z10, Z27, Z10
+	VMINPS       Z11, Z27, Z11
+	VMINPS       Z12, Z27, Z12
+	VMINPS       Z13, Z27, Z13
+	VMINPS       Z14, Z27, Z14
+	VMINPS       Z15, Z27, Z15
+
+tame16:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPMAXUB       Z28, Z8, Z8
+	VPMINUB       Z29, Z8, Z8
+	VPXORD        Z30, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       Z27, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       Z27, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPMAXUB       Z28, Z12, Z12
+	VPMINUB       Z29, Z12, Z12
+	VPXORD        Z30, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+128, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel9
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -1006,18 +1070,28 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      64(CX), Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z1, Z3
-	VMOVAPS      Z0, Z4
-	VMOVAPS      Z1, Z5
-	VMOVAPS      Z0, Z6
-	VMOVAPS      Z1, Z7
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap13:
+panel17:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    80(SP), CX
+
+tap18:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1039,9 +1113,9 @@ tap13:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest15
+	JGE     rest20
 
-main14:
+main19:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1073,13 +1147,13 @@ main14:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main14
+	JLT         main19
 
-rest15:
+rest20:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial16
+	JLT         partial21
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1100,9 +1174,9 @@ rest15:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial16:
+partial21:
 	TESTQ        AX, AX
-	JZ           next17
+	JZ           next22
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1129,13 +1203,15 @@ partial16:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next17:
+next22:
 	DECQ         8(SP)
-	JNZ          tap13
+	JNZ          tap18
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric18
+	JZ           symmetric23
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
@@ -1156,97 +1232,109 @@ next17:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric18:
+symmetric23:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       Z27, Z4, Z4
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z27, Z6, Z6
-	VMOVUPS      64(CX), Z27
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z24, Z4, Z4
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z24, Z6, Z6
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z27, Z7, Z7
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VMAXPS       Z27, Z4, Z4
-	VMINPS       Z28, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VMAXPS       Z27, Z5, Z5
-	VMINPS       Z28, Z5, Z5
-	VCVTPS2DQ    Z5, Z5
-	VMAXPS       Z27, Z6, Z6
-	VMINPS       Z28, Z6, Z6
-	VCVTPS2DQ    Z6, Z6
-	VMAXPS       Z27, Z7, Z7
-	VMINPS       Z28, Z7, Z7
-	VCVTPS2DQ    Z7, Z7
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	VPADDD       Z27, Z4, Z4
-	VPADDD       Z27, Z5, Z5
-	VPADDD       Z27, Z6, Z6
-	VPADDD       Z27, Z7, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	VPMOVDB      Z1, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	VPMOVDB      Z3, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z4, K1, (CX)
-	VPMOVDB      Z5, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z6, K1, (CX)
-	VPMOVDB      Z7, K2, 16(CX)
-	ADDQ         DX, CX
+	VMULPS       Z25, Z7, Z7
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame24
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+
+tame24:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+128, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel17
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -1258,14 +1346,24 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      64(CX), Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z1, Z3
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap19:
+panel25:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	MOVQ    80(SP), CX
+
+tap26:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1279,9 +1377,9 @@ tap19:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest21
+	JGE     rest28
 
-main20:
+main27:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1301,13 +1399,13 @@ main20:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main20
+	JLT         main27
 
-rest21:
+rest28:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial22
+	JLT         partial29
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1322,9 +1420,9 @@ rest21:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial22:
+partial29:
 	TESTQ        AX, AX
-	JZ           next23
+	JZ           next30
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1341,13 +1439,15 @@ partial22:
 	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
-next23:
+next30:
 	DECQ         8(SP)
-	JNZ          tap19
+	JNZ          tap26
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric24
+	JZ           symmetric31
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
@@ -1360,67 +1460,79 @@ next23:
 	VPMULLD.BCST 4(DX), Z25, Z28
 	VPSUBD       Z28, Z3, Z3
 
-symmetric24:
+symmetric31:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
-	VMOVUPS      64(CX), Z27
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	VPMOVDB      Z1, K2, 16(CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	VPMOVDB      Z3, K2, 16(CX)
-	ADDQ         DX, CX
+	VMULPS       Z25, Z3, Z3
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame32
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+
+tame32:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+128, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel25
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -1432,12 +1544,22 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      64(CX), Z1
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap25:
+panel33:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	MOVQ    80(SP), CX
+
+tap34:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1447,9 +1569,9 @@ tap25:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest27
+	JGE     rest36
 
-main26:
+main35:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1463,13 +1585,13 @@ main26:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main26
+	JLT         main35
 
-rest27:
+rest36:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial28
+	JLT         partial37
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1481,9 +1603,9 @@ rest27:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial28:
+partial37:
 	TESTQ        AX, AX
-	JZ           next29
+	JZ           next38
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1495,13 +1617,15 @@ partial28:
 	VPDPBUSD     Z25, Z27, Z1
 	ADDQ         $+128, CX
 
-next29:
+next38:
 	DECQ         8(SP)
-	JNZ          tap25
+	JNZ          tap34
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric30
+	JZ           symmetric39
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
@@ -1510,52 +1634,66 @@ next29:
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
 
-symmetric30:
+symmetric39:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VMOVUPS      64(CX), Z27
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	MOVQ         72(AX), CX
+	VMULPS       Z25, Z1, Z1
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame40
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+
+tame40:
+	VPBROADCASTD 136(AX), Z27
+	VPBROADCASTD 140(AX), Z28
+	VPBROADCASTD 144(AX), Z29
+	VPBROADCASTD 148(AX), Z30
+	VMOVDQU64    rowOrder<>+0(SB), Z31
+	MOVQ         88(SP), CX
+	SHRQ         $0x02, CX
+	ADDQ         72(AX), CX
 	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	VPMOVDB      Z1, K2, 16(CX)
+	VCVTPS2DQ    Z0, Z0
+	VCVTPS2DQ    Z1, Z1
+	VPACKSSDW    Z1, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMD       Z0, Z31, Z0
+	VMOVDQU8     Y0, K1, (CX)
 	ADDQ         DX, CX
+	ADDQ         $+128, 88(SP)
+	DECQ         96(SP)
+	JNZ          panel33
 	VZEROUPPER
 	RET
 
 // func gemmI8x12x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -1567,22 +1705,32 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVAPS      Z0, Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z0, Z3
-	VMOVAPS      Z0, Z4
-	VMOVAPS      Z0, Z5
-	VMOVAPS      Z0, Z6
-	VMOVAPS      Z0, Z7
-	VMOVAPS      Z0, Z8
-	VMOVAPS      Z0, Z9
-	VMOVAPS      Z0, Z10
-	VMOVAPS      Z0, Z11
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap31:
+panel41:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	MOVQ    80(SP), CX
+
+tap42:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -1636,9 +1784,9 @@ tap31:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest33
+	JGE     rest44
 
-main32:
+main43:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -1692,13 +1840,13 @@ main32:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main32
+	JLT         main43
 
-rest33:
+rest44:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial34
+	JLT         partial45
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1730,9 +1878,9 @@ rest33:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial34:
+partial45:
 	TESTQ        AX, AX
-	JZ           next35
+	JZ           next46
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1786,13 +1934,15 @@ partial34:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next35:
+next46:
 	DECQ         8(SP)
-	JNZ          tap31
+	JNZ          tap42
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric36
+	JZ           symmetric47
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
@@ -1820,132 +1970,156 @@ next35:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric36:
+symmetric47:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
 	VCVTDQ2PS    Z4, Z4
-	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
 	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z27, Z7, Z7
+	VMULPS       Z24, Z7, Z7
 	VCVTDQ2PS    Z8, Z8
-	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
 	VCVTDQ2PS    Z10, Z10
-	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       Z27, Z11, Z11
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VMAXPS       Z27, Z4, Z4
-	VMINPS       Z28, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VMAXPS       Z27, Z5, Z5
-	VMINPS       Z28, Z5, Z5
-	VCVTPS2DQ    Z5, Z5
-	VMAXPS       Z27, Z6, Z6
-	VMINPS       Z28, Z6, Z6
-	VCVTPS2DQ    Z6, Z6
-	VMAXPS       Z27, Z7, Z7
-	VMINPS       Z28, Z7, Z7
-	VCVTPS2DQ    Z7, Z7
-	VMAXPS       Z27, Z8, Z8
-	VMINPS       Z28, Z8, Z8
-	VCVTPS2DQ    Z8, Z8
-	VMAXPS       Z27, Z9, Z9
-	VMINPS       Z28, Z9, Z9
-	VCVTPS2DQ    Z9, Z9
-	VMAXPS       Z27, Z10, Z10
-	VMINPS       Z28, Z10, Z10
-	VCVTPS2DQ    Z10, Z10
-	VMAXPS       Z27, Z11, Z11
-	VMINPS       Z28, Z11, Z11
-	VCVTPS2DQ    Z11, Z11
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	VPADDD       Z27, Z4, Z4
-	VPADDD       Z27, Z5, Z5
-	VPADDD       Z27, Z6, Z6
-	VPADDD       Z27, Z7, Z7
-	VPADDD       Z27, Z8, Z8
-	VPADDD       Z27, Z9, Z9
-	VPADDD       Z27, Z10, Z10
-	VPADDD       Z27, Z11, Z11
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z7, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z8, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z9, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z10, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z11, K1, (CX)
-	ADDQ         DX, CX
+	VMULPS       Z24, Z11, Z11
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame48
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+	VMINPS       Z8, Z27, Z8
+	VMINPS       Z9, Z27, Z9
+	VMINPS       Z10, Z27, Z10
+	VMINPS       Z11, Z27, Z11
+
+tame48:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      X0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z0, X1
+	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z0, X2
+	VMOVDQU8      X2, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z0, X3
+	VMOVDQU8      X3, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      X4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z4, X5
+	VMOVDQU8      X5, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z4, X6
+	VMOVDQU8      X6, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z4, X7
+	VMOVDQU8      X7, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPMAXUB       Z28, Z8, Z8
+	VPMINUB       Z29, Z8, Z8
+	VPXORD        Z30, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      X8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z8, X9
+	VMOVDQU8      X9, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z8, X10
+	VMOVDQU8      X10, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z8, X11
+	VMOVDQU8      X11, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+64, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel41
 	VZEROUPPER
 	RET
 
 // func gemmI8x8x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -1957,18 +2131,28 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVAPS      Z0, Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z0, Z3
-	VMOVAPS      Z0, Z4
-	VMOVAPS      Z0, Z5
-	VMOVAPS      Z0, Z6
-	VMOVAPS      Z0, Z7
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap37:
+panel49:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    80(SP), CX
+
+tap50:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -2006,9 +2190,9 @@ tap37:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest39
+	JGE     rest52
 
-main38:
+main51:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2046,13 +2230,13 @@ main38:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main38
+	JLT         main51
 
-rest39:
+rest52:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial40
+	JLT         partial53
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2076,9 +2260,9 @@ rest39:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial40:
+partial53:
 	TESTQ        AX, AX
-	JZ           next41
+	JZ           next54
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2116,13 +2300,15 @@ partial40:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next41:
+next54:
 	DECQ         8(SP)
-	JNZ          tap37
+	JNZ          tap50
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric42
+	JZ           symmetric55
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
@@ -2142,100 +2328,120 @@ next41:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric42:
+symmetric55:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
 	VCVTDQ2PS    Z4, Z4
-	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
 	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z27, Z7, Z7
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VMAXPS       Z27, Z4, Z4
-	VMINPS       Z28, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VMAXPS       Z27, Z5, Z5
-	VMINPS       Z28, Z5, Z5
-	VCVTPS2DQ    Z5, Z5
-	VMAXPS       Z27, Z6, Z6
-	VMINPS       Z28, Z6, Z6
-	VCVTPS2DQ    Z6, Z6
-	VMAXPS       Z27, Z7, Z7
-	VMINPS       Z28, Z7, Z7
-	VCVTPS2DQ    Z7, Z7
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	VPADDD       Z27, Z4, Z4
-	VPADDD       Z27, Z5, Z5
-	VPADDD       Z27, Z6, Z6
-	VPADDD       Z27, Z7, Z7
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z3, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z4, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z5, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z6, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z7, K1, (CX)
-	ADDQ         DX, CX
+	VMULPS       Z24, Z7, Z7
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame56
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+
+tame56:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      X0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z0, X1
+	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z0, X2
+	VMOVDQU8      X2, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z0, X3
+	VMOVDQU8      X3, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      X4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z4, X5
+	VMOVDQU8      X5, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z4, X6
+	VMOVDQU8      X6, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z4, X7
+	VMOVDQU8      X7, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+64, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel49
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -2247,14 +2453,24 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVAPS      Z0, Z1
-	VMOVAPS      Z0, Z2
-	VMOVAPS      Z0, Z3
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap43:
+panel57:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    80(SP), CX
+
+tap58:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2276,9 +2492,9 @@ tap43:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest45
+	JGE     rest60
 
-main44:
+main59:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2300,13 +2516,13 @@ main44:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main44
+	JLT         main59
 
-rest45:
+rest60:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial46
+	JLT         partial61
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2322,9 +2538,9 @@ rest45:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial46:
+partial61:
 	TESTQ        AX, AX
-	JZ           next47
+	JZ           next62
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2346,13 +2562,15 @@ partial46:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next47:
+next62:
 	DECQ         8(SP)
-	JNZ          tap43
+	JNZ          tap58
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric48
+	JZ           symmetric63
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
@@ -2364,68 +2582,84 @@ next47:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric48:
+symmetric63:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z27, Z3, Z3
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VMAXPS       Z27, Z2, Z2
-	VMINPS       Z28, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VMAXPS       Z27, Z3, Z3
-	VMINPS       Z28, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	VPADDD       Z27, Z2, Z2
-	VPADDD       Z27, Z3, Z3
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z1, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z2, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z3, K1, (CX)
-	ADDQ         DX, CX
+	VMULPS       Z24, Z3, Z3
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame64
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+
+tame64:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      X0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z0, X1
+	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z0, X2
+	VMOVDQU8      X2, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z0, X3
+	VMOVDQU8      X3, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+64, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel57
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -2437,12 +2671,22 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	VMOVAPS      Z0, Z1
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap49:
+panel65:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    80(SP), CX
+
+tap66:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -2456,9 +2700,9 @@ tap49:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest51
+	JGE     rest68
 
-main50:
+main67:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2472,13 +2716,13 @@ main50:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main50
+	JLT         main67
 
-rest51:
+rest68:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial52
+	JLT         partial69
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2490,9 +2734,9 @@ rest51:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial52:
+partial69:
 	TESTQ        AX, AX
-	JZ           next53
+	JZ           next70
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2506,13 +2750,15 @@ partial52:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next53:
+next70:
 	DECQ         8(SP)
-	JNZ          tap49
+	JNZ          tap66
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric54
+	JZ           symmetric71
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
@@ -2520,52 +2766,68 @@ next53:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric54:
+symmetric71:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z27, Z1, Z1
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMAXPS       Z27, Z1, Z1
-	VMINPS       Z28, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	VPADDD       Z27, Z1, Z1
-	MOVQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
-	ADDQ         DX, CX
-	VPMOVDB      Z1, K1, (CX)
-	ADDQ         DX, CX
+	VMULPS       Z24, Z1, Z1
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame72
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+
+tame72:
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKUSWB     Z0, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      X0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z0, X1
+	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	ADDQ          $+64, 88(SP)
+	DECQ          96(SP)
+	JNZ           panel65
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
-TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $80-8
+TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
-	MOVQ         16(AX), CX
-	MOVQ         CX, (SP)
-	MOVQ         24(AX), CX
-	MOVQ         CX, 8(SP)
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
 	MOVQ         (AX), CX
 	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
 	NOTQ         DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	KMOVD        DX, K1
 	MOVQ         32(AX), CX
 	ANDQ         $+3, CX
 	MOVQ         $-1, DX
@@ -2577,11 +2839,21 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $80-8
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
 	MOVQ         CX, 24(SP)
-	MOVQ         48(AX), CX
-	VMOVUPS      (CX), Z0
-	MOVQ         40(AX), CX
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
 
-tap55:
+panel73:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	MOVQ    80(SP), CX
+
+tap74:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2591,9 +2863,9 @@ tap55:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest57
+	JGE     rest76
 
-main56:
+main75:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2603,13 +2875,13 @@ main56:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main56
+	JLT         main75
 
-rest57:
+rest76:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial58
+	JLT         partial77
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2619,9 +2891,9 @@ rest57:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial58:
+partial77:
 	TESTQ        AX, AX
-	JZ           next59
+	JZ           next78
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2631,34 +2903,55 @@ partial58:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next59:
+next78:
 	DECQ         8(SP)
-	JNZ          tap55
+	JNZ          tap74
+	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric60
+	JZ           symmetric79
+	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric60:
+symmetric79:
 	MOVQ         96(AX), CX
-	VMOVUPS      (CX), Z27
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z27, Z0, Z0
-	VBROADCASTSS 104(AX), Z27
-	VBROADCASTSS 108(AX), Z28
-	VMAXPS       Z27, Z0, Z0
-	VMINPS       Z28, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPBROADCASTD 112(AX), Z27
-	VPADDD       Z27, Z0, Z0
-	MOVQ         72(AX), CX
+	VMULPS       Z24, Z0, Z0
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame80
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+
+tame80:
+	VPBROADCASTD 136(AX), Z27
+	VPBROADCASTD 140(AX), Z28
+	VPBROADCASTD 144(AX), Z29
+	VPBROADCASTD 148(AX), Z30
+	VMOVDQU64    rowOrder<>+0(SB), Z31
+	MOVQ         88(SP), CX
+	SHRQ         $0x02, CX
+	ADDQ         72(AX), CX
 	MOVQ         80(AX), DX
-	VPMOVDB      Z0, K1, (CX)
+	VCVTPS2DQ    Z0, Z0
+	VPACKSSDW    Z0, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMD       Z0, Z31, Z0
+	VMOVDQU8     X0, K1, (CX)
 	ADDQ         DX, CX
+	ADDQ         $+64, 88(SP)
+	DECQ         96(SP)
+	JNZ          panel73
 	VZEROUPPER
 	RET
 
@@ -2680,40 +2973,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row61:
+row81:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap62:
+tap82:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole63:
+whole83:
 	SUBQ    $+64, CX
-	JLT     tail64
+	JLT     tail84
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole63
+	JMP     whole83
 
-tail64:
+tail84:
 	CMPQ       CX, $-64
-	JEQ        done65
+	JEQ        done85
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done65:
+done85:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap62
+	JNZ           tap82
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -2724,6 +3017,6 @@ done65:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row61
+	JNZ           row81
 	VZEROUPPER
 	RET

@@ -97,13 +97,18 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 	}
 	left := make([]int32, cols) // zero points of the weights as the kernel sees them
 	for j := range n {
-		var sum int32 // of those weights
+		var sum int32  // of those weights
+		var size int64 // the most that they can make of unsigned bytes
 		for _, v := range w[j*ld:][:taps*kc] {
+			x := int32(v)
 			if signed {
-				sum += int32(int8(v))
-			} else {
-				sum += int32(v)
+				x = int32(int8(v))
 			}
+			sum += x
+			if !signed {
+				x -= 128
+			}
+			size += 255 * int64(max(x, -x))
 		}
 		z := zeroAt(zero, j)
 		if !g.wide && !signed {
@@ -123,6 +128,10 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 		}
 		c.bias[j] -= az * (sum - k*z)
 		c.scale[j] = scale[min(j, len(scale)-1)]
+		size += 255*int64(k)*int64(max(z, -z)) + int64(max(c.bias[j], -c.bias[j]))
+		if s := float64(c.scale[j]); !(s >= 0 && s*float64(size) < 1<<30) || size >= 1<<31 {
+			c.wild = true
+		}
 	}
 	return c
 }

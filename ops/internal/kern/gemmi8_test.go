@@ -2,6 +2,7 @@ package kern
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -14,11 +15,13 @@ import (
 func TestTileI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x tileI8
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120,
+		128, 136, 140, 144, 148, 152}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.wzero), unsafe.Offsetof(x.sums), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max),
-		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr)})
+		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr), unsafe.Offsetof(x.panels), unsafe.Offsetof(x.words),
+		unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi), unsafe.Offsetof(x.outXor), unsafe.Offsetof(x.wild)})
 }
 
 func randBytes(r *rand.Rand, n int) []byte {
@@ -88,6 +91,9 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	}
 	for j := range n {
 		bias[j], scale[j] = int32(r.IntN(2000)-1000), r.Float32()*0.02
+		if r.IntN(20) == 0 { // past what converts to 32 bits
+			scale[j] = []float32{noMax, 3e7, float32(math.NaN()), 3}[r.IntN(4)]
+		}
 		if zeros {
 			zero[j] = signedByte(byte(r.Uint32()), wSigned)
 		}
