@@ -19,27 +19,18 @@ type convGemmInt struct {
 	args   kern.GemmI8Args
 	pitch  int
 
-	direct      bool // rows of A are regular, no table
-	padded      bool // see convGemm
-	padW        [MaxSpatial]int
-	window      kern.Window
-	taps, kc    int
-	rows        int // rows of one product: an image's, or the batch's if direct
-	images      int
-	rowChunk    int // rows of one task, a multiple of MR
-	rowChunks   int
-	colChunk    int
-	colChunks   int
-	tableBytes  int // of one worker's offset table
-	paddedBytes int // of one image's padded copy
-
-	copyTask convPadIntTask
+	direct     bool // rows of A are regular, no table
+	band       convBand
+	window     kern.Window
+	taps, kc   int
+	rows       int // rows of one product: an image's, or the batch's if direct
+	images     int
+	rowChunk   int // rows of one task, a multiple of MR but in bands
+	rowChunks  int
+	colChunk   int
+	colChunks  int
+	tableBytes int // of one worker's offset table
 }
-
-// fuseTapsBelowInt is the number of channels under which the taps of a kernel
-// row are joined: a tap of few bytes spends more on its pointers than on its
-// products.
-const fuseTapsBelowInt = 8
 
 func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
@@ -63,16 +54,21 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 		k.cols = append(k.cols, k.gemm.Columns(w.Data[g*k.ocg*depth:], k.ocg, k.taps, k.kc, depth, signed,
 			perGroup(w.Quant.Zero, g, k.ocg), perGroup(bias, g, k.ocg), perGroup(rq.scale, g, k.ocg), zx, x.DType == tensor.I8))
 	}
-	k.zero = make([]byte, k.kc)
-	for i := range k.zero {
-		k.zero[i] = byte(zx)
-	}
+	k.zero = make([]byte, roundUp(k.kc, k.gemm.Group))
+	kern.Fill(k.zero, byte(zx))
 	k.args = kern.GemmI8Args{
 		ASigned: x.DType == tensor.I8, Zero: k.zero, Taps: k.taps, KC: k.kc, N: k.ocg,
 		LDC: k.pitch, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}
 	k.split(max(1, p.Threads))
-	p.NeedScratch(k.tableBytes*max(1, p.Threads) + k.paddedBytes*k.n)
+	if k.band.rows > 0 && k.cols[0].Symmetric() {
+		k.args.KC = roundUp(k.kc, k.gemm.Group) // bytes of the next pixel meet weights of 0
+	}
+	slots := max(1, p.Threads)
+	if k.images*k.groups*k.rowChunks*k.colChunks == 1 {
+		slots = 1
+	}
+	p.NeedScratch((k.tableBytes + k.band.bytes) * slots)
 	p.Path("igemm/" + k.gemm.Name)
 	return k
 }
@@ -96,16 +92,8 @@ func (k *convGemmInt) layout() {
 	case g.Pointwise():
 		k.direct = true
 		k.rows, k.images = g.OutSize()*k.n, 1
-	case k.groups == 1 && k.ic < fuseTapsBelowInt && g.Kernel[2] > 1 && g.Dilation[2] == 1:
-		k.padded = true
-		for i := range k.padW {
-			k.padW[i] = (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i] + 1
-		}
-		k.paddedBytes = roundUp(k.padW[0]*k.padW[1]*k.padW[2]*k.ic, 64)
-		k.window.In, k.window.Pad = k.padW, [3]int{}
-		k.window.Kernel[2] = 1
-		k.taps, k.kc = g.Kernel[0]*g.Kernel[1], g.Kernel[2]*k.ic
-		k.copyTask.k = k
+	case k.groups == 1 && k.ic < bandsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.In[0] == 1 && g.Out[0] == 1 && g.Kernel[0] == 1:
+		k.bands()
 	}
 }
 
@@ -121,6 +109,10 @@ func (k *convGemmInt) split(threads int) {
 	want := 1
 	if threads > 1 && k.images*k.groups < 4*threads {
 		want = min(max(1, k.rows*k.ocg*depth/taskMACsInt), 4*threads)
+	}
+	if k.band.rows > 0 {
+		k.splitBands(want, threads)
+		return
 	}
 	if depth*k.ocg > cacheBytes && panels >= want {
 		k.colChunk = (panels + want - 1) / want
@@ -140,9 +132,6 @@ func (k *convGemmInt) split(threads int) {
 }
 
 func (k *convGemmInt) Run(a *Args) {
-	if k.padded {
-		a.Parallel(k.n*k.padW[0], &k.copyTask)
-	}
 	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
 }
 
@@ -167,56 +156,21 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		k.gemm.Run(&args, m0, m1, n0, n1)
 		return
 	}
+	if k.band.rows > 0 {
+		scratch := a.Scratch[worker*k.band.bytes : (worker+1)*k.band.bytes]
+		args.A, args.Rows = scratch, k.band.offset
+		for ; m0 < m1; m0 += k.band.rows * k.Out[2] {
+			k.copyBand(scratch, a.In[0].Data[image*k.InSize()*k.ic:], m0/k.Out[2])
+			args.C = a.Out.Data[first+m0*k.pitch:]
+			k.gemm.Run(&args, 0, min(m1-m0, k.band.rows*k.Out[2]), n0, n1)
+		}
+		return
+	}
 	table := tensor.CastSlice[int32](a.Scratch[worker*k.tableBytes : (worker+1)*k.tableBytes])
 	k.window.FillRows(table, k.gemm.MR, m0, m1)
-	args.A, args.Rows = k.image(a, image)[group*k.icg:], table
+	args.A, args.Rows = a.In[0].Data[image*k.InSize()*k.ic+group*k.icg:], table
 	args.C = a.Out.Data[first+m0*k.pitch:]
 	k.gemm.Run(&args, 0, m1-m0, n0, n1)
-}
-
-// image is where offsets of one image start: the input, or its padded copy.
-func (k *convGemmInt) image(a *Args, n int) []byte {
-	if !k.padded {
-		return a.In[0].Data[n*k.InSize()*k.ic:]
-	}
-	return k.paddedCopies(a)[n*k.paddedBytes : (n+1)*k.paddedBytes]
-}
-
-// paddedCopies follows the workers' tables in the scratch.
-func (k *convGemmInt) paddedCopies(a *Args) []byte {
-	return a.Scratch[len(a.Scratch)-k.paddedBytes*k.n:]
-}
-
-// convPadIntTask copies a plane of the input with its padding.
-type convPadIntTask struct{ k *convGemmInt }
-
-// Do copies outermost position i%padW[0] of image i/padW[0].
-func (t *convPadIntTask) Do(a *Args, i, _ int) {
-	k := t.k
-	n, d := i/k.padW[0], i%k.padW[0]
-	line := k.padW[2] * k.ic
-	dst := k.paddedCopies(a)[n*k.paddedBytes+d*k.padW[1]*line:]
-	src := a.In[0].Data[n*k.InSize()*k.ic:]
-	d -= k.PadLo[0]
-	left := min(k.PadLo[2]*k.ic, line)
-	have := max(0, min(k.In[2]*k.ic, line-left))
-	for h := range k.padW[1] {
-		to := dst[h*line : (h+1)*line]
-		ih := h - k.PadLo[1]
-		if uint(d) >= uint(k.In[0]) || uint(ih) >= uint(k.In[1]) {
-			fill(to, k.zero[0])
-			continue
-		}
-		fill(to[:left], k.zero[0])
-		copy(to[left:], src[(d*k.In[1]+ih)*k.In[2]*k.ic:][:have])
-		fill(to[left+have:], k.zero[0])
-	}
-}
-
-func fill(b []byte, v byte) {
-	for i := range b {
-		b[i] = v
-	}
 }
 
 // convDepthwiseInt is one filter a channel, vectors over channels. Tasks are

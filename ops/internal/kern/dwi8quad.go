@@ -111,7 +111,7 @@ func (a *DWI8Args) runQuads(y0, y1 int) {
 	flip, outFlip := a.flip()
 	in := dwRow{n: max(0, min(a.W, cols-a.PL)) * a.C, flip: uint32(flip) * 0x01010101}
 	padding := a.Scratch[4*size : 5*size]
-	fillBytes(padding, byte(a.InZero)^flip)
+	Fill(padding, byte(a.InZero)^flip)
 	for s := range 4 { // what lies left and right of the image
 		row := a.Scratch[s*size:][:cols*a.C]
 		left := min(a.PL*a.C, len(row))
@@ -184,14 +184,4 @@ type dwRow struct {
 	dst, src *byte
 	n        int
 	flip     uint32
-}
-
-func fillBytes(b []byte, v byte) {
-	n := min(16, len(b))
-	for i := range b[:n] {
-		b[i] = v
-	}
-	for ; n > 0 && n < len(b); n *= 2 {
-		copy(b[n:], b[:n])
-	}
 }

@@ -136,6 +136,20 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 	return c
 }
 
+// Symmetric reports whether all zero points of weights are gone: then bytes that meet weights of 0 add nothing.
+func (c *GemmI8Columns) Symmetric() bool { return c.zero == nil }
+
+// Fill sets all bytes.
+func Fill(b []byte, v byte) {
+	n := min(16, len(b))
+	for i := range b[:n] {
+		b[i] = v
+	}
+	for ; n > 0 && n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
+}
+
 // runGeneric is the definition: one element after the other.
 func (a *GemmI8Args) runGeneric(m0, m1, n0, n1 int) {
 	depth := a.Taps * a.KC
