@@ -49,7 +49,7 @@ func (k *convGemmInt) splitBands(want, threads int) {
 	} else {
 		// Bytes are small: a copy must not be what takes the memory.
 		most := k.InSize()*k.ic + k.rows*k.oc
-		if most < 8<<10 {
+		if most <= 16<<10 {
 			most /= 4
 		} else {
 			most = most * 3 / 8
