@@ -18,14 +18,19 @@ type convBF16 struct {
 	round convRound
 }
 
+// bf16Suits reports that a convolution may and can be of bfloat16 products.
+func bf16Suits(p *Prep, s convSpec) bool {
+	half, f32 := kern.SelectGemmBF16(), kern.SelectGemmF32()
+	return p.Precision == PrecisionBF16 && !p.Training && half != nil && s.icg%2 == 0 && f32.MR == half.MR && f32.NR == half.NR
+}
+
 // prepareBF16 is nil where float32 is the way.
 func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
-	half := kern.SelectGemmBF16()
-	f32 := kern.SelectGemmF32()
-	if p.Precision != PrecisionBF16 || p.Training || half == nil || s.icg%2 != 0 || f32.MR != half.MR || f32.NR != half.NR {
+	if !bf16Suits(p, s) {
 		return nil
 	}
-	g := c.newConvGemm(p, s, f32)
+	half := kern.SelectGemmBF16()
+	g := c.newConvGemm(p, s, kern.SelectGemmF32())
 	if g.padded {
 		return nil
 	}

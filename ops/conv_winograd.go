@@ -52,6 +52,9 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.w.Gemm = p.Choice.gemm(kern.SelectGemmF32())
 	k.w.Tiles = p.Choice.Tiles
 	k.w.Plan()
+	if k.w.M == 2 && p.Choice.Winograd != 2 && bf16Suits(p, s) {
+		return nil // twice the products an instruction, and a quarter of the weights
+	}
 	threads := max(1, p.Threads)
 	if room := p.ScratchBudget / threads; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
 		mr := k.w.Gemm.MR

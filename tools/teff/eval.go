@@ -26,6 +26,7 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	limit := f.Int("limit", 0, "use only the first so many images; 0: all")
 	offset := f.Int("label-offset", 0, "added to the data's labels: 1 for models with a background class")
 	threads := f.Int("threads", 0, "threads; 0: all")
+	precision := f.String("precision", "f32", "what products are of: f32; bf16 where the processor has it")
 	skip := f.Int("max-skipped", 10, "fail when more images cannot be read")
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 1, 1)
@@ -37,6 +38,10 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	}
 	if *batch < 1 || *limit < 0 || *threads < 0 || *skip < 0 {
 		return usagef("--limit, --threads and --max-skipped cannot be negative, --batch is at least 1")
+	}
+	opts, err := withPrecision([]runtime.Option{runtime.WithThreads(*threads)}, *precision, "cpu")
+	if err != nil {
+		return err
 	}
 	m, err := ld.load(pos[0])
 	if err != nil {
@@ -50,7 +55,7 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	if *limit > 0 && *limit < set.Len() {
 		set = set.Subset(firstN(*limit))
 	}
-	rm, err := m.prepare(runtime.WithThreads(*threads))
+	rm, err := m.prepare(opts...)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,32 @@ func TestAccuracy(t *testing.T) {
 	}
 }
 
+// TestAccuracyBF16: products of bfloat16 numbers change no accuracy by more than
+// 0.2 points.
+func TestAccuracyBF16(t *testing.T) {
+	const cifar, mnist = "datasets/cifar10-lossless", "datasets/mnist"
+	imagenet := []string{"--mean", ".485,.456,.406", "--std", ".229,.224,.225", "--scale", "0.00392156862745098"}
+	for _, c := range []struct {
+		model, data string
+		flags       []string
+	}{
+		{"real-onnx/resnet20/resnet20.onnx", cifar, imagenet},
+		{"real-onnx/resnet32/resnet32.onnx", cifar, imagenet},
+		{"mlperf-tiny/ic01/pretrainedResnet.tflite", cifar, []string{"--scale", "1"}},
+		{"mnist-onnx/model.onnx", mnist, []string{"--scale", "1"}},
+		{"tinymaix/mnist_resnet_f.tflite", mnist, nil},
+		{"tinymaix/cifar10_f.tflite", cifar, nil},
+	} {
+		eval := func(precision string) float64 {
+			args := append([]string{"eval", shared.Path(t, "models", c.model), "--data", shared.Path(t, c.data), "--precision", precision}, c.flags...)
+			return object(t, "top1", args...)["top1"].(float64)
+		}
+		f32, bf16 := eval("f32"), eval("bf16")
+		t.Logf("%s: top-1 %.4f, in bf16 %.4f", c.model, f32, bf16)
+		require.InDelta(t, f32, bf16, 0.002, c.model)
+	}
+}
+
 // TestForeign: what is asked of an imported model is done, or named.
 func TestForeign(t *testing.T) {
 	resnet := shared.Path(t, "models/real-onnx/resnet20")
