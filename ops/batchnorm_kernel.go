@@ -182,6 +182,13 @@ func (k *batchNorm) runBatch(a *Args) {
 		k.move(runningMean, mean, false)
 		k.move(runningVar, inv, true)
 	}
+	k.Redo(a)
+}
+
+// Redo normalises by the statistics of the last run on a batch.
+func (k *batchNorm) Redo(a *Args) {
+	stats := tensor.CastSlice[float32](a.Aux)
+	mean, inv := stats[:k.c], stats[k.c:2*k.c]
 	scale, bias := arg(a, k.params, 1).F32(), arg(a, k.params, 2).F32()
 	if k.reference {
 		x, y := arg(a, k.params, 0).F32(), a.Out.F32()

@@ -162,6 +162,10 @@ type PitchedOutput interface{ PitchedOutput() bool }
 // trainer calls Repack after it changed them; it must not allocate.
 type Repacker interface{ Repack(a *Args) }
 
+// Redoer is implemented by kernels whose result can be made again, in another
+// place, from the same operands and Aux: Redo changes nothing else.
+type Redoer interface{ Redo(a *Args) }
+
 // Args is one run of one node in one session. A session makes it once.
 type Args struct {
 	In      []tensor.Tensor

@@ -89,7 +89,7 @@ func TestPyTorchTraining(t *testing.T) {
 	logits, err := npy.ReadFile("golden/train_logits.npy")
 	require.NoError(t, err)
 	tr, err := train.New(g, train.Config{
-		Batch: 16, Schedule: train.Constant(st.SGD.LR),
+		Batch: 16, Gradients: true, Schedule: train.Constant(st.SGD.LR),
 		Optimizer: train.SGD{Momentum: st.SGD.Momentum, WeightDecay: st.SGD.WeightDecay, DecayAll: true},
 	})
 	require.NoError(t, err)

@@ -27,7 +27,7 @@ func TestRandomNetworksLearn(t *testing.T) {
 			continue
 		}
 		in := randgraph.Inputs(h, 1)
-		cfg := train.Config{Batch: 2, Loss: train.MeanSquares, Threads: 1, Norm: train.Norm(seed % 2)}
+		cfg := train.Config{Batch: 2, Loss: train.MeanSquares, Threads: 1, Norm: train.Norm(seed % 2), Gradients: true}
 		// step is the loss, that after an update at the rate, and |g|².
 		step := func(rate float64) (loss, after, squares float64, err error) {
 			cfg.Optimizer, cfg.Schedule = &train.SGD{}, train.Constant(float32(rate))

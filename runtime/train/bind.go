@@ -19,7 +19,7 @@ func (t *Trainer) bindParams(s *schedule) {
 			}
 			key := paramKey{graph.ID(i), j}
 			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: decays(nd, j), channels: s.chans[key]})
-			total += stateFloats(s.learning(key), t.cfg.Optimizer)
+			total += stateFloats(s.learning(key), &t.cfg)
 		}
 	}
 	t.state = tensor.AlignedBytes(4 * total)
@@ -29,12 +29,16 @@ func (t *Trainer) bindParams(s *schedule) {
 		f = f[(n+15)/16*16:]
 		return v
 	}
-	for i := range t.params { // gradients first: one block to clear
-		t.params[i].g = take(s.learning(t.params[i].key))
+	if !t.cfg.early() {
+		t.update = &updateTask{t: t}
+		for i := range t.params {
+			t.params[i].g = take(s.learning(t.params[i].key))
+			t.update.add(&t.params[i])
+		}
 	}
 	for i := range t.params {
 		for k := range t.cfg.Optimizer.slots() {
-			t.params[i].state[k] = take(len(t.params[i].g))
+			t.params[i].state[k] = take(s.learning(t.params[i].key))
 		}
 	}
 }
@@ -91,12 +95,29 @@ func (t *Trainer) bind(s *schedule) error {
 	}
 	grads := map[paramKey]*param{}
 	for i := range t.params {
-		grads[t.params[i].key] = &t.params[i]
+		p := &t.params[i]
+		grads[p.key] = p
+		if t.update == nil {
+			p.g = tensor.CastSlice[float32](bytes(s.sums[p.key]))
+		}
+	}
+	backValue := func(id graph.ID) tensor.Tensor {
+		if r := s.redos[id]; r != nil {
+			return tensor.Tensor{Spec: g.Node(id).Out, Data: bytes(r.span)}
+		}
+		return value(id)
+	}
+	backValues := func(ids []graph.ID) []tensor.Tensor {
+		v := values(ids)
+		for i, id := range ids {
+			v[i] = backValue(id)
+		}
+		return v
 	}
 	for _, st := range s.bwd {
 		nd := g.Node(st.node)
 		r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
-			In: values(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
+			In: backValues(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
 			DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
 			Aux: bytes(st.aux), Scratch: bytes(st.scratch), Pool: t.pool,
 		}}
@@ -110,13 +131,31 @@ func (t *Trainer) bind(s *schedule) error {
 				r.grads.DParams[j] = tensor.FromF32(pr.g, p.Shape.Dims()...)
 			}
 		}
+		for j := range nd.Params {
+			if p := grads[paramKey{st.node, j}]; p != nil && t.update == nil {
+				if r.update == nil {
+					r.update = &updateTask{t: t}
+				}
+				r.update.add(p)
+				r.sums = append(r.sums, p.g)
+			}
+		}
+		for _, re := range s.redone(st.node) {
+			for i := range t.fwd {
+				if f := &t.fwd[i]; f.node == re.from {
+					a := f.args
+					a.Out.Data, a.Scratch = bytes(re.span), bytes(re.scratch)
+					r.redo = append(r.redo, redoRun{f.kernel.(ops.Redoer), a})
+				}
+			}
+		}
 		for _, x := range st.clear {
 			r.clear = append(r.clear, gradient(x).F32())
 		}
 		if n := st.narrow; n != nil {
 			dout, out := gradient(st.node), value(st.node)
 			r.narrow = &narrowRun{kernel: n.kernel, channels: n.channels, dout: dout.F32(), all: nd.Out.Shape.Channels(), grads: ops.Grads{
-				In: values(nd.In), Params: n.params, DIn: make([]tensor.Tensor, 1), Scratch: bytes(n.scratch), Pool: t.pool,
+				In: backValues(nd.In), Params: n.params, DIn: make([]tensor.Tensor, 1), Scratch: bytes(n.scratch), Pool: t.pool,
 				DOut:    tensor.Tensor{Spec: n.out, Data: bytes(n.dout)},
 				DParams: []tensor.Tensor{tensor.FromF32(grads[paramKey{st.node, 0}].g, n.params[0].Shape.Dims()...)},
 			}}

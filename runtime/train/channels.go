@@ -120,12 +120,8 @@ func gatherColumns(dst, src []float32, n int, columns []int) {
 	}
 }
 
-// update changes a parameter, or its channels that learn.
-func (p *param) update(o Optimizer, u *update) {
-	if p.channels == nil {
-		o.update(u, p.w, p.g, p.state, p.decay)
-		return
-	}
+// updateChannels changes the channels that learn.
+func (p *param) updateChannels(o Optimizer, u *update) {
 	row := len(p.g) / len(p.channels)
 	for j, c := range p.channels {
 		var state [2][]float32

@@ -17,7 +17,7 @@ func TestChannels(t *testing.T) {
 	for _, bn := range []bool{true, false} { // without batch norm convolutions have fused activations
 		for _, reference := range []bool{true, false} {
 			chosen := map[string][]int{"conv1.0": {1, 2, 7}, "conv2.0": {0}, "fc.0": {1, 2}}
-			cfg := Config{Batch: 8, Norm: NormFrozen, Reference: reference, Optimizer: SGD{Momentum: 0.9, WeightDecay: 0.01}, Schedule: Constant(0.1), Threads: 2}
+			cfg := Config{Batch: 8, Norm: NormFrozen, Reference: reference, Optimizer: SGD{Momentum: 0.9, WeightDecay: 0.01}, Schedule: Constant(0.1), Threads: 2, Gradients: true}
 			for _, biases := range []bool{true, false} {
 				cfg.Trainable = func(n *graph.Node, param int) bool {
 					return trainable(n, param) && (biases || param == 0 && !isNorm(n))

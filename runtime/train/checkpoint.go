@@ -44,7 +44,11 @@ func (t *Trainer) named(f func(name string, v []float32)) {
 	}
 	for i := range t.params {
 		p := &t.params[i]
-		f(p.name+"/grad", p.g)
+		if t.update != nil {
+			f(p.name+"/grad", p.g)
+		} else { // none waits for an update
+			f(p.name+"/grad", make([]float32, len(p.g)))
+		}
 		for s := range t.cfg.Optimizer.slots() {
 			f(fmt.Sprintf("%s/state%d", p.name, s), p.state[s])
 		}
@@ -118,6 +122,9 @@ func (t *Trainer) Load(path string) (extra uint64, err error) {
 	}
 	if err != nil {
 		return 0, err
+	}
+	if t.update == nil && le.Uint32(b[20:]) != 0 {
+		return 0, bad("it holds gathered gradients, and this trainer gathers none")
 	}
 	for _, p := range parts {
 		copy(tensor.BytesOf(p.to), p.from)

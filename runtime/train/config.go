@@ -66,6 +66,10 @@ type Config struct {
 	// ascending order; nil: all. It is asked about the weights of convolutions
 	// without groups and of dense layers that Trainable lets learn.
 	Channels func(n *graph.Node, param int) []int
+	// Gradients keeps the gradients of a step for Gradient. Without it, and where
+	// neither ClipNorm nor gathering needs all at once, each lasts until its
+	// parameter is updated, on the way back.
+	Gradients bool
 	// Lean packs each layer's weights anew before it runs, into the arena,
 	// and takes no path that transforms them: less memory for a little time.
 	Lean bool

@@ -164,7 +164,7 @@ func TestONNXGradient(t *testing.T) {
 	b.Output("c", x)
 	g, err := b.Build()
 	require.NoError(t, err)
-	tr, err := New(g, Config{Batch: 1, Loss: MeanSquares, Schedule: Constant(0), Trainable: func(*graph.Node, int) bool { return true }})
+	tr, err := New(g, Config{Batch: 1, Loss: MeanSquares, Schedule: Constant(0), Gradients: true, Trainable: func(*graph.Node, int) bool { return true }})
 	require.NoError(t, err)
 	defer tr.Close()
 	sum := c.out[0].F32()[0]

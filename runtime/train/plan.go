@@ -27,8 +27,10 @@ type schedule struct {
 	chans   map[paramKey][]int // channels that learn, where not all do
 
 	spans  []plan.Span
-	value  []int // span of each node's value, -1: a constant
-	grad   []int // span of each value's gradient, -1: none
+	value  []int              // span of each node's value, -1: a constant
+	redos  map[graph.ID]*redo // values that the backward pass makes again
+	sums   map[paramKey]int   // spans of gradients that end with their node's turn
+	grad   []int              // span of each value's gradient, -1: none
 	fwd    []fwdStep
 	bwd    []bwdStep
 	packs  ops.PackCache
@@ -61,6 +63,7 @@ func (s *schedule) back(id graph.ID) int { return s.n + 2*(s.n-1-int(id)) + 1 }
 func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	n := net.g.Len()
 	s := &schedule{net: net, cfg: cfg, n: n, runs: make([]bool, n), needs: make([]bool, n), keep: make([]ops.Keep, n), last: make([]int, n), readers: make([]int, n), value: make([]int, n), grad: make([]int, n)}
+	s.redos, s.sums = map[graph.ID]*redo{}, map[paramKey]int{}
 	s.reach()
 	if err := s.findChannels(); err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func newSchedule(net *network, cfg *Config, threads int) (*schedule, error) {
 	if err := s.lifetimes(); err != nil {
 		return nil, err
 	}
+	s.findRedos()
 	for i := range n {
 		if err := s.forward(graph.ID(i), threads); err != nil {
 			return nil, err
@@ -258,6 +262,11 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 		}
 		st.aux = s.span(r.Aux, int(id), end)
 	}
+	for _, re := range s.redos {
+		if re.from == id {
+			re.scratch = s.span(r.Scratch, s.back(re.at)-1, s.back(re.at)-1)
+		}
+	}
 	s.fwd = append(s.fwd, st)
 	return nil
 }
@@ -326,6 +335,9 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	s.fresh(id, nd, p)
 	for j := range nd.Params {
 		p.NeedParam[j] = s.learns(id, j)
+		if key := (paramKey{id, j}); p.NeedParam[j] && s.cfg.early() {
+			s.sums[key] = s.span(4*s.learning(key), s.back(id)-1, s.back(id))
+		}
 	}
 	var err error
 	if c := s.chans[paramKey{id, 0}]; c != nil {

@@ -154,6 +154,7 @@ func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) err
 	}
 	c := cfg
 	c.Optimizer, c.Schedule, c.Accumulate, c.Grow, c.ClipNorm, c.Channels = SGD{}, Constant(0), 1, nil, 0, nil
+	c.Gradients = true
 	t, err := New(g, c)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ type Trainer struct {
 	net    *network
 	pool   *ops.Workers
 	arena  []byte
-	state  []byte // gradients and optimiser state of all parameters
+	state  []byte // optimiser state of all parameters, and gradients that outlive their node's turn
 	inputs []tensor.Tensor
 	scores tensor.Tensor
 	loss   tensor.Tensor
@@ -23,7 +23,8 @@ type Trainer struct {
 	bwd    []bwdRun
 	params []param
 	peak   int
-	update updateTask
+	update *updateTask // of all parameters; nil: each node's in its turn
+	now    update      // under way
 
 	step     int // steps done
 	updates  int
@@ -52,9 +53,18 @@ type bwdRun struct {
 	grads  ops.Grads
 	narrow *narrowRun
 	clear  [][]float32
+	redo   []redoRun
+	sums   [][]float32 // gradients of parameters that start and end here
+	update *updateTask // of these parameters, or nil
 }
 
 func (r *bwdRun) run() {
+	for i := range r.redo {
+		r.redo[i].kernel.Redo(&r.redo[i].args)
+	}
+	for _, c := range r.sums {
+		clear(c)
+	}
 	if r.narrow != nil { // first: the kernel may overwrite the gradient of its result
 		r.narrow.run()
 	}
@@ -64,6 +74,15 @@ func (r *bwdRun) run() {
 	if r.kernel != nil {
 		r.kernel.Run(&r.grads)
 	}
+	if r.update != nil {
+		r.update.run()
+	}
+}
+
+// redoRun makes a value again.
+type redoRun struct {
+	kernel ops.Redoer
+	args   ops.Args
 }
 
 // param is one trainable tensor.
@@ -100,7 +119,6 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.peak = s.bytes()
-	t.update.t = t
 	return t, nil
 }
 
@@ -110,14 +128,21 @@ func (s *schedule) bytes() int {
 	for k, p := range s.net.live {
 		n += len(p.Data)
 		if s.runs[k.node] && s.learns(k.node, k.param) {
-			n += 4 * stateFloats(s.learning(k), s.cfg.Optimizer)
+			n += 4 * stateFloats(s.learning(k), s.cfg)
 		}
 	}
 	return n
 }
 
-// stateFloats is what a parameter's gradient and optimiser state take.
-func stateFloats(elems int, o Optimizer) int { return (elems + 15) / 16 * 16 * (1 + o.slots()) }
+// stateFloats is what a parameter's optimiser state takes, and its gradient
+// where that is not in the arena.
+func stateFloats(elems int, c *Config) int {
+	n := c.Optimizer.slots()
+	if !c.early() {
+		n++
+	}
+	return (elems + 15) / 16 * 16 * n
+}
 
 // PeakBytes is all that training holds beside the source graph: the arena
 // (values, gradients, scratch), live parameters, their gradients and the
@@ -158,7 +183,8 @@ func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 
 // StepInPlace is Step on what the caller wrote into Input and Target.
 func (t *Trainer) StepInPlace() (float32, error) {
-	if t.gathered == 0 {
+	early := t.update == nil
+	if t.gathered == 0 && !early {
 		for i := range t.params {
 			clear(t.params[i].g)
 		}
@@ -167,15 +193,27 @@ func (t *Trainer) StepInPlace() (float32, error) {
 	if isBad(loss) {
 		return loss, t.diverged(loss)
 	}
+	if early {
+		t.prepare(1)
+	}
 	t.backward()
 	t.step++
+	if early {
+		t.updated()
+		return loss, nil
+	}
 	t.gathered++
 	if t.gathered < t.cfg.gather(t.updates) {
 		return loss, nil
 	}
-	err := t.apply()
-	t.gathered = 0
-	return loss, err
+	t.prepare(t.gathered)
+	if err := t.clip(); err != nil {
+		t.gathered = 0
+		return loss, err
+	}
+	t.update.run()
+	t.updated()
+	return loss, nil
 }
 
 // Loss runs a minibatch forward in training form and returns its loss,
@@ -194,51 +232,6 @@ func (t *Trainer) backward() {
 	for i := range t.bwd {
 		t.bwd[i].run()
 	}
-}
-
-// apply updates all parameters from the gathered gradients.
-func (t *Trainer) apply() error {
-	u := &t.update.u
-	u.scale = 1 / float32(t.gathered)
-	if t.cfg.ClipNorm > 0 {
-		sum := 0.0
-		for i := range t.params {
-			for _, v := range t.params[i].g {
-				sum += float64(v) * float64(v)
-			}
-		}
-		norm := math.Sqrt(sum) * float64(u.scale)
-		if math.IsNaN(norm) || math.IsInf(norm, 0) {
-			return fmt.Errorf("%w: gradients of norm %v at step %d", ErrDiverged, norm, t.step)
-		}
-		if norm > float64(t.cfg.ClipNorm) {
-			u.scale *= float32(float64(t.cfg.ClipNorm) / norm)
-		}
-	}
-	u.rate, u.n = t.cfg.Schedule(t.updates), t.updates
-	t.pool.Run(len(t.params), &t.update)
-	t.updates++
-	t.repack()
-	return nil
-}
-
-// repack brings packed copies up to date with the parameters.
-func (t *Trainer) repack() {
-	for i := range t.fwd {
-		if r := &t.fwd[i]; r.repack != nil && r.block == nil {
-			r.repack.Repack(&r.args)
-		}
-	}
-}
-
-// updateTask updates parameter i.
-type updateTask struct {
-	t *Trainer
-	u update
-}
-
-func (x *updateTask) Do(i, _ int) {
-	x.t.params[i].update(x.t.cfg.Optimizer, &x.u)
 }
 
 // diverged names the first layer with a value that is no number.
@@ -274,11 +267,12 @@ func mix(a, b, c uint64) uint64 {
 func (t *Trainer) Graph() (*graph.Graph, error) { return t.net.snapshot() }
 
 // Gradient is the gradient of the named parameter ("node.index") in the last
-// step before its update, nil when there is none of that name; of the channels
-// that learn, where not all do. It is for tests and diagnostics.
+// step before its update, nil when there is none of that name or it is not kept
+// (Config.Gradients); of the channels that learn, where not all do. It is for
+// tests and diagnostics.
 func (t *Trainer) Gradient(name string) []float32 {
 	for i := range t.params {
-		if t.params[i].name == name {
+		if t.params[i].name == name && t.update != nil {
 			return t.params[i].g
 		}
 	}

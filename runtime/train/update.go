@@ -1,0 +1,101 @@
+package train
+
+import (
+	"fmt"
+	"math"
+)
+
+// Parameters are updated as soon as their gradients are complete, node by node
+// on the way back, where no update waits for the gradients of all: then a
+// gradient lives in the arena as long as its node's turn lasts, and is still in
+// a cache.
+
+// early reports whether nodes update their parameters in their turn.
+func (c *Config) early() bool {
+	return c.ClipNorm == 0 && c.Accumulate == 1 && c.Grow == nil && !c.Gradients
+}
+
+// updatePart is as many elements of a parameter as one task updates.
+const updatePart = 1 << 16
+
+// updateTask updates some parameters.
+type updateTask struct {
+	t     *Trainer
+	parts []paramPart
+}
+
+// paramPart is a range of a parameter's elements: all, where only some of its
+// channels learn.
+type paramPart struct {
+	p        *param
+	from, to int
+}
+
+func (x *updateTask) add(p *param) {
+	if p.channels != nil {
+		x.parts = append(x.parts, paramPart{p, 0, len(p.g)})
+		return
+	}
+	for at := 0; at < len(p.g); at += updatePart {
+		x.parts = append(x.parts, paramPart{p, at, min(at+updatePart, len(p.g))})
+	}
+}
+
+func (x *updateTask) run() { x.t.pool.Run(len(x.parts), x) }
+
+// Do updates part i.
+func (x *updateTask) Do(i, _ int) {
+	r, o := &x.parts[i], x.t.cfg.Optimizer
+	p := r.p
+	if p.channels != nil {
+		p.updateChannels(o, &x.t.now)
+		return
+	}
+	var state [2][]float32
+	for s := range o.slots() {
+		state[s] = p.state[s][r.from:r.to]
+	}
+	o.update(&x.t.now, p.w[r.from:r.to], p.g[r.from:r.to], state, p.decay)
+}
+
+// prepare sets what all parameters of the next update have in common.
+func (t *Trainer) prepare(gathered int) {
+	t.now = update{rate: t.cfg.Schedule(t.updates), scale: 1 / float32(gathered), n: t.updates}
+}
+
+// clip scales gathered gradients down to the norm allowed.
+func (t *Trainer) clip() error {
+	if t.cfg.ClipNorm <= 0 {
+		return nil
+	}
+	sum := 0.0
+	for i := range t.params {
+		for _, v := range t.params[i].g {
+			sum += float64(v) * float64(v)
+		}
+	}
+	norm := math.Sqrt(sum) * float64(t.now.scale)
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return fmt.Errorf("%w: gradients of norm %v at step %d", ErrDiverged, norm, t.step)
+	}
+	if norm > float64(t.cfg.ClipNorm) {
+		t.now.scale *= float32(float64(t.cfg.ClipNorm) / norm)
+	}
+	return nil
+}
+
+// updated notes an update.
+func (t *Trainer) updated() {
+	t.gathered = 0
+	t.updates++
+	t.repack()
+}
+
+// repack brings packed copies up to date with the parameters.
+func (t *Trainer) repack() {
+	for i := range t.fwd {
+		if r := &t.fwd[i]; r.repack != nil && r.block == nil {
+			r.repack.Repack(&r.args)
+		}
+	}
+}
