@@ -22,12 +22,27 @@ const bandsBelow = 64
 // bandBytes is the most a band takes where all weights fit the cache beside it.
 const bandBytes = 32 << 10
 
-// bands chooses this way: the taps of a row are one.
-func (k *convGemmInt) bands() {
+// bands chooses this way where there is room: the taps of a row are one.
+func (k *convGemmInt) bands(threads int) {
 	g := &k.Geom
+	line := ((g.Out[2]-1)*g.Stride[2] + g.Kernel[2]) * k.ic
+	if k.see(1)*line > k.bandRoom(threads) {
+		return
+	}
 	k.taps, k.kc = g.Kernel[1], g.Kernel[2]*k.ic
-	k.band.rows = g.Out[1]
-	k.band.line = ((g.Out[2]-1)*g.Stride[2] + g.Kernel[2]) * k.ic
+	k.band.rows, k.band.line = g.Out[1], line
+}
+
+// bandRoom is the most bytes of a band. Bytes are small: a copy must not be what
+// takes the memory.
+func (k *convGemmInt) bandRoom(threads int) int {
+	most := k.InSize()*k.ic + k.rows*k.oc
+	if most <= 16<<10 {
+		most /= 4
+	} else {
+		most = most * 3 / 8
+	}
+	return min(bandBytes, max(512, most/threads))
 }
 
 // see is how many rows of the input that many of the output see.
@@ -47,14 +62,7 @@ func (k *convGemmInt) splitBands(want, threads int) {
 			k.colChunk = (panels + want - 1) / want
 		}
 	} else {
-		// Bytes are small: a copy must not be what takes the memory.
-		most := k.InSize()*k.ic + k.rows*k.oc
-		if most <= 16<<10 {
-			most /= 4
-		} else {
-			most = most * 3 / 8
-		}
-		most = min(bandBytes, max(512, most/threads))
+		most := k.bandRoom(threads)
 		rows := max(1, (oh+want-1)/want)
 		for rows > 1 && k.see(rows)*b.line > most {
 			rows--

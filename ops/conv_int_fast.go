@@ -34,7 +34,7 @@ type convGemmInt struct {
 
 func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
-	k.layout()
+	k.layout(max(1, p.Threads))
 	w := p.Params[0]
 	depth := k.taps * k.kc
 	signed := w.DType == tensor.I8
@@ -83,7 +83,7 @@ func perGroup[T any](v []T, g, n int) []T {
 }
 
 // layout decides how rows of A are found; see convGemm.layout.
-func (k *convGemmInt) layout() {
+func (k *convGemmInt) layout(threads int) {
 	g := &k.Geom
 	k.window = kern.Window{In: g.In, Out: g.Out, Kernel: g.Kernel, Stride: g.Stride, Dilation: g.Dilation, Pad: g.PadLo, Pixel: k.ic}
 	k.taps, k.kc = g.Taps(), k.icg
@@ -93,7 +93,7 @@ func (k *convGemmInt) layout() {
 		k.direct = true
 		k.rows, k.images = g.OutSize()*k.n, 1
 	case k.groups == 1 && k.ic < bandsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.In[0] == 1 && g.Out[0] == 1 && g.Kernel[0] == 1:
-		k.bands()
+		k.bands(threads)
 	}
 }
 
