@@ -3,6 +3,8 @@ package ops
 import (
 	"fmt"
 	"math"
+
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // Act is an activation fused into the operator before it: applied to each
@@ -67,6 +69,14 @@ func (a Act) apply(x float32) float32 {
 
 // quantLimits are the limits of a fused clamp in quantised units: the range of
 // [lo, hi] (an integer type's own range) narrowed to round(limit/scale)+zero.
+// QuantLimits is the range of integers that a result with the activation has, or
+// why it cannot be fused.
+func (a Act) QuantLimits(out tensor.Spec) (lo, hi int32, err error) {
+	scale, zero := out.Quant.At(0)
+	least, most := tensor.IntRange(out.DType)
+	return a.quantLimits(scale, zero, least, most)
+}
+
 func (a Act) quantLimits(scale float32, zero int32, lo, hi int64) (qmin, qmax int32, err error) {
 	l, h, ok := a.Clamp()
 	if !ok {

@@ -35,11 +35,12 @@ func (b *backend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	if major, minor := b.drv.Capability(); major*10+minor < nums.needs {
+	d := b.machine()
+	if d.capability < nums.needs {
 		return nil, fmt.Errorf("cuda: precision %v needs tensor cores of compute capability %d.%d, %s has %d.%d",
-			o.Precision, nums.needs/10, nums.needs%10, b.drv.Name(), major, minor)
+			o.Precision, nums.needs/10, nums.needs%10, b.drv.Name(), d.capability/10, d.capability%10)
 	}
-	l, err := lower(g, nums, b.drv.Processors())
+	l, err := lower(g, nums, d)
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +48,6 @@ func (b *backend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, ErrClosed
-	}
-	if err := b.load(nums.needs); err != nil {
-		return nil, err
 	}
 	p := &program{b: b, g: g, l: l}
 	for _, s := range l.steps {

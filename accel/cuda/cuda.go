@@ -2,7 +2,8 @@
 // build tag cuda, Open says so.
 //
 // A whole network is lowered to launches of the few kernels in package kernels,
-// on values in NHWC order, float32 or, where the caller allows it, of two bytes. A session records one run (inputs in,
+// on values in NHWC order: float32, integers of 8 bits, or, where the caller allows
+// it, floats of two bytes. A session records one run (inputs in,
 // launches, outputs out) as a graph of the driver, and Run replays it. Only
 // package internal/driver speaks to NVIDIA's library; everything here works on
 // its interface, and is tested with a driver that computes in Go.
@@ -11,6 +12,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/teff-ml/teff/accel/cuda/internal/driver"
@@ -24,24 +26,19 @@ var ErrClosed = errors.New("cuda: backend is closed")
 // open loads the kernels into d, which the backend owns from here on.
 func open(d driver.Driver) (*backend, error) {
 	b := &backend{drv: d, weights: map[weightKey]placed{}, slabs: map[*slab]bool{}, funcs: map[string]driver.Func{}}
-	if err := b.load(0); err != nil {
+	if err := b.load(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return b, nil
 }
 
-// load gives the device the modules that it lacks of those up to a capability,
-// the first always. b.mu is held.
-func (b *backend) load(needs int) error {
-	for i, m := range kernels.Modules() {
-		if i < b.modules || i > 0 && m.Capability > needs {
-			continue
-		}
-		if err := b.drv.LoadModule(m.PTX); err != nil {
-			return fmt.Errorf("cuda: %s: loading the kernels of %s: %w", b.drv.Name(), m.Name, err)
-		}
-		b.modules++
+// load gives the device the next module. b.mu is held.
+func (b *backend) load() error {
+	m := kernels.Modules()[b.modules]
+	if err := b.drv.LoadModule(m.PTX); err != nil {
+		return fmt.Errorf("cuda: %s: loading the kernels of %s: %w", b.drv.Name(), m.Name, err)
 	}
+	b.modules++
 	return nil
 }
 
@@ -65,8 +62,14 @@ func (b *backend) Name() string { return "cuda " + b.drv.Name() }
 
 // Supports names what a node asks for that no kernel does.
 func (b *backend) Supports(g *graph.Graph, id graph.ID) error {
-	_, err := lowerNode(newLowering(g, numbers{element: "f32", size: 4}, 1), id)
+	_, err := lowerNode(newLowering(g, numbers{element: "f32", size: 4}, b.machine()), id)
 	return err
+}
+
+// machine is what the lowering has to know of the device.
+func (b *backend) machine() machine {
+	major, minor := b.drv.Capability()
+	return machine{b.drv.Processors(), major*10 + minor}
 }
 
 // Close gives back the weights and the device; whoever opened the backend closes
@@ -89,10 +92,20 @@ func (b *backend) Close() error {
 	return errors.Join(append(errs, b.drv.Close())...)
 }
 
-// function finds a kernel once. b.mu is held.
+// function finds a kernel once, and loads the module that has it. b.mu is held.
 func (b *backend) function(name string) (driver.Func, error) {
 	if f, ok := b.funcs[name]; ok {
 		return f, nil
+	}
+	for i, m := range kernels.Modules() {
+		if i < b.modules || !slices.Contains(m.Names, name) {
+			continue
+		}
+		for b.modules <= i {
+			if err := b.load(); err != nil {
+				return 0, err
+			}
+		}
 	}
 	f, err := b.drv.Function(name)
 	if err != nil {

@@ -196,6 +196,9 @@ func (d *fakeDriver) Launch(s driver.Stream, f driver.Func, grid, block [3]int, 
 	}
 	words := strings.Split(name, "_")
 	k := fakeKernels[words[0]]
+	if strings.HasPrefix(words[1], "i8") {
+		k = fakeInts[words[0]+"_i8"]
+	}
 	a := &fakeArgs{d: d, v: append([]uint64(nil), params...), grid: grid, words: words}
 	d.launched[name]++
 	return d.queue(s, func() (err error) {

@@ -82,6 +82,37 @@ func goldenNetworks(t *testing.T) {
 	require.NoError(t, b.(*backend).Close())
 }
 
+// goldenInts are integer networks, whose outputs agree in every bit.
+var goldenInts = []string{
+	"models/tinymaix/cifar10_q", "models/tinymaix/mnist_resnet_q", "mlperf-tiny/kws01/kws_ref_model", "mlperf-tiny/ic01/pretrainedResnet_quant",
+	"models/mobilenetv1-0.25-224/mobilenet_v1_0.25_224_quant", "coral/mobilenet_v1_0.25_128_quant", "coral/mobilenet_v2_1.0_224_quant",
+}
+
+func goldenIntegers(t *testing.T) {
+	dir := shared.Dir(t)
+	b, err := Open()
+	require.NoError(t, err)
+	for _, name := range goldenInts {
+		t.Run(name, func(t *testing.T) {
+			from := filepath.Join(dir, "golden", name)
+			g, err := passes.Infer(goldenGraph(t, dir, from))
+			require.NoError(t, err)
+			m, s := sessionOf(t, b, g, 1)
+			x, err := npy.ReadFile(filepath.Join(from, "input_0.npy"))
+			require.NoError(t, err)
+			want, err := npy.ReadFile(filepath.Join(from, "output_0.npy"))
+			require.NoError(t, err)
+			require.Equal(t, len(s.Input(0).Data), len(x.Data))
+			copy(s.Input(0).Data, x.Data)
+			require.NoError(t, s.Run(t.Context()))
+			require.Equal(t, want.Data, s.Output(0).Data)
+			require.NoError(t, s.Close())
+			require.NoError(t, m.Close())
+		})
+	}
+	require.NoError(t, b.(*backend).Close())
+}
+
 func goldenGraph(t *testing.T, dir, from string) *graph.Graph {
 	t.Helper()
 	var meta struct{ Model string }

@@ -61,29 +61,35 @@ type step struct {
 	scratch  int // bytes
 }
 
+// machine is what matters of a device.
+type machine struct {
+	processors int
+	capability int // 80 is 8.0
+}
+
 // lowering turns nodes into launches and values into places.
 type lowering struct {
 	g *graph.Graph
 	numbers
-	processors int   // of the device
-	inputs     []ref // where they are copied to
-	outputs    []ref // where they are copied from
-	lastUse    []int
-	values     []ref
-	spans      []plan.Span
-	weights    []weight
-	steps      []step
-	parts      map[graph.ID]part // values that are written where a concatenation has them
-	wholes     map[graph.ID]ref  // concatenations with such parts
+	machine
+	inputs  []ref // where they are copied to
+	outputs []ref // where they are copied from
+	lastUse []int
+	values  []ref
+	spans   []plan.Span
+	weights []weight
+	steps   []step
+	parts   map[graph.ID]part // values that are written where a concatenation has them
+	wholes  map[graph.ID]ref  // concatenations with such parts
 }
 
-func newLowering(g *graph.Graph, nums numbers, processors int) *lowering {
-	return &lowering{g: g, numbers: nums, processors: processors, values: make([]ref, g.Len())}
+func newLowering(g *graph.Graph, nums numbers, d machine) *lowering {
+	return &lowering{g: g, numbers: nums, machine: d, values: make([]ref, g.Len())}
 }
 
 // lower is the whole graph, or the first node that cannot be done.
-func lower(g *graph.Graph, nums numbers, processors int) (*lowering, error) {
-	l := newLowering(g, nums, processors)
+func lower(g *graph.Graph, nums numbers, d machine) (*lowering, error) {
+	l := newLowering(g, nums, d)
 	l.lastUse = make([]int, g.Len())
 	for i, us := range g.Consumers() {
 		l.lastUse[i] = i
@@ -173,9 +179,15 @@ func (n *node) check() error {
 	for _, x := range n.In {
 		specs = append(specs, n.g.Node(x).Out)
 	}
-	for _, s := range specs {
-		if s.DType != tensor.F32 {
-			return fmt.Errorf("%v: this backend computes f32 only", s)
+	for i, s := range specs {
+		param := 0 < i && i <= len(n.Params)
+		switch {
+		case s.DType == tensor.F32, s.DType.IsInt8() && n.size == 4:
+		case s.DType == tensor.I32 && param && n.integer(): // a bias
+		case s.DType.IsInt8():
+			return fmt.Errorf("%v: integers and activations of %s do not go together", s, n.element)
+		default:
+			return fmt.Errorf("%v: this backend computes with f32, i8 and u8", s)
 		}
 		if s.Shape.Elems() == 0 {
 			return fmt.Errorf("%v has no elements", s)
@@ -219,10 +231,13 @@ func (n *node) viewed() bool {
 			return false
 		}
 	case *ops.Unary:
-		if o.Fn != ops.UnaryNone {
+		if o.Fn != ops.UnaryNone || n.integer() {
 			return false
 		}
 	case *ops.Reshape, *ops.Identity, *ops.Cast:
+		if x := n.spec(0); x.DType != n.Out.DType || !x.Quant.Equal(n.Out.Quant) {
+			return false
+		}
 	default:
 		return false
 	}
@@ -318,10 +333,18 @@ func (n *node) call(kernel string, grid [3]int, params ...[]param) {
 // each adds a launch with a thread for each of elems elements, of the kernel for
 // the program's numbers.
 func (n *node) each(kernel string, elems int, params ...[]param) {
-	n.call(kernel+"_"+n.element, [3]int{(elems + threads - 1) / threads, 1, 1}, params...)
+	n.count(kernel+"_"+n.element, elems, params...)
+}
+
+// count is each for a kernel by its whole name.
+func (n *node) count(kernel string, elems int, params ...[]param) {
+	n.call(kernel, [3]int{(elems + threads - 1) / threads, 1, 1}, params...)
 }
 
 func (n *node) lower() error {
+	if n.integer() {
+		return n.lowerInt()
+	}
 	switch o := n.Op.(type) {
 	case *ops.Input:
 		return n.input()
@@ -352,8 +375,7 @@ func (n *node) lower() error {
 	case *ops.Transpose:
 		return n.transpose(o)
 	case *ops.Expand:
-		x := n.spec(0).Shape
-		n.copy(n.operand(0), n.y, n.Out.Shape.Dims(), broadcastStrides(x, n.Out.Shape), 0, dense(n.Out.Shape), 0)
+		n.expand()
 		return nil
 	case *ops.MatMul:
 		return n.matMul(o)

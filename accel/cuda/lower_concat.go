@@ -5,6 +5,7 @@ import (
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // part is where a value lies in a concatenation along channels: its rows are as
@@ -31,8 +32,13 @@ func (l *lowering) join() {
 		}
 		from := 0
 		for _, x := range n.In {
+			// Integers of another scale change on the way.
+			if s := l.g.Node(x).Out; s.DType != n.Out.DType || !s.Quant.Equal(n.Out.Quant) {
+				from += s.Shape.Dim(rank - 1)
+				continue
+			}
 			if len(consumers[x]) == 1 && l.lastUse[x] == i && gaps(l.g.Node(x).Op) {
-				l.parts[x] = part{graph.ID(i), from * l.size}
+				l.parts[x] = part{graph.ID(i), from * l.bytes(n.Out)}
 			}
 			from += l.g.Node(x).Out.Shape.Dim(rank - 1)
 		}
@@ -67,7 +73,8 @@ func (l *lowering) place(id graph.ID, first int) (ref, int) {
 	}
 	r, ok := l.wholes[whole]
 	if !ok {
-		r = l.buffer(l.g.Node(whole).Out.Shape.Elems()*l.size, first, l.last(whole))
+		out := l.g.Node(whole).Out
+		r = l.buffer(out.Shape.Elems()*l.bytes(out), first, l.last(whole))
 		if isPart {
 			l.wholes[whole] = r
 		}
@@ -77,6 +84,14 @@ func (l *lowering) place(id graph.ID, first int) (ref, int) {
 	}
 	r.offset += p.offset
 	return r, l.g.Node(whole).Out.Shape.Channels()
+}
+
+// bytes is the size of an element of a value.
+func (l *lowering) bytes(s tensor.Spec) int {
+	if s.DType.IsInt8() {
+		return 1
+	}
+	return l.size
 }
 
 // pitch is the distance of the result's rows in elements.

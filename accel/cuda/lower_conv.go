@@ -60,29 +60,41 @@ type window struct {
 }
 
 func (n *node) conv(o *ops.Conv) error {
+	v, err := n.convWindow(o)
+	if err != nil {
+		return err
+	}
+	return n.convolve(v, o.Residual, o.Act)
+}
+
+func (n *node) convWindow(o *ops.Conv) (window, error) {
 	x := n.spec(0).Shape
 	wi, _, _ := n.product(o.Residual)
 	w := n.spec(wi).Shape
 	g, err := o.Resolve(ops.KindConv, x, w.Dims()[1:w.Rank()-1])
 	if err != nil {
-		return err
+		return window{}, err
 	}
 	images, err := plane(&g)
 	if err != nil {
-		return err
+		return window{}, err
 	}
-	return n.convolve(window{
+	return window{
 		images * x.Dim(0), g.In[1], g.In[2], x.Channels(), g.Out[1], g.Out[2], w.Dim(0), max(1, o.Groups),
 		[2]int(g.Kernel[1:]), [2]int(g.Stride[1:]), [2]int(g.Dilation[1:]), [2]int(g.PadLo[1:]),
-	}, o.Residual, o.Act)
+	}, nil
 }
 
 // dense is a convolution of as many images of one pixel.
 func (n *node) dense(o *ops.Dense) error {
+	return n.convolve(n.denseWindow(), o.Residual, o.Act)
+}
+
+func (n *node) denseWindow() window {
 	one := [2]int{1, 1}
-	return n.convolve(window{
+	return window{
 		n.Out.Shape.Rows(), 1, 1, n.spec(0).Shape.Channels(), 1, 1, n.Out.Shape.Channels(), 1, one, one, one, [2]int{},
-	}, o.Residual, o.Act)
+	}
 }
 
 func (n *node) convolve(v window, residual bool, act ops.Act) error {
@@ -137,17 +149,24 @@ const (
 	poolInside = 2 // mean over what lies in the input
 )
 
-func (n *node) pool(o *ops.Pool) error {
-	mode := poolMax
+func poolMode(o *ops.Pool) (int, error) {
 	switch {
 	case o.Output != 0:
-		return fmt.Errorf("indices of maxima have no kernel")
+		return 0, fmt.Errorf("indices of maxima have no kernel")
 	case o.Fn == ops.PoolAvg && o.CountIncludePad:
-		mode = poolPadded
+		return poolPadded, nil
 	case o.Fn == ops.PoolAvg:
-		mode = poolInside
+		return poolInside, nil
 	case o.Fn != ops.PoolMax:
-		return fmt.Errorf("pooling by a norm has no kernel")
+		return 0, fmt.Errorf("pooling by a norm has no kernel")
+	}
+	return poolMax, nil
+}
+
+func (n *node) pool(o *ops.Pool) error {
+	mode, err := poolMode(o)
+	if err != nil {
+		return err
 	}
 	x := n.spec(0).Shape
 	g, err := o.Resolve(ops.KindPool, x, nil)

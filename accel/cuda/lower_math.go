@@ -114,14 +114,13 @@ func (n *node) prelu() error {
 	return nil
 }
 
-// softmax runs over rows: an axis that is not the last is brought there.
-func (n *node) softmax(o *ops.Softmax) error {
-	shape := n.Out.Shape
+// softmaxLines splits a shape at the axis.
+func softmaxLines(o *ops.Softmax, shape tensor.Shape) (outer, cols, inner int, ok bool) {
 	axis, ok := axisOf(o.Axis, shape.Rank())
 	if !ok {
-		return fmt.Errorf("axis %d of %v", o.Axis, shape)
+		return 0, 0, 0, false
 	}
-	outer, cols, inner := 1, shape.Dim(axis), 1
+	outer, cols, inner = 1, shape.Dim(axis), 1
 	for i := range shape.Rank() {
 		if i < axis {
 			outer *= shape.Dim(i)
@@ -131,6 +130,16 @@ func (n *node) softmax(o *ops.Softmax) error {
 	}
 	if o.Flatten {
 		cols, inner = cols*inner, 1
+	}
+	return outer, cols, inner, true
+}
+
+// softmax runs over rows: an axis that is not the last is brought there.
+func (n *node) softmax(o *ops.Softmax) error {
+	shape := n.Out.Shape
+	outer, cols, inner, ok := softmaxLines(o, shape)
+	if !ok {
+		return fmt.Errorf("axis %d of %v", o.Axis, shape)
 	}
 	x, y, elems := n.operand(0), n.y, shape.Elems()
 	if inner > 1 {

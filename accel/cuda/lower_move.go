@@ -42,8 +42,21 @@ func (n *node) copy(x, y ref, dims, sx []int, xoff int, sy []int, yoff int) {
 	for _, d := range dims {
 		elems *= d
 	}
-	n.each("copy", elems, []param{at(x), at(y)}, ints(elems), ints(six(dims, 1)...),
+	n.count("copy_"+n.moved(), elems, []param{at(x), at(y)}, ints(elems), ints(six(dims, 1)...),
 		ints(six(sx, 0)...), ints(xoff), ints(six(sy, 0)...), ints(yoff))
+}
+
+// moved is what elements of the result are to kernels that only move them.
+func (n *node) moved() string {
+	if n.Out.DType.IsInt8() {
+		return "i8"
+	}
+	return n.element
+}
+
+func (n *node) expand() {
+	x := n.spec(0).Shape
+	n.copy(n.operand(0), n.y, n.Out.Shape.Dims(), broadcastStrides(x, n.Out.Shape), 0, dense(n.Out.Shape), 0)
 }
 
 func (n *node) slice(o *ops.Slice) error {
@@ -67,7 +80,14 @@ func (n *node) pad(o *ops.Pad) error {
 		return fmt.Errorf("padding mode %d has no kernel", o.Mode)
 	}
 	elems := n.Out.Shape.Elems()
-	n.each("fill", elems, []param{at(n.y)}, ints(elems), []param{num(float64(o.Value))})
+	value := float64(o.Value)
+	if n.Out.DType.IsInt8() {
+		scale, zero := n.Out.Quant.At(0)
+		lo, hi := tensor.IntRange(n.Out.DType)
+		value = min(max(math.RoundToEven(float64(o.Value/scale))+float64(zero), float64(lo)), float64(hi))
+		value = float64(byte(int(value)))
+	}
+	n.count("fill_"+n.moved(), elems, []param{at(n.y)}, ints(elems), []param{num(value)})
 	x := n.spec(0).Shape
 	dims, sx, sy := x.Dims(), dense(x), dense(n.Out.Shape)
 	xoff, yoff := 0, 0

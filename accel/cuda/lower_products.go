@@ -76,13 +76,20 @@ func batches(a, b []int, sizeA, sizeB int) (dims, as, bs []int) {
 // The functions of reduce are numbered as the operator's.
 var _ = [1]struct{}{}[ops.ReduceSumSquare-9]
 
-func (n *node) reduce(o *ops.Reduce) error {
-	x := n.spec(0).Shape
+// axes are a shape's dimensions that stay and that go, with their strides;
+// those of extent 1 are left out.
+type axes struct {
+	reduced                    []bool
+	kept, keptBy, gone, goneBy []int
+	last                       bool // the innermost goes
+}
+
+func splitAxes(o *ops.Reduce, x tensor.Shape) (r axes, err error) {
 	reduced := make([]bool, x.Rank())
 	for _, a := range o.Axes {
 		i, ok := axisOf(a, x.Rank())
 		if !ok {
-			return fmt.Errorf("axes %v of %v", o.Axes, x)
+			return r, fmt.Errorf("axes %v of %v", o.Axes, x)
 		}
 		reduced[i] = true
 	}
@@ -91,33 +98,41 @@ func (n *node) reduce(o *ops.Reduce) error {
 			reduced[i] = true
 		}
 	}
-	var kept, keptBy, gone, goneBy []int
-	last := false // the innermost dimension that counts goes
-	count, times := 1, 1
+	r.reduced = reduced
 	for i, s := range dense(x) {
 		d := x.Dim(i)
 		if d == 1 {
 			continue
 		}
-		if last = reduced[i]; last {
-			gone, goneBy, times = append(gone, d), append(goneBy, s), times*d
+		if r.last = reduced[i]; r.last {
+			r.gone, r.goneBy = append(r.gone, d), append(r.goneBy, s)
 		} else {
-			kept, keptBy, count = append(kept, d), append(keptBy, s), count*d
+			r.kept, r.keptBy = append(r.kept, d), append(r.keptBy, s)
 		}
 	}
+	return r, nil
+}
+
+func (n *node) reduce(o *ops.Reduce) error {
+	x := n.spec(0).Shape
+	r, err := splitAxes(o, x)
+	if err != nil {
+		return err
+	}
+	count, times := product(r.kept), product(r.gone)
 	// Means over all positions of images have a kernel of their own.
-	if o.Fn == ops.ReduceMean && len(kept) <= 2 && !last && len(gone) > 0 && inner(reduced, x) && x.Dim(0) <= maxGrid {
+	if o.Fn == ops.ReduceMean && len(r.kept) <= 2 && !r.last && len(r.gone) > 0 && inner(r.reduced, x) && x.Dim(0) <= maxGrid {
 		c := x.Channels()
 		n.call("gavg_"+n.element, [3]int{(c + 31) / 32, x.Dim(0), 1}, []param{at(n.operand(0)), at(n.y)}, ints(x.Dim(0), x.Elems()/(x.Dim(0)*c), c))
 		return nil
 	}
 	// A block an output where threads would read far from each other.
 	wide, grid := 0, [3]int{(count + threads - 1) / threads, 1, 1}
-	if last || count < threads && times >= threads {
+	if r.last || count < threads && times >= threads {
 		wide, grid = 1, [3]int{count, 1, 1}
 	}
 	n.call("reduce_"+n.element, grid, []param{at(n.operand(0)), at(n.y)}, ints(count, times, int(o.Fn), wide),
-		ints(six(kept, 1)...), ints(six(keptBy, 0)...), ints(six(gone, 1)...), ints(six(goneBy, 0)...))
+		ints(six(r.kept, 1)...), ints(six(r.keptBy, 0)...), ints(six(r.gone, 1)...), ints(six(r.goneBy, 0)...))
 	return nil
 }
 

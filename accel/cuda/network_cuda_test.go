@@ -77,13 +77,25 @@ func networks(t *testing.T) {
 			for p, within := range precisions {
 				nums, err := numbersOf(p)
 				require.NoError(t, err)
-				if _, err := lower(g, nums, 1); err == nil { // weights may be computed
+				if _, err := lower(g, nums, machine{}); err == nil { // weights may be computed
 					same(t, b, g, 1, within*scale(c.op), runtime.WithPrecision(p))
 				}
 			}
 		}
 		require.NoError(t, b.(*backend).Close())
 	})
+	t.Run("integers", func(t *testing.T) {
+		for _, capability := range []string{"70", "80"} { // the fake's
+			t.Setenv("TEFF_FAKE_CAPABILITY", capability)
+			b, err := Open()
+			require.NoError(t, err)
+			for _, c := range intCases() {
+				sameBits(t, b, c.graph(t), 2)
+			}
+			require.NoError(t, b.(*backend).Close())
+		}
+	})
+	t.Run("golden integers", goldenIntegers)
 	t.Run("random", func(t *testing.T) {
 		ran := 0
 		for seed := range uint64(150) {
@@ -93,7 +105,7 @@ func networks(t *testing.T) {
 			require.NoError(t, err)
 			b, err := Open()
 			require.NoError(t, err)
-			if _, err := lower(g, numbers{element: "f32", size: 4}, 1); err == nil {
+			if _, err := lower(g, numbers{element: "f32", size: 4}, machine{}); err == nil {
 				same(t, b, g, 1, 1e-4)
 				ran++
 			}

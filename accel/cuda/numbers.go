@@ -37,6 +37,9 @@ func numbersOf(p ops.Precision) (numbers, error) {
 
 // stored is a weight as activations are stored.
 func (l *lowering) stored(t tensor.Tensor) weight {
+	if t.DType != tensor.F32 {
+		return raw(t)
+	}
 	switch l.numbers.element {
 	case "f16":
 		return made("f16", 2*t.Shape.Elems(), func() ([]byte, error) { return halves(t.F32()) }, t)

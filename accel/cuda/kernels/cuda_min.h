@@ -15,7 +15,7 @@ typedef unsigned int u32;
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
-#define __launch_bounds__(n) __attribute__((launch_bounds(n)))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 
 __device__ static inline int threadX() { return __nvvm_read_ptx_sreg_tid_x(); }
 __device__ static inline int blockX() { return __nvvm_read_ptx_sreg_ctaid_x(); }
@@ -27,6 +27,9 @@ __device__ static inline void barrier() { __syncthreads(); }
 #define INLINE __attribute__((always_inline))
 
 #define KERNEL extern "C" __global__ void __launch_bounds__(256)
+// KERNELS is a kernel of which a multiprocessor shall hold n blocks: it bounds the
+// registers.
+#define KERNELS(n) extern "C" __global__ void __launch_bounds__(256, n)
 
 struct alignas(16) f4 {
 	float v[4];

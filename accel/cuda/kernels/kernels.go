@@ -17,7 +17,7 @@ import (
 //go:generate sh ptx.sh tensor.cu sm_80 tensor.ptx
 //go:generate go run ../internal/kerneltable RESOURCES.md
 
-// PTX is the text of the kernels on float32, for compute capability 7.0 and
+// PTX is the text of the kernels on float32 and on integers, for compute capability 7.0 and
 // later.
 //
 //go:embed teff.ptx
@@ -41,9 +41,10 @@ type Module struct {
 // Modules are the texts, each with its kernels in the order of the text.
 func Modules() []Module {
 	return []Module{
-		{"teff.ptx", "teff.cu", PTX, 70, append([]string{"conv_f32"}, typed("f32")...)},
+		{"teff.ptx", "teff.cu", PTX, 70, append(append([]string{"conv_f32"}, typed("f32")...),
+			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8")},
 		{"tensor.ptx", "tensor.cu", TensorPTX, 80, append(append(append(
-			[]string{"conv_f16_128", "conv_f16_64", "conv_bf16_128", "conv_bf16_64", "conv_tf32_128", "conv_tf32_64"},
+			[]string{"conv_f16_128", "conv_f16_64", "conv_bf16_128", "conv_bf16_64", "conv_tf32_128", "conv_tf32_64", "conv_i8_128", "conv_i8_64", "conv_i8z_64"},
 			"narrow_f16", "widen_f16"), typed("f16")...), append([]string{"narrow_bf16", "widen_bf16"}, typed("bf16")...)...)},
 	}
 }
@@ -71,7 +72,27 @@ func Names() (names []string) {
 
 // Params is the number of parameters of a kernel, 0 for a name that is none.
 func Params(name string) int {
-	base, _, _ := strings.Cut(name, "_")
+	base, elements, _ := strings.Cut(name, "_")
+	if strings.HasPrefix(elements, "i8") {
+		switch base {
+		case "conv":
+			return 28
+		case "pool":
+			return 26
+		case "reduce":
+			return 36
+		case "table":
+			return 6
+		case "lookup":
+			return 4
+		case "quantize":
+			return 7
+		case "binary":
+			return 32
+		case "softmax":
+			return 11
+		}
+	}
 	switch base {
 	case "conv", "dwconv":
 		return 25

@@ -15,7 +15,7 @@ import (
 var (
 	source = regexp.MustCompile(`(?s)\nKERNEL (NAMED\(\w+\)|\w+)\((.*?)\) \{`)
 	entry  = regexp.MustCompile(`(?s)\.visible \.entry (\w+)\((.*?)\)`)
-	param  = regexp.MustCompile(`^((const )?(float|ELEM) \*\w+|i64 \w+|double \w+)$`)
+	param  = regexp.MustCompile(`^((const )?(float|ELEM|u8|int) \*\w+|i64 \w+|double \w+)$`)
 )
 
 // TestParams: the list, the sources and the compiled text agree on the kernels
@@ -32,6 +32,9 @@ func TestParams(t *testing.T) {
 				require.Regexp(t, param, strings.TrimSpace(p), "%s in %s", m[1], f)
 			}
 			name := strings.TrimSuffix(strings.TrimPrefix(m[1], "NAMED("), ")")
+			if !strings.Contains(name, "_") {
+				name += "_f32"
+			}
 			require.Equal(t, len(ps), Params(name), "%s in %s", name, f)
 		}
 	}

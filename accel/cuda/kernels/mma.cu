@@ -1,6 +1,7 @@
 // Convolution on tensor cores: conv_f32's product, with tiles of both operands in
 // shared memory, brought there by asynchronous copies some steps ahead.
 #include "common.h"
+#include "quantised.h"
 #include "warp.h"
 
 // Window is a convolution's sizes. An image and all output pixels are numbers of 31
@@ -22,11 +23,29 @@ template <class P> struct Element {
 template <> struct Element<tf32> {
 	typedef float type;
 };
+template <> struct Element<int8> {
+	typedef u8 type;
+};
+
+// Sum is what products are added up in.
+template <class P> struct Sum {
+	typedef float type;
+};
+template <> struct Sum<int8> {
+	typedef int type;
+};
+
+// Zeros is what integers stand for 0, and how they are read: flip turns unsigned
+// ones into signed ones of 128 less, fill is what lies outside an image.
+struct Zeros {
+	u32 flip, fill;
+};
 
 // Product makes BM output pixels by BN channels in a block of 8 warps, 2 along
 // pixels and 4 along channels, with AHEAD tiles of both operands in flight or use.
-template <class P, int BM, int BN, int AHEAD> struct Product {
+template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Product {
 	typedef typename Element<P>::type E;
+	typedef typename Sum<P>::type S;
 	enum {
 		PER = 16 / sizeof(E),   // elements of a chunk
 		DEEP = ROW / sizeof(E), // of a row
@@ -36,21 +55,27 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 		NT = BN / 32,           // 8-column tiles
 		BYTES = (BM + BN) * ROW // of a stage
 	};
-	float sum[MT][NT][4];
+	S sum[MT][NT][4];
+	S rows[ROWSUMS ? MT : 1][4]; // sums of x alone, in every column
 
 	// gather packs a chunk whose elements may lie in several taps, or unaligned.
-	__device__ INLINE static void gather(u32 *v, const E *image, const Window &c, Taps at, int ih0, int iw0, int cg, int left) {
+	__device__ INLINE static void gather(u32 *v, const E *image, const Window &c, Taps at, int ih0, int iw0, int cg, int left, E outside) {
 #pragma unroll
 		for (int j = 0; j < PER; j++) {
 			int ih = ih0 + at.kh * c.DH, iw = iw0 + at.kw * c.DW;
-			if (j < left && ih >= 0 && ih < c.H && iw >= 0 && iw < c.W) put(v, j, image[(ih * c.W + iw) * c.C + at.c]);
+			const bool inside = ih >= 0 && ih < c.H && iw >= 0 && iw < c.W;
+			if (j < left) put(v, j, inside ? image[(ih * c.W + iw) * c.C + at.c] : outside);
 			at.skip(1, cg, c.KW);
 		}
 	}
+	__device__ static void put(u32 *v, int j, u8 e) { v[j / 4] |= (u32)e << j % 4 * 8; }
+	__device__ static E none(u32 fill) { return none(fill, P()); }
+	__device__ static u8 none(u32 fill, int8) { return (u8)fill; }
+	template <class Q> __device__ static E none(u32, Q) { return E(0.f); }
 	__device__ static void put(u32 *v, int j, float e) { v[j] = __builtin_bit_cast(u32, e); }
-	template <class S> __device__ static void put(u32 *v, int j, S e) { v[j / 2] |= (u32)e.bits << j % 2 * 16; }
+	template <class Q> __device__ static void put(u32 *v, int j, Q e) { v[j / 2] |= (u32)e.bits << j % 2 * 16; }
 
-	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c) {
+	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c, Zeros z) {
 		const int t = threadX(), g = blockZ(), lane = t % 32;
 		const int cg = c.C / c.G, ocg = c.OC / c.G, k = c.KH * c.KW * cg;
 		const int pixels = c.N * c.OH * c.OW, m0 = blockX() * BM;
@@ -91,10 +116,15 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 				if (xWhole) { // the chunk is channels of one tap
 					int ih = ih0[i] + tap.kh * c.DH, iw = iw0[i] + tap.kw * c.DW;
 					bool there = image[i] && kk < k && ih >= 0 && ih < c.H && iw >= 0 && iw < c.W;
-					copy16(at, there ? image[i] + ((ih * c.W + iw) * c.C + tap.c) : x, there);
+					if (sizeof(E) == 1 && z.fill && !there && kk < k) {
+						const u32 v[4] = {z.fill, z.fill, z.fill, z.fill};
+						store16(at, v);
+					} else {
+						copy16(at, there ? image[i] + ((ih * c.W + iw) * c.C + tap.c) : x, there);
+					}
 				} else {
 					u32 v[4] = {};
-					if (image[i]) gather(v, image[i], c, tap, ih0[i], iw0[i], cg, k - kk);
+					if (image[i]) gather(v, image[i], c, tap, ih0[i], iw0[i], cg, k - kk, none(z.fill));
 					store16(at, v);
 				}
 			}
@@ -122,6 +152,10 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 			for (int j = 0; j < NT; j++)
 #pragma unroll
 				for (int r = 0; r < 4; r++) sum[i][j][r] = 0;
+#pragma unroll
+		for (int i = 0; i < (ROWSUMS ? MT : 1); i++)
+#pragma unroll
+			for (int r = 0; r < 4; r++) rows[i][r] = 0;
 
 		const int steps = (k + DEEP - 1) / DEEP;
 		const int warpRow = t / 32 % 2 * (BM / 2), warpCol = BM + t / 64 * (BN / 4);
@@ -142,7 +176,7 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 #pragma unroll
 				for (int i = 0; i < MT; i++) {
 					matrices(a[i], from + inTile(warpRow + i * 16 + lane % 16, half * 2 + lane / 16));
-					round(P(), a[i]);
+					round(P(), a[i], z);
 				}
 #pragma unroll
 				for (int j = 0; j < NT; j += 2) {
@@ -154,20 +188,30 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 				for (int i = 0; i < MT; i++)
 #pragma unroll
 					for (int j = 0; j < NT; j++) mma(P(), sum[i][j], a[i], b[j]);
+				if (ROWSUMS) {
+					const u32 ones[2] = {0x01010101, 0x01010101};
+#pragma unroll
+					for (int i = 0; i < (ROWSUMS ? MT : 1); i++) mma(P(), rows[i], a[i], ones);
+				}
 			}
 			use = use + 1 == AHEAD ? 0 : use + 1;
 		}
 	}
 	// round is for elements that products would cut off; weights are rounded before
 	// they come to the device.
-	template <class S> __device__ static void round(S, u32 *) {}
-	__device__ static void round(tf32, u32 *v) {
+	template <class Q> __device__ static void round(Q, u32 *, Zeros) {}
+	__device__ static void round(int8, u32 *v, Zeros z) {
+#pragma unroll
+		for (int i = 0; i < 4; i++) v[i] ^= z.flip;
+	}
+	__device__ static void round(tf32, u32 *v, Zeros) {
 #pragma unroll
 		for (int i = 0; i < 4; i++) v[i] = roundTF32(v[i]);
 	}
 
-	// store adds bias and residual, applies the activation and writes.
-	__device__ INLINE void store(const float *bias, const E *res, E *y, const Window &c, i64 yPitch, i64 act, float lo, float hi) {
+	// each gives every result of this thread: its pixel, its channel, the sum and the
+	// sum of x.
+	template <class F> __device__ INLINE void each(const Window &c, F result) {
 		const int t = threadX(), lane = t % 32, ocg = c.OC / c.G, g = blockZ();
 		const int pixels = c.N * c.OH * c.OW, m = blockX() * BM + t / 32 % 2 * (BM / 2) + lane / 4;
 		const int oc = blockY() * BN + t / 64 * (BN / 4) + lane % 4 * 2;
@@ -175,34 +219,39 @@ template <class P, int BM, int BN, int AHEAD> struct Product {
 		for (int j = 0; j < NT; j++)
 #pragma unroll
 			for (int q = 0; q < 2; q++) {
-				const int in = oc + j * 8 + q, at = g * ocg + in;
+				const int in = oc + j * 8 + q;
 				if (in >= ocg) continue;
-				const float b = bias ? bias[at] : 0;
 #pragma unroll
 				for (int i = 0; i < MT; i++)
 #pragma unroll
 					for (int r = 0; r < 2; r++) {
 						const int to = m + i * 16 + r * 8;
-						if (to >= pixels) continue;
-						float v = sum[i][j][r * 2 + q] + b;
-						if (res) v += (float)res[(i64)to * c.OC + at];
-						y[to * yPitch + at] = clampAct(v, act, lo, hi);
+						if (to < pixels) result(to, g * ocg + in, sum[i][j][r * 2 + q], rows[ROWSUMS ? i : 0][r * 2 + q]);
 					}
 			}
+	}
+
+	// store adds bias and residual, applies the activation and writes.
+	__device__ INLINE void store(const float *bias, const E *res, E *y, const Window &c, i64 yPitch, i64 act, float lo, float hi) {
+		each(c, [&](int to, int oc, S v, S) INLINE {
+			if (bias) v += bias[oc];
+			if (res) v += (float)res[(i64)to * c.OC + oc];
+			y[to * yPitch + oc] = clampAct(v, act, lo, hi);
+		});
 	}
 };
 
 // conv_KIND_TILE: conv_f32's parameters on elements of the kind, bias float, TILE
 // by TILE a block. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
 #define CONV(name, P, E, TILE, AHEAD)                                                                          \
-	KERNEL name(const E *x, const E *w, const float *bias, const E *res, E *y,                                 \
+	KERNELS(TILE == 128 ? 2 : 4) name(const E *x, const E *w, const float *bias, const E *res, E *y,                                 \
 	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
 	            i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 act, double lo, double hi) {            \
 		alignas(128) __shared__ unsigned char tiles[AHEAD * 2 * TILE * ROW];                                   \
 		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
 		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
 		Product<P, TILE, TILE, AHEAD> p;                                                                       \
-		p.run(tiles, x, w, c);                                                                                 \
+		p.run(tiles, x, w, c, {0, 0});                                                                         \
 		p.store(bias, res, y, c, yPitch, act, (float)lo, (float)hi);                                           \
 	}
 
@@ -212,3 +261,28 @@ CONV(conv_bf16_128, bfloat, bfloat, 128, 3)
 CONV(conv_bf16_64, bfloat, bfloat, 64, 4)
 CONV(conv_tf32_128, tf32, float, 128, 3)
 CONV(conv_tf32_64, tf32, float, 64, 4)
+
+// conv_i8_TILE is conv_i8 on tensor cores, for sums of x*w with the zero point of x
+// in the bias already; conv_i8z_TILE is for weights that have one, too: zw times the
+// sum of x is taken off. In images x holds zx outside. With unsigned x both are of
+// x-128. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
+#define CONV8(name, TILE, AHEAD, ROWSUMS)                                                                      \
+	KERNELS(TILE == 128 ? 2 : ROWSUMS ? 3 : 4) name(const u8 *x, const u8 *w, const int *bias, const float *scale, u8 *y,                          \
+	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
+	            i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 isSigned, i64 zx, i64 zw, i64 zero, i64 lo, i64 hi) { \
+		alignas(128) __shared__ unsigned char tiles[AHEAD * 2 * TILE * ROW];                                   \
+		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
+		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
+		Product<int8, TILE, TILE, AHEAD, ROWSUMS> p;                                                           \
+		p.run(tiles, x, w, c, {isSigned ? 0u : 0x80808080u, ((u32)zx & 255) * 0x01010101u});          \
+		const int z = (int)zw;                                                                                 \
+		p.each(c, [&](int to, int oc, int v, int row) INLINE {                                                 \
+			u32 sum = (u32)v + (u32)bias[oc];                                                                  \
+			if (ROWSUMS) sum -= (u32)row * (u32)z;                                                             \
+			y[to * yPitch + oc] = stored((float)(int)sum * scale[oc], (int)zero, (int)lo, (int)hi);            \
+		});                                                                                                    \
+	}
+
+CONV8(conv_i8_128, 128, 3, false)
+CONV8(conv_i8_64, 64, 4, false)
+CONV8(conv_i8z_64, 64, 4, true)

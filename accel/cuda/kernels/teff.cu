@@ -1,4 +1,4 @@
-// The kernels on float, for every device from sm_70 on: one translation unit.
+// The kernels on float and on integers of 8 bits, for every device from sm_70 on: one translation unit.
 #include "common.h"
 
 #include "conv.cu"
@@ -6,5 +6,12 @@
 #define ELEM float
 #define NAMED(k) k##_f32
 #include "typed.inc"
+#undef ELEM
+#undef NAMED
+
+#include "int8.cu"
+#define ELEM u8
+#define NAMED(k) k##_i8
+#include "move.cu"
 #undef ELEM
 #undef NAMED

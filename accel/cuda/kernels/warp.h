@@ -15,12 +15,16 @@
 struct tf32 {
 	float v;
 };
+struct int8 {
+	signed char v;
+};
 
 #ifdef TEFF_HOST
 static inline void matrices(u32 *r, const void *row) { emulate::ldmatrix(r, row); }
 static inline void mma(half, float *d, const u32 *a, const u32 *b) { emulate::mmaHalf(d, a, b); }
 static inline void mma(bfloat, float *d, const u32 *a, const u32 *b) { emulate::mmaBfloat(d, a, b); }
 static inline void mma(tf32, float *d, const u32 *a, const u32 *b) { emulate::mmaTF32(d, a, b); }
+static inline void mma(int8, int *d, const u32 *a, const u32 *b) { emulate::mmaInt8(d, a, b); }
 static inline u32 roundTF32(u32 v) { return emulate::roundTF32(v); }
 static inline void copy16(void *to, const void *from, bool there) { emulate::copyAsync(to, from, there); }
 static inline void commit() { emulate::commit(); }
@@ -41,13 +45,14 @@ __device__ static inline void matrices(u32 *r, const void *row) {
 }
 
 // mma is d += a*b.
-#define MMA(shape)                                                                                             \
+#define MMA(shape, kept)                                                                                             \
 	asm volatile("mma.sync.aligned." shape " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"      \
-	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                              \
+	             : kept(d[0]), kept(d[1]), kept(d[2]), kept(d[3])                                              \
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
-__device__ static inline void mma(half, float *d, const u32 *a, const u32 *b) { MMA("m16n8k16.row.col.f32.f16.f16.f32"); }
-__device__ static inline void mma(bfloat, float *d, const u32 *a, const u32 *b) { MMA("m16n8k16.row.col.f32.bf16.bf16.f32"); }
-__device__ static inline void mma(tf32, float *d, const u32 *a, const u32 *b) { MMA("m16n8k8.row.col.f32.tf32.tf32.f32"); }
+__device__ static inline void mma(half, float *d, const u32 *a, const u32 *b) { MMA("m16n8k16.row.col.f32.f16.f16.f32", "+f"); }
+__device__ static inline void mma(bfloat, float *d, const u32 *a, const u32 *b) { MMA("m16n8k16.row.col.f32.bf16.bf16.f32", "+f"); }
+__device__ static inline void mma(tf32, float *d, const u32 *a, const u32 *b) { MMA("m16n8k8.row.col.f32.tf32.tf32.f32", "+f"); }
+__device__ static inline void mma(int8, int *d, const u32 *a, const u32 *b) { MMA("m16n8k32.row.col.s32.s8.s8.s32", "+r"); }
 #undef MMA
 
 // roundTF32 keeps 10 bits of the fraction, to nearest, ties away from 0.

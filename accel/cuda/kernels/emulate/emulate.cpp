@@ -52,6 +52,9 @@ template <auto f> void call(const uint64_t *p) { apply<f>(f, p); }
 const Kernel kernels[] = {
     ENTRY(conv_f32, true), TYPED(f32),  TILES(f16),  TILES(bf16),  TILES(tf32),
     CAST(f16),             TYPED(f16), CAST(bf16), TYPED(bf16),
+    ENTRY(conv_i8, false), ENTRY(pool_i8, false), ENTRY(reduce_i8, false), ENTRY(table_i8, false), ENTRY(lookup_i8, false),
+    ENTRY(quantize_i8, false), ENTRY(binary_i8, false), ENTRY(softmax_i8, false), ENTRY(copy_i8, false), ENTRY(fill_i8, false),
+    TILES(i8), ENTRY(conv_i8z_64, true),
 };
 
 bool stray; // a barrier in a kernel that is said to have none

@@ -5,7 +5,7 @@
 #define __global__
 #define __device__
 #define __shared__ static
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
 
 namespace emulate {
 struct Index {
@@ -20,6 +20,7 @@ void ldmatrix(unsigned *r, const void *row);
 void mmaHalf(float *d, const unsigned *a, const unsigned *b);
 void mmaBfloat(float *d, const unsigned *a, const unsigned *b);
 void mmaTF32(float *d, const unsigned *a, const unsigned *b);
+void mmaInt8(int *d, const unsigned *a, const unsigned *b);
 
 // Copies happen when they are waited for and not before.
 void copyAsync(void *to, const void *from, bool there);

@@ -35,8 +35,11 @@ const Words *exchange(const unsigned *w, int n) {
 
 int lane() { return now.thread % WARP; }
 
+float added(float d, double sum) { return (float)(d + sum); }
+int added(int d, double sum) { return (int)((unsigned)d + (unsigned)(int)sum); } // wraps
+
 // product is d += a*b for elements of `bits` bits, which number() reads.
-template <int bits, class F> void product(float *d, const unsigned *a, const unsigned *b, F number) {
+template <int bits, class D, class F> void product(D *d, const unsigned *a, const unsigned *b, F number) {
 	unsigned w[6];
 	memcpy(w, a, 16);
 	memcpy(w + 4, b, 8);
@@ -49,7 +52,7 @@ template <int bits, class F> void product(float *d, const unsigned *a, const uns
 			const unsigned u = all[row % 8 * 4 + word % 4].w[row / 8 + word / 4 * 2], v = all[col * 4 + word % 4].w[4 + word / 4];
 			for (int e = 0; e < per; e++) sum += (double)number(u, e) * number(v, e);
 		}
-		d[r] = (float)(d[r] + sum);
+		d[r] = added(d[r], sum);
 	}
 }
 
@@ -77,6 +80,10 @@ void mmaBfloat(float *d, const unsigned *a, const unsigned *b) {
 // What lies below tf32's bits is not looked at.
 void mmaTF32(float *d, const unsigned *a, const unsigned *b) {
 	product<32>(d, a, b, [](unsigned w, int) { return __builtin_bit_cast(float, w & 0xffffe000u); });
+}
+
+void mmaInt8(int *d, const unsigned *a, const unsigned *b) {
+	product<8>(d, a, b, [](unsigned w, int e) { return (int)(signed char)(w >> e * 8); });
 }
 
 void copyAsync(void *to, const void *from, bool there) {
