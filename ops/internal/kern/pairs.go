@@ -97,41 +97,63 @@ func (p *PairF32) held(rows, n int) int {
 // [y2][y1][d]. w holds column j at w[j*ld:], its elements in the order of the taps.
 func (p *PairF32) Pack(dst, w []float32, n, ld int) {
 	dst = dst[:p.PackedSize(n)]
-	clear(dst)
-	for j := range n {
-		at := j / pairNR * pairNR
-		width := min(pairNR, packedColumns(n, pairNR, pairNR/2)-at)
-		p.packColumn(dst[at*p.perColumn()+j-at:], w[j*ld:][:p.taps*p.kc], width)
+	for j := 0; j < n; j += pairNR {
+		width := min(pairNR, packedColumns(n, pairNR, pairNR/2)-j)
+		p.packPanel(dst[j*p.perColumn():], w[j*ld:], width, min(width, n-j), ld)
 	}
 }
 
-func (p *PairF32) packColumn(dst, w []float32, width int) {
-	most := float32(0)
-	for _, v := range w {
-		most = max(most, float32(math.Abs(float64(v))))
+func (p *PairF32) packPanel(dst, w []float32, width, have, ld int) {
+	start, back, steps := dst[:width], dst[width:2*width], dst[2*width:][:3*p.n*p.taps*width]
+	clear(dst[:2*width])
+	if have < width {
+		clear(steps)
 	}
-	up, back := pairScale(most)
-	start := 0.0
-	steps := dst[2*width:]
+	// Two steps' [y2][y1][d] are scaled at once, the second y1 by the opposite.
+	var up [6 * pairNR]float32
+	for c := range have {
+		var s float32
+		s, back[c] = pairScale(mostOf(w[c*ld:][:p.taps*p.kc]))
+		for i := range 6 {
+			up[i*width+c] = s
+		}
+		up[4*width+c] = -s
+	}
 	for t := range p.taps {
-		w := w[t*p.kc:][:p.kc]
-		for i := range p.n {
-			y1, y2, d := up*w[i], float32(0), float32(0)
-			if i&1 != 0 {
-				y1 = -y1
+		tap, at := w[t*p.kc:], steps[t*p.n*3*width:][:p.n*3*width]
+		packColumns(at[width:], tap, 3*width, have, p.n, ld)
+		packColumns(at, tap[p.n:], 3*width, have, p.n, ld)
+		packColumns(at[2*width:], tap[2*p.n:], 3*width, have, p.kc-2*p.n, ld)
+		for i := p.kc - 2*p.n; i < p.n; i++ {
+			clear(at[(3*i+2)*width:][:width])
+		}
+		for ; len(at) > 0; at = at[min(6*width, len(at)):] {
+			two := at[:min(6*width, len(at))]
+			BinaryF32(Mul, two, two, up[:len(two)], float32(math.Inf(-1)), float32(math.Inf(1)))
+			for c := range start {
+				start[c] -= two[c] * two[width+c]
 			}
-			if i+p.n < p.kc {
-				y2 = up * w[i+p.n]
+			if len(two) == 6*width {
+				for c := range start {
+					start[c] -= two[3*width+c] * two[4*width+c]
+				}
 			}
-			if i+2*p.n < p.kc {
-				d = up * w[i+2*p.n]
-			}
-			start -= float64(y1) * float64(y2)
-			s := steps[(t*p.n+i)*3*width:]
-			s[0], s[width], s[2*width] = y2, y1, d
 		}
 	}
-	dst[0], dst[width] = float32(start), back
+}
+
+// mostOf is the largest magnitude of x; floats without sign compare like integers.
+func mostOf(x []float32) float32 {
+	var a, b, c, d uint32
+	const abs = 1<<31 - 1
+	for ; len(x) >= 4; x = x[4:] {
+		a, b = max(a, math.Float32bits(x[0])&abs), max(b, math.Float32bits(x[1])&abs)
+		c, d = max(c, math.Float32bits(x[2])&abs), max(d, math.Float32bits(x[3])&abs)
+	}
+	for _, v := range x {
+		a = max(a, math.Float32bits(v)&abs)
+	}
+	return math.Float32frombits(max(a, b, c, d))
 }
 
 // pairScale is the power of two that brings most into [2, 4) and the way back: 0 for 0.

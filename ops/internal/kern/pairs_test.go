@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
 )
 
 func TestPairLayout(t *testing.T) {
@@ -67,6 +69,57 @@ func TestPairF32(t *testing.T) {
 				guard.check(t, out)
 				cs.compare(t, fmt.Sprintf("m%dn%dt%dk%d/%d", c[0], c[1], c[2], c[3], bits))
 			}
+		}
+	})
+}
+
+// packColumn is the definition of a packed column.
+func (p *PairF32) packColumn(dst, w []float32, width int) {
+	most := float32(0)
+	for _, v := range w {
+		most = max(most, float32(math.Abs(float64(v))))
+	}
+	up, back := pairScale(most)
+	start := 0.0
+	steps := dst[2*width:]
+	for t := range p.taps {
+		w := w[t*p.kc:][:p.kc]
+		for i := range p.n {
+			y1, y2, d := up*w[i], float32(0), float32(0)
+			if i&1 != 0 {
+				y1 = -y1
+			}
+			if i+p.n < p.kc {
+				y2 = up * w[i+p.n]
+			}
+			if i+2*p.n < p.kc {
+				d = up * w[i+2*p.n]
+			}
+			start -= float64(y1) * float64(y2)
+			s := steps[(t*p.n+i)*3*width:]
+			s[0], s[width], s[2*width] = y2, y1, d
+		}
+	}
+	dst[0], dst[width] = float32(start), back
+}
+
+func TestPairF32Pack(t *testing.T) {
+	cputest.ForEachPath(t, "pack/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, c := range [][3]int{{1, 1, 2}, {16, 1, 5}, {33, 2, 7}, {48, 3, 16}, {100, 1, 64}, {31, 9, 49}} {
+			n, k := c[0], c[1]*c[2]
+			p := newPairF32(c[1], c[2])
+			w := atEdge(t, randF32(r, n*k))
+			got, want := make([]float32, p.PackedSize(n)), make([]float32, p.PackedSize(n))
+			for i := range got {
+				got[i] = 9
+			}
+			p.Pack(got, w, n, k)
+			for j := range n {
+				at := j / pairNR * pairNR
+				p.packColumn(want[at*p.perColumn()+j-at:], w[j*k:][:k], min(pairNR, packedColumns(n, pairNR, pairNR/2)-at))
+			}
+			require.InDeltaSlice(t, want, got, 1e-4, "%v", c)
 		}
 	})
 }
