@@ -48,11 +48,11 @@ func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 	default:
 		k.args.Min, k.args.Max = lo, hi
 	}
-	// Bands of about 20 µs, so that a waiting worker finds something.
+	// Bands of some microseconds, so that a waiting worker finds something.
 	work := s.Out[2] * s.oc * s.Taps()
 	k.band = s.Out[1]
 	if p.Threads > 1 {
-		k.band = min(s.Out[1], max(1, (1<<18)/max(1, work)))
+		k.band = min(s.Out[1], max(1, (1<<16)/max(1, work)))
 	}
 	k.bands = (s.Out[1] + k.band - 1) / k.band
 	p.Path("depthwise")

@@ -157,9 +157,9 @@ func (k *convGemm) joinsTaps() bool {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// taskMACs is about 5 µs of work, below which waking others costs more than
+// taskMACs is about 2 µs of work, below which waking others costs more than
 // it saves.
-const taskMACs = 1 << 18
+const taskMACs = 1 << 17
 
 // cacheBytes of weights stay in the second-level cache while rows pass.
 const cacheBytes = 512 << 10

@@ -97,8 +97,8 @@ func (k *convGemmInt) layout(threads int) {
 	}
 }
 
-// taskMACsInt is taskMACs for products that are four times as fast.
-const taskMACsInt = 4 * taskMACs
+// taskMACsInt is the same for integers, by measurement some 5 µs.
+const taskMACsInt = 8 * taskMACs
 
 // split cuts the product into tasks; see convGemm.split.
 func (k *convGemmInt) split(threads int) {
