@@ -165,7 +165,7 @@ func (k *convChain) Do(a *Args, i, worker int) {
 			args.Out, args.OutPixel = scratch[k.wide:], k.dw.oc
 		}
 		args.OH = y1 - y0
-		k.dw.rowsInto(&args, nil, 0, args.OH)
+		k.dw.rowsInto(nil, &args, nil, 0, args.OH)
 		if k.project == nil {
 			continue
 		}

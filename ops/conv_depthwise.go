@@ -22,7 +22,8 @@ type convDepthwise struct {
 	act    *Act      // applied to stored rows, after the residual
 	lo, hi float32   // applied with the residual
 	add    bool
-	band   int // output rows of a task
+	plans  []*kern.DWPlan // of small layers, a band each; or nil
+	band   int            // output rows of a task
 	bands  int
 }
 
@@ -55,9 +56,17 @@ func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 		k.band = min(s.Out[1], max(1, (1<<16)/max(1, work)))
 	}
 	k.bands = (s.Out[1] + k.band - 1) / k.band
+	if s.Out[1]*work <= plannedMACs {
+		for y := 0; y < s.Out[1]; y += k.band {
+			k.plans = append(k.plans, k.args.Plan(y, min(y+k.band, s.Out[1])))
+		}
+	}
 	p.Path("depthwise")
 	return k
 }
+
+// plannedMACs is the work up to which finding the kernels to call matters.
+const plannedMACs = 1 << 19
 
 func (k *convDepthwise) pack(dst []float32) {
 	w, taps := k.weight.F32(), k.Taps()
@@ -85,13 +94,21 @@ func (k *convDepthwise) Do(a *Args, i, _ int) {
 	if k.add {
 		res = a.In[1].F32()[n*k.OutSize()*k.oc:]
 	}
-	k.rowsInto(&args, res, y0, y1)
+	var plan *kern.DWPlan
+	if k.plans != nil {
+		plan = k.plans[band]
+	}
+	k.rowsInto(plan, &args, res, y0, y1)
 }
 
-// rowsInto computes output rows y0 to y1 of args, with what the kernel leaves
+// rowsInto computes output rows y0 to y1 of args, for which there may be a plan, with what the kernel leaves
 // to do: the residual, and activations that are no clamp.
-func (k *convDepthwise) rowsInto(args *kern.DWF32Args, res []float32, y0, y1 int) {
-	args.Run(y0, y1)
+func (k *convDepthwise) rowsInto(plan *kern.DWPlan, args *kern.DWF32Args, res []float32, y0, y1 int) {
+	if plan != nil {
+		plan.Run(args.In, args.Out)
+	} else {
+		args.Run(y0, y1)
+	}
 	if !k.add && k.act == nil {
 		return
 	}

@@ -46,13 +46,86 @@ func (a *DWF32Args) Run(y0, y1 int) {
 		a.runGeneric(y0, y1)
 		return
 	}
+	a.walk(y0, y1, nil)
+}
+
+// Plan is what Run does with rows y0 to y1, to be done many times on other In and Out: on small images finding it out takes
+// as long as a third of the work. It is nil where there is nothing to plan.
+func (a *DWF32Args) Plan(y0, y1 int) *DWPlan {
+	if y0 < 0 || y0 >= y1 || y1 > a.OH || a.OW <= 0 || a.C <= 0 || !useDWAVX512 && !useDWAVX2 {
+		return nil
+	}
+	p := &DWPlan{in: (a.H*a.W-1)*a.Pixel + a.C, out: (y1*a.OW-1)*a.OutPixel + a.C}
+	a.walk(y0, y1, p)
+	if p.pixels {
+		return nil
+	}
+	return p
+}
+
+// DWPlan is the calls of kernels of a depthwise convolution. It is immutable.
+type DWPlan struct {
+	calls   []dwCall
+	in, out int  // lengths that the calls need
+	pixels  bool // some outputs are no kernel's
+}
+
+// dwCall is a call of a kernel for n neighbours of a kernel kw wide at stride sw, on floats in of In and out of Out.
+type dwCall struct {
+	form      dwForm
+	kw, sw, n int
+	in, out   int
+	tile      dwTile
+}
+
+// dwForm is which of the families of kernels a call is for.
+type dwForm uint8
+
+const (
+	dwFormAny dwForm = iota
+	dwFormShared
+	dwFormPairs
+)
+
+func (c *dwCall) run() {
+	switch c.form {
+	case dwFormAny:
+		dwAny(&c.tile)
+	case dwFormShared:
+		dwShared(&c.tile, c.kw, c.sw, c.n)
+	case dwFormPairs:
+		dwPairs(&c.tile, c.n)
+	}
+}
+
+// Run does the plan.
+func (p *DWPlan) Run(in, out []float32) {
+	in, out = in[:p.in], out[:p.out]
+	for i := range p.calls {
+		c := p.calls[i]
+		c.tile.in, c.tile.out = &in[c.in], &out[c.out]
+		c.run()
+	}
+}
+
+// call does a call, or adds it to a plan.
+func (a *DWF32Args) call(p *DWPlan, c *dwCall) {
+	if p != nil {
+		p.calls = append(p.calls, *c)
+		return
+	}
+	c.tile.in, c.tile.out = &a.In[c.in], &a.Out[c.out]
+	c.run()
+}
+
+func (a *DWF32Args) walk(y0, y1 int, p *DWPlan) {
 	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	most := max(2, rowsBytes/(4*a.SH*a.W*a.Pixel))
 	for y := y0; y < y1; {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
 		rows := sameTaps(y, min(y1, y+most), a.SH, a.PT, a.KH, a.DH, a.H)
 		for r := s.first(); r.n > 0; r = s.next(r) {
-			a.run(y, rows, ky0, ky1, &r)
+			a.run(p, y, rows, ky0, ky1, &r)
 		}
 		y += rows
 	}
@@ -74,37 +147,44 @@ func sameTaps(y, end, stride, pad, n, dilation, size int) int {
 	return rows
 }
 
-// run computes some outputs of rows y to y+rows, which take the same taps.
-func (a *DWF32Args) run(y, rows, ky0, ky1 int, r *tiles) {
-	t, ok := a.tile(y, r.x, ky0, ky1, r.kx0, r.kx1)
-	if !ok {
+// run computes some outputs of rows y to y+rows, which take the same taps, or adds to p what does.
+func (a *DWF32Args) run(p *DWPlan, y, rows, ky0, ky1 int, r *tiles) {
+	c := dwCall{kw: a.KW, sw: a.SW, n: r.n}
+	if !a.tile(&c, y, r.x, ky0, ky1, r.kx0, r.kx1) {
+		if p != nil {
+			p.pixels = true
+			return
+		}
 		for i := range rows * r.n * r.count {
 			row, x := i/(r.n*r.count), i%(r.n*r.count)
 			a.pixel(y+row, r.x+x, ky0, ky1, r.kx0, r.kx1)
 		}
 		return
 	}
+	t := &c.tile
 	t.tiles = r.count
 	t.outRows, t.inRow, t.outRow = rows, 4*a.SH*a.W*a.Pixel, 4*a.OW*a.OutPixel
 	t.inStep, t.outStep = 4*r.n*a.SW*a.Pixel, 4*r.n*a.OutPixel
 	if !r.shared {
-		dwAny(&t)
+		a.call(p, &c)
 		return
 	}
+	c.form = dwFormShared
 	t.w = &a.Weights[ky0*a.KW*a.C]
 	t.left, t.right, t.back = r.left, r.right, 4*r.left*a.Pixel
 	if rows > 1 && ky1-ky0 == 3 && a.KW == 3 && a.SH == 1 && a.SW == 1 && a.DH == 1 && useDWAVX512 {
-		pairs := t
-		pairs.outRows, pairs.inRow, pairs.outRow, pairs.pair = rows/2, 2*t.inRow, 2*t.outRow, t.outRow
-		dwPairs(&pairs, r.n)
+		pairs := c
+		pairs.form = dwFormPairs
+		pairs.tile.outRows, pairs.tile.inRow, pairs.tile.outRow, pairs.tile.pair = rows/2, 2*t.inRow, 2*t.outRow, t.outRow
+		a.call(p, &pairs)
 		if rows%2 == 0 {
 			return
 		}
-		t.in = &a.In[(((y+rows-1)*a.SH-a.PT)*a.W+r.x*a.SW-a.PL+r.kx0*a.DW)*a.Pixel]
-		t.out = &a.Out[((y+rows-1)*a.OW+r.x)*a.OutPixel]
+		c.in += (rows - 1) * a.SH * a.W * a.Pixel
+		c.out += (rows - 1) * a.OW * a.OutPixel
 		t.outRows = 1
 	}
-	dwShared(&t, a.KW, a.SW, r.n)
+	a.call(p, &c)
 }
 
 func (a *DWF32Args) check(y0, y1 int) {
@@ -158,12 +238,14 @@ type dwTile struct {
 	pair      int // from the first of two rows computed at once to the second
 }
 
-func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
+// tile sets c to one output, or the first of a tile; false where it sees padding alone.
+func (a *DWF32Args) tile(c *dwCall, y, x, ky0, ky1, kx0, kx1 int) bool {
 	if ky0 >= ky1 || kx0 >= kx1 {
-		return t, false
+		return false
 	}
-	t = dwTile{
-		in:        &a.In[((y*a.SH-a.PT+ky0*a.DH)*a.W+x*a.SW-a.PL+kx0*a.DW)*a.Pixel],
+	c.in = ((y*a.SH-a.PT+ky0*a.DH)*a.W + x*a.SW - a.PL + kx0*a.DW) * a.Pixel
+	c.out = (y*a.OW + x) * a.OutPixel
+	c.tile = dwTile{
 		rowStride: 4 * a.DH * a.W * a.Pixel,
 		rows:      ky1 - ky0,
 		cols:      kx1 - kx0,
@@ -171,7 +253,6 @@ func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
 		w:         &a.Weights[(ky0*a.KW+kx0)*a.C],
 		wRow:      4 * a.KW * a.C,
 		wTap:      4 * a.C,
-		out:       &a.Out[(y*a.OW+x)*a.OutPixel],
 		outStride: 4 * a.OutPixel,
 		channels:  a.C,
 		tiles:     1,
@@ -180,9 +261,9 @@ func (a *DWF32Args) tile(y, x, ky0, ky1, kx0, kx1 int) (t dwTile, ok bool) {
 		max:       a.Max,
 	}
 	if a.Bias != nil {
-		t.bias = &a.Bias[0]
+		c.tile.bias = &a.Bias[0]
 	}
-	return t, true
+	return true
 }
 
 // runGeneric is the definition.

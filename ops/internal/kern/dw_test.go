@@ -66,8 +66,13 @@ func TestDWF32(t *testing.T) {
 				a.Out = out
 				a.In, a.Weights, a.Bias = atEdge(t, a.In), atEdge(t, a.Weights), atEdge(t, a.Bias)
 				cut := r.IntN(a.OH + 1)
-				a.Run(cut, a.OH)
-				a.Run(0, cut)
+				for _, rows := range [][2]int{{cut, a.OH}, {0, cut}} {
+					if p := a.Plan(rows[0], rows[1]); p != nil && r.IntN(2) > 0 {
+						p.Run(a.In, a.Out)
+					} else {
+						a.Run(rows[0], rows[1])
+					}
+				}
 				guard.check(t, out)
 				for i, got := range out {
 					y, x, ch := i/a.OutPixel/a.OW, i/a.OutPixel%a.OW, i%a.OutPixel
