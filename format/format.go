@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -151,9 +152,6 @@ func (f *File) Close() error {
 	return c()
 }
 
-// ReleaseAll is Release of everything.
-func (f *File) ReleaseAll() { f.Release(f.data) }
-
 // Release says that b, bytes of a tensor, will hardly be read again: whole
 // pages of a mapped file need not stay in memory. They may be read all the
 // same, and come back from the file. Other bytes are left alone.
@@ -162,7 +160,7 @@ func (f *File) Release(b []byte) {
 	if !f.mapped || !ok {
 		return
 	}
-	const page = 1 << 16 // of any processor
+	page := os.Getpagesize()
 	from, to := (at+page-1)/page*page, (at+len(b))/page*page
 	if from < to {
 		release(f.data[from:to])
@@ -199,4 +197,14 @@ type Golden struct {
 	// Tolerance is the largest difference, relative to the norm, that still
 	// counts as equal; 0 asks for equal bits.
 	Tolerance float32
+}
+
+// decodes reports that weights are stored in another form than they are used in.
+func (f *File) decodes() bool {
+	for _, w := range f.Weights {
+		if w.Encoding != Raw {
+			return true
+		}
+	}
+	return false
 }

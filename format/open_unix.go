@@ -42,6 +42,8 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	file.close, file.mapped = func() error { return syscall.Munmap(b) }, true
-	file.Release(b) // verified: what is packed is read once more, the rest not at all
+	if file.decodes() {
+		file.Release(b) // what was decoded is not read again
+	}
 	return file, nil
 }

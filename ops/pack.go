@@ -66,6 +66,9 @@ func (c *PackCache) Fill(w *Workers) {
 	if c.regions != nil {
 		c.regions.expect()
 	}
+	// The largest first: a weight and its packed form are both in memory when it
+	// is packed, which is to happen before the rest is.
+	slices.SortStableFunc(c.jobs, func(a, b *packJob) int { return len(b.weight) - len(a.weight) })
 	t := packParts{c: c, bufs: make([]packBuffer, w.Threads())}
 	for i, j := range c.jobs {
 		for p := range j.parts {

@@ -133,7 +133,6 @@ func FromFile(f *format.File, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	m.file = f
-	f.ReleaseAll() // folding made copies; what is used as it lies comes back when it is read
 	if b, ok := m.cfg.backend.(*cpuBackend); ok && !m.cfg.shared {
 		b.packs.Released = f.Release
 	}
