@@ -139,7 +139,7 @@ func (f *File) contents() error {
 		return err
 	}
 	for _, s := range f.Sections {
-		if crc32.Checksum(f.data[s.Offset:s.Offset+s.Length], castagnoli) != s.CRC32C {
+		if checksum(f.data[s.Offset:s.Offset+s.Length]) != s.CRC32C {
 			return fmt.Errorf("%w: %s", ErrChecksum, s.Name)
 		}
 	}
