@@ -57,7 +57,11 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 			k.dw = newConvGradWeight(p, k)
 		}
 	}
-	k.biasSum.k, k.actTask.k = k, k
+	k.actTask.k = k
+	if s.bias && p.NeedParam[1] && !p.Reference {
+		k.biasSum = &channelSums{newChannelLines(p.Out.Shape)}
+		p.NeedScratch(4 * k.biasSum.scratch(max(1, p.Threads)))
+	}
 	return k, nil
 }
 
@@ -67,7 +71,7 @@ type convGrad struct {
 	act      Act
 	residual bool
 	dx, dw   GradKernel
-	biasSum  convGradBias
+	biasSum  *channelSums // nil: by the definition
 	actTask  convGradAct
 }
 
@@ -80,7 +84,11 @@ func (k *convGrad) Run(g *Grads) {
 		addInto(g.DIn[1].F32(), g.DOut.F32())
 	}
 	if k.bias && !g.DParams[1].IsZero() {
-		g.Parallel((k.oc+gradChannels-1)/gradChannels, &k.biasSum)
+		if k.biasSum != nil {
+			k.biasSum.addTo(g, g.DParams[1].F32())
+		} else {
+			k.sumBias(g)
+		}
 	}
 	if !g.DParams[0].IsZero() {
 		k.dw.Run(g)
@@ -90,11 +98,8 @@ func (k *convGrad) Run(g *Grads) {
 	}
 }
 
-// gradRows and gradChannels are the rows and channels of one small task.
-const (
-	gradRows     = 256
-	gradChannels = 16
-)
+// gradRows is the rows of one small task.
+const gradRows = 256
 
 func addInto(dst, src []float32) {
 	for i, v := range src[:len(dst)] {
@@ -114,22 +119,15 @@ func (t *convGradAct) Do(g *Grads, i, _ int) {
 	kern.MaskF32(d, y, lo, hi)
 }
 
-// convGradBias sums columns of d.
-type convGradBias struct{ k *convGrad }
-
-func (t *convGradBias) Do(g *Grads, i, _ int) {
-	k := t.k
-	c0, c1 := i*gradChannels, min(k.oc, (i+1)*gradChannels)
-	var sum [gradChannels]float64
-	d := g.DOut.F32()
-	for r := range k.n * k.OutSize() {
-		for j, v := range d[r*k.oc+c0 : r*k.oc+c1] {
-			sum[j] += float64(v)
+// sumBias defines the gradient of the bias.
+func (k *convGrad) sumBias(g *Grads) {
+	d, db := g.DOut.F32(), g.DParams[1].F32()
+	for c := range k.oc {
+		sum := 0.0
+		for r := range k.n * k.OutSize() {
+			sum += float64(d[r*k.oc+c])
 		}
-	}
-	db := g.DParams[1].F32()
-	for j := range c1 - c0 {
-		db[c0+j] += float32(sum[j])
+		db[c] += float32(sum)
 	}
 }
 

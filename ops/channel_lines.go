@@ -129,3 +129,34 @@ func (l *channelLines) moments(x, s []float32, block, worker int) {
 		l.fold(square, acc[:n])
 	}
 }
+
+// channelSums adds up DOut channel by channel: the gradient of a bias.
+type channelSums struct{ channelLines }
+
+func (l *channelSums) addTo(g *Grads, db []float32) {
+	g.Parallel(l.blocks, l)
+	s := tensor.CastSlice[float32](g.Scratch)
+	for c := range db {
+		sum, _ := l.total(s, c)
+		db[c] += float32(sum)
+	}
+}
+
+// Do sums a block.
+func (l *channelSums) Do(g *Grads, block, worker int) {
+	s := tensor.CastSlice[float32](g.Scratch)
+	sum, square := l.partial(s, block)
+	clear(sum)
+	clear(square)
+	acc := l.own(s, worker, 0)
+	for i := 0; ; i++ {
+		at, n, lines := l.run(block, i)
+		if lines == 0 {
+			return
+		}
+		k := kern.NormLines{X: g.DOut.F32()[at:], N: n, Lines: lines, Sums: acc}
+		clear(acc)
+		k.Sum()
+		l.fold(sum, acc[:n])
+	}
+}
