@@ -46,7 +46,7 @@ func TestBatchNormTraining(t *testing.T) {
 			was := cloneAll(params)
 			op := &BatchNorm{Eps: 1e-5, Momentum: 0.9, Unbiased: unbiased}
 			p := &Prep{Training: true, Reference: reference}
-			pool := NewWorkers(3)
+			pool := closing(t, 3)
 			p.Threads = 3
 			out, err := RunPrepared(op, []tensor.Tensor{x}, params, p, pool)
 			require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestBatchNormGradLarge(t *testing.T) {
 		c := &gradChecker{op: &BatchNorm{Eps: 1e-3}, in: []tensor.Tensor{x}, params: normParams(20)}
 		c.gradOptions = gradOptions{FrozenNorm: frozen, NoParam: []int{2, 3}}
 		c.weights = normalTensor(4, x.Shape.Elems()).F32()
-		plain, fast, three := c.backward(t, true, nil), c.backward(t, false, nil), c.backward(t, false, NewWorkers(3))
+		plain, fast, three := c.backward(t, true, nil), c.backward(t, false, nil), c.backward(t, false, closing(t, 3))
 		for i := range plain {
 			if plain[i].IsZero() {
 				continue

@@ -53,6 +53,8 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 		}
 		if p.NeedParam[0] && wino {
 			k.dw = newWinoGradWeight(p, &s)
+		} else if p.NeedParam[0] && s.fewGrad() {
+			k.dw = newConvGradWeightFew(p, k)
 		} else if p.NeedParam[0] {
 			k.dw = newConvGradWeight(p, k)
 		}

@@ -28,9 +28,12 @@ func BenchmarkConvGradWeight(b *testing.B) {
 			s, _, err := op.resolve([]tensor.Spec{x.Spec}, []tensor.Spec{w.Spec})
 			require.NoError(b, err)
 			g := &Grads{In: []tensor.Tensor{x}, DOut: tensor.New(out), DParams: []tensor.Tensor{tensor.New(w.Spec)}}
-			run := func(together int) float64 {
+			run := func(few bool) float64 {
 				p := &GradPrep{Threads: 1}
-				k := (&convGradWeight{k: &convGrad{convSpec: s}, together: together}).plan(p)
+				var k GradKernel = newConvGradWeight(p, &convGrad{convSpec: s})
+				if few {
+					k = newConvGradWeightFew(p, &convGrad{convSpec: s})
+				}
 				g.Scratch = tensor.AlignedBytes(p.ScratchSize())
 				start := time.Now()
 				k.Run(g)
@@ -38,7 +41,7 @@ func BenchmarkConvGradWeight(b *testing.B) {
 			}
 			apart, together := math.Inf(1), math.Inf(1)
 			for b.Loop() {
-				apart, together = min(apart, run(1)), min(together, run(gradTogether/3))
+				apart, together = min(apart, run(false)), min(together, run(true))
 			}
 			b.ReportMetric(apart, "ms-apart")
 			b.ReportMetric(together, "ms-together")

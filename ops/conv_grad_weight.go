@@ -10,69 +10,39 @@ import (
 // A task owns some columns of one tap and goes through the positions in order,
 // chunk by chunk, so the order of a sum does not depend on the number of
 // threads. Nothing is packed: a table of offsets says what the tap sees.
-//
-// An image's three channels would leave most of a vector empty, and d would be
-// read again for each tap: with so few, what several taps see is copied side by
-// side first, and one product serves them all.
 type convGradWeight struct {
 	k        *convGrad
 	chunk    int // positions at once, so that their rows stay in the cache
 	cols     int // channels of a task
 	colTasks int // tasks a tap and group
-	together int // taps of a task; more than 1: copied side by side
-	tapTasks int // tasks that share the taps
 	slot     int // 32-bit words of one worker's scratch
 }
-
-// gradTogether is the columns that taps with few channels fill together: one
-// tile of the widest kernel. With fewer than gradManyRows positions the copies
-// would be a large part of what training holds.
-const (
-	gradTogether = 32
-	gradManyRows = 4096
-)
 
 // gradChunkBytes of d and x are passed over together.
 const gradChunkBytes = 192 << 10
 
 func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
-	t := &convGradWeight{k: k, together: 1}
-	if k.icg <= gradTogether/4 && k.n*k.OutSize() >= gradManyRows {
-		t.together = min(k.Taps(), gradTogether/k.icg)
-	}
-	return t.plan(p)
-}
-
-func (t *convGradWeight) plan(p *GradPrep) *convGradWeight {
-	k := t.k
-	t.cols = min(k.icg, 128)
+	t := &convGradWeight{k: k, cols: min(k.icg, 128)}
 	t.colTasks = (k.icg + t.cols - 1) / t.cols
-	t.tapTasks = (k.Taps() + t.together - 1) / t.together
-	t.chunk = max(64, gradChunkBytes/(4*(k.ocg+t.cols*t.together))/16*16)
-	if t.together > 1 {
-		t.chunk = min(t.chunk, 128) // what is copied stays in the first-level cache
-	}
+	t.chunk = max(64, gradChunkBytes/(4*(k.ocg+t.cols))/16*16)
 	if image := k.OutSize(); t.chunk > image && image > 0 {
 		t.chunk -= t.chunk % image // every chunk has the same table
 	}
 	t.chunk = min(t.chunk, k.n*k.OutSize())
 	t.slot = roundUp(t.chunk, 16)
-	if t.together > 1 {
-		t.slot += roundUp(t.chunk*t.cols*t.together, 16)
-	}
 	p.NeedScratch(4 * t.slot * max(1, p.Threads))
 	return t
 }
 
-func (t *convGradWeight) Run(g *Grads) { g.Parallel(t.k.groups*t.tapTasks*t.colTasks, t) }
+func (t *convGradWeight) Run(g *Grads) { g.Parallel(t.k.groups*t.k.Taps()*t.colTasks, t) }
 
-// Do adds to some columns of some taps of one group.
+// Do adds to some columns of one tap of one group.
 func (t *convGradWeight) Do(g *Grads, i, worker int) {
 	k := t.k
 	taps := k.Taps()
 	c0 := i % t.colTasks * t.cols
 	i /= t.colTasks
-	tap, group := i%t.tapTasks*t.together, i/t.tapTasks
+	tap, group := i%taps, i/taps
 	n := min(t.cols, k.icg-c0)
 	scratch := g.Scratch[4*worker*t.slot:][:4*t.slot]
 	rows := tensor.CastSlice[int32](scratch)[:t.chunk]
@@ -82,55 +52,17 @@ func (t *convGradWeight) Do(g *Grads, i, worker int) {
 		LDA: k.oc, M: k.ocg, N: n, LDC: taps * k.icg, Accumulate: true,
 		C: g.DParams[0].F32()[(group*k.ocg*taps+tap)*k.icg+c0:],
 	}
-	if t.together > 1 {
-		args.N = n * min(t.together, taps-tap)
-		args.B, args.LDB = tensor.CastSlice[float32](scratch)[roundUp(t.chunk, 16):], args.N
-	}
 	image := k.OutSize()
 	for from := 0; from < k.n*image; from += t.chunk {
 		count := min(t.chunk, k.n*image-from)
 		// Offsets are 32 bits and count from the chunk's first image.
 		base := from / image
 		args.A, args.K = d[from*k.oc+group*k.ocg:], count
-		see := x[base*k.InSize()*k.ic+first:]
-		switch {
-		case t.together > 1:
-			for j := range args.N / n {
-				t.fill(rows[:count], tap+j, from-base*image)
-				copyTap(args.B[j*n:], rows[:count], see, n, args.LDB)
-			}
-		case from == 0 || t.chunk%image != 0:
-			t.fill(rows[:count], tap, from-base*image)
-			fallthrough
-		default:
-			args.B, args.Rows = see, rows[:count]
+		args.B, args.Rows = x[base*k.InSize()*k.ic+first:], rows[:count]
+		if from == 0 || t.chunk%image != 0 {
+			t.fill(args.Rows, tap, from-base*image)
 		}
 		args.Run(0, k.ocg, 0, args.N)
-	}
-}
-
-// copyTap copies the n channels that a tap sees from each position, 0 in the
-// padding, into lines pitch apart.
-func copyTap(dst []float32, rows []int32, x []float32, n, pitch int) {
-	if n == 3 { // a picture's colours, without a loop
-		for i, r := range rows {
-			to := (*[3]float32)(dst[i*pitch:])
-			if r < 0 {
-				*to = [3]float32{}
-				continue
-			}
-			from := (*[3]float32)(x[r:])
-			to[0], to[1], to[2] = from[0], from[1], from[2]
-		}
-		return
-	}
-	for i, r := range rows {
-		to := dst[i*pitch:][:n]
-		if r < 0 {
-			clear(to)
-			continue
-		}
-		copy(to, x[r:])
 	}
 }
 

@@ -89,7 +89,7 @@ func TestDenseGradLarge(t *testing.T) {
 	x, w, b := normalTensor(1, 1100, 70), normalTensor(2, 600, 70), normalTensor(3, 600)
 	c := &gradChecker{op: &Dense{}, in: []tensor.Tensor{x}, params: []tensor.Tensor{w, b}}
 	c.weights = normalTensor(4, 1100*600).F32()
-	plain, fast, three := c.backward(t, true, nil), c.backward(t, false, nil), c.backward(t, false, NewWorkers(3))
+	plain, fast, three := c.backward(t, true, nil), c.backward(t, false, nil), c.backward(t, false, closing(t, 3))
 	for i := range plain {
 		want := make([]float64, len(plain[i].F32()))
 		for j, v := range plain[i].F32() {

@@ -58,8 +58,7 @@ func checkGradWith(t *testing.T, op Op, in, params []tensor.Tensor, o gradOption
 		require.LessOrEqual(t, e, o.Tolerance, "%v: gradient of operand %d: got %v, want %v", op.Kind(), i, got, want)
 	}
 	one := c.backward(t, false, nil)
-	pool := NewWorkers(3)
-	defer pool.Close() // and not whenever garbage is collected, which allocates
+	pool := closing(t, 3)
 	three := c.backward(t, false, pool)
 	for i := range plain {
 		if plain[i].IsZero() {
@@ -257,6 +256,14 @@ func relativeError(got []float32, want []float64) float64 {
 	return e
 }
 
+// closing is workers that stop with the test, and not whenever garbage is
+// collected, which allocates while others count.
+func closing(t *testing.T, threads int) *Workers {
+	w := NewWorkers(threads)
+	t.Cleanup(w.Close)
+	return w
+}
+
 // normalTensor is normally distributed numbers from a seed.
 func normalTensor(seed uint64, dims ...int) tensor.Tensor {
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -289,8 +296,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 	require.NoError(t, err)
 	one, err := RunPrepared(op, in, params, &Prep{Threads: 1}, nil)
 	require.NoError(t, err)
-	pool := NewWorkers(3)
-	defer pool.Close() // and not whenever garbage is collected, which allocates
+	pool := closing(t, 3)
 	three, err := RunPrepared(op, in, params, &Prep{Threads: 3}, pool)
 	require.NoError(t, err)
 	require.Equal(t, one.Data, three.Data, "%v: result on 1 and 3 threads", op.Kind())

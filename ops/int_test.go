@@ -35,7 +35,7 @@ func samePaths(t *testing.T, op Op, in, params []tensor.Tensor) {
 	want, err := Run(op, in, params)
 	require.NoError(t, err)
 	for _, threads := range []int{1, 3} {
-		pl := NewWorkers(threads)
+		pl := closing(t, threads)
 		got, err := RunPrepared(op, in, params, &Prep{Threads: threads}, pl)
 		pl.Close()
 		require.NoError(t, err)

@@ -69,7 +69,7 @@ func TestPoolTrainsAsItInfers(t *testing.T) {
 			x := []tensor.Tensor{distinctTensor(shapes[i]...)}
 			want, err := Run(op, x, nil)
 			require.NoError(t, err)
-			got, err := RunPrepared(op, x, nil, &Prep{Training: true}, NewWorkers(2))
+			got, err := RunPrepared(op, x, nil, &Prep{Training: true}, closing(t, 2))
 			require.NoError(t, err)
 			require.Equal(t, want.F32(), got.F32())
 

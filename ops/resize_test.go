@@ -64,7 +64,7 @@ func TestResizeSeparates(t *testing.T) {
 		x := normalTensor(3, 2, h, w, c)
 		o := op
 		o.Sizes = []int{0, oh, ow, 0}
-		y, err := RunPrepared(&o, []tensor.Tensor{x}, nil, &Prep{Threads: 3}, NewWorkers(3))
+		y, err := RunPrepared(&o, []tensor.Tensor{x}, nil, &Prep{Threads: 3}, closing(t, 3))
 		require.NoError(t, err)
 		for i, got := range y.F32() {
 			n, py, px, ch := i/(oh*ow*c), i/(ow*c)%oh, i/c%ow, i%c
