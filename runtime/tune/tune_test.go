@@ -2,6 +2,7 @@ package tune
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -61,7 +62,7 @@ func TestAnyChoiceIsValid(t *testing.T) {
 		choices := map[string]ops.Choice{"no such node": {Winograd: 4}}
 		for _, n := range []string{"three", "expand", "dw", "project", "last"} {
 			choices[n] = ops.Choice{
-				Winograd: pick(-1, 0, 2, 4, 3, -9), Tiles: pick(0, 1, 5, 24, 1<<40, -3), Panels: pick(0, 1, 2, 7),
+				Winograd: pick(-1, 0, 2, 4, 3, -9), Tiles: pick(0, 1, 5, 24, math.MaxInt32, -3), Panels: pick(0, 1, 2, 7),
 				Cut: pick(0, 1, 2, -1), Alone: pick(0, 1) == 1, Plain: pick(0, 1) == 1,
 			}
 		}
