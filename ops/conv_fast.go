@@ -54,6 +54,7 @@ type convGemm struct {
 	padded      bool
 	padW        [MaxSpatial]int // extents of the padded copy
 	window      kern.Window
+	twinShift   int // see twin; 0 without
 	taps, kc    int
 	rows        int // rows of one product: an image's, or the batch's if direct
 	images      int // products a group
@@ -61,9 +62,10 @@ type convGemm struct {
 	rowChunks   int
 	colChunk    int
 	colChunks   int
-	tableInts   int // entries of one worker's offset table
-	pairFloats  int // of one worker's room for rows in the form of pairs
-	paddedFloat int // floats of one image's padded copy
+	table       []int32 // the offsets of all rows, where they are few; or nil
+	tableInts   int     // entries of one worker's offset table otherwise
+	pairFloats  int     // of one worker's room for rows in the form of pairs
+	paddedFloat int     // floats of one image's padded copy
 
 	copyTask convPadTask
 }
@@ -72,7 +74,10 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	k := c.newConvGemm(p, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg)))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout, path := "conv/"+k.gemm.Name, "igemm/"+k.gemm.Name
-	if k.byPairs(p) {
+	switch {
+	case k.twin(p):
+		layout, path = "twin/"+k.gemm.Name, "twin/"+k.gemm.Name
+	case k.byPairs(p):
 		layout, path = fmt.Sprintf("pairs/%dx%d", k.taps, k.kc), "pairs/"+k.gemm.Name
 	}
 	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
@@ -80,10 +85,18 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	k.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
+	if n := kern.RowsSize(k.gemm.MR, k.rows, k.taps); !k.direct && 4*n <= keptTable {
+		k.table, k.tableInts = make([]int32, n), 0
+		k.window.FillRows(k.table, k.gemm.MR, 0, k.rows)
+	}
 	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
 	p.Path(path + p.Choice.suffix(0))
 	return k
 }
+
+// keptTable is bytes of a table that are worth keeping: writing them takes
+// a tenth of a small layer's time.
+const keptTable = 16 << 10
 
 // byPairs turns to products by pairs where they are the faster ones and two
 // workers have room for their rows. A layer whose taps a budget decides to join
@@ -222,6 +235,10 @@ func (k *convGemm) columns(part int) (g, n0, n int) {
 }
 
 func (k *convGemm) packPart(dst []float32, part int, buf *packBuffer) {
+	if k.twinShift > 0 {
+		k.packTwin(dst, buf)
+		return
+	}
 	g, n0, n := k.columns(part)
 	depth := k.taps * k.kc
 	w := weightRows(k.weight, g*k.ocg+n0, g*k.ocg+n0+n, buf)
@@ -286,8 +303,13 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 		}
 		k.product(&args, room[k.tableInts:], m0, m1, n0, n1)
 	} else {
-		table := tensor.CastSlice[int32](a.Scratch)[worker*each:][:k.tableInts]
-		k.window.FillRows(table, k.gemm.MR, m0, m1)
+		table := k.table
+		if table != nil {
+			table = table[m0*k.taps:]
+		} else {
+			table = tensor.CastSlice[int32](a.Scratch)[worker*each:][:k.tableInts]
+			k.window.FillRows(table, k.gemm.MR, m0, m1)
+		}
 		args.A, args.Rows = k.image(a, image)[group*k.icg:], table
 		args.C = out[first+m0*k.pitch:]
 		if k.residual {

@@ -15,14 +15,14 @@ const (
 
 	rowA, rowZero, rowRows, rowTaps, rowCount   = 0, 8, 16, 24, 32
 	rowFull, rowTail, rowGroups, rowMasks, rowN = 40, 48, 56, 64, 72
-	rowDst, rowInfo                             = 80, 88
+	rowDst, rowInfo, rowWhole                   = 80, 88, 96
 
 	infoMost, infoUp, infoBack, infoStart = 0, 192, 384, 576 // four floats a row
 
 	pairHeight = 12     // rows of a tile
 	pairLine   = 3 * 64 // bytes of a row's group: 16 steps of x1, x2 and d
 	pairGroup  = pairHeight * pairLine
-	absBits    = 0x7fffffff
+	largest    = 0x0b // VRANGEPS: of two magnitudes
 	expBits    = 0x7f800000
 	expLow     = 27 << 23 // exponents that are scaled fully
 	expHigh    = 227 << 23
@@ -207,12 +207,10 @@ func pairRowsF32(a *asm) {
 	t := a.arg(reg.RBX)
 	table, dst, row, info := reg.R8, reg.R9, reg.R10, reg.R14
 	taps, tap, src, n, at, mask, s := reg.R11, reg.R12, reg.RSI, reg.RCX, reg.R13, reg.RDI, reg.RAX
-	abs, sign, most, x := reg.Z0, reg.Z1, reg.Z2, reg.Z3
+	sign, most, x := reg.Z1, reg.Z2, reg.Z3
 	up, alt, sum := reg.Z4, reg.Z5, reg.Z6
 	a.MOVQ(mem(t, rowTail), s)
 	a.KMOVW(s.As32(), reg.K3)
-	a.MOVL(operand.U32(absBits), s.As32())
-	a.VPBROADCASTD(s.As32(), abs)
 	a.MOVQ(mem(t, rowInfo), info)
 
 	// rows goes over the rows, body over the taps of each.
@@ -242,24 +240,22 @@ func pairRowsF32(a *asm) {
 		a.MOVQ(mem(t, rowInfo), info)
 	}
 
-	// The largest magnitude, as an integer: floats without sign compare alike.
+	// The largest magnitude, from then on as an integer: floats without sign compare alike.
 	rows(func() {
 		a.VPXORD(most, most, most)
 	}, func() {
 		more, tail := a.label("most"), a.label("tail")
-		a.VPANDD_Z(mem(src, 0), abs, reg.K3, x) // the tail's lanes lie at the start: some element is looked at twice
 		a.MOVQ(mem(t, rowFull), n)
 		a.TESTQ(n, n)
 		a.JZ(operand.LabelRef(tail))
 		a.Label(more)
-		a.VPANDD(mem(src, 0), abs, reg.Z7)
-		a.VPMAXUD(reg.Z7, most, most)
+		a.VRANGEPS(imm(largest), mem(src, 0), most, most)
 		a.ADDQ(imm(64), src)
 		a.DECQ(n)
 		a.JNZ(operand.LabelRef(more))
-		a.VPANDD_Z(mem(src, 0), abs, reg.K3, x)
 		a.Label(tail)
-		a.VPMAXUD(x, most, most)
+		a.VMOVUPS_Z(mem(src, 0), reg.K3, x)
+		a.VRANGEPS(imm(largest), x, most, most)
 	}, func() {
 		a.VEXTRACTI64X4(imm(1), most, x.AsY())
 		a.VPMAXUD(x.AsY(), most.AsY(), most.AsY())
@@ -297,25 +293,43 @@ func pairRowsF32(a *asm) {
 		a.VPXORD(sum, sum, sum)
 		a.MOVQ(dst, at)
 	}, func() {
-		more := a.label("group")
+		whole, more := a.label("whole"), a.label("group")
+		a.MOVQ(mem(t, rowN), s)
+		a.MOVQ(mem(t, rowWhole), n)
+		a.TESTQ(n, n)
+		a.JZ(operand.LabelRef(more))
+		a.Label(whole)
+		a.VMULPS(mem(src, 0), alt, reg.Z7)
+		a.VMULPS(memx(src, s, 1, 0), up, reg.Z8)
+		a.VMULPS(memx(src, s, 2, 0), up, reg.Z9)
+		store := func() {
+			a.VFNMADD231PS(reg.Z7, reg.Z8, sum)
+			a.VMOVUPS(reg.Z7, mem(at, 0))
+			a.VMOVUPS(reg.Z8, mem(at, 64))
+			a.VMOVUPS(reg.Z9, mem(at, 128))
+			a.ADDQ(imm(64), src)
+			a.ADDQ(imm(pairGroup), at)
+		}
+		store()
+		a.DECQ(n)
+		a.JNZ(operand.LabelRef(whole))
+		a.Label(more)
 		a.MOVQ(mem(t, rowGroups), n)
 		a.MOVQ(mem(t, rowMasks), mask)
-		a.MOVQ(mem(t, rowN), s)
-		a.Label(more)
+		part, done := a.label("part"), a.label("parted")
+		a.TESTQ(n, n)
+		a.JZ(operand.LabelRef(done))
+		a.Label(part)
 		a.KMOVW(mem(mask, 0), reg.K1)
 		a.KMOVW(mem(mask, 2), reg.K2)
 		a.VMULPS_Z(mem(src, 0), alt, reg.K1, reg.Z7)
 		a.VMULPS_Z(memx(src, s, 1, 0), up, reg.K1, reg.Z8)
 		a.VMULPS_Z(memx(src, s, 2, 0), up, reg.K2, reg.Z9)
-		a.VFNMADD231PS(reg.Z7, reg.Z8, sum)
-		a.VMOVUPS(reg.Z7, mem(at, 0))
-		a.VMOVUPS(reg.Z8, mem(at, 64))
-		a.VMOVUPS(reg.Z9, mem(at, 128))
 		a.ADDQ(imm(4), mask)
-		a.ADDQ(imm(64), src)
-		a.ADDQ(imm(pairGroup), at)
+		store()
 		a.DECQ(n)
-		a.JNZ(operand.LabelRef(more))
+		a.JNZ(operand.LabelRef(part))
+		a.Label(done)
 	}, func() {
 		a.VEXTRACTF64X4(imm(1), sum, x.AsY())
 		a.VADDPS(x.AsY(), sum.AsY(), sum.AsY())

@@ -37,7 +37,8 @@ type PairF32 struct {
 	taps, kc int
 	n        int // steps a tap
 	groups   int
-	masks    []uint16 // a group's existing x1 and x2, and d
+	whole    int      // groups that are all there
+	masks    []uint16 // the others' existing x1 and x2, and d
 }
 
 // NewPairF32 is nil where a plain product of that size is as good: taps of kc elements, columns columns.
@@ -55,7 +56,9 @@ func NewPairF32(taps, kc, columns int) *PairF32 {
 func newPairF32(taps, kc int) *PairF32 {
 	p := &PairF32{taps: taps, kc: kc, n: (kc + 2) / 3}
 	p.groups = (p.n + pairSteps - 1) / pairSteps
-	for g := range p.groups {
+	p.masks = make([]uint16, 0, 4)
+	p.whole = (kc - 2*p.n) / pairSteps
+	for g := p.whole; g < p.groups; g++ {
 		p.masks = append(p.masks, firstBits(p.n-g*pairSteps), firstBits(kc-2*p.n-g*pairSteps))
 	}
 	return p
@@ -173,7 +176,7 @@ func (p *PairF32) Run(a *GemmF32Args, scratch []float32, m0, m1, n0, n1 int) {
 	}
 	p.check(a, scratch, m0, m1, n0, n1)
 	var direct [pairMR]int32
-	r := pairRows{zero: &zeroRow[0], taps: p.taps, full: p.kc / 16, tail: int(firstBits(p.kc % 16)), groups: p.groups, masks: &p.masks[0], n: 4 * p.n}
+	r := pairRows{zero: &zeroRow[0], taps: p.taps, full: p.kc / 16, tail: int(firstBits(p.kc % 16)), whole: p.whole, groups: p.groups - p.whole, masks: &p.masks[:1][0], n: 4 * p.n}
 	t := pairTile{taps: p.taps, full: p.n / pairSteps, rest: p.n % pairSteps, ldr: 4 * a.LDR, ldc: 4 * a.LDC, min: a.Min, max: a.Max}
 	step := pairMR
 	if a.Rows == nil { // tiles of about one height
@@ -255,14 +258,15 @@ type pairRows struct {
 	zero   *float32 // the row behind a negative offset
 	rows   *int32   // [taps][pairMR] offsets
 	taps   int
-	count  int // rows
-	full   int // vectors of a tap
-	tail   int // mask of what follows them
-	groups int
-	masks  *uint16
+	count  int      // rows
+	full   int      // vectors of a tap
+	tail   int      // mask of what follows them
+	groups int      // that are not all there
+	masks  *uint16  // theirs
 	n      int      // bytes from x1 to x2
 	dst    *float32 // [taps][groups][pairMR][x1, x2, d][pairSteps]
 	info   *float32 // [4][pairMR][4], of every row, four times: its magnitude, scale, way back, minus the sum of x1·x2
+	whole  int      // groups that are, and come first
 }
 
 // pairTile is what a tile kernel is handed.

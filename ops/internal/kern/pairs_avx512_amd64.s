@@ -1069,16 +1069,14 @@ end30:
 	RET
 
 // func pairRowsF32AVX512(t *byte)
-// Requires: AVX, AVX2, AVX512F, CMOV
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, CMOV
 TEXT ·pairRowsF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ         48(BX), AX
-	KMOVW        AX, K3
-	MOVL         $0x7fffffff, AX
-	VPBROADCASTD AX, Z0
-	MOVQ         88(BX), R14
-	MOVQ         16(BX), R8
-	MOVQ         32(BX), R10
+	MOVQ  t+0(FP), BX
+	MOVQ  48(BX), AX
+	KMOVW AX, K3
+	MOVQ  88(BX), R14
+	MOVQ  16(BX), R8
+	MOVQ  32(BX), R10
 
 row31:
 	VPXORD Z2, Z2, Z2
@@ -1086,27 +1084,25 @@ row31:
 	MOVQ   24(BX), R11
 
 tap32:
-	MOVLQSX  (R12), SI
-	MOVQ     (BX), AX
-	TESTQ    SI, SI
-	LEAQ     (AX)(SI*4), SI
-	CMOVQLT  8(BX), SI
-	ADDQ     $+48, R12
-	VPANDD.Z (SI), Z0, K3, Z3
-	MOVQ     40(BX), CX
-	TESTQ    CX, CX
-	JZ       tail34
+	MOVLQSX (R12), SI
+	MOVQ    (BX), AX
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*4), SI
+	CMOVQLT 8(BX), SI
+	ADDQ    $+48, R12
+	MOVQ    40(BX), CX
+	TESTQ   CX, CX
+	JZ      tail34
 
 most33:
-	VPANDD   (SI), Z0, Z7
-	VPMAXUD  Z7, Z2, Z2
+	VRANGEPS $+11, (SI), Z2, Z2
 	ADDQ     $+64, SI
 	DECQ     CX
 	JNZ      most33
-	VPANDD.Z (SI), Z0, K3, Z3
 
 tail34:
-	VPMAXUD       Z3, Z2, Z2
+	VMOVUPS.Z     (SI), K3, Z3
+	VRANGEPS      $+11, Z3, Z2, Z2
 	DECQ          R11
 	JNZ           tap32
 	VEXTRACTI64X4 $+1, Z2, Y3
@@ -1188,25 +1184,47 @@ tap36:
 	LEAQ    (AX)(SI*4), SI
 	CMOVQLT 8(BX), SI
 	ADDQ    $+48, R12
-	MOVQ    56(BX), CX
-	MOVQ    64(BX), DI
 	MOVQ    72(BX), AX
+	MOVQ    96(BX), CX
+	TESTQ   CX, CX
+	JZ      group38
 
-group37:
-	KMOVW         (DI), K1
-	KMOVW         2(DI), K2
-	VMULPS.Z      (SI), Z5, K1, Z7
-	VMULPS.Z      (SI)(AX*1), Z4, K1, Z8
-	VMULPS.Z      (SI)(AX*2), Z4, K2, Z9
-	VFNMADD231PS  Z7, Z8, Z6
-	VMOVUPS       Z7, (R13)
-	VMOVUPS       Z8, 64(R13)
-	VMOVUPS       Z9, 128(R13)
-	ADDQ          $+4, DI
-	ADDQ          $+64, SI
-	ADDQ          $+2304, R13
-	DECQ          CX
-	JNZ           group37
+whole37:
+	VMULPS       (SI), Z5, Z7
+	VMULPS       (SI)(AX*1), Z4, Z8
+	VMULPS       (SI)(AX*2), Z4, Z9
+	VFNMADD231PS Z7, Z8, Z6
+	VMOVUPS      Z7, (R13)
+	VMOVUPS      Z8, 64(R13)
+	VMOVUPS      Z9, 128(R13)
+	ADDQ         $+64, SI
+	ADDQ         $+2304, R13
+	DECQ         CX
+	JNZ          whole37
+
+group38:
+	MOVQ  56(BX), CX
+	MOVQ  64(BX), DI
+	TESTQ CX, CX
+	JZ    parted40
+
+part39:
+	KMOVW        (DI), K1
+	KMOVW        2(DI), K2
+	VMULPS.Z     (SI), Z5, K1, Z7
+	VMULPS.Z     (SI)(AX*1), Z4, K1, Z8
+	VMULPS.Z     (SI)(AX*2), Z4, K2, Z9
+	ADDQ         $+4, DI
+	VFNMADD231PS Z7, Z8, Z6
+	VMOVUPS      Z7, (R13)
+	VMOVUPS      Z8, 64(R13)
+	VMOVUPS      Z9, 128(R13)
+	ADDQ         $+64, SI
+	ADDQ         $+2304, R13
+	DECQ         CX
+	JNZ          part39
+
+parted40:
 	DECQ          R11
 	JNZ           tap36
 	VEXTRACTF64X4 $+1, Z6, Y3

@@ -15,10 +15,10 @@ import (
 func TestPairLayout(t *testing.T) {
 	skipUnless64(t)
 	var r pairRows
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96}, []uintptr{
 		unsafe.Offsetof(r.a), unsafe.Offsetof(r.zero), unsafe.Offsetof(r.rows), unsafe.Offsetof(r.taps), unsafe.Offsetof(r.count),
 		unsafe.Offsetof(r.full), unsafe.Offsetof(r.tail), unsafe.Offsetof(r.groups), unsafe.Offsetof(r.masks), unsafe.Offsetof(r.n),
-		unsafe.Offsetof(r.dst), unsafe.Offsetof(r.info)})
+		unsafe.Offsetof(r.dst), unsafe.Offsetof(r.info), unsafe.Offsetof(r.whole)})
 	var x pairTile
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 116, 120}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.b), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.full), unsafe.Offsetof(x.rest),
