@@ -8,6 +8,7 @@ import (
 	"github.com/teff-ml/teff/accel/cuda/kernels"
 	"github.com/teff-ml/teff/accel/plan"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // program is a graph lowered for the device: launches, where values lie in an
@@ -16,6 +17,10 @@ type program struct {
 	b       *backend
 	g       *graph.Graph
 	l       *lowering
+	ins     []carried // what a session copies to the device
+	outs    []carried // and back
+	own     int       // bytes of a trainer's memory
+	state   driver.Ptr
 	weights []driver.Ptr
 	slabs   []*slab // where they lie
 	states  int     // open
@@ -50,29 +55,50 @@ func (b *backend) Compile(g *graph.Graph, o accel.Options) (accel.Program, error
 		return nil, ErrClosed
 	}
 	p := &program{b: b, g: g, l: l}
+	for i, id := range g.Inputs() {
+		p.ins = append(p.ins, carried{g.Node(id).Out, l.inputs[i]})
+	}
+	for i, o := range g.Outputs() {
+		p.outs = append(p.outs, carried{g.Node(o.ID).Out, l.outputs[i]})
+	}
+	if err := p.place(); err != nil {
+		return nil, err
+	}
 	for _, s := range l.steps {
+		p.layers = append(p.layers, p.layer(s))
+	}
+	return p, nil
+}
+
+// carried is a value that goes between this machine and the device.
+type carried struct {
+	spec tensor.Spec
+	ref  ref
+}
+
+// place finds the kernels, brings the weights and plans the arena. b.mu is held.
+func (p *program) place() error {
+	for _, s := range p.l.steps {
 		var fs []driver.Func
 		for _, c := range s.launches {
-			f, err := b.function(c.kernel)
+			f, err := p.b.function(c.kernel)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if want := kernels.Params(c.kernel); want != len(c.params) {
-				return nil, fmt.Errorf("BUG: cuda: kernel %s takes %d parameters, not %d", c.kernel, want, len(c.params))
+				return fmt.Errorf("BUG: cuda: kernel %s takes %d parameters, not %d", c.kernel, want, len(c.params))
 			}
 			fs = append(fs, f)
 		}
 		p.funcs = append(p.funcs, fs)
 	}
-	if p.weights, p.slabs, err = b.upload(l.weights); err != nil {
-		return nil, err
+	var err error
+	if p.weights, p.slabs, err = p.b.upload(p.l.weights); err != nil {
+		return err
 	}
-	pn := plan.Greedy(l.spans)
-	p.offsets, p.arena, p.live = pn.Offsets, pn.Size, plan.LowerBound(l.spans)
-	for _, s := range l.steps {
-		p.layers = append(p.layers, p.layer(s))
-	}
-	return p, nil
+	pn := plan.Greedy(p.l.spans)
+	p.offsets, p.arena, p.live = pn.Offsets, pn.Size, plan.LowerBound(p.l.spans)
+	return nil
 }
 
 func (p *program) layer(s step) accel.Layer {
@@ -115,6 +141,8 @@ func (p *program) address(r ref, base driver.Ptr) driver.Ptr {
 		return base + driver.Ptr(p.offsets[r.index]+r.offset)
 	case inWeight:
 		return p.weights[r.index] + driver.Ptr(r.offset)
+	case inState:
+		return p.state + driver.Ptr(r.offset)
 	}
 	return 0
 }

@@ -25,6 +25,7 @@ const (
 	nowhere  memory = iota // the null address
 	inArena                // a buffer of the session's arena
 	inWeight               // a weight on the device
+	inState                // a trainer's memory, index 0
 )
 
 // param is one parameter of a kernel: an address, or 8 bytes as they are.
@@ -81,6 +82,7 @@ type lowering struct {
 	steps   []step
 	parts   map[graph.ID]part // values that are written where a concatenation has them
 	wholes  map[graph.ID]ref  // concatenations with such parts
+	own     map[*byte]ref     // weights that a trainer changes
 }
 
 func newLowering(g *graph.Graph, nums numbers, d machine) *lowering {
@@ -215,6 +217,9 @@ func (l *lowering) weight(t tensor.Tensor) ref { return l.made(l.stored(t)) }
 
 // made is a weight on the device, as it is or changed.
 func (l *lowering) made(w weight) ref {
+	if r, ok := l.own[w.key.from[0]]; ok && w.key.form == "" {
+		return r
+	}
 	l.weights = append(l.weights, w)
 	return ref{in: inWeight, index: len(l.weights) - 1}
 }
@@ -312,7 +317,7 @@ func (n *node) known(i int) (tensor.Tensor, bool) {
 // scratch is memory of this step alone.
 func (n *node) scratch(elems int) ref {
 	n.step.scratch += n.size * elems
-	return n.buffer(n.size*elems, int(n.id), int(n.id))
+	return n.buffer(n.size*elems, n.step.at, n.step.at)
 }
 
 // threads is the size of every block.

@@ -21,8 +21,18 @@ import (
 // one, else to the library in fake, which runs the kernels' own sources on the
 // host. The library is chosen as a program starts, so the test is started again.
 func TestWholeNetworks(t *testing.T) {
+	onDevice(t, networks)
+}
+
+// TestTraining takes training steps there.
+func TestTraining(t *testing.T) {
+	onDevice(t, training)
+}
+
+func onDevice(t *testing.T, f func(*testing.T)) {
+	t.Helper()
 	if os.Getenv("TEFF_CUDA_NETWORKS") != "" {
-		networks(t)
+		f(t)
 		return
 	}
 	var env []string
@@ -44,11 +54,11 @@ func TestWholeNetworks(t *testing.T) {
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, "-test.run", "^TestWholeNetworks$", "-test.v")
+	cmd := exec.Command(self, "-test.run", "^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(append(os.Environ(), "TEFF_CUDA_NETWORKS=1"), env...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Contains(t, string(out), "--- PASS: TestWholeNetworks/allocations")
+	require.Contains(t, string(out), "--- PASS: "+t.Name()+"/")
 	t.Logf("%s", out)
 }
 

@@ -72,13 +72,13 @@ func (s *state) build() error {
 		return fmt.Errorf("cuda: stream of a session: %w", err)
 	}
 	s.ready[0] = true
-	for i, id := range p.g.Inputs() {
-		if err := s.transfer(&s.inputs, p.g.Node(id).Out, p.l.inputs[i]); err != nil {
+	for _, c := range p.ins {
+		if err := s.transfer(&s.inputs, c.spec, c.ref); err != nil {
 			return err
 		}
 	}
-	for i, o := range p.g.Outputs() {
-		if err := s.transfer(&s.outputs, p.g.Node(o.ID).Out, p.l.outputs[i]); err != nil {
+	for _, c := range p.outs {
+		if err := s.transfer(&s.outputs, c.spec, c.ref); err != nil {
 			return err
 		}
 	}

@@ -143,9 +143,14 @@ func (b *backend) fill(s *slab, ws []weight, offset map[weightKey]int) error {
 // its sessions read goes with the last of them. From here on their sources may
 // go, and other weights may come to lie where they did.
 func (p *program) Close() error {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	return p.drop()
+}
+
+// drop is Close; b.mu is held.
+func (p *program) drop() error {
 	b := p.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if p.closed || b.closed {
 		return nil
 	}

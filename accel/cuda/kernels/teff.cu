@@ -9,6 +9,8 @@
 #undef ELEM
 #undef NAMED
 
+#include "train.cu"
+
 #include "int8.cu"
 #define ELEM u8
 #define NAMED(k) k##_i8

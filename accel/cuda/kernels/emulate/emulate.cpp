@@ -55,6 +55,8 @@ const Kernel kernels[] = {
     ENTRY(conv_i8, false), ENTRY(pool_i8, false), ENTRY(reduce_i8, false), ENTRY(table_i8, false), ENTRY(lookup_i8, false),
     ENTRY(quantize_i8, false), ENTRY(binary_i8, false), ENTRY(softmax_i8, false), ENTRY(copy_i8, false), ENTRY(fill_i8, false),
     TILES(i8), ENTRY(conv_i8z_64, true),
+    ENTRY(convgrad_f32, true), ENTRY(bnstats_f32, true), ENTRY(bnapply_f32, false), ENTRY(bnsums_f32, true), ENTRY(bngrad_f32, false),
+    ENTRY(clampgrad_f32, false), ENTRY(maxgrad_f32, false), ENTRY(lossgrad_f32, true), ENTRY(sgd_f32, false),
 };
 
 bool stray; // a barrier in a kernel that is said to have none

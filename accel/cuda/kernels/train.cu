@@ -1,0 +1,190 @@
+// The kernels of a training step, on float alone. Gradients are sums over a batch;
+// every one is one number after another in one order, so that steps repeat bit for
+// bit.
+#include "common.h"
+
+// convgrad_f32 is the gradient of a convolution's weights: w [OC,KH,KW,C/G] from x
+// [N,H,W,C] and the result's gradient d [N,OH,OW,OC]. A block makes 64 channels by
+// 64 weights of a group, a thread 4 by 4. Grid (ceil(KH*KW*C/G/64), ceil(OC/G/64), G).
+KERNEL convgrad_f32(const float *x, const float *d, float *w,
+                    i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,
+                    i64 DH, i64 DW, i64 PT, i64 PL, i64 G) {
+	alignas(16) __shared__ float xs[STEP * PITCH];
+	alignas(16) __shared__ float ds[STEP * PITCH];
+	const int t = threadX(), g = blockZ(), cg = (int)(C / G), ocg = (int)(OC / G), k = (int)(KH * KW) * cg;
+	const int k0 = blockX() * TILE, oc0 = blockY() * TILE, pixels = (int)(N * OH * OW);
+
+	// Thread t brings four neighbouring weights' x, and four channels' d, of pixel t/16.
+	const int line = t / 16, part = t % 16 * 4;
+	int kh[4], kw[4], c[4];
+#pragma unroll
+	for (int j = 0; j < 4; j++) {
+		const int at = k0 + part + j, tap = at / cg;
+		c[j] = at < k ? at - tap * cg : -1;
+		kh[j] = tap / (int)KW * (int)DH, kw[j] = tap % (int)KW * (int)DW;
+	}
+	const int tx = t % 16 * 4, ty = t / 16 * 4;
+	float sum[4][4] = {};
+	for (int m0 = 0; m0 < pixels; m0 += STEP) {
+		const int m = m0 + line;
+		f4 a = {}, b = {};
+		if (m < pixels) {
+			const int n = m / (int)(OH * OW), at = m - n * (int)(OH * OW);
+			const int ih0 = at / (int)OW * (int)SH - (int)PT, iw0 = at % (int)OW * (int)SW - (int)PL;
+			const float *image = x + (i64)n * H * W * C + g * cg;
+#pragma unroll
+			for (int j = 0; j < 4; j++) {
+				const int ih = ih0 + kh[j], iw = iw0 + kw[j];
+				if (c[j] >= 0 && ih >= 0 && ih < H && iw >= 0 && iw < W) a.v[j] = image[((i64)ih * W + iw) * C + c[j]];
+				if (oc0 + part + j < ocg) b.v[j] = d[(i64)m * OC + g * ocg + oc0 + part + j];
+			}
+		}
+		barrier(); // the last step's sums are done with the tiles
+#pragma unroll
+		for (int j = 0; j < 4; j++) {
+			xs[line * PITCH + part + j] = a.v[j];
+			ds[line * PITCH + part + j] = b.v[j];
+		}
+		barrier();
+#pragma unroll
+		for (int i = 0; i < STEP; i++) {
+			f4 p = shared4(ds + i * PITCH + ty), q = shared4(xs + i * PITCH + tx);
+#pragma unroll
+			for (int r = 0; r < 4; r++)
+#pragma unroll
+				for (int s = 0; s < 4; s++) sum[r][s] = fmadd(p.v[r], q.v[s], sum[r][s]);
+		}
+	}
+#pragma unroll
+	for (int r = 0; r < 4; r++)
+#pragma unroll
+		for (int s = 0; s < 4; s++) {
+			const int oc = oc0 + ty + r, at = k0 + tx + s;
+			if (oc < ocg && at < k) w[((i64)g * ocg + oc) * k + at] = sum[r][s];
+		}
+}
+
+// columns sums f over the rows of a column, eight threads each, and gives the sum
+// to all of them.
+template <class F> __device__ static inline float columns(float *part, i64 rows, F f) {
+	const int t = threadX();
+	float sum = 0;
+	for (i64 r = t / 32; r < rows; r += 8) sum += f(r);
+	barrier(); // nobody reads the last sums any more
+	part[t] = sum;
+	barrier();
+	sum = 0;
+	for (int i = 0; i < 8; i++) sum += part[i * 32 + t % 32];
+	return sum;
+}
+
+// bnstats_f32 is the mean and 1/sqrt(variance+eps) of each column of x [rows,C],
+// and moves the running mean and variance: keep of them stays. The variance that
+// moves is times more. Grid ceil(C/32).
+KERNEL bnstats_f32(const float *x, float *mean, float *inv, float *runMean, float *runVar, i64 rows, i64 C, double eps, double keep, double more) {
+	__shared__ float part[256];
+	const i64 c = (i64)blockX() * 32 + threadX() % 32;
+	const bool in = c < C;
+	const float m = columns(part, in ? rows : 0, [&](i64 r) { return x[r * C + c]; }) / (float)rows;
+	const float v = columns(part, in ? rows : 0, [&](i64 r) { float d = x[r * C + c] - m; return d * d; }) / (float)rows;
+	if (!in || threadX() >= 32) return;
+	mean[c] = m;
+	inv[c] = 1 / sqrtF(v + (float)eps);
+	runMean[c] = (float)keep * runMean[c] + (1 - (float)keep) * m;
+	runVar[c] = (float)keep * runVar[c] + (1 - (float)keep) * (v * (float)more);
+}
+
+// bnapply_f32 is y = (x-mean)*inv*scale + bias over n elements in columns of C.
+// Grid ceil(n/256).
+KERNEL bnapply_f32(const float *x, const float *mean, const float *inv, const float *scale, const float *bias, float *y, i64 n, i64 C) {
+	const i64 e = element();
+	if (e >= n) return;
+	const i64 c = e % C;
+	y[e] = fmadd((x[e] - mean[c]) * inv[c], scale[c], bias[c]);
+}
+
+// bnsums_f32 is the gradients of scale and bias. Grid ceil(C/32).
+KERNEL bnsums_f32(const float *x, const float *d, const float *mean, const float *inv, float *dscale, float *dbias, i64 rows, i64 C) {
+	__shared__ float part[256];
+	const i64 c = (i64)blockX() * 32 + threadX() % 32;
+	const bool in = c < C;
+	const float m = in ? mean[c] : 0, s = in ? inv[c] : 0;
+	const float sum = columns(part, in ? rows : 0, [&](i64 r) { return d[r * C + c]; });
+	const float cross = columns(part, in ? rows : 0, [&](i64 r) { return d[r * C + c] * ((x[r * C + c] - m) * s); });
+	if (!in || threadX() >= 32) return;
+	dscale[c] = cross;
+	dbias[c] = sum;
+}
+
+// bngrad_f32 is the gradient of x, from those of scale and bias. Grid ceil(n/256).
+KERNEL bngrad_f32(const float *x, const float *d, const float *mean, const float *inv, const float *scale, const float *dscale,
+                  const float *dbias, float *dx, i64 n, i64 C) {
+	const i64 e = element();
+	if (e >= n) return;
+	const i64 c = e % C;
+	const float rows = (float)(n / C), xhat = (x[e] - mean[c]) * inv[c];
+	dx[e] = scale[c] * inv[c] * (d[e] - dbias[c] / rows - xhat * (dscale[c] / rows));
+}
+
+// clampgrad_f32 is d where y lies between the limits, else 0. Grid ceil(n/256).
+KERNEL clampgrad_f32(const float *y, const float *d, float *dx, i64 n, double lo, double hi) {
+	const i64 e = element();
+	if (e < n) dx[e] = y[e] <= (float)lo || y[e] >= (float)hi ? 0 : d[e];
+}
+
+// maxgrad_f32 is the gradient of the largest of windows: each gives its own to the
+// first cell that has it. Grid ceil(N*H*W*C/256).
+KERNEL maxgrad_f32(const float *x, const float *d, float *dx, i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 KH, i64 KW,
+                   i64 SH, i64 SW, i64 DH, i64 DW, i64 PT, i64 PL) {
+	const i64 e = element();
+	if (e >= N * H * W * C) return;
+	const i64 c = e % C, n = e / C / W / H;
+	const int w = (int)(e / C % W), h = (int)(e / C / W % H);
+	const float *image = x + n * H * W * C + c;
+	float sum = 0;
+	for (int oh = 0; oh < OH; oh++) {
+		const int h0 = oh * (int)SH - (int)PT;
+		if (h < h0 || h > h0 + (int)(KH - 1) * (int)DH || (h - h0) % (int)DH) continue;
+		for (int ow = 0; ow < OW; ow++) {
+			const int w0 = ow * (int)SW - (int)PL;
+			if (w < w0 || w > w0 + (int)(KW - 1) * (int)DW || (w - w0) % (int)DW) continue;
+			int first = -1;
+			float best = -INF;
+			for (int i = 0; i < KH * KW; i++) {
+				const int ih = h0 + i / (int)KW * (int)DH, iw = w0 + i % (int)KW * (int)DW;
+				if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
+				const float v = image[((i64)ih * W + iw) * C];
+				if (first < 0 || v > best) best = v, first = ih * (int)W + iw;
+			}
+			if (first == h * (int)W + w) sum += d[((n * OH + oh) * OW + ow) * C + c];
+		}
+	}
+	dx[e] = sum;
+}
+
+// lossgrad_f32: the cross-entropy of each row of scores [rows,cols] with its label,
+// over rows, and the gradient of their mean. Grid rows.
+KERNEL lossgrad_f32(const float *x, const float *labels, float *loss, float *dx, i64 rows, i64 cols) {
+	__shared__ float part[256];
+	const i64 row = blockX();
+	if (row >= rows) return;
+	x += row * cols;
+	dx += row * cols;
+	float top = -INF, sum = 0;
+	for (i64 i = threadX(); i < cols; i += 256) top = x[i] > top ? x[i] : top;
+	top = fold(part, top, LARGEST);
+	for (i64 i = threadX(); i < cols; i += 256) sum += expF(x[i] - top);
+	sum = fold(part, sum, SUM);
+	const i64 label = (i64)labels[row];
+	for (i64 i = threadX(); i < cols; i += 256) dx[i] = (expF(x[i] - top) / sum - (i == label ? 1.f : 0.f)) / (float)rows;
+	if (threadX() == 0) loss[row] = (logF(sum) - (x[label] - top)) / (float)rows;
+}
+
+// sgd_f32 moves n weights: v = momentum*v + (g + decay*w), w -= rate*v. Grid
+// ceil(n/256).
+KERNEL sgd_f32(float *w, const float *g, float *v, const float *rate, i64 n, double momentum, double decay) {
+	const i64 e = element();
+	if (e >= n) return;
+	v[e] = (float)momentum * v[e] + (g[e] + (float)decay * w[e]);
+	w[e] -= rate[0] * v[e];
+}

@@ -1,0 +1,310 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+)
+
+// backward lowers a training step: the forward pass, the loss, each node's
+// gradients in reverse, and the update of its weights. Node i runs at step i of
+// 2n+2, its gradients at 2n-i.
+type backward struct {
+	*lowering
+	n                  int
+	scores             graph.ID
+	grads              []ref // of values, nowhere before the first comes in
+	needs              []bool
+	stats              map[graph.ID][2]ref // of batch norms: mean, 1/sqrt(var+eps)
+	labels, rate, loss ref
+}
+
+func newBackward(l *lowering) (*backward, error) {
+	g := l.g
+	if len(g.Inputs()) != 1 || len(g.Outputs()) != 1 {
+		return nil, fmt.Errorf("cuda: training takes networks of one input and one output")
+	}
+	b := &backward{lowering: l, n: g.Len(), scores: g.Outputs()[0].ID, stats: map[graph.ID][2]ref{}}
+	if n := g.Node(b.scores); n.Op.Kind() == ops.KindSoftmax {
+		b.scores = n.In[0]
+	}
+	b.grads, b.needs, l.lastUse = make([]ref, b.n), make([]bool, b.n), make([]int, b.n)
+	for i := range b.n {
+		n := g.Node(graph.ID(i))
+		l.lastUse[i] = 2*b.n - i // its own gradients are the last to read it
+		b.needs[i] = changes(n.Op) && len(n.Params) > 0
+		for _, x := range n.In {
+			b.needs[i] = b.needs[i] || b.needs[x]
+		}
+	}
+	return b, nil
+}
+
+// all lowers the whole step.
+func (b *backward) all(t *Trainer, c TrainConfig) error {
+	fail := func(i graph.ID, err error) error {
+		n := b.g.Node(i)
+		return fmt.Errorf("cuda: training: %w", &graph.NodeError{ID: i, Name: n.Name, Kind: n.Op.Kind(), Err: err})
+	}
+	for i := range b.scores + 1 {
+		s, err := b.forward(i)
+		if err != nil {
+			return fail(i, err)
+		}
+		b.add(s)
+	}
+	shape := b.g.Node(b.scores).Out.Shape
+	if shape.Rank() != 2 || b.values[b.scores].in != inArena {
+		return fail(b.scores, fmt.Errorf("scores %v: a row of classes each is wanted", shape))
+	}
+	rows, classes := shape.Dim(0), shape.Dim(1)
+	b.labels, b.rate = b.buffer(4*rows, -1, b.n), b.buffer(4, -1, 2*b.n+1)
+	b.loss = b.buffer(4*rows, b.n, 2*b.n+2)
+	at0 := b.at(b.scores, b.n)
+	b.grads[b.scores] = b.gradient(b.scores, b.n)
+	at0.call("lossgrad_f32", [3]int{rows, 1, 1}, []param{at(b.values[b.scores]), at(b.labels), at(b.loss), at(b.grads[b.scores])}, ints(rows, classes))
+	b.add(at0.step)
+	for i := b.scores; i >= 0; i-- {
+		if !b.needs[i] || b.grads[i].in == nowhere {
+			continue
+		}
+		nd := b.at(i, 2*b.n-int(i))
+		updates, err := b.node(nd)
+		if err != nil {
+			return fail(i, err)
+		}
+		for _, u := range updates {
+			b.update(nd, t, u, c)
+		}
+		b.add(nd.step)
+	}
+	return nil
+}
+
+func (b *backward) add(s step) {
+	if len(s.launches) > 0 {
+		b.steps = append(b.steps, s)
+	}
+}
+
+// at is a node at a step of the plan.
+func (b *backward) at(id graph.ID, when int) *node {
+	return &node{lowering: b.lowering, Node: b.g.Node(id), id: id, y: b.values[id], step: step{node: id, at: when, cast: when >= b.n}}
+}
+
+// gradient is memory for a value's gradient, from step first on.
+func (b *backward) gradient(id graph.ID, first int) ref {
+	return b.buffer(b.g.Node(id).Out.Bytes(), first, 2*b.n-int(id))
+}
+
+// forward is a node's launches in training: batch norm has its batch's statistics.
+func (b *backward) forward(id graph.ID) (step, error) {
+	n := b.g.Node(id)
+	o, ok := n.Op.(*ops.BatchNorm)
+	if !ok {
+		if d, ok := n.Op.(*ops.Dropout); ok && d.Rate > 0 {
+			return step{}, fmt.Errorf("dropout has no kernel in training")
+		}
+		return lowerNode(b.lowering, id)
+	}
+	if o.Output != 0 || len(n.Params) != 4 {
+		return step{}, fmt.Errorf("batch norm whose statistics are computed has no kernel in training")
+	}
+	nd := b.at(id, int(id))
+	last := 2*b.n - int(id)
+	nd.y = b.buffer(n.Out.Bytes(), int(id), last)
+	b.values[id] = nd.y
+	rows, c := n.Out.Shape.Rows(), n.Out.Shape.Channels()
+	stats := [2]ref{b.buffer(4*c, int(id), last), b.buffer(4*c, int(id), last)}
+	b.stats[id] = stats
+	more := 1.0
+	if o.Unbiased && rows > 1 {
+		more = float64(rows) / float64(rows-1)
+	}
+	x := nd.operand(0)
+	nd.call("bnstats_f32", [3]int{(c + 31) / 32, 1, 1}, []param{at(x), at(stats[0]), at(stats[1]), at(nd.operand(3)), at(nd.operand(4))},
+		ints(rows, c), []param{num(float64(o.Eps)), num(float64(o.Momentum)), num(more)})
+	nd.count("bnapply_f32", rows*c, []param{at(x), at(stats[0]), at(stats[1]), at(nd.operand(1)), at(nd.operand(2)), at(nd.y)}, ints(rows*c, c))
+	return nd.step, nil
+}
+
+// learned is a parameter's gradient.
+type learned struct {
+	param int
+	grad  ref
+	decay bool
+}
+
+// update moves a parameter, at the step of its node.
+func (b *backward) update(nd *node, t *Trainer, u learned, c TrainConfig) {
+	for _, w := range t.weights {
+		if w.node != nd.id || w.param != u.param {
+			continue
+		}
+		decay := 0.0
+		if u.decay {
+			decay = float64(c.WeightDecay)
+		}
+		at0 := ref{in: inState, offset: w.at}
+		momentum := ref{in: inState, offset: w.at + w.slot()}
+		nd.count("sgd_f32", w.elems, []param{at(at0), at(u.grad), at(momentum), at(b.rate)}, ints(w.elems), []param{num(float64(c.Momentum)), num(decay)})
+	}
+}
+
+// into is where a node's kernel writes the gradient of input i: the value's own
+// memory, or, where some is there already, memory that add brings to it.
+func (b *backward) into(nd *node, i int) (to ref, add func()) {
+	x := nd.In[i]
+	if b.grads[x].in == nowhere {
+		b.grads[x] = b.gradient(x, nd.step.at)
+		return b.grads[x], func() {}
+	}
+	elems := b.g.Node(x).Out.Shape.Elems()
+	to = nd.scratch(elems)
+	return to, func() {
+		one := six([]int{elems}, 1)
+		along := six([]int{1}, 0)
+		nd.count("binary_f32", elems, []param{at(b.grads[x]), at(to), at(b.grads[x])}, ints(elems, binaryAdd),
+			ints(one...), ints(along...), ints(along...), []param{int64Of(0), num(0), num(0)})
+	}
+}
+
+// node lowers the gradients of one node.
+func (b *backward) node(nd *node) ([]learned, error) {
+	d := b.grads[nd.id]
+	switch o := nd.Op.(type) {
+	case *ops.Conv:
+		v, err := nd.convWindow(o)
+		if err != nil {
+			return nil, err
+		}
+		return b.conv(nd, v, o.Residual, o.Act)
+	case *ops.Dense:
+		return b.conv(nd, nd.denseWindow(), o.Residual, o.Act)
+	case *ops.BatchNorm:
+		return b.batchNorm(nd)
+	case *ops.Unary:
+		lo, hi, ok := ops.Act{Fn: o.Fn, A: o.A, B: o.B}.Clamp()
+		if !ok {
+			return nil, fmt.Errorf("function %d has no gradient here", o.Fn)
+		}
+		to, add := b.into(nd, 0)
+		nd.count("clampgrad_f32", nd.Out.Shape.Elems(), []param{at(nd.y), at(d), at(to)}, ints(nd.Out.Shape.Elems()), []param{num(float64(lo)), num(float64(hi))})
+		add()
+		return nil, nil
+	case *ops.Binary:
+		if o.Fn != ops.BinaryAdd || o.Act.Fn != ops.UnaryNone || len(nd.In) != 2 || nd.spec(0).Shape != nd.spec(1).Shape {
+			return nil, fmt.Errorf("only sums of two values of one shape have a gradient here")
+		}
+		for i := range nd.In {
+			b.pass(nd, i, d)
+		}
+		return nil, nil
+	case *ops.Reshape, *ops.Identity, *ops.Dropout:
+		b.pass(nd, 0, d)
+		return nil, nil
+	case *ops.Pool:
+		return nil, b.pool(nd, o)
+	case *ops.GlobalPool:
+		return nil, b.globalPool(nd, o)
+	}
+	return nil, fmt.Errorf("%v has no gradient here", nd.Op.Kind())
+}
+
+// pass gives an input the result's gradient as it is.
+func (b *backward) pass(nd *node, i int, d ref) {
+	if !b.needs[nd.In[i]] {
+		return
+	}
+	elems := nd.Out.Shape.Elems()
+	to, add := b.into(nd, i)
+	nd.copy(d, to, []int{elems}, []int{1}, 0, []int{1}, 0)
+	add()
+}
+
+// conv is the gradients of a convolution: of x by its transpose, of weights by
+// products with the windows, of the bias by sums.
+func (b *backward) conv(nd *node, v window, residual bool, act ops.Act) ([]learned, error) {
+	if residual || act.Fn != ops.UnaryNone || len(nd.In) != 1 {
+		return nil, fmt.Errorf("a fused activation, a residual or weights that are computed have no gradient here")
+	}
+	d, rows, k := b.grads[nd.id], v.images*v.oh*v.ow, v.kernel[0]*v.kernel[1]*v.c/v.groups
+	if rows > math.MaxInt32 || k*v.oc > math.MaxInt32 {
+		return nil, fmt.Errorf("%d rows of %d weights are more than kernels count", rows, k)
+	}
+	dw := nd.scratch(k * v.oc)
+	grid := nd.tiles(k, v.oc/v.groups, v.groups, tile)
+	if max(grid[1], grid[2]) > maxGrid {
+		return nil, fmt.Errorf("%d groups are more than a grid holds", v.groups)
+	}
+	shape := ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
+		v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups)
+	nd.call("convgrad_f32", grid, []param{at(nd.operand(0)), at(d), at(dw)}, shape)
+	learn := []learned{{0, dw, true}}
+	if len(nd.Params) > 1 {
+		db := nd.scratch(v.oc)
+		nd.count("reduce_f32", v.oc, []param{at(d), at(db)}, ints(v.oc, rows, int(ops.ReduceSum), 0),
+			ints(six([]int{v.oc}, 1)...), ints(six([]int{1}, 0)...), ints(six([]int{rows}, 1)...), ints(six([]int{v.oc}, 0)...))
+		learn = append(learn, learned{1, db, false})
+	}
+	if b.needs[nd.In[0]] {
+		to, add := b.into(nd, 0)
+		nd.count("deconv_f32", v.images*v.h*v.w*v.c, []param{at(d), at(nd.operand(1)), at(ref{}), at(to)},
+			ints(v.images, v.oh, v.ow, v.oc, v.h, v.w, v.c, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
+				v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups), []param{int64Of(0), num(0), num(0)})
+		add()
+	}
+	return learn, nil
+}
+
+func (b *backward) batchNorm(nd *node) ([]learned, error) {
+	d, s := b.grads[nd.id], b.stats[nd.id]
+	rows, c := nd.Out.Shape.Rows(), nd.Out.Shape.Channels()
+	dscale, dbias, x := nd.scratch(c), nd.scratch(c), nd.operand(0)
+	nd.call("bnsums_f32", [3]int{(c + 31) / 32, 1, 1}, []param{at(x), at(d), at(s[0]), at(s[1]), at(dscale), at(dbias)}, ints(rows, c))
+	if b.needs[nd.In[0]] {
+		to, add := b.into(nd, 0)
+		nd.count("bngrad_f32", rows*c, []param{at(x), at(d), at(s[0]), at(s[1]), at(nd.operand(1)), at(dscale), at(dbias), at(to)}, ints(rows*c, c))
+		add()
+	}
+	return []learned{{0, dscale, false}, {1, dbias, false}}, nil
+}
+
+func (b *backward) pool(nd *node, o *ops.Pool) error {
+	x := nd.spec(0).Shape
+	g, err := o.Resolve(ops.KindPool, x, nil)
+	if err != nil {
+		return err
+	}
+	images, err := plane(&g)
+	if err != nil {
+		return err
+	}
+	if o.Fn != ops.PoolMax || o.Output != 0 || o.Act.Fn != ops.UnaryNone {
+		return fmt.Errorf("only the maximum has a gradient here")
+	}
+	to, add := b.into(nd, 0)
+	nd.count("maxgrad_f32", x.Elems(), []param{at(nd.operand(0)), at(b.grads[nd.id]), at(to)},
+		ints(images*x.Dim(0), g.In[1], g.In[2], x.Channels(), g.Out[1], g.Out[2], g.Kernel[1], g.Kernel[2], g.Stride[1], g.Stride[2],
+			g.Dilation[1], g.Dilation[2], g.PadLo[1], g.PadLo[2]))
+	add()
+	return nil
+}
+
+// globalPool shares the gradient of a mean among all positions.
+func (b *backward) globalPool(nd *node, o *ops.GlobalPool) error {
+	if o.Fn != ops.PoolAvg {
+		return fmt.Errorf("only the mean has a gradient here")
+	}
+	x := nd.spec(0).Shape
+	n, c := x.Dim(0), x.Channels()
+	size := x.Elems() / (n * c)
+	share := nd.scratch(n * c)
+	nd.unary(unaryAffine, 1/float64(size), 0, b.grads[nd.id], share, n*c)
+	to, add := b.into(nd, 0)
+	nd.copy(share, to, []int{n, size, c}, []int{c, 0, 1}, 0, []int{size * c, c, 1}, 0)
+	add()
+	return nil
+}
