@@ -34,6 +34,7 @@ func dwQuads(a *asm) {
 	})
 	q.write(2)
 	q.write(1)
+	q.along()
 	q.copyRow()
 }
 
@@ -131,26 +132,7 @@ func (q *dwQuad) write(rows int) {
 	for _, p := range r {
 		q.ADDQ(step, p)
 	}
-	for i := range 2 * rows {
-		s := zs[i]
-		q.VCVTDQ2PS(s, s)
-		q.VMULPS(zs[18+i%2], s, s)
-		q.VCVTPS2DQ(s, s) // half to even
-	}
-	for i := range rows {
-		q.VPACKSSDW(zs[2*i+1], zs[2*i], zs[2*i])
-		q.VPADDSW(zero, zs[2*i], zs[2*i])
-	}
-	q.VPACKUSWB(zs[2*rows-2], reg.Z0, reg.Z0)
-	q.VPMAXUB(lo, reg.Z0, reg.Z0)
-	q.VPMINUB(hi, reg.Z0, reg.Z0)
-	q.VPXORD(flip, reg.Z0, reg.Z0)
-	q.VPERMQ(reg.Z0, split, reg.Z0)
-	q.VMOVDQU8(reg.Y0, ks[0], mem(out, 0))
-	if rows == 2 {
-		q.VEXTRACTI64X4(operand.U8(1), reg.Z0, reg.Y1)
-		q.VMOVDQU8(reg.Y1, ks[0], memx(out, outRow, 1, 0))
-	}
+	q.finish(rows, zs[18:20], [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
 	q.ADDQ(outStep, out)
 	q.DECQ(n)
 	q.JNZ(operand.LabelRef(pixel))
@@ -161,6 +143,121 @@ func (q *dwQuad) write(rows int) {
 	q.JLT(operand.LabelRef(loop))
 	q.VZEROUPPER()
 	q.RET()
+}
+
+// along is the kernel for two rows at stride 1, whose quads serve three outputs one after the other: each column is read
+// once. Vectors: 0..3 sums, 4..15 weights as in write, 16..21 the quads of three columns, then scales and constants.
+func (q *dwQuad) along() {
+	q.fn("dwQuadsAlongAVX512", "DWI8Args.pixel")
+	t := q.arg(reg.RBX)
+	r := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9}
+	tap, out, outRow, outStep, n := reg.R11, reg.R12, reg.R13, reg.R14, reg.R15
+	block, w, cols := reg.RAX, reg.RCX, reg.RDX
+	scale, quads, split := zs[22:24], zs[24:26], zs[26]
+	zero, lo, hi, flip := zs[27], zs[28], zs[29], zs[30]
+	q.VMOVDQU64(q.quads[0], quads[0])
+	q.VMOVDQU64(q.quads[1], quads[1])
+	q.VMOVDQU64(q.split, split)
+	q.VPBROADCASTD(mem(t, dwqZero), zero)
+	q.VPBROADCASTD(mem(t, dwqLo), lo)
+	q.VPBROADCASTD(mem(t, dwqHi), hi)
+	q.VPBROADCASTD(mem(t, dwqXor), flip)
+	q.MOVQ(mem(t, dwqW), w)
+	q.MOVQ(mem(t, dwqCols), cols)
+	q.MOVQ(mem(t, dwqTap), tap)
+	q.MOVQ(mem(t, dwqOutRow), outRow)
+	q.MOVQ(mem(t, dwqOutStep), outStep)
+	q.XORQ(block, block)
+
+	loop, last, pixel, done := q.label("block"), q.label("last"), q.label("pixel"), q.label("done")
+	q.Label(loop)
+	for i := range 12 {
+		q.VMOVDQU64(mem(w, 64*i), zs[4+i])
+	}
+	for i := range 2 {
+		q.VMOVDQU64(mem(cols, 64*(2+i)), scale[i])
+	}
+	for i, p := range r {
+		q.MOVQ(mem(t, 8*i), p)
+		q.ADDQ(block, p)
+	}
+	q.MOVQ(mem(t, dwqOut), out)
+	q.ADDQ(block, out)
+	q.MOVQ(mem(t, dwqSteps), n)
+	q.KXNORD(ks[0], ks[0], ks[0])
+	q.ADDQ(imm(32), block)
+	q.CMPQ(block, mem(t, dwqChannels))
+	q.JLT(operand.LabelRef(last))
+	q.KMOVD(mem(t, dwqMask), ks[0])
+	q.Label(last)
+
+	column := func(i int) { // the next one
+		x, y, z := 16+2*(i%3), reg.Z31, zs[17+2*(i%3)]
+		q.VMOVDQU64(mem(r[0], 0), ys[x])
+		q.VINSERTI64X4(operand.U8(1), mem(r[1], 0), zs[x], zs[x])
+		q.VMOVDQU64(mem(r[2], 0), reg.Y31)
+		q.VINSERTI64X4(operand.U8(1), mem(r[3], 0), y, y)
+		q.VMOVDQA64(zs[x], z)
+		q.VPERMT2B(y, quads[0], zs[x])
+		q.VPERMT2B(y, quads[1], z)
+		for _, p := range r {
+			q.ADDQ(tap, p)
+		}
+	}
+	column(0)
+	column(1)
+	q.Label(pixel)
+	for x := range 3 {
+		column(x + 2)
+		for i := range 2 {
+			q.VMOVDQU64(mem(cols, 64*i), zs[i])
+			q.VMOVDQA64(zs[i], zs[2+i])
+		}
+		for k := range 3 {
+			for i := range 2 {
+				for h := range 2 {
+					q.VPDPBUSD(zs[4+6*i+2*k+h], zs[16+2*((x+k)%3)+h], zs[2*i+h])
+				}
+			}
+		}
+		q.finish(2, scale, [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
+		q.ADDQ(outStep, out)
+		q.DECQ(n)
+		q.JZ(operand.LabelRef(done))
+	}
+	q.JMP(operand.LabelRef(pixel))
+	q.Label(done)
+
+	q.ADDQ(imm(64*12), w)
+	q.ADDQ(imm(64*4), cols)
+	q.CMPQ(block, mem(t, dwqChannels))
+	q.JLT(operand.LabelRef(loop))
+	q.VZEROUPPER()
+	q.RET()
+}
+
+// finish requantises and stores sums 0..3, two a row of outputs.
+func (q *dwQuad) finish(rows int, scale []reg.VecPhysical, limits [4]operand.Op, split reg.VecPhysical, out, outRow reg.GPPhysical) {
+	for i := range 2 * rows {
+		s := zs[i]
+		q.VCVTDQ2PS(s, s)
+		q.VMULPS(scale[i%2], s, s)
+		q.VCVTPS2DQ(s, s) // half to even
+	}
+	for i := range rows {
+		q.VPACKSSDW(zs[2*i+1], zs[2*i], zs[2*i])
+		q.VPADDSW(limits[0], zs[2*i], zs[2*i])
+	}
+	q.VPACKUSWB(zs[2*rows-2], reg.Z0, reg.Z0)
+	q.VPMAXUB(limits[1], reg.Z0, reg.Z0)
+	q.VPMINUB(limits[2], reg.Z0, reg.Z0)
+	q.VPXORD(limits[3], reg.Z0, reg.Z0)
+	q.VPERMQ(reg.Z0, split, reg.Z0)
+	q.VMOVDQU8(reg.Y0, ks[0], mem(out, 0))
+	if rows == 2 {
+		q.VEXTRACTI64X4(operand.U8(1), reg.Z0, reg.Y1)
+		q.VMOVDQU8(reg.Y1, ks[0], memx(out, outRow, 1, 0))
+	}
 }
 
 // copyRow copies bytes with some bits flipped: kern.dwRow is destination, source, length, bits.

@@ -3,11 +3,14 @@
 package kern
 
 func dwQuads(t *dwQuadTile, rows int) {
-	if rows == 2 {
+	switch {
+	case rows == 2 && t.step == t.tap:
+		dwQuadsAlongAVX512(t)
+	case rows == 2:
 		dwQuads2AVX512(t)
-		return
+	default:
+		dwQuads1AVX512(t)
 	}
-	dwQuads1AVX512(t)
 }
 
 func dwQuadRow(t *dwRow) { dwRowAVX512(t) }
@@ -16,6 +19,9 @@ func dwQuadRow(t *dwRow) { dwRowAVX512(t) }
 
 //go:noescape
 func dwQuads2AVX512(t *dwQuadTile)
+
+//go:noescape
+func dwQuadsAlongAVX512(t *dwQuadTile)
 
 //go:noescape
 func dwQuads1AVX512(t *dwQuadTile)
