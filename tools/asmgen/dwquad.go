@@ -34,7 +34,8 @@ func dwQuads(a *asm) {
 	})
 	q.write(2)
 	q.write(1)
-	q.along()
+	q.along(2, 1)
+	q.along(1, 2)
 	q.copyRow()
 }
 
@@ -145,10 +146,10 @@ func (q *dwQuad) write(rows int) {
 	q.RET()
 }
 
-// along is the kernel for two rows at stride 1, whose quads serve three outputs one after the other: each column is read
-// once. Vectors: 0..3 sums, 4..15 weights as in write, 16..21 the quads of three columns, then scales and constants.
-func (q *dwQuad) along() {
-	q.fn("dwQuadsAlongAVX512", "DWI8Args.pixel")
+// along is the kernel for two rows at stride 1 or one at stride 2, whose quads serve some outputs one after the other: each
+// column is read once. Vectors: 0..3 sums, 4..15 weights as in write, 16..21 the quads of three columns, then scales and constants.
+func (q *dwQuad) along(rows, stride int) {
+	q.fn(fmt.Sprintf("dwQuadsAlong%dAVX512", stride), "DWI8Args.pixel")
 	t := q.arg(reg.RBX)
 	r := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9}
 	tap, out, outRow, outStep, n := reg.R11, reg.R12, reg.R13, reg.R14, reg.R15
@@ -171,7 +172,7 @@ func (q *dwQuad) along() {
 
 	loop, last, pixel, done := q.label("block"), q.label("last"), q.label("pixel"), q.label("done")
 	q.Label(loop)
-	for i := range 12 {
+	for i := range 6 * rows {
 		q.VMOVDQU64(mem(w, 64*i), zs[4+i])
 	}
 	for i := range 2 {
@@ -196,31 +197,39 @@ func (q *dwQuad) along() {
 		q.VMOVDQU64(mem(r[0], 0), ys[x])
 		q.VINSERTI64X4(operand.U8(1), mem(r[1], 0), zs[x], zs[x])
 		q.VMOVDQU64(mem(r[2], 0), reg.Y31)
-		q.VINSERTI64X4(operand.U8(1), mem(r[3], 0), y, y)
+		if rows == 2 { // else the fourth row's weights are 0
+			q.VINSERTI64X4(operand.U8(1), mem(r[3], 0), y, y)
+		}
 		q.VMOVDQA64(zs[x], z)
 		q.VPERMT2B(y, quads[0], zs[x])
 		q.VPERMT2B(y, quads[1], z)
-		for _, p := range r {
+		for _, p := range r[:2+rows] {
 			q.ADDQ(tap, p)
 		}
 	}
-	column(0)
-	column(1)
+	for i := range 3 - stride {
+		column(i)
+	}
 	q.Label(pixel)
 	for x := range 3 {
-		column(x + 2)
+		first := x * stride
+		for i := range stride {
+			column(first + 3 - stride + i)
+		}
 		for i := range 2 {
 			q.VMOVDQU64(mem(cols, 64*i), zs[i])
-			q.VMOVDQA64(zs[i], zs[2+i])
+			if rows == 2 {
+				q.VMOVDQA64(zs[i], zs[2+i])
+			}
 		}
 		for k := range 3 {
-			for i := range 2 {
+			for i := range rows {
 				for h := range 2 {
-					q.VPDPBUSD(zs[4+6*i+2*k+h], zs[16+2*((x+k)%3)+h], zs[2*i+h])
+					q.VPDPBUSD(zs[4+6*i+2*k+h], zs[16+2*((first+k)%3)+h], zs[2*i+h])
 				}
 			}
 		}
-		q.finish(2, scale, [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
+		q.finish(rows, scale, [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
 		q.ADDQ(outStep, out)
 		q.DECQ(n)
 		q.JZ(operand.LabelRef(done))

@@ -5,7 +5,9 @@ package kern
 func dwQuads(t *dwQuadTile, rows int) {
 	switch {
 	case rows == 2 && t.step == t.tap:
-		dwQuadsAlongAVX512(t)
+		dwQuadsAlong1AVX512(t)
+	case rows == 1 && t.step == 2*t.tap:
+		dwQuadsAlong2AVX512(t)
 	case rows == 2:
 		dwQuads2AVX512(t)
 	default:
@@ -21,7 +23,10 @@ func dwQuadRow(t *dwRow) { dwRowAVX512(t) }
 func dwQuads2AVX512(t *dwQuadTile)
 
 //go:noescape
-func dwQuadsAlongAVX512(t *dwQuadTile)
+func dwQuadsAlong1AVX512(t *dwQuadTile)
+
+//go:noescape
+func dwQuadsAlong2AVX512(t *dwQuadTile)
 
 //go:noescape
 func dwQuads1AVX512(t *dwQuadTile)

@@ -270,9 +270,9 @@ pixel6:
 	VZEROUPPER
 	RET
 
-// func dwQuadsAlongAVX512(t *byte)
+// func dwQuadsAlong1AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI
-TEXT ·dwQuadsAlongAVX512(SB), NOSPLIT, $0-8
+TEXT ·dwQuadsAlong1AVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
 	VMOVDQU64    quads0<>+0(SB), Z24
 	VMOVDQU64    quads1<>+0(SB), Z25
@@ -517,6 +517,201 @@ done10:
 	VZEROUPPER
 	RET
 
+// func dwQuadsAlong2AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI
+TEXT ·dwQuadsAlong2AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	VMOVDQU64    quads0<>+0(SB), Z24
+	VMOVDQU64    quads1<>+0(SB), Z25
+	VMOVDQU64    quadRows<>+0(SB), Z26
+	VPBROADCASTD 112(BX), Z27
+	VPBROADCASTD 116(BX), Z28
+	VPBROADCASTD 120(BX), Z29
+	VPBROADCASTD 124(BX), Z30
+	MOVQ         88(BX), CX
+	MOVQ         96(BX), DX
+	MOVQ         40(BX), R11
+	MOVQ         56(BX), R13
+	MOVQ         64(BX), R14
+	XORQ         AX, AX
+
+block11:
+	VMOVDQU64 (CX), Z4
+	VMOVDQU64 64(CX), Z5
+	VMOVDQU64 128(CX), Z6
+	VMOVDQU64 192(CX), Z7
+	VMOVDQU64 256(CX), Z8
+	VMOVDQU64 320(CX), Z9
+	VMOVDQU64 128(DX), Z22
+	VMOVDQU64 192(DX), Z23
+	MOVQ      (BX), SI
+	ADDQ      AX, SI
+	MOVQ      8(BX), DI
+	ADDQ      AX, DI
+	MOVQ      16(BX), R8
+	ADDQ      AX, R8
+	MOVQ      24(BX), R9
+	ADDQ      AX, R9
+	MOVQ      48(BX), R12
+	ADDQ      AX, R12
+	MOVQ      72(BX), R15
+	KXNORD    K1, K1, K1
+	ADDQ      $+32, AX
+	CMPQ      AX, 80(BX)
+	JLT       last12
+	KMOVD     104(BX), K1
+
+last12:
+	VMOVDQU64    (SI), Y16
+	VINSERTI64X4 $0x01, (DI), Z16, Z16
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z16, Z17
+	VPERMT2B     Z31, Z24, Z16
+	VPERMT2B     Z31, Z25, Z17
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+
+pixel13:
+	VMOVDQU64    (SI), Y18
+	VINSERTI64X4 $0x01, (DI), Z18, Z18
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z18, Z19
+	VPERMT2B     Z31, Z24, Z18
+	VPERMT2B     Z31, Z25, Z19
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (SI), Y20
+	VINSERTI64X4 $0x01, (DI), Z20, Z20
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z20, Z21
+	VPERMT2B     Z31, Z24, Z20
+	VPERMT2B     Z31, Z25, Z21
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (DX), Z0
+	VMOVDQU64    64(DX), Z1
+	VPDPBUSD     Z4, Z16, Z0
+	VPDPBUSD     Z5, Z17, Z1
+	VPDPBUSD     Z6, Z18, Z0
+	VPDPBUSD     Z7, Z19, Z1
+	VPDPBUSD     Z8, Z20, Z0
+	VPDPBUSD     Z9, Z21, Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z22, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z23, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPACKSSDW    Z1, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMQ       Z0, Z26, Z0
+	VMOVDQU8     Y0, K1, (R12)
+	ADDQ         R14, R12
+	DECQ         R15
+	JZ           done14
+	VMOVDQU64    (SI), Y16
+	VINSERTI64X4 $0x01, (DI), Z16, Z16
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z16, Z17
+	VPERMT2B     Z31, Z24, Z16
+	VPERMT2B     Z31, Z25, Z17
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (SI), Y18
+	VINSERTI64X4 $0x01, (DI), Z18, Z18
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z18, Z19
+	VPERMT2B     Z31, Z24, Z18
+	VPERMT2B     Z31, Z25, Z19
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (DX), Z0
+	VMOVDQU64    64(DX), Z1
+	VPDPBUSD     Z4, Z20, Z0
+	VPDPBUSD     Z5, Z21, Z1
+	VPDPBUSD     Z6, Z16, Z0
+	VPDPBUSD     Z7, Z17, Z1
+	VPDPBUSD     Z8, Z18, Z0
+	VPDPBUSD     Z9, Z19, Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z22, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z23, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPACKSSDW    Z1, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMQ       Z0, Z26, Z0
+	VMOVDQU8     Y0, K1, (R12)
+	ADDQ         R14, R12
+	DECQ         R15
+	JZ           done14
+	VMOVDQU64    (SI), Y20
+	VINSERTI64X4 $0x01, (DI), Z20, Z20
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z20, Z21
+	VPERMT2B     Z31, Z24, Z20
+	VPERMT2B     Z31, Z25, Z21
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (SI), Y16
+	VINSERTI64X4 $0x01, (DI), Z16, Z16
+	VMOVDQU64    (R8), Y31
+	VMOVDQA64    Z16, Z17
+	VPERMT2B     Z31, Z24, Z16
+	VPERMT2B     Z31, Z25, Z17
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	VMOVDQU64    (DX), Z0
+	VMOVDQU64    64(DX), Z1
+	VPDPBUSD     Z4, Z18, Z0
+	VPDPBUSD     Z5, Z19, Z1
+	VPDPBUSD     Z6, Z20, Z0
+	VPDPBUSD     Z7, Z21, Z1
+	VPDPBUSD     Z8, Z16, Z0
+	VPDPBUSD     Z9, Z17, Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z22, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z23, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPACKSSDW    Z1, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMQ       Z0, Z26, Z0
+	VMOVDQU8     Y0, K1, (R12)
+	ADDQ         R14, R12
+	DECQ         R15
+	JZ           done14
+	JMP          pixel13
+
+done14:
+	ADDQ $+768, CX
+	ADDQ $+256, DX
+	CMPQ AX, 80(BX)
+	JLT  block11
+	VZEROUPPER
+	RET
+
 // func dwRowAVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·dwRowAVX512(SB), NOSPLIT, $0-8
@@ -526,19 +721,19 @@ TEXT ·dwRowAVX512(SB), NOSPLIT, $0-8
 	MOVQ         16(BX), R8
 	VPBROADCASTD 24(BX), Z1
 
-loop11:
+loop15:
 	CMPQ      R8, $+64
-	JLT       tail12
+	JLT       tail16
 	VPXORD    (SI), Z1, Z0
 	VMOVDQU64 Z0, (DI)
 	ADDQ      $+64, SI
 	ADDQ      $+64, DI
 	SUBQ      $+64, R8
-	JMP       loop11
+	JMP       loop15
 
-tail12:
+tail16:
 	TESTQ      R8, R8
-	JZ         done13
+	JZ         done17
 	MOVQ       R8, CX
 	MOVQ       $-1, DX
 	SHLQ       CL, DX
@@ -548,6 +743,6 @@ tail12:
 	VPXORD     Z1, Z0, Z0
 	VMOVDQU8   Z0, K1, (DI)
 
-done13:
+done17:
 	VZEROUPPER
 	RET
