@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // PadMode says what padding holds.
 type PadMode uint8
@@ -94,8 +97,16 @@ type padKernel struct {
 	rank   int                 // dimensions up to the last that is padded, at least 1
 	inner  int                 // elements behind them, which move as one
 	index  [tensor.MaxRank][]int
+	runs   []padRun // of the last of those dimensions
 	size   int
 	value  [8]byte // one element
+}
+
+// padRun is n positions that are padding, or come from the input's position from
+// and those behind it.
+type padRun struct {
+	from, n int
+	padding bool
 }
 
 func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
@@ -109,6 +120,13 @@ func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
 		for i := range k.index[d] {
 			k.index[d][i] = p.source(i-p.Lo[d], x.Shape.Dim(d))
 		}
+	}
+	for _, j := range k.index[max(0, k.rank-1)] {
+		if n := len(k.runs) - 1; n >= 0 && (k.runs[n].padding && j < 0 || !k.runs[n].padding && j == k.runs[n].from+k.runs[n].n) {
+			k.runs[n].n++
+			continue
+		}
+		k.runs = append(k.runs, padRun{from: j, n: 1, padding: j < 0})
 	}
 	one := tensor.Tensor{Spec: tensor.Spec{DType: x.DType, Shape: tensor.Of(1), Quant: x.Quant}, Data: k.value[:k.size]}
 	setReal(one, p.Value)
@@ -184,22 +202,30 @@ func (k *padKernel) Do(a *Args, i, _ int) {
 // row fills a row of the last padded dimension, run by run. at is its place in
 // src, or negative where all of it is padding.
 func (k *padKernel) row(dst, src []byte, at int) {
-	index, unit := k.index[k.rank-1], k.inner*k.size
-	for len(index) > 0 {
-		j, n := index[0], 1
-		pad := at < 0 || j < 0
-		for n < len(index) && (pad && (at < 0 || index[n] < 0) || !pad && index[n] == j+n) {
-			n++
-		}
-		run := dst[:n*unit]
-		if pad { // each copy doubles what there is
-			for m := copy(run, k.value[:k.size]); m < len(run); m *= 2 {
-				copy(run[m:], run[:m])
-			}
+	if at < 0 {
+		k.fill(dst)
+		return
+	}
+	unit := k.inner * k.size
+	for _, r := range k.runs {
+		run := dst[:r.n*unit]
+		if r.padding {
+			k.fill(run)
 		} else {
-			copy(run, src[at*k.size+j*unit:])
+			copy(run, src[at*k.size+r.from*unit:])
 		}
-		dst, index = dst[len(run):], index[n:]
+		dst = dst[len(run):]
+	}
+}
+
+// fill makes all of run padding: each copy doubles what there is.
+func (k *padKernel) fill(run []byte) {
+	if k.size == 1 {
+		kern.Fill(run, k.value[0])
+		return
+	}
+	for m := copy(run, k.value[:k.size]); m < len(run); m *= 2 {
+		copy(run[m:], run[:m])
 	}
 }
 
