@@ -40,20 +40,39 @@ func (k *poolGrad) Run(g *Grads) {
 // Do computes one image.
 func (k *poolGrad) Do(g *Grads, n, _ int) {
 	dx := g.DIn[0].F32()[n*k.InSize()*k.c:]
+	if k.op.Fn == PoolMax {
+		k.largest(g, dx, n)
+		return
+	}
 	for row := range k.OutSize() {
 		at := (n*k.OutSize() + row) * k.c
 		dy := g.DOut.F32()[at:][:k.c]
 		switch k.op.Fn {
-		case PoolMax:
-			for c, v := range dy {
-				if pos, inside, _ := k.tap(row, int(g.Aux[at+c])); inside {
-					dx[pos*k.c+c] += v
-				}
-			}
 		case PoolAvg:
 			k.share(dx, dy, row)
 		case PoolLp:
 			k.norm(g, dx, dy, n, row)
+		}
+	}
+}
+
+// largest sends the gradient of an image's maxima to the taps that won.
+func (k *poolGrad) largest(g *Grads, dx []float32, n int) {
+	var at [256]int // what the taps of a position see: offsets in dx, -1 in the padding
+	taps := k.Taps()
+	for row := range k.OutSize() {
+		for t := range taps {
+			at[t] = -1
+			if pos, inside, _ := k.tap(row, t); inside {
+				at[t] = pos * k.c
+			}
+		}
+		from := (n*k.OutSize() + row) * k.c
+		dy, won := g.DOut.F32()[from:from+k.c], g.Aux[from:from+k.c]
+		for c, v := range dy {
+			if to := at[won[c]]; to >= 0 {
+				dx[to+c] += v
+			}
 		}
 	}
 }
