@@ -22,7 +22,7 @@ const (
 	lineWidth = 64
 	// lineRun is how many lines are summed in float32 before float64 takes over.
 	lineRun   = 128
-	maxBlocks = 64
+	maxBlocks = 16
 )
 
 func newChannelLines(s tensor.Shape) channelLines {
