@@ -63,20 +63,28 @@ func DecodeExact(dst, src []byte, size int, rotate bool) ([]Part, error) {
 	})
 }
 
+// firstStream takes a stream off src that is not a chunk's last.
+func firstStream(src []byte) (stream, rest []byte, ok bool) {
+	if len(src) < 4 {
+		return nil, nil, false
+	}
+	k := binary.LittleEndian.Uint32(src)
+	if src = src[4:]; uint64(k) > uint64(len(src)) {
+		return nil, nil, false
+	}
+	return src[:k], src[k:], true
+}
+
 // exactChunk decodes the streams of the bytes of elements.
 func exactChunk(out, src, scratch []byte, size int, rotate bool) bool {
 	n := len(out) / size
 	for p := range size {
 		stream := src
 		if p < size-1 {
-			if len(src) < 4 {
+			var ok bool
+			if stream, src, ok = firstStream(src); !ok {
 				return false
 			}
-			k := binary.LittleEndian.Uint32(src)
-			if src = src[4:]; uint64(k) > uint64(len(src)) {
-				return false
-			}
-			stream, src = src[:k], src[k:]
 		}
 		if !decodeStream(scratch[p*n:p*n+n], stream) {
 			return false
@@ -97,9 +105,46 @@ func exactChunk(out, src, scratch []byte, size int, rotate bool) bool {
 // DecodeHalf is the parts of what EncodeHalf wrote: float32 as exact f16.
 func DecodeHalf(dst []float32, src []byte) ([]Part, error) {
 	return chunks(src, len(dst), func(src, scratch []byte, from, to int) bool {
-		n := 2 * (to - from)
-		return exactChunk(scratch[:n], src, scratch[n:], 2, false) && DecodeF16(dst[from:to], scratch[:n]) == nil
+		n := to - from
+		stream, src, ok := firstStream(src)
+		if !ok {
+			return false
+		}
+		lo, ok := streamBytes(scratch[:n], stream)
+		if !ok {
+			return false
+		}
+		hi, ok := streamBytes(scratch[n:][:n], src)
+		if ok {
+			halves(dst[from:to], lo, hi)
+		}
+		return ok
 	})
+}
+
+// halves makes float32 of the two bytes of f16, as DecodeF16 does of both joined.
+// One pass with a table of the upper byte's sign, exponent and first bits of the
+// mantissa, as joining and converting took longer than the entropy code.
+func halves(dst []float32, lo, hi []byte) {
+	var base [256]uint32
+	for h := range base {
+		e := uint32(h) >> 2 & 31
+		switch {
+		case e == 31:
+			e = 255
+		case e > 0:
+			e += 127 - 15
+		}
+		base[h] = uint32(h)>>7<<31 | e<<23 | uint32(h)&3<<21
+	}
+	lo, hi = lo[:len(dst)], hi[:len(dst)]
+	for i := range dst {
+		v := base[hi[i]] | uint32(lo[i])<<13
+		if v<<1-1 < 1<<24-1 { // the exponent is 0 but the number is not: rare among weights
+			v = v&(1<<31) | math.Float32bits(math.Float32frombits(v&^(1<<31))*(1<<112))
+		}
+		dst[i] = math.Float32frombits(v)
+	}
 }
 
 // groupHead reads what grouped encodings start with: u8 bits, u32 group, and per

@@ -61,6 +61,36 @@ func TestEveryHalf(t *testing.T) {
 	}
 }
 
+// TestEveryHalfCoded: coded, each of them becomes the same bits, the upper bytes
+// under an entropy code (a symbol seldom used among others) and without one.
+func TestEveryHalfCoded(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, often := range []int{0, 3} {
+		var src []byte
+		for h := range 1 << 16 {
+			src = append(src, byte(h), byte(h>>8))
+			for range often {
+				src = append(src, byte(rng.Uint32()), byte(0x38+rng.IntN(4)))
+			}
+		}
+		for _, odd := range []int{0, 1, 5} {
+			src := src[2*odd:]
+			want, got := make([]float32, len(src)/2), make([]float32, len(src)/2)
+			require.NoError(t, DecodeF16(want, src))
+			parts, err := DecodeHalf(got, EncodeExact(nil, src, 2, false))
+			require.NoError(t, err)
+			for _, p := range parts {
+				require.NoError(t, p(make([]byte, ScratchBytes)))
+			}
+			for i := range want {
+				if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+					t.Fatalf("%d: %v, want %v", i, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
 func TestPlanes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{1, 2, 4, 8} {

@@ -134,6 +134,15 @@ func fill(b []byte, v byte) {
 	}
 }
 
+// streamBytes is what decodeStream fills dst with: dst, or the symbols where they
+// lie in src.
+func streamBytes(dst, src []byte) ([]byte, bool) {
+	if len(src) == len(dst)+1 && src[0] == streamRaw {
+		return src[1:], true
+	}
+	return dst, decodeStream(dst, src)
+}
+
 // decodeStream fills dst from all of src.
 func decodeStream(dst, src []byte) bool {
 	if len(src) == 0 {
