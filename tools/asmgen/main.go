@@ -55,6 +55,7 @@ var files = []file{
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"maxi8_avx2_amd64.s", avo(maxI8)},
 	{"gemm_neon_arm64.s", gemmNEON},
+	{"dw_neon_arm64.s", dwNEON},
 	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
 	{"pairs_avx512_amd64.s", avo(pairsF32)},

@@ -12,12 +12,16 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useDWAVX512 = cpu.AVX512 && haveAsm
 	useDWAVX2   = cpu.AVX2 && haveAsm
+	useDWNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("dw/avx512", &useDWAVX512)
 	cpu.Register("dw/avx2", &useDWAVX2)
+	cpu.Register("dw/neon", &useDWNEON)
 }
+
+func dwAsm() bool { return useDWAVX512 || useDWAVX2 || useDWNEON }
 
 // DWF32Args is one depthwise convolution over one image. Run reads it only, so that workers may share it.
 type DWF32Args struct {
@@ -42,7 +46,7 @@ func (a *DWF32Args) Run(y0, y1 int) {
 		return
 	}
 	a.check(y0, y1)
-	if !useDWAVX512 && !useDWAVX2 {
+	if !dwAsm() {
 		a.runGeneric(y0, y1)
 		return
 	}
@@ -52,7 +56,7 @@ func (a *DWF32Args) Run(y0, y1 int) {
 // Plan is what Run does with rows y0 to y1, to be done many times on other In and Out: on small images finding it out takes
 // as long as a third of the work. It is nil where there is nothing to plan.
 func (a *DWF32Args) Plan(y0, y1 int) *DWPlan {
-	if y0 < 0 || y0 >= y1 || y1 > a.OH || a.OW <= 0 || a.C <= 0 || !useDWAVX512 && !useDWAVX2 {
+	if y0 < 0 || y0 >= y1 || y1 > a.OH || a.OW <= 0 || a.C <= 0 || !dwAsm() {
 		return nil
 	}
 	p := &DWPlan{in: (a.H*a.W-1)*a.Pixel + a.C, out: (y1*a.OW-1)*a.OutPixel + a.C}

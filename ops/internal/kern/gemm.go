@@ -43,7 +43,7 @@ type GemmF32 struct {
 var (
 	useGemmAVX512 = cpu.AVX512 && haveAsm
 	useGemmAVX2   = cpu.AVX2 && haveAsm
-	useGemmNEON   = cpu.NEON && haveGemmNEON
+	useGemmNEON   = cpu.NEON && haveNEON
 )
 
 func init() {

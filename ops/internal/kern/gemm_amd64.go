@@ -2,7 +2,7 @@
 
 package kern
 
-const haveAsm, haveGemmNEON = true, false
+const haveAsm, haveNEON = true, false
 
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
 func (g *GemmF32) tile(t *tileF32, mr int, half bool) {

@@ -4,7 +4,7 @@ package kern
 
 import "unsafe"
 
-const haveAsm, haveGemmNEON = false, true
+const haveAsm, haveNEON = false, true
 
 // tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
 func (g *GemmF32) tile(t *tileF32, mr int, _ bool) {

@@ -2,7 +2,7 @@
 
 package kern
 
-const haveAsm, haveGemmNEON = false, false
+const haveAsm, haveNEON = false, false
 
 func (g *GemmF32) tile(t *tileF32, mr int, half bool) { panic("kern: BUG: no assembly in this build") }
 

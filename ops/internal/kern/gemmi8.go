@@ -15,7 +15,7 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useGemmI8VNNI = cpu.VNNI && haveAsm
 	useGemmI8AVX2 = cpu.AVX2 && haveAsm
-	useGemmI8SDOT = cpu.DotProd && haveGemmNEON
+	useGemmI8SDOT = cpu.DotProd && haveNEON
 )
 
 func init() {

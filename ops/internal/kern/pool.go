@@ -32,7 +32,7 @@ func (a *PoolF32Args) Run(y0, y1 int) {
 		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.C:
 		panic("kern: BUG: pool: range or slice does not match the sizes")
 	}
-	asm := useDWAVX512 || useDWAVX2
+	asm := dwAsm()
 	for y := y0; y < y1; y++ {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
 		for x := 0; x < a.OW; {

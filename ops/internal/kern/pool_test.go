@@ -42,6 +42,31 @@ func TestPoolF32(t *testing.T) {
 	})
 }
 
+// TestPoolF32NaN holds every path to the definition's bits where a maximum meets NaNs and zeros of both signs.
+func TestPoolF32NaN(t *testing.T) {
+	cputest.ForEachPath(t, "dw/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		special := []float32{float32(math.NaN()), 0, float32(math.Copysign(0, -1)), negInf, posInf, 1}
+		for _, c := range []int{3, 20, 39} {
+			a := &PoolF32Args{H: 9, W: 8, C: c, Pixel: c, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, OutPixel: c, OH: 9, OW: 8}
+			a.In, a.Out = make([]float32, 9*8*c), make([]float32, 9*8*c)
+			for i := range a.In {
+				a.In[i] = special[r.IntN(len(special))]
+			}
+			a.Run(0, 9)
+			got := a.Out
+			a.Out = make([]float32, len(got))
+			for i := range 9 * 8 {
+				y, x := i/8, i%8
+				a.pixel(y, x, max(0, 1-y), min(3, 10-y), max(0, 1-x), min(3, 9-x))
+			}
+			for i, want := range a.Out {
+				require.Equal(t, math.Float32bits(want), math.Float32bits(got[i]), "c=%d %d: %v and %v", c, i, want, got[i])
+			}
+		}
+	})
+}
+
 func (a *PoolF32Args) naive(y, x, c int) float32 {
 	sum, m, n := float32(0), float32(math.Inf(-1)), 0
 	for ky := range a.KH {
