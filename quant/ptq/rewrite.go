@@ -205,6 +205,10 @@ func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op,
 		if _, _, ok := op.Act.Clamp(); ok && op.Fn != ops.PoolLp && op.Output == 0 {
 			return op, nil // in the input's own scale
 		}
+	case *ops.Resize: // what interpolates has only a plain integer form
+		if op.Mode == ops.ResizeNearest && op.Coord != ops.CoordTFCrop && r.moves(b, n) {
+			return op, n.Params
+		}
 	case *ops.Reshape, *ops.Transpose, *ops.Pad, *ops.Slice, *ops.DepthToSpace, *ops.SpaceToDepth:
 		if r.moves(b, n) {
 			return n.Op, n.Params
