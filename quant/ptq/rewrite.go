@@ -205,7 +205,7 @@ func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op,
 		if _, _, ok := op.Act.Clamp(); ok && op.Fn != ops.PoolLp && op.Output == 0 {
 			return op, nil // in the input's own scale
 		}
-	case *ops.Resize: // what interpolates has only a plain integer form
+	case *ops.Resize: // what interpolates was not timed in integers
 		if op.Mode == ops.ResizeNearest && op.Coord != ops.CoordTFCrop && r.moves(b, n) {
 			return op, n.Params
 		}
