@@ -50,7 +50,7 @@ func TestConvWinogradLive(t *testing.T) {
 				require.NoError(t, err)
 				require.Contains(t, p.Requests().Path, "winograd-f4-live")
 				a := &Args{In: in, Out: tensor.New(want.Spec), Scratch: dirty(p.Requests().Scratch), Pool: pl}
-				require.Zero(t, testing.AllocsPerRun(1, func() { k.Run(a) }))
+				noAllocs(t, 1, func() { k.Run(a) })
 				require.Less(t, relative(a.Out.F32(), want.F32()), 1e-5)
 				if threads == 1 {
 					first = a.Out
@@ -97,7 +97,7 @@ func TestConvWinogradGradAllocs(t *testing.T) {
 		require.NoError(t, err)
 		pl := pool.New(2)
 		g := &Grads{In: in, Params: params, DOut: normalTensor(3, out.Shape.Dims()...), DIn: []tensor.Tensor{tensor.New(in[0].Spec)}, DParams: []tensor.Tensor{tensor.New(params[0].Spec)}, Scratch: dirty(p.ScratchSize()), Pool: pl}
-		require.Zero(t, testing.AllocsPerRun(1, func() { k.Run(g) }), c)
+		noAllocs(t, 1, func() { k.Run(g) }, c)
 		require.False(t, hasNaN(g.DIn[0].F32()) || hasNaN(g.DParams[0].F32()), c)
 		pl.Close()
 	}
