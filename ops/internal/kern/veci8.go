@@ -10,11 +10,13 @@ import (
 // Every path gives the same bits.
 
 var (
+	useVecI8VNNI   = cpu.VNNI && haveAsm
 	useVecI8AVX512 = cpu.AVX512 && haveAsm
 	useVecI8AVX2   = cpu.AVX2 && haveAsm
 )
 
 func init() {
+	cpu.Register("veci8/vnni", &useVecI8VNNI)
 	cpu.Register("veci8/avx512", &useVecI8AVX512)
 	cpu.Register("veci8/avx2", &useVecI8AVX2)
 }
@@ -24,6 +26,7 @@ type vecI8Op uint8
 
 const (
 	vecAddI8 vecI8Op = iota
+	vecAddI8Dots
 	vecMulI8
 	vecQuantize
 	vecDequantize
@@ -40,6 +43,7 @@ type vecI8Args struct {
 	zero, lo, hi    int32
 	flipX, flipY    uint32
 	scale, flo, fhi float32
+	outXor          uint32 // vecAddI8Dots, where multipliers are two of 16 bits, zero too, and limits, flips and this four bytes
 }
 
 func flipOf(signed bool) uint32 {
@@ -79,7 +83,11 @@ type AddI8Args struct {
 // AddI8 sets dst = clamp(((x·MX + y·MY + Bias) >> Shift) + Zero, Lo, Hi), wrapping in int32 before the shift.
 func AddI8(dst, x, y []byte, a *AddI8Args) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	n := vectorsI8(len(dst))
+	dots := 0
+	if useVecI8VNNI && a.dots() {
+		dots = len(dst) &^ 63
+	}
+	n := dots + vectorsI8(len(dst)-dots)
 	if n > 0 {
 		bias := a.Bias // flipped bytes are 128 too large
 		if a.XSigned {
@@ -88,13 +96,50 @@ func AddI8(dst, x, y []byte, a *AddI8Args) {
 		if a.YSigned {
 			bias -= 128 * a.MY
 		}
-		vecI8Run(vecAddI8, &vecI8Args{dst: &dst[0], x: &x[0], y: &y[0], n: n, mx: a.MX, my: a.MY, bias: bias, shift: int32(a.Shift),
-			zero: a.Zero, lo: a.Lo, hi: a.Hi, flipX: flipOf(a.XSigned), flipY: flipOf(a.YSigned)})
+		t := vecI8Args{n: n - dots, mx: a.MX, my: a.MY, bias: bias, shift: int32(a.Shift),
+			zero: a.Zero, lo: a.Lo, hi: a.Hi, flipX: flipOf(a.XSigned), flipY: flipOf(a.YSigned)}
+		if dots > 0 {
+			d := a.dotArgs(t)
+			d.dst, d.x, d.y, d.n = &dst[0], &x[0], &y[0], dots
+			vecI8Run(vecAddI8Dots, &d)
+		}
+		if n > dots {
+			t.dst, t.x, t.y = &dst[dots], &x[dots], &y[dots]
+			vecI8Run(vecAddI8, &t)
+		}
 	}
 	for i := n; i < len(dst); i++ {
 		v := (a.Bias+valueI8(x[i], a.XSigned)*a.MX+valueI8(y[i], a.YSigned)*a.MY)>>a.Shift + a.Zero
 		dst[i] = byte(min(max(v, a.Lo), a.Hi))
 	}
+}
+
+// dots says that multipliers split into two of 16 bits, and that a sum saturated
+// to 16 bits is beyond the limits where the whole one is.
+func (a *AddI8Args) dots() bool {
+	const most = 1 << 22
+	up := a.up()
+	return -most <= a.MX && a.MX < most && -most <= a.MY && a.MY < most && a.Shift > 0 && -128 <= a.Zero && a.Zero <= 255 &&
+		a.Lo+up >= 0 && a.Lo <= a.Hi && a.Hi+up <= 255
+}
+
+// up makes limits those of unsigned bytes.
+func (a *AddI8Args) up() int32 {
+	if a.Lo < 0 || a.Zero < 0 {
+		return 128
+	}
+	return 0
+}
+
+// dotArgs turns the constants of vecAddI8 into those of vecAddI8Dots.
+func (a *AddI8Args) dotArgs(t vecI8Args) vecI8Args {
+	const words, quads = 1<<16 + 1, 1<<24 + 1<<16 + 1<<8 + 1
+	up := a.up()
+	t.mx, t.my = a.MX>>7&0xffff|a.MY>>7<<16, a.MX&127|a.MY&127<<16
+	t.zero = int32(uint32(uint16(a.Zero+up)) * words)
+	t.lo, t.hi = int32(uint32(a.Lo+up)*quads), int32(uint32(a.Hi+up)*quads)
+	t.flipX, t.flipY, t.outXor = t.flipX*quads, t.flipY*quads, uint32(up)*quads
+	return t
 }
 
 // MulI8Args are the constants of an integer product.

@@ -4,6 +4,10 @@ package kern
 
 // vecI8Run runs one loop over whole vectors.
 func vecI8Run(op vecI8Op, t *vecI8Args) {
+	if op == vecAddI8Dots {
+		vecAddI8DotsAVX512(t)
+		return
+	}
 	if useVecI8AVX512 {
 		switch op {
 		case vecAddI8:
@@ -37,6 +41,9 @@ func vecI8Run(op vecI8Op, t *vecI8Args) {
 
 //go:noescape
 func vecAddI8AVX512(t *vecI8Args)
+
+//go:noescape
+func vecAddI8DotsAVX512(t *vecI8Args)
 
 //go:noescape
 func vecMulI8AVX512(t *vecI8Args)

@@ -47,6 +47,76 @@ done2:
 	VZEROUPPER
 	RET
 
+// func vecAddI8DotsAVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
+TEXT ·vecAddI8DotsAVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ         (BX), R9
+	MOVQ         24(BX), CX
+	VPBROADCASTD 32(BX), Z2
+	VPBROADCASTD 36(BX), Z3
+	VPBROADCASTD 40(BX), Z4
+	VPBROADCASTD 48(BX), Z5
+	VPBROADCASTD 52(BX), Z6
+	VPBROADCASTD 56(BX), Z7
+	VPBROADCASTD 60(BX), Z8
+	VPBROADCASTD 64(BX), Z9
+	VPBROADCASTD 80(BX), Z10
+	VPBROADCASTD 44(BX), Z11
+	VMOVD        44(BX), X15
+	XORQ         AX, AX
+	MOVQ         8(BX), SI
+	MOVQ         16(BX), DI
+	VPXORD       Z12, Z12, Z12
+
+loop3:
+	CMPQ       CX, $+64
+	JLT        done4
+	VPXORD     (SI)(AX*1), Z8, Z0
+	VPXORD     (DI)(AX*1), Z9, Z1
+	VPUNPCKLBW Z1, Z0, Z17
+	VPUNPCKHBW Z1, Z0, Z19
+	VPUNPCKLBW Z12, Z17, Z16
+	VPUNPCKHBW Z12, Z17, Z17
+	VPUNPCKLBW Z12, Z19, Z18
+	VPUNPCKHBW Z12, Z19, Z19
+	VMOVDQA64  Z4, Z20
+	VPDPWSSD   Z3, Z16, Z20
+	VPSLLW     $0x07, Z16, Z16
+	VPDPWSSD   Z2, Z16, Z20
+	VPSRAVD    Z11, Z20, Z20
+	VMOVDQA64  Z4, Z21
+	VPDPWSSD   Z3, Z17, Z21
+	VPSLLW     $0x07, Z17, Z17
+	VPDPWSSD   Z2, Z17, Z21
+	VPSRAVD    Z11, Z21, Z21
+	VMOVDQA64  Z4, Z22
+	VPDPWSSD   Z3, Z18, Z22
+	VPSLLW     $0x07, Z18, Z18
+	VPDPWSSD   Z2, Z18, Z22
+	VPSRAVD    Z11, Z22, Z22
+	VMOVDQA64  Z4, Z23
+	VPDPWSSD   Z3, Z19, Z23
+	VPSLLW     $0x07, Z19, Z19
+	VPDPWSSD   Z2, Z19, Z23
+	VPSRAVD    Z11, Z23, Z23
+	VPACKSSDW  Z21, Z20, Z20
+	VPADDSW    Z5, Z20, Z20
+	VPACKSSDW  Z23, Z22, Z22
+	VPADDSW    Z5, Z22, Z22
+	VPACKUSWB  Z22, Z20, Z0
+	VPMAXUB    Z6, Z0, Z0
+	VPMINUB    Z7, Z0, Z0
+	VPXORD     Z10, Z0, Z0
+	VMOVDQU64  Z0, (R9)(AX*1)
+	ADDQ       $+64, AX
+	SUBQ       $+64, CX
+	JMP        loop3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecMulI8AVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·vecMulI8AVX512(SB), NOSPLIT, $0-8
@@ -66,9 +136,9 @@ TEXT ·vecMulI8AVX512(SB), NOSPLIT, $0-8
 	MOVQ         8(BX), SI
 	MOVQ         16(BX), DI
 
-loop3:
+loop5:
 	CMPQ      CX, $+16
-	JLT       done4
+	JLT       done6
 	VPMOVZXBD (SI)(AX*1), Z0
 	VPMOVZXBD (DI)(AX*1), Z1
 	VPXORD    Z8, Z0, Z0
@@ -85,9 +155,9 @@ loop3:
 	VPMOVDB   Z0, (R9)(AX*1)
 	ADDQ      $+16, AX
 	SUBQ      $+16, CX
-	JMP       loop3
+	JMP       loop5
 
-done4:
+done6:
 	VZEROUPPER
 	RET
 
@@ -105,9 +175,9 @@ TEXT ·vecQuantizeAVX512(SB), NOSPLIT, $0-8
 	XORQ         AX, AX
 	MOVQ         8(BX), SI
 
-loop5:
+loop7:
 	CMPQ      CX, $+16
-	JLT       done6
+	JLT       done8
 	VMOVUPS   (SI)(AX*4), Z0
 	VDIVPS    Z2, Z0, Z0
 	VMAXPS    Z4, Z0, Z0
@@ -117,9 +187,9 @@ loop5:
 	VPMOVDB   Z0, (R9)(AX*1)
 	ADDQ      $+16, AX
 	SUBQ      $+16, CX
-	JMP       loop5
+	JMP       loop7
 
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -136,9 +206,9 @@ TEXT ·vecDequantizeAVX512(SB), NOSPLIT, $0-8
 	XORQ         AX, AX
 	MOVQ         8(BX), SI
 
-loop7:
+loop9:
 	CMPQ      CX, $+16
-	JLT       done8
+	JLT       done10
 	VPMOVZXBD (SI)(AX*1), Z0
 	VPXORD    Z4, Z0, Z0
 	VPSUBD    Z2, Z0, Z0
@@ -147,9 +217,9 @@ loop7:
 	VMOVUPS   Z0, (R9)(AX*4)
 	ADDQ      $+16, AX
 	SUBQ      $+16, CX
-	JMP       loop7
+	JMP       loop9
 
-done8:
+done10:
 	VZEROUPPER
 	RET
 
@@ -165,9 +235,9 @@ TEXT ·vecAccI8AVX512(SB), NOSPLIT, $0-8
 	XORQ         AX, AX
 	MOVQ         8(BX), SI
 
-loop9:
+loop11:
 	CMPQ      CX, $+16
-	JLT       done10
+	JLT       done12
 	VPMOVZXBD (SI)(AX*1), Z0
 	VPXORD    Z2, Z0, Z0
 	VPSUBD    Z3, Z0, Z0
@@ -175,8 +245,8 @@ loop9:
 	VMOVUPS   Z0, (R9)(AX*4)
 	ADDQ      $+16, AX
 	SUBQ      $+16, CX
-	JMP       loop9
+	JMP       loop11
 
-done10:
+done12:
 	VZEROUPPER
 	RET
