@@ -13,17 +13,24 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// cpuBackend compiles for this processor. Programs of one backend share packed
-// weights and a pool of workers.
+// cpuBackend compiles for this processor. Its programs share a pool of workers,
+// and those of one model its packed weights, which are found by where the weights
+// lie: another model's may come to lie there once the file of the first is unmapped.
 type cpuBackend struct {
-	packs ops.PackCache
+	packs *ops.PackCache // of a model's own backend; nil: each program has its own
 	pool  *ops.Workers
+	lent  bool       // another backend closes the pool
 	mu    sync.Mutex // held by Compile: it runs on the pool, and leaves no weight half packed for another
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
 // number of threads (0: GOMAXPROCS).
 func CPU(threads int) accel.Backend { return &cpuBackend{pool: ops.NewWorkers(threads)} }
+
+// forModel is the backend of one model on b's workers, which lent leaves to b.
+func (b *cpuBackend) forModel(lent bool) *cpuBackend {
+	return &cpuBackend{packs: new(ops.PackCache), pool: b.pool, lent: lent}
+}
 
 // Name is "cpu".
 func (*cpuBackend) Name() string { return "cpu" }
@@ -40,17 +47,25 @@ func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, er
 	o.Threads = b.pool.Threads()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.packs.Defer(g.ParamBytes() >= largeWeights)
-	defer b.packs.Fill(b.pool)
-	return compileCPU(g, o, &b.packs, b.pool)
+	packs := b.packs
+	if packs == nil {
+		packs = new(ops.PackCache)
+	}
+	packs.Defer(g.ParamBytes() >= largeWeights)
+	defer packs.Fill(b.pool)
+	return compileCPU(g, o, packs, b.pool)
 }
 
-// Close stops the workers and gives the packed weights back.
+// Close stops the workers and gives a model's packed weights back.
 func (b *cpuBackend) Close() error {
-	b.pool.Close()
+	if !b.lent {
+		b.pool.Close()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.packs.Free()
+	if b.packs != nil {
+		b.packs.Free()
+	}
 	return nil
 }
 

@@ -133,7 +133,7 @@ func FromFile(f *format.File, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	m.file = f
-	if b, ok := m.cfg.backend.(*cpuBackend); ok && !m.cfg.shared {
+	if b, ok := m.cfg.backend.(*cpuBackend); ok {
 		b.packs.Released = f.Release
 	}
 	return m, nil
@@ -148,11 +148,12 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 	if m.cfg.backend == nil {
 		m.cfg.backend = CPU(m.cfg.threads)
 	}
+	infer := passes.Infer
+	if b, ok := m.cfg.backend.(*cpuBackend); ok {
+		infer = passes.InferInPlace
+		m.cfg.backend, m.cfg.shared = b.forModel(m.cfg.shared), false // ours to close
+	}
 	if !m.cfg.raw {
-		infer := passes.Infer
-		if _, ok := m.cfg.backend.(*cpuBackend); ok {
-			infer = passes.InferInPlace
-		}
 		var err error
 		if m.g, err = infer(g); err != nil {
 			return nil, fmt.Errorf("runtime: %w", err)
