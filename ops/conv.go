@@ -16,15 +16,15 @@ var convOps = []Desc{{KindConv, "Conv", func() Op { return new(Conv) }}}
 //	    x[n, p*stride + t*dilation - padLo, c] * w[oc, t, c - group's first] + bias[oc] + residual[n, p, oc] )
 //
 // Operands: x [n, spatial..., ic]; w [oc, k..., ic/groups]; bias [oc], optional;
-// with Residual a last input of the result's shape. Positions outside x are 0
-// (the zero point, for integers). With x and the residual as inputs and the
-// rest as parameters, weights are packed once; weights given as inputs take
-// the plain path.
+// with Residual a second input of the result's shape, and weights and bias as
+// parameters. Positions outside x are 0 (the zero point, for integers). Weights
+// that are parameters are packed once; weights given as inputs take the plain
+// path.
 type Conv struct {
 	Window           // Kernel may be nil: the weight's shape says it
 	Groups   int     // 0 means 1
 	Act      Act     // applied last
-	Residual bool    // the last input is added before Act
+	Residual bool    // the second input is added before Act
 	Out      OutType // of an integer convolution
 }
 
@@ -55,11 +55,10 @@ type convSpec struct {
 func (c *Conv) resolve(in, params []tensor.Spec) (s convSpec, x tensor.Spec, err error) {
 	var residual *tensor.Spec
 	if c.Residual {
-		if len(in) < 2 || len(params) == 0 {
-			return s, x, errf(KindConv, "a residual needs the weights as parameters and a second input")
+		if len(in) != 2 || len(params) == 0 {
+			return s, x, errf(KindConv, "a residual needs the weights and the bias as parameters and a second input")
 		}
-		residual = &in[len(in)-1]
-		in = in[:len(in)-1]
+		residual, in = &in[1], in[:1]
 	}
 	o, err := wantOperands(KindConv, in, params, 2, 3)
 	if err != nil {

@@ -275,4 +275,12 @@ func TestConvErrors(t *testing.T) {
 		_, err := c.op.Infer([]tensor.Spec{c.x}, c.params)
 		require.ErrorContains(t, err, c.want, fmt.Sprint(c.params))
 	}
+	// Weights that are computed leave a residual no place of its own.
+	x, w, bias, res := f(1, 8, 8, 3), f(4, 3, 3, 3), f(4), f(1, 6, 6, 4)
+	for _, in := range [][]tensor.Spec{{x, w, res}, {x, w, bias, res}} {
+		_, err := (&Conv{Residual: true}).Infer(in, []tensor.Spec{bias}[:4-min(4, len(in))])
+		require.ErrorContains(t, err, "as parameters")
+	}
+	_, err := (&Conv{Residual: true}).Infer([]tensor.Spec{x, res}, []tensor.Spec{w, bias})
+	require.NoError(t, err)
 }

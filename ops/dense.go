@@ -11,12 +11,12 @@ import (
 //	y[..., o] = act( sum over i of x[..., i] * w[o, i] + bias[o] + residual[..., o] )
 //
 // Operands: x [..., in]; w [out, in]; bias [out], optional; with Residual a
-// last input of the result's shape. With x and the residual as inputs and the
-// rest as parameters, weights are packed once. The reference sums in float64.
+// second input of the result's shape, and weights and bias as parameters. Weights
+// that are parameters are packed once. The reference sums in float64.
 type Dense struct {
 	Act      Act
 	Out      OutType // of the integer form
-	Residual bool    // the last input is added before Act
+	Residual bool    // the second input is added before Act
 }
 
 // Kind is KindDense.
@@ -42,11 +42,10 @@ type denseSpec struct {
 func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x tensor.Spec, err error) {
 	var residual *tensor.Spec
 	if d.Residual {
-		if len(in) < 2 || len(params) == 0 {
-			return s, x, errf(KindDense, "a residual needs the weights as parameters and a second input")
+		if len(in) != 2 || len(params) == 0 {
+			return s, x, errf(KindDense, "a residual needs the weights and the bias as parameters and a second input")
 		}
-		residual = &in[len(in)-1]
-		in = in[:len(in)-1]
+		residual, in = &in[1], in[:1]
 	}
 	o, err := wantOperands(KindDense, in, params, 2, 3)
 	if err != nil {

@@ -66,6 +66,8 @@ func TestDenseErrors(t *testing.T) {
 	require.ErrorContains(t, err, "Cast")
 	_, err = (&Dense{Residual: true}).Infer([]tensor.Spec{f(2, 3)}, []tensor.Spec{f(4, 3)})
 	require.ErrorContains(t, err, "residual")
+	_, err = (&Dense{Residual: true}).Infer([]tensor.Spec{f(2, 3), f(4, 3), f(2, 4)}, []tensor.Spec{f(4)})
+	require.ErrorContains(t, err, "as parameters")
 }
 
 func TestDenseGrad(t *testing.T) {

@@ -38,19 +38,13 @@ func plane(g *ops.Geom) (images int, err error) {
 	return g.In[0], nil
 }
 
-// product numbers the operands of a convolution or a dense layer: the residual is
-// the last input, and parameters count behind all inputs.
+// product numbers the operands of a convolution or a dense layer: a residual is
+// the second input, and then there are no others.
 func (n *node) product(residual bool) (w, bias, res int) {
-	if !residual {
-		return 1, 2, -1
+	if residual {
+		return 2, 3, 1
 	}
-	res = len(n.In) - 1
-	for i, at := range []*int{&w, &bias} { // they count as if there were no residual
-		if *at = i + 1; *at >= res {
-			*at++
-		}
-	}
-	return w, bias, res
+	return 1, 2, -1
 }
 
 // window is what a convolution's kernels take beside addresses.
