@@ -87,3 +87,4 @@ void checkPointwise();
 void checkProducts();
 void checkTyped();
 void checkTensorCores();
+void checkGradients();

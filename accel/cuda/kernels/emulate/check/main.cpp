@@ -11,7 +11,7 @@ int main(int args, char **arg) {
 		for (const emulate::Kernel *k = emulate::list(&n), *end = k + n; k < end; k++) printf("%s\n", k->name);
 		return 0;
 	}
-	const auto all = {checkWindows, checkRows, checkFunctions, checkPointwise, checkProducts, checkTyped, checkTensorCores};
+	const auto all = {checkWindows, checkRows, checkFunctions, checkPointwise, checkProducts, checkTyped, checkTensorCores, checkGradients};
 	for (auto check : all) shown = 0, check();
 	printf("%d checks, %d failures\n", checks, failures);
 	return failures != 0;
