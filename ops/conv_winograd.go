@@ -23,6 +23,8 @@ type convWinograd struct {
 	act      *Act
 	residual bool
 	scratch  int // floats of a block
+	form     int // floats of a worker's rows in pairs
+	forms    int // where they are: behind the blocks
 	perBlock bool
 	chunks   int // parts of a block in the transforms
 	input    winogradInput
@@ -52,11 +54,12 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.w.Gemm = p.Choice.gemm(kern.SelectGemmF32())
 	k.w.Tiles = p.Choice.Tiles
 	k.w.Plan()
+	k.byPairs(p)
 	if k.w.M == 2 && p.Choice.Winograd != 2 && bf16Suits(p, s) {
 		return nil // twice the products an instruction, and a quarter of the weights
 	}
 	threads := max(1, p.Threads)
-	if room := p.ScratchBudget / threads; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
+	if room := p.ScratchBudget/threads - 4*k.form; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
 		mr := k.w.Gemm.MR
 		perTile := 4 * k.w.Planes() * (s.ic + s.oc)
 		rest := 4*k.w.ScratchSize() - perTile*k.w.Tiles
@@ -69,19 +72,25 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	slots := threads
 	k.perBlock = threads > 1 && k.w.Blocks() < 2*threads
-	if p.ScratchBudget > 0 && 4*k.w.Blocks()*k.scratch > p.ScratchBudget {
+	if p.ScratchBudget > 0 && 4*(k.w.Blocks()*k.scratch+threads*k.form) > p.ScratchBudget {
 		k.perBlock = false // more blocks at once than fit
 	}
 	if k.perBlock {
 		slots = k.w.Blocks()
 		k.chunks = min(4*threads, k.w.BlockTiles(0))
 	}
-	need := 4 * (k.w.PackedSize() + slots*k.scratch)
+	k.forms = slots * k.scratch
+	floats := k.forms + threads*k.form
+	need := 4 * (k.w.PackedSize() + floats)
 	if p.MemoryBudget > 0 && need > p.MemoryBudget {
 		return nil
 	}
 	weight := p.Params[0]
-	layout, nr := "winograd/"+string(rune('0'+k.w.M))+k.w.Gemm.Name, k.w.Gemm.NR
+	by, nr := k.w.Gemm.Name, k.w.Gemm.NR
+	if k.w.Pairs != nil {
+		by = "pairs/" + by
+	}
+	layout := "winograd/" + string(rune('0'+k.w.M)) + by
 	packed := p.PackParts(weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
 		n0 := part * nr
 		n := min(nr, s.oc-n0)
@@ -96,13 +105,43 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		k.lo, k.hi, k.act = float32(math.Inf(-1)), float32(math.Inf(1)), &c.Act
 	}
 	k.input.k, k.multiply.k, k.output.k = k, k, k
-	p.NeedScratch(4 * slots * k.scratch)
-	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + k.w.Gemm.Name + p.Choice.suffix(k.w.Tiles))
+	p.NeedScratch(4 * floats)
+	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + by + p.Choice.suffix(k.w.Tiles))
 	return k
 }
 
-func (k *convWinograd) args(a *Args) kern.WinogradArgs {
+// Pairs pay where a row is long beside what bringing it into form costs, and an
+// image has so many tiles that the transformed weights' way from memory does not
+// hold the products: measured on ResNet-18's layers against SqueezeNet's.
+const (
+	pairChannels = 64
+	pairWork     = 4096 // tiles times channels
+)
+
+// byPairs turns to products by pairs where they are the faster ones, and there
+// is room for a row of two workers.
+func (k *convWinograd) byPairs(p *Prep) {
+	tiles := roundUp(k.w.OH, k.w.M) * roundUp(k.w.OW, k.w.M) / (k.w.M * k.w.M)
+	if p.Choice.Plain || p.Choice.Panels != 0 || k.ic < pairChannels || tiles*k.ic < pairWork {
+		return
+	}
+	pairs := kern.NewPairF32(1, k.ic, k.oc)
+	if pairs == nil || !pairs.Fits(k.w.Gemm) || p.FormBudget > 0 && 8*pairs.ScratchSize(1, 1)*k.n > p.FormBudget {
+		return
+	}
+	k.w.Pairs = pairs
+	k.form = pairs.ScratchSize(k.w.Tiles, k.oc)
+	if p.ScratchBudget > 0 { // half of the room, but what must be
+		k.form = min(k.form, max(p.ScratchBudget/(8*max(1, p.Threads)), pairs.ScratchSize(1, 1)))
+	}
+	k.form = roundUp(k.form, 16)
+}
+
+func (k *convWinograd) args(a *Args, worker int) kern.WinogradArgs {
 	w := kern.WinogradArgs{In: a.In[0].F32(), Packed: k.packed, Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
+	if k.form > 0 {
+		w.Form = tensor.CastSlice[float32](a.Scratch)[k.forms+worker*k.form:][:k.form]
+	}
 	if k.residual {
 		w.Res = a.In[1].F32()
 	}
@@ -132,7 +171,7 @@ func (k *convWinograd) Run(a *Args) {
 
 // Do computes block b in the worker's scratch.
 func (k *convWinograd) Do(a *Args, b, worker int) {
-	args := k.args(a)
+	args := k.args(a, worker)
 	k.w.Run(&args, k.slot(a, worker), b, b+1)
 }
 
@@ -144,27 +183,27 @@ func (k *convWinograd) part(b, c int) (from, to int) {
 
 type winogradInput struct{ k *convWinograd }
 
-func (t *winogradInput) Do(a *Args, i, _ int) {
+func (t *winogradInput) Do(a *Args, i, worker int) {
 	k := t.k
-	args, b := k.args(a), i/k.chunks
+	args, b := k.args(a, worker), i/k.chunks
 	from, to := k.part(b, i%k.chunks)
 	k.w.Input(&args, k.slot(a, b), b, from, to)
 }
 
 type winogradMultiply struct{ k *convWinograd }
 
-func (t *winogradMultiply) Do(a *Args, i, _ int) {
+func (t *winogradMultiply) Do(a *Args, i, worker int) {
 	k := t.k
-	args, b := k.args(a), i/k.w.Planes()
+	args, b := k.args(a, worker), i/k.w.Planes()
 	plane := i % k.w.Planes()
 	k.w.Multiply(&args, k.slot(a, b), b, plane, plane+1)
 }
 
 type winogradOutput struct{ k *convWinograd }
 
-func (t *winogradOutput) Do(a *Args, i, _ int) {
+func (t *winogradOutput) Do(a *Args, i, worker int) {
 	k := t.k
-	args, b := k.args(a), i/k.chunks
+	args, b := k.args(a, worker), i/k.chunks
 	from, to := k.part(b, i%k.chunks)
 	k.w.Output(&args, k.slot(a, b), b, from, to)
 }

@@ -123,6 +123,7 @@ func (p *pairs) loop(a, b, n reg.GPPhysical) {
 	p.Label(step)
 	p.PREFETCHT1(mem(reg.R11, 0))
 	p.PREFETCHT1(mem(reg.R11, 64))
+	p.PREFETCHT1(mem(reg.R11, 128))
 	for q := range 3 * p.nv {
 		p.VMOVUPS(mem(b, 64*q), zs[24+q])
 	}
@@ -141,7 +142,7 @@ func (p *pairs) loop(a, b, n reg.GPPhysical) {
 	})
 	p.ADDQ(imm(4), a)
 	p.ADDQ(imm(3*64*p.nv), b)
-	p.ADDQ(imm(128), reg.R11)
+	p.ADDQ(imm(192), reg.R11)
 	p.DECQ(n)
 	p.JNZ(operand.LabelRef(step))
 }

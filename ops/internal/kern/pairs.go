@@ -233,7 +233,7 @@ func (p *PairF32) panel(a *GemmF32Args, t *pairTile, scratch, forms []float32, s
 }
 
 // aheadTiles tiles together ask for the whole of the next panel.
-const aheadTiles = 3
+const aheadTiles = 2
 
 // check panics where assembly would read or write outside the slices. Offsets themselves are not looked at.
 func (p *PairF32) check(a *GemmF32Args, scratch []float32, m0, m1, n0, n1 int) {

@@ -85,6 +85,7 @@ group3:
 step7:
 	PREFETCHT1       (R11)
 	PREFETCHT1       64(R11)
+	PREFETCHT1       128(R11)
 	VMOVUPS          (DI), Z24
 	VMOVUPS          64(DI), Z25
 	VMOVUPS          128(DI), Z26
@@ -213,7 +214,7 @@ step7:
 end8:
 	ADDQ $+4, SI
 	ADDQ $+384, DI
-	ADDQ $+128, R11
+	ADDQ $+192, R11
 	DECQ CX
 	JNZ  step7
 	ADDQ $+2240, SI
@@ -228,6 +229,7 @@ rest4:
 step9:
 	PREFETCHT1       (R11)
 	PREFETCHT1       64(R11)
+	PREFETCHT1       128(R11)
 	VMOVUPS          (DI), Z24
 	VMOVUPS          64(DI), Z25
 	VMOVUPS          128(DI), Z26
@@ -356,7 +358,7 @@ step9:
 end10:
 	ADDQ $+4, SI
 	ADDQ $+384, DI
-	ADDQ $+128, R11
+	ADDQ $+192, R11
 	DECQ CX
 	JNZ  step9
 	MOVQ 32(BX), CX
@@ -699,6 +701,7 @@ group18:
 step22:
 	PREFETCHT1       (R11)
 	PREFETCHT1       64(R11)
+	PREFETCHT1       128(R11)
 	VMOVUPS          (DI), Z24
 	VMOVUPS          64(DI), Z25
 	VMOVUPS          128(DI), Z26
@@ -776,7 +779,7 @@ step22:
 end23:
 	ADDQ $+4, SI
 	ADDQ $+192, DI
-	ADDQ $+128, R11
+	ADDQ $+192, R11
 	DECQ CX
 	JNZ  step22
 	ADDQ $+2240, SI
@@ -791,6 +794,7 @@ rest19:
 step24:
 	PREFETCHT1       (R11)
 	PREFETCHT1       64(R11)
+	PREFETCHT1       128(R11)
 	VMOVUPS          (DI), Z24
 	VMOVUPS          64(DI), Z25
 	VMOVUPS          128(DI), Z26
@@ -868,7 +872,7 @@ step24:
 end25:
 	ADDQ $+4, SI
 	ADDQ $+192, DI
-	ADDQ $+128, R11
+	ADDQ $+192, R11
 	DECQ CX
 	JNZ  step24
 	MOVQ 32(BX), CX

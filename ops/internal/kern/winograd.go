@@ -30,6 +30,7 @@ type WinogradF32 struct {
 	OutPixel    int
 	ResPixel    int      // of a residual, if there is one
 	Gemm        *GemmF32 // nil: SelectGemmF32
+	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
 	tilesY      int
 	tilesX      int
@@ -84,7 +85,15 @@ func (w *WinogradF32) BlockTiles(b int) int { return min(w.Tiles, w.total()-b*w.
 func (w *WinogradF32) Planes() int { return w.planes() }
 
 // PackedSize is the length of the transformed, packed weights in floats.
-func (w *WinogradF32) PackedSize() int { return w.planes() * w.Gemm.PackedSize(w.OC, w.IC) }
+func (w *WinogradF32) PackedSize() int { return w.planes() * w.planeSize() }
+
+// planeSize is the floats of a plane's packed weights.
+func (w *WinogradF32) planeSize() int {
+	if w.Pairs != nil {
+		return w.Pairs.PackedSize(w.OC)
+	}
+	return w.Gemm.PackedSize(w.OC, w.IC)
+}
 
 // ScratchSize is how many floats a block needs: transformed input and output, and a row to dump what falls outside.
 func (w *WinogradF32) ScratchSize() int {
@@ -109,6 +118,7 @@ type WinogradArgs struct {
 	Res      []float32 // residual added before the clamp, shaped like Out, or nil
 	Out      []float32
 	Min, Max float32
+	Form     []float32 // this worker's, for Pairs.Run
 }
 
 // Run computes blocks b0 to b1, one after the other.
@@ -198,18 +208,22 @@ const smallPlane = 64 << 10
 
 // Multiply computes planes p0 to p1 of block b.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
-	rows, size := w.BlockTiles(b), w.Gemm.PackedSize(w.OC, w.IC)
+	rows, size := w.BlockTiles(b), w.planeSize()
 	m := scratch[w.planes()*w.stride(w.IC):]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, LDC: w.OC, Min: negInf, Max: posInf}
-	if w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
+	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
 		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
 		w.Gemm.runSmall(&g, p1-p0, w.stride(w.IC), size, w.stride(w.OC), rows)
 		return
 	}
 	for p := p0; p < p1; p++ {
 		g.A = scratch[p*w.stride(w.IC):]
-		g.B = a.Packed[p*size : (p+1)*size]
+		g.B = a.Packed[p*size:] // all that follow, as pairs ask for the next plane's weights in time
 		g.C = m[p*w.stride(w.OC):]
+		if w.Pairs != nil {
+			w.Pairs.Run(&g, a.Form, 0, rows, 0, w.OC)
+			continue
+		}
 		w.Gemm.Run(&g, 0, rows, 0, w.OC)
 	}
 }

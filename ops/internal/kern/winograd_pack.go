@@ -5,12 +5,21 @@ package kern
 const packChannels = 64
 
 // PackScratch is how many floats Pack needs.
-func (w *WinogradF32) PackScratch() int { return 9 * packChannels * w.Gemm.NR }
+func (w *WinogradF32) PackScratch() int {
+	if w.Pairs != nil {
+		return w.planes() * w.IC * w.Gemm.NR
+	}
+	return 9 * packChannels * w.Gemm.NR
+}
 
 // Pack transforms the weights of n output channels from n0, [n][3][3][IC], and packs them into dst: (M+2)² planes, each as
 // the product wants it. n0 is a multiple of the product's NR, and n is NR unless they are the last. Ranges may be packed at
 // the same time. tmp is scratch of PackScratch floats.
 func (w *WinogradF32) Pack(dst, weights []float32, n0, n int, tmp []float32) {
+	if w.Pairs != nil {
+		w.packPairs(dst, weights, n0, n, tmp)
+		return
+	}
 	size := w.Gemm.PackedSize(w.OC, w.IC)
 	width := min(w.Gemm.NR, w.Gemm.packedColumns(w.OC)-n0)
 	dst = dst[:w.planes()*size][n0*w.IC:]
@@ -24,6 +33,17 @@ func (w *WinogradF32) Pack(dst, weights []float32, n0, n int, tmp []float32) {
 			packColumns(taps[t*rows*width:(t+1)*rows*width], weights[t*w.IC+c:], width, n, rows, 9*w.IC)
 		}
 		winoWeights(w.M, dst[c*width:], taps, size)
+	}
+}
+
+// packPairs transforms a column at a time, for a pair's scale is of a whole column.
+func (w *WinogradF32) packPairs(dst, weights []float32, n0, n int, tmp []float32) {
+	for j := range n {
+		winoWeights(w.M, tmp[j*w.IC:w.planes()*n*w.IC], weights[j*9*w.IC:][:9*w.IC], n*w.IC)
+	}
+	size, width := w.planeSize(), min(pairNR, packedColumns(w.OC, pairNR, pairNR/2)-n0)
+	for p := range w.planes() {
+		w.Pairs.packPanel(dst[p*size : (p+1)*size][n0*w.Pairs.perColumn():], tmp[p*n*w.IC:], width, n, w.IC)
 	}
 }
 

@@ -124,6 +124,49 @@ func TestWinogradSplit(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { k.Run(a, s, 0, 1) }))
 }
 
+// Products by pairs round like the others but for a small factor, and splitting changes no bit.
+func TestWinogradPairs(t *testing.T) {
+	if !usePairsAVX512 {
+		t.Skip("no products by pairs")
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, m := range []int{2, 4} {
+		for i, c := range [][3]int{{14, 64, 64}, {13, 50, 33}, {9, 131, 16}, {10, 16, 70}} {
+			k, a, weights := winoRandom(r, m, 2, c[0], c[0]+i, c[1], c[2], 1)
+			k.Pairs = newPairF32(1, k.IC)
+			a.Packed = make([]float32, k.PackedSize())
+			for n := 0; n < k.OC; n += k.Gemm.NR {
+				size := k.PackScratch()
+				guard, tmp := newGuarded[float32](size, i, -77)
+				k.Pack(a.Packed, weights[n*9*k.IC:], n, min(k.Gemm.NR, k.OC-n), tmp)
+				guard.check(t, tmp)
+			}
+			a.Packed, a.Bias = atEdge(t, a.Packed), randF32(r, k.OC)
+			guard, out := newGuarded[float32]((k.N*k.OH*k.OW-1)*k.OutPixel+k.OC, i, -77)
+			guardF, form := newGuarded[float32](k.Pairs.ScratchSize(k.Tiles, k.OC), i, -77)
+			guardS, scratch := newGuarded[float32](k.ScratchSize(), i, -77)
+			a.Out, a.Form = out, form
+			k.Run(a, scratch, 0, k.Blocks())
+			guard.check(t, out)
+			guardF.check(t, form)
+			guardS.check(t, scratch)
+			require.Less(t, k.relativeError(a, weights), 1e-5, "F(%d) %v", m, c)
+
+			want := append([]float32(nil), out...)
+			a.Form = make([]float32, k.Pairs.ScratchSize(1, 1))
+			for b := range k.Blocks() {
+				n := k.BlockTiles(b)
+				k.Input(a, scratch, b, 0, n)
+				k.Multiply(a, scratch, b, 3, k.Planes())
+				k.Multiply(a, scratch, b, 0, 3)
+				k.Output(a, scratch, b, 0, n)
+			}
+			require.Equal(t, want, out)
+			require.Zero(t, testing.AllocsPerRun(2, func() { k.Run(a, scratch, 0, 1) }))
+		}
+	}
+}
+
 func BenchmarkWinograd(b *testing.B) {
 	for _, c := range [][2]int{{56, 64}, {28, 128}, {14, 256}, {7, 512}, {32, 16}, {112, 128}} {
 		for _, m := range []int{2, 4} {
