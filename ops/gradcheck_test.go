@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	goruntime "runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -352,14 +354,12 @@ func checkAllocs(t *testing.T, op Op, in, params []tensor.Tensor, pool *Workers)
 	noAllocs(t, 5, func() { k.Run(a) }, "%v allocates", op.Kind())
 }
 
-// noAllocs fails when f allocates. The count is the whole process's: what a
-// collection starts in the background, or another test's workers, is in it now
-// and then, so the count may be taken again. What f does, it does every time.
+// noAllocs fails when f allocates. The count is the whole process's, so a
+// collection ends before it, with what it starts in the background, and none
+// begins during it.
 func noAllocs(t *testing.T, runs int, f func(), msg ...any) {
 	t.Helper()
-	n := testing.AllocsPerRun(runs, f)
-	for try := 0; try < 2 && n != 0; try++ {
-		n = testing.AllocsPerRun(runs, f)
-	}
-	require.Zero(t, n, msg...)
+	goruntime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	require.Zero(t, testing.AllocsPerRun(runs, f), msg...)
 }

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// scaleAndBound turns sums into clamped floats. The bound is the second source, which VMAXPS returns for a NaN.
+func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
+	g.MOVQ(mem(t, tileI8Scale), reg.RCX)
+	for j := range g.nv {
+		g.load(g.isa, mem(reg.RCX, j*g.isa.bytes()), x, false)
+		for i := range g.mr {
+			g.VCVTDQ2PS(g.acc(i, j), g.acc(i, j))
+			g.VMULPS(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.VBROADCASTSS(mem(t, tileI8Min), x)
+	g.VBROADCASTSS(mem(t, tileI8Max), y)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VMAXPS(x, g.acc(i, j), g.acc(i, j))
+			g.VMINPS(y, g.acc(i, j), g.acc(i, j))
+			g.VCVTPS2DQ(g.acc(i, j), g.acc(i, j)) // half to even
+		}
+	}
+	g.VPBROADCASTD(mem(t, tileI8Zero), x)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPADDD(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+}
+
+// finishWide requantises and stores. Numbers become 16 bits and, with the zero point, unsigned bytes, each step saturating;
+// the bytes of signed results are 128 too large until the end. Converted sums must fit 32 bits, which the columns know,
+// or they are bounded before.
+func (g *gemmInt) finishWide() {
+	t := g.arg(reg.RAX)
+	zeros, sums := reg.RCX, reg.RDX
+	symmetric := g.label("symmetric")
+	g.MOVQ(mem(t, tileI8WZero), zeros)
+	g.TESTQ(zeros, zeros)
+	g.JZ(operand.LabelRef(symmetric))
+	g.ADDQ(g.panelAt, zeros)
+	g.MOVQ(mem(t, tileI8Sums), sums)
+	for j := range g.nv {
+		g.load(g.isa, mem(zeros, j*g.isa.bytes()), g.b(j), false)
+	}
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPMULLD_BCST(mem(sums, 4*i), g.b(j), g.tmp(j))
+			g.VPSUBD(g.tmp(j), g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.Label(symmetric)
+	scale := reg.RCX
+	g.MOVQ(mem(t, tileI8Scale), scale)
+	g.ADDQ(g.panelAt, scale)
+	for j := range g.nv {
+		g.load(g.isa, mem(scale, j*g.isa.bytes()), g.b(j), false)
+	}
+	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
+	c, ldc := reg.RCX, reg.RDX
+	each := func(f func(x reg.VecPhysical, j int)) {
+		for i := range g.mr {
+			for j := range g.nv {
+				f(g.acc(i, j), j)
+			}
+		}
+	}
+	each(func(x reg.VecPhysical, j int) {
+		g.VCVTDQ2PS(x, x)
+		g.VMULPS(g.b(j), x, x)
+	})
+	tame := g.label("tame")
+	g.MOVL(mem(t, tileI8Wild), reg.EDX)
+	g.TESTL(reg.EDX, reg.EDX)
+	g.JZ(operand.LabelRef(tame))
+	g.VBROADCASTSS(mem(t, tileI8Max), zero)
+	each(func(x reg.VecPhysical, _ int) { g.VMINPS(x, zero, x) }) // a NaN stays one, and becomes the least integer
+	g.Label(tame)
+	g.VPBROADCASTD(mem(t, tileI8Words), zero)
+	g.VPBROADCASTD(mem(t, tileI8Lo), lo)
+	g.VPBROADCASTD(mem(t, tileI8Hi), hi)
+	g.VPBROADCASTD(mem(t, tileI8OutXor), flip)
+	g.VMOVDQU64(g.order, order)
+	g.MOVQ(g.panelAt, c)
+	g.SHRQ(operand.U8(2), c)
+	g.ADDQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
+	for i := 0; i < g.mr*g.nv; i += 4 { // four vectors at once, of two rows or of four
+		n := min(4, g.mr*g.nv-i)
+		for k := range n {
+			g.VCVTPS2DQ(vector(i+k), vector(i+k)) // half to even
+		}
+		x := vector(i)
+		g.VPACKSSDW(vector(i+min(1, n-1)), x, x)
+		g.VPADDSW(zero, x, x)
+		y := x
+		if n == 4 {
+			y = vector(i + 2)
+			g.VPACKSSDW(vector(i+3), y, y)
+			g.VPADDSW(zero, y, y)
+		}
+		g.VPACKUSWB(y, x, x)
+		g.VPMAXUB(lo, x, x)
+		g.VPMINUB(hi, x, x)
+		g.VPXORD(flip, x, x)
+		g.VPERMD(x, order, x)
+		for k := range n / g.nv {
+			low := int(x.ID().Index())
+			if k > 0 {
+				low = int(vector(i + k).ID().Index())
+			}
+			switch {
+			case g.nv == 2 && k == 0:
+				g.VMOVDQU8(ys[low], ks[0], mem(c, 0))
+			case g.nv == 2:
+				g.VEXTRACTI64X4(operand.U8(k), x, ys[low])
+				g.VMOVDQU8(ys[low], ks[0], mem(c, 0))
+			case k == 0:
+				g.VMOVDQU8(xs[low], ks[0], mem(c, 0))
+			default:
+				g.VEXTRACTI32X4(operand.U8(k), x, xs[low])
+				g.VMOVDQU8(xs[low], ks[0], mem(c, 0))
+			}
+			g.ADDQ(ldc, c)
+		}
+	}
+}
+
+// finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.
+func (g *gemmInt) finish() {
+	t := g.arg(reg.RAX)
+	x := reg.Y12
+	g.scaleAndBound(t, x, reg.Y13)
+	g.VPCMPEQD(x, x, x)
+	g.VPSRLD(operand.U8(24), x, x)
+	c, ldc, n := reg.RCX, reg.RDX, reg.R8
+	g.MOVQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	g.MOVQ(mem(t, tileI8N), n)
+	for i := range g.mr {
+		partial, done := g.label("partial"), g.label("stored")
+		for j := range g.nv {
+			g.VPAND(x, g.acc(i, j), g.acc(i, j))
+		}
+		if g.nv == 2 {
+			g.VPACKUSDW(g.acc(i, 1), g.acc(i, 0), reg.Y14)
+			g.VPERMQ(operand.U8(0xd8), reg.Y14, reg.Y14)
+			g.VEXTRACTI128(operand.U8(1), reg.Y14, reg.X15)
+			g.VPACKUSWB(reg.X15, reg.X14, reg.X14)
+		} else {
+			g.VEXTRACTI128(operand.U8(1), g.acc(i, 0), reg.X15)
+			g.VPACKUSDW(reg.X15, xs[i], reg.X14)
+			g.VPACKUSWB(reg.X14, reg.X14, reg.X14)
+		}
+		g.CMPQ(n, imm(g.nv*g.lanes))
+		g.JNE(operand.LabelRef(partial))
+		if g.nv == 2 {
+			g.VMOVDQU(reg.X14, mem(c, 0))
+		} else {
+			g.VMOVQ(reg.X14, mem(c, 0))
+		}
+		g.JMP(operand.LabelRef(done))
+		g.Label(partial)
+		g.VMOVDQU(reg.X14, g.bytes)
+		g.XORQ(reg.R9, reg.R9)
+		one := g.label("byte")
+		g.Label(one)
+		at := g.bytes
+		at.Index, at.Scale = reg.R9, 1
+		g.MOVB(at, reg.R10B)
+		g.MOVB(reg.R10B, memx(c, reg.R9, 1, 0))
+		g.INCQ(reg.R9)
+		g.CMPQ(reg.R9, n)
+		g.JLT(operand.LabelRef(one))
+		g.Label(done)
+		if i < g.mr-1 {
+			g.ADDQ(ldc, c)
+		}
+	}
+}
