@@ -91,6 +91,7 @@ func (g *gemmInt) write() {
 		g.NOTQ(reg.RDX)
 		g.KMOVW(reg.EDX, ks[2])
 		g.VPBROADCASTD(mem(t, tileI8Xor), g.flipReg())
+		g.KMOVW(mem(t, tileI8Xor), ks[1]) // K2: none, when there is nothing to flip
 	} else {
 		g.VPBROADCASTD(mem(t, tileI8Xor), reg.X14)
 		g.VMOVDQU(reg.X14, g.flip)
@@ -129,24 +130,27 @@ func (g *gemmInt) write() {
 	g.Label(tap)
 	g.pointers(k)
 	g.XORQ(k, k)
-	mainLoop, rest, partial, next := g.label("main"), g.label("rest"), g.label("partial"), g.label("next")
+	rest, partial, next := g.label("rest"), g.label("partial"), g.label("next")
 	g.CMPQ(k, g.main)
 	g.JGE(operand.LabelRef(rest))
-	g.Label(mainLoop)
-	for u := range unroll {
-		g.step(b, k, u, false)
+	if g.wide() { // flipping takes a port that multiplies on some processors: unsigned bytes do without
+		plain := g.label("plain")
+		g.KTESTW(ks[1], ks[1])
+		g.JZ(operand.LabelRef(plain))
+		g.mainLoop(b, k, unroll, whole)
+		g.JMP(operand.LabelRef(rest))
+		g.Label(plain)
+		g.mainLoop(b, k, unroll, unsigned)
+	} else {
+		g.mainLoop(b, k, unroll, whole)
 	}
-	g.ADDQ(imm(unroll*g.nv*g.isa.bytes()), b)
-	g.ADDQ(imm(g.group*unroll), k)
-	g.CMPQ(k, g.main)
-	g.JLT(operand.LabelRef(mainLoop))
 	g.Label(rest) // at most one whole group, for the unrolling is two
 	g.SUBQ(g.kc, k)
 	g.NEGQ(k) // bytes left
 	g.CMPQ(k, imm(g.group))
 	g.JLT(operand.LabelRef(partial))
 	g.MOVQ(g.main, k)
-	g.step(b, k, 0, false)
+	g.step(b, k, 0, whole)
 	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
 	g.ADDQ(imm(g.group), k)
 	g.SUBQ(g.kc, k)
@@ -156,7 +160,7 @@ func (g *gemmInt) write() {
 	g.JZ(operand.LabelRef(next))
 	g.NEGQ(k)
 	g.ADDQ(g.kc, k)
-	g.step(b, k, 0, true)
+	g.step(b, k, 0, partialGroup)
 	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
 	g.Label(next)
 	g.DECQ(g.taps)
@@ -192,8 +196,30 @@ func (g *gemmInt) pointers(base reg.GPPhysical) {
 	g.ADDQ(imm(4*g.isa.rows), g.rows)
 }
 
-// step is one group of A against its weights. A partial group reads only the bytes that exist; its other weights are zero.
-func (g *gemmInt) step(b, k reg.Register, u int, partial bool) {
+// mainLoop goes over a tap's whole groups, some at a time.
+func (g *gemmInt) mainLoop(b, k reg.Register, unroll int, f groupForm) {
+	loop := g.label("main")
+	g.Label(loop)
+	for u := range unroll {
+		g.step(b, k, u, f)
+	}
+	g.ADDQ(imm(unroll*g.nv*g.isa.bytes()), b)
+	g.ADDQ(imm(g.group*unroll), k)
+	g.CMPQ(k, g.main)
+	g.JLT(operand.LabelRef(loop))
+}
+
+// groupForm is how step reads a group of A.
+type groupForm int
+
+const (
+	whole        groupForm = iota
+	unsigned               // whole, and no sign to flip; AVX-512 only
+	partialGroup           // only the bytes that exist: their weights alone are not zero
+)
+
+// step is one group of A against its weights.
+func (g *gemmInt) step(b, k reg.Register, u int, f groupForm) {
 	for j := range g.nv {
 		g.load(g.isa, mem(b, (u*g.nv+j)*g.isa.bytes()), g.b(j), false)
 	}
@@ -201,11 +227,14 @@ func (g *gemmInt) step(b, k reg.Register, u int, partial bool) {
 		at := memx(gps[i], k, 1, g.group*u)
 		if g.wide() {
 			x := g.tmp(i)
-			if partial {
+			switch f {
+			case partialGroup:
 				g.VMOVDQU8_Z(at, ks[2], g.lowOf(i))
 				g.VPBROADCASTD(g.lowOf(i), x)
 				g.VPXORD(g.flipReg(), x, x)
-			} else {
+			case unsigned:
+				g.VPBROADCASTD(at, x)
+			default:
 				g.VPXORD_BCST(at, g.flipReg(), x)
 			}
 			for j := range g.nv {
@@ -213,7 +242,7 @@ func (g *gemmInt) step(b, k reg.Register, u int, partial bool) {
 			}
 			continue
 		}
-		if partial {
+		if f == partialGroup {
 			g.VPBROADCASTB(at, reg.X14)
 		} else {
 			g.VPBROADCASTW(at, reg.X14)

@@ -75,9 +75,9 @@ tap2:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest4
+	JGE     rest3
 
-main3:
+main6:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -169,13 +169,13 @@ main3:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main3
+	JLT          main6
 
-rest4:
+rest3:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial5
+	JLT          partial4
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -226,9 +226,9 @@ rest4:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial5:
+partial4:
 	TESTQ        AX, AX
-	JZ           next6
+	JZ           next5
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -277,7 +277,7 @@ partial5:
 	VPADDD       Y15, Y11, Y11
 	ADDQ         $+64, CX
 
-next6:
+next5:
 	DECQ         8(SP)
 	JNZ          tap2
 	MOVQ         t+0(FP), AX
@@ -575,9 +575,9 @@ tap26:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest28
+	JGE     rest27
 
-main27:
+main30:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -655,13 +655,13 @@ main27:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main27
+	JLT          main30
 
-rest28:
+rest27:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial29
+	JLT          partial28
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -705,9 +705,9 @@ rest28:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial29:
+partial28:
 	TESTQ        AX, AX
-	JZ           next30
+	JZ           next29
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -749,7 +749,7 @@ partial29:
 	VPADDD       Y15, Y9, Y9
 	ADDQ         $+64, CX
 
-next30:
+next29:
 	DECQ         8(SP)
 	JNZ          tap26
 	MOVQ         t+0(FP), AX
@@ -1005,9 +1005,9 @@ tap47:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest49
+	JGE     rest48
 
-main48:
+main51:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1071,13 +1071,13 @@ main48:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main48
+	JLT          main51
 
-rest49:
+rest48:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial50
+	JLT          partial49
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1114,9 +1114,9 @@ rest49:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial50:
+partial49:
 	TESTQ        AX, AX
-	JZ           next51
+	JZ           next50
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1151,7 +1151,7 @@ partial50:
 	VPADDD       Y15, Y7, Y7
 	ADDQ         $+64, CX
 
-next51:
+next50:
 	DECQ         8(SP)
 	JNZ          tap47
 	MOVQ         t+0(FP), AX
@@ -1365,9 +1365,9 @@ tap65:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest67
+	JGE     rest66
 
-main66:
+main69:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1417,13 +1417,13 @@ main66:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main66
+	JLT          main69
 
-rest67:
+rest66:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial68
+	JLT          partial67
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1453,9 +1453,9 @@ rest67:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial68:
+partial67:
 	TESTQ        AX, AX
-	JZ           next69
+	JZ           next68
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1483,7 +1483,7 @@ partial68:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+64, CX
 
-next69:
+next68:
 	DECQ         8(SP)
 	JNZ          tap65
 	MOVQ         t+0(FP), AX
@@ -1655,9 +1655,9 @@ tap80:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest82
+	JGE     rest81
 
-main81:
+main84:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1693,13 +1693,13 @@ main81:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main81
+	JLT          main84
 
-rest82:
+rest81:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial83
+	JLT          partial82
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1722,9 +1722,9 @@ rest82:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial83:
+partial82:
 	TESTQ        AX, AX
-	JZ           next84
+	JZ           next83
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1745,7 +1745,7 @@ partial83:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+64, CX
 
-next84:
+next83:
 	DECQ         8(SP)
 	JNZ          tap80
 	MOVQ         t+0(FP), AX
@@ -1875,9 +1875,9 @@ tap92:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest94
+	JGE     rest93
 
-main93:
+main96:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1899,13 +1899,13 @@ main93:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main93
+	JLT          main96
 
-rest94:
+rest93:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial95
+	JLT          partial94
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1921,9 +1921,9 @@ rest94:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial95:
+partial94:
 	TESTQ        AX, AX
-	JZ           next96
+	JZ           next95
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1937,7 +1937,7 @@ partial95:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+64, CX
 
-next96:
+next95:
 	DECQ         8(SP)
 	JNZ          tap92
 	MOVQ         t+0(FP), AX
@@ -2055,9 +2055,9 @@ tap101:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest103
+	JGE     rest102
 
-main102:
+main105:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2123,13 +2123,13 @@ main102:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main102
+	JLT          main105
 
-rest103:
+rest102:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial104
+	JLT          partial103
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2167,9 +2167,9 @@ rest103:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial104:
+partial103:
 	TESTQ        AX, AX
-	JZ           next105
+	JZ           next104
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2205,7 +2205,7 @@ partial104:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+32, CX
 
-next105:
+next104:
 	DECQ         8(SP)
 	JNZ          tap101
 	MOVQ         t+0(FP), AX
@@ -2449,9 +2449,9 @@ tap125:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest127
+	JGE     rest126
 
-main126:
+main129:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2507,13 +2507,13 @@ main126:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main126
+	JLT          main129
 
-rest127:
+rest126:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial128
+	JLT          partial127
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2546,9 +2546,9 @@ rest127:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial128:
+partial127:
 	TESTQ        AX, AX
-	JZ           next129
+	JZ           next128
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2579,7 +2579,7 @@ partial128:
 	VPADDD       Y15, Y4, Y4
 	ADDQ         $+32, CX
 
-next129:
+next128:
 	DECQ         8(SP)
 	JNZ          tap125
 	MOVQ         t+0(FP), AX
@@ -2790,9 +2790,9 @@ tap146:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest148
+	JGE     rest147
 
-main147:
+main150:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2838,13 +2838,13 @@ main147:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main147
+	JLT          main150
 
-rest148:
+rest147:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial149
+	JLT          partial148
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2872,9 +2872,9 @@ rest148:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial149:
+partial148:
 	TESTQ        AX, AX
-	JZ           next150
+	JZ           next149
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2900,7 +2900,7 @@ partial149:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+32, CX
 
-next150:
+next149:
 	DECQ         8(SP)
 	JNZ          tap146
 	MOVQ         t+0(FP), AX
@@ -3078,9 +3078,9 @@ tap164:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest166
+	JGE     rest165
 
-main165:
+main168:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3116,13 +3116,13 @@ main165:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main165
+	JLT          main168
 
-rest166:
+rest165:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial167
+	JLT          partial166
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3145,9 +3145,9 @@ rest166:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial167:
+partial166:
 	TESTQ        AX, AX
-	JZ           next168
+	JZ           next167
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3168,7 +3168,7 @@ partial167:
 	VPADDD       Y15, Y2, Y2
 	ADDQ         $+32, CX
 
-next168:
+next167:
 	DECQ         8(SP)
 	JNZ          tap164
 	MOVQ         t+0(FP), AX
@@ -3313,9 +3313,9 @@ tap179:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest181
+	JGE     rest180
 
-main180:
+main183:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3341,13 +3341,13 @@ main180:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main180
+	JLT          main183
 
-rest181:
+rest180:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial182
+	JLT          partial181
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3365,9 +3365,9 @@ rest181:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial182:
+partial181:
 	TESTQ        AX, AX
-	JZ           next183
+	JZ           next182
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3383,7 +3383,7 @@ partial182:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+32, CX
 
-next183:
+next182:
 	DECQ         8(SP)
 	JNZ          tap179
 	MOVQ         t+0(FP), AX
@@ -3495,9 +3495,9 @@ tap191:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest193
+	JGE     rest192
 
-main192:
+main195:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3513,13 +3513,13 @@ main192:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main192
+	JLT          main195
 
-rest193:
+rest192:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial194
+	JLT          partial193
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3532,9 +3532,9 @@ rest193:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial194:
+partial193:
 	TESTQ        AX, AX
-	JZ           next195
+	JZ           next194
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3545,7 +3545,7 @@ partial194:
 	VPADDD       Y15, Y0, Y0
 	ADDQ         $+32, CX
 
-next195:
+next194:
 	DECQ         8(SP)
 	JNZ          tap191
 	MOVQ         t+0(FP), AX

@@ -23,7 +23,7 @@ DATA rowOrder<>+60(SB)/4, $0x0000000f
 GLOBL rowOrder<>(SB), RODATA|NOPTR, $64
 
 // func gemmI8x12x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -46,6 +46,7 @@ TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -141,9 +142,11 @@ tap2:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest4
+	JGE     rest3
+	KTESTW  K2, K2
+	JZ      plain6
 
-main3:
+main7:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -223,13 +226,97 @@ main3:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main3
+	JLT         main7
+	JMP         rest3
 
-rest4:
+plain6:
+main8:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD (R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD (R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD (R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD (R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	VPBROADCASTD (R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z16
+	VPDPBUSD     Z25, Z30, Z17
+	VPBROADCASTD (R15)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z18
+	VPDPBUSD     Z25, Z31, Z19
+	VPBROADCASTD (BX)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z20
+	VPDPBUSD     Z25, Z27, Z21
+	VPBROADCASTD (DX)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z22
+	VPDPBUSD     Z25, Z28, Z23
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD 4(R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD 4(R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD 4(R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD 4(R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	VPBROADCASTD 4(R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z16
+	VPDPBUSD     Z25, Z30, Z17
+	VPBROADCASTD 4(R15)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z18
+	VPDPBUSD     Z25, Z31, Z19
+	VPBROADCASTD 4(BX)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z20
+	VPDPBUSD     Z25, Z27, Z21
+	VPBROADCASTD 4(DX)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z22
+	VPDPBUSD     Z25, Z28, Z23
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main8
+
+rest3:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial5
+	JLT         partial4
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -274,9 +361,9 @@ rest4:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial5:
+partial4:
 	TESTQ        AX, AX
-	JZ           next6
+	JZ           next5
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -343,14 +430,14 @@ partial5:
 	VPDPBUSD     Z25, Z28, Z23
 	ADDQ         $+128, CX
 
-next6:
+next5:
 	DECQ         8(SP)
 	JNZ          tap2
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric7
+	JZ           symmetric9
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -404,7 +491,7 @@ next6:
 	VPMULLD.BCST 44(DX), Z25, Z28
 	VPSUBD       Z28, Z23, Z23
 
-symmetric7:
+symmetric9:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -459,7 +546,7 @@ symmetric7:
 	VMULPS       Z25, Z23, Z23
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame8
+	JZ           tame10
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -486,7 +573,7 @@ symmetric7:
 	VMINPS       Z22, Z27, Z22
 	VMINPS       Z23, Z27, Z23
 
-tame8:
+tame10:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -611,7 +698,7 @@ tame8:
 	RET
 
 // func gemmI8x8x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -634,6 +721,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -641,7 +729,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel9:
+panel11:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -667,7 +755,7 @@ panel9:
 	VMOVAPS Z1, Z15
 	MOVQ    80(SP), CX
 
-tap10:
+tap12:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -705,9 +793,11 @@ tap10:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest12
+	JGE     rest13
+	KTESTW  K2, K2
+	JZ      plain16
 
-main11:
+main17:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -763,13 +853,73 @@ main11:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main11
+	JLT         main17
+	JMP         rest13
 
-rest12:
+plain16:
+main18:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD (R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD (R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD (R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD (R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD 4(R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD 4(R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD 4(R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD 4(R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main18
+
+rest13:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial13
+	JLT         partial14
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -802,9 +952,9 @@ rest12:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial13:
+partial14:
 	TESTQ        AX, AX
-	JZ           next14
+	JZ           next15
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -851,14 +1001,14 @@ partial13:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next14:
+next15:
 	DECQ         8(SP)
-	JNZ          tap10
+	JNZ          tap12
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric15
+	JZ           symmetric19
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -896,7 +1046,7 @@ next14:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric15:
+symmetric19:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -935,7 +1085,7 @@ symmetric15:
 	VMULPS       Z25, Z15, Z15
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame16
+	JZ           tame20
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -954,7 +1104,7 @@ symmetric15:
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
 
-tame16:
+tame20:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1038,12 +1188,12 @@ tame16:
 	ADDQ          DX, CX
 	ADDQ          $+128, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel9
+	JNZ           panel11
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1066,6 +1216,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1073,7 +1224,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel17:
+panel21:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1091,7 +1242,7 @@ panel17:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap18:
+tap22:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1113,9 +1264,11 @@ tap18:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest20
+	JGE     rest23
+	KTESTW  K2, K2
+	JZ      plain26
 
-main19:
+main27:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1147,13 +1300,49 @@ main19:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main19
+	JLT         main27
+	JMP         rest23
 
-rest20:
+plain26:
+main28:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main28
+
+rest23:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial21
+	JLT         partial24
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1174,9 +1363,9 @@ rest20:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial21:
+partial24:
 	TESTQ        AX, AX
-	JZ           next22
+	JZ           next25
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1203,14 +1392,14 @@ partial21:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next22:
+next25:
 	DECQ         8(SP)
-	JNZ          tap18
+	JNZ          tap22
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric23
+	JZ           symmetric29
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1232,7 +1421,7 @@ next22:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric23:
+symmetric29:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1255,7 +1444,7 @@ symmetric23:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame24
+	JZ           tame30
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1266,7 +1455,7 @@ symmetric23:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame24:
+tame30:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1314,12 +1503,12 @@ tame24:
 	ADDQ          DX, CX
 	ADDQ          $+128, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel17
+	JNZ           panel21
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1342,6 +1531,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1349,7 +1539,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel25:
+panel31:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1363,7 +1553,7 @@ panel25:
 	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
-tap26:
+tap32:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1377,9 +1567,11 @@ tap26:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest28
+	JGE     rest33
+	KTESTW  K2, K2
+	JZ      plain36
 
-main27:
+main37:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1399,13 +1591,37 @@ main27:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main27
+	JLT         main37
+	JMP         rest33
 
-rest28:
+plain36:
+main38:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main38
+
+rest33:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial29
+	JLT         partial34
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1420,9 +1636,9 @@ rest28:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial29:
+partial34:
 	TESTQ        AX, AX
-	JZ           next30
+	JZ           next35
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1439,14 +1655,14 @@ partial29:
 	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
-next30:
+next35:
 	DECQ         8(SP)
-	JNZ          tap26
+	JNZ          tap32
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric31
+	JZ           symmetric39
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1460,7 +1676,7 @@ next30:
 	VPMULLD.BCST 4(DX), Z25, Z28
 	VPSUBD       Z28, Z3, Z3
 
-symmetric31:
+symmetric39:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1475,14 +1691,14 @@ symmetric31:
 	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame32
+	JZ           tame40
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame32:
+tame40:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1512,12 +1728,12 @@ tame32:
 	ADDQ          DX, CX
 	ADDQ          $+128, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel25
+	JNZ           panel31
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1540,6 +1756,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1547,7 +1764,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel33:
+panel41:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1559,7 +1776,7 @@ panel33:
 	VMOVUPS 64(CX), Z1
 	MOVQ    80(SP), CX
 
-tap34:
+tap42:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1569,9 +1786,11 @@ tap34:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest36
+	JGE     rest43
+	KTESTW  K2, K2
+	JZ      plain46
 
-main35:
+main47:
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1585,13 +1804,31 @@ main35:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main35
+	JLT         main47
+	JMP         rest43
 
-rest36:
+plain46:
+main48:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main48
+
+rest43:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial37
+	JLT         partial44
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1603,9 +1840,9 @@ rest36:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial37:
+partial44:
 	TESTQ        AX, AX
-	JZ           next38
+	JZ           next45
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1617,14 +1854,14 @@ partial37:
 	VPDPBUSD     Z25, Z27, Z1
 	ADDQ         $+128, CX
 
-next38:
+next45:
 	DECQ         8(SP)
-	JNZ          tap34
+	JNZ          tap42
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric39
+	JZ           symmetric49
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1634,7 +1871,7 @@ next38:
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
 
-symmetric39:
+symmetric49:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1645,12 +1882,12 @@ symmetric39:
 	VMULPS       Z25, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame40
+	JZ           tame50
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame40:
+tame50:
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
@@ -1673,12 +1910,12 @@ tame40:
 	ADDQ         DX, CX
 	ADDQ         $+128, 88(SP)
 	DECQ         96(SP)
-	JNZ          panel33
+	JNZ          panel41
 	VZEROUPPER
 	RET
 
 // func gemmI8x12x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1701,6 +1938,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1708,7 +1946,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel41:
+panel51:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1730,7 +1968,7 @@ panel41:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap42:
+tap52:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -1784,9 +2022,11 @@ tap42:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest44
+	JGE     rest53
+	KTESTW  K2, K2
+	JZ      plain56
 
-main43:
+main57:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -1840,13 +2080,71 @@ main43:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main43
+	JLT         main57
+	JMP         rest53
 
-rest44:
+plain56:
+main58:
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VPBROADCASTD (R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z4
+	VPBROADCASTD (R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z5
+	VPBROADCASTD (R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z6
+	VPBROADCASTD (R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z7
+	VPBROADCASTD (R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z8
+	VPBROADCASTD (R15)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z9
+	VPBROADCASTD (BX)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPBROADCASTD (DX)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z11
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VPBROADCASTD 4(R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z4
+	VPBROADCASTD 4(R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z5
+	VPBROADCASTD 4(R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z6
+	VPBROADCASTD 4(R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z7
+	VPBROADCASTD 4(R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z8
+	VPBROADCASTD 4(R15)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z9
+	VPBROADCASTD 4(BX)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPBROADCASTD 4(DX)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z11
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main58
+
+rest53:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial45
+	JLT         partial54
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1878,9 +2176,9 @@ rest44:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial45:
+partial54:
 	TESTQ        AX, AX
-	JZ           next46
+	JZ           next55
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1934,14 +2232,14 @@ partial45:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next46:
+next55:
 	DECQ         8(SP)
-	JNZ          tap42
+	JNZ          tap52
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric47
+	JZ           symmetric59
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1970,7 +2268,7 @@ next46:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric47:
+symmetric59:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2000,7 +2298,7 @@ symmetric47:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame48
+	JZ           tame60
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2015,7 +2313,7 @@ symmetric47:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame48:
+tame60:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2099,12 +2397,12 @@ tame48:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel41
+	JNZ           panel51
 	VZEROUPPER
 	RET
 
 // func gemmI8x8x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2127,6 +2425,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2134,7 +2433,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel49:
+panel61:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2152,7 +2451,7 @@ panel49:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap50:
+tap62:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -2190,9 +2489,11 @@ tap50:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest52
+	JGE     rest63
+	KTESTW  K2, K2
+	JZ      plain66
 
-main51:
+main67:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2230,13 +2531,55 @@ main51:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main51
+	JLT         main67
+	JMP         rest63
 
-rest52:
+plain66:
+main68:
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VPBROADCASTD (R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z4
+	VPBROADCASTD (R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z5
+	VPBROADCASTD (R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z6
+	VPBROADCASTD (R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z7
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VPBROADCASTD 4(R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z4
+	VPBROADCASTD 4(R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z5
+	VPBROADCASTD 4(R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z6
+	VPBROADCASTD 4(R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z7
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main68
+
+rest63:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial53
+	JLT         partial64
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2260,9 +2603,9 @@ rest52:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial53:
+partial64:
 	TESTQ        AX, AX
-	JZ           next54
+	JZ           next65
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2300,14 +2643,14 @@ partial53:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next54:
+next65:
 	DECQ         8(SP)
-	JNZ          tap50
+	JNZ          tap62
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric55
+	JZ           symmetric69
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2328,7 +2671,7 @@ next54:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric55:
+symmetric69:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2350,7 +2693,7 @@ symmetric55:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame56
+	JZ           tame70
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2361,7 +2704,7 @@ symmetric55:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame56:
+tame70:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2421,12 +2764,12 @@ tame56:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel49
+	JNZ           panel61
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2449,6 +2792,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2456,7 +2800,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel57:
+panel71:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2470,7 +2814,7 @@ panel57:
 	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
-tap58:
+tap72:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2492,9 +2836,11 @@ tap58:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest60
+	JGE     rest73
+	KTESTW  K2, K2
+	JZ      plain76
 
-main59:
+main77:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2516,13 +2862,39 @@ main59:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main59
+	JLT         main77
+	JMP         rest73
 
-rest60:
+plain76:
+main78:
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main78
+
+rest73:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial61
+	JLT         partial74
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2538,9 +2910,9 @@ rest60:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial61:
+partial74:
 	TESTQ        AX, AX
-	JZ           next62
+	JZ           next75
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2562,14 +2934,14 @@ partial61:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next62:
+next75:
 	DECQ         8(SP)
-	JNZ          tap58
+	JNZ          tap72
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric63
+	JZ           symmetric79
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2582,7 +2954,7 @@ next62:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric63:
+symmetric79:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2596,14 +2968,14 @@ symmetric63:
 	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame64
+	JZ           tame80
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame64:
+tame80:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2639,12 +3011,12 @@ tame64:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel57
+	JNZ           panel71
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2667,6 +3039,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2674,7 +3047,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel65:
+panel81:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2686,7 +3059,7 @@ panel65:
 	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
-tap66:
+tap82:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -2700,9 +3073,11 @@ tap66:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest68
+	JGE     rest83
+	KTESTW  K2, K2
+	JZ      plain86
 
-main67:
+main87:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2716,13 +3091,31 @@ main67:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main67
+	JLT         main87
+	JMP         rest83
 
-rest68:
+plain86:
+main88:
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main88
+
+rest83:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial69
+	JLT         partial84
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2734,9 +3127,9 @@ rest68:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial69:
+partial84:
 	TESTQ        AX, AX
-	JZ           next70
+	JZ           next85
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2750,14 +3143,14 @@ partial69:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next70:
+next85:
 	DECQ         8(SP)
-	JNZ          tap66
+	JNZ          tap82
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric71
+	JZ           symmetric89
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2766,7 +3159,7 @@ next70:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric71:
+symmetric89:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2776,12 +3169,12 @@ symmetric71:
 	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame72
+	JZ           tame90
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame72:
+tame90:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2807,12 +3200,12 @@ tame72:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel65
+	JNZ           panel81
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
 TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2835,6 +3228,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	NOTQ         DX
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2842,7 +3236,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel73:
+panel91:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2853,7 +3247,7 @@ panel73:
 	VMOVUPS (CX), Z0
 	MOVQ    80(SP), CX
 
-tap74:
+tap92:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -2863,9 +3257,11 @@ tap74:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest76
+	JGE     rest93
+	KTESTW  K2, K2
+	JZ      plain96
 
-main75:
+main97:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2875,13 +3271,27 @@ main75:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main75
+	JLT         main97
+	JMP         rest93
 
-rest76:
+plain96:
+main98:
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main98
+
+rest93:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial77
+	JLT         partial94
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2891,9 +3301,9 @@ rest76:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial77:
+partial94:
 	TESTQ        AX, AX
-	JZ           next78
+	JZ           next95
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2903,21 +3313,21 @@ partial77:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next78:
+next95:
 	DECQ         8(SP)
-	JNZ          tap74
+	JNZ          tap92
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric79
+	JZ           symmetric99
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric79:
+symmetric99:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2925,11 +3335,11 @@ symmetric79:
 	VMULPS       Z24, Z0, Z0
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame80
+	JZ           tame100
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 
-tame80:
+tame100:
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
@@ -2951,7 +3361,7 @@ tame80:
 	ADDQ         DX, CX
 	ADDQ         $+64, 88(SP)
 	DECQ         96(SP)
-	JNZ          panel73
+	JNZ          panel91
 	VZEROUPPER
 	RET
 
@@ -2973,40 +3383,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row81:
+row101:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap82:
+tap102:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole83:
+whole103:
 	SUBQ    $+64, CX
-	JLT     tail84
+	JLT     tail104
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole83
+	JMP     whole103
 
-tail84:
+tail104:
 	CMPQ       CX, $-64
-	JEQ        done85
+	JEQ        done105
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done85:
+done105:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap82
+	JNZ           tap102
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -3017,6 +3427,6 @@ done85:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row81
+	JNZ           row101
 	VZEROUPPER
 	RET
