@@ -93,6 +93,35 @@ func TestResize(t *testing.T) {
 	}
 }
 
+// TestAverage: a mean over many positions varies less than they do, so it has a
+// scale of its own, in a Pool as in a GlobalPool.
+func TestAverage(t *testing.T) {
+	ctx, src := context.Background(), randomSource{16}
+	sqnr := map[string]float64{}
+	for name, op := range map[string]ops.Op{
+		"pool":   &ops.Pool{Fn: ops.PoolAvg, Window: ops.Window{Kernel: []int{6, 6}}},
+		"global": &ops.GlobalPool{Fn: ops.PoolAvg},
+	} {
+		rng := rand.New(rand.NewPCG(5, 6))
+		b := graph.NewBuilder("average")
+		x := b.Input("x", tensor.F32Spec(1, 8, 8, 3), true)
+		a := b.Add("a", &ops.Conv{}, []tensor.Tensor{randoms(rng, 0.3, 16, 3, 3, 3)}, x)
+		b.Output("y", b.Add("m", op, nil, a))
+		g, err := b.Build()
+		require.NoError(t, err)
+		q, err := Calibrate(ctx, g, src, Options{})
+		require.NoError(t, err)
+		g, err = q.Graph(nil)
+		require.NoError(t, err)
+		layers, err := q.Report(ctx, g, src, 0)
+		require.NoError(t, err)
+		require.Equal(t, tensor.I8.String(), layers[1].Type)
+		sqnr[name] = layers[1].SQNR
+	}
+	require.Greater(t, sqnr["pool"], 30.0)
+	require.InDelta(t, sqnr["global"], sqnr["pool"], 1e-9)
+}
+
 // BenchmarkResize is the network on one thread, its resize in integers and in
 // float32 between two conversions.
 func BenchmarkResize(b *testing.B) {

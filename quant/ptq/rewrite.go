@@ -203,7 +203,12 @@ func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op,
 		return &c, nil
 	case *ops.Pool:
 		if _, _, ok := op.Act.Clamp(); ok && op.Fn != ops.PoolLp && op.Output == 0 {
-			return op, nil // in the input's own scale
+			if op.Fn == ops.PoolMax {
+				return op, nil // in the input's own scale
+			}
+			c := *op
+			c.Out = o // a mean of many varies less than what it is of
+			return &c, nil
 		}
 	case *ops.Resize: // what interpolates was not timed in integers
 		if op.Mode == ops.ResizeNearest && op.Coord != ops.CoordTFCrop && r.moves(b, n) {
