@@ -34,7 +34,7 @@ var beside = map[string][]string{
 	"accel":         {"accel"},
 	"runtime/train": {"runtime", "runtime/train"},
 	"runtime/tune":  {"runtime"},
-	"quant/ptq":     {"runtime", "runtime/train"},
+	"quant/ptq":     {"runtime", "runtime/train", "quant/ptq"},
 	"quant":         {"ops/tensor"},
 	"tools":         {"tools"},
 	"tests":         {"tools", "tests"},

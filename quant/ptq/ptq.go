@@ -14,6 +14,7 @@ import (
 
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant/ptq/moments"
 )
 
 // Method says how the range of an activation follows from its samples.
@@ -54,6 +55,9 @@ type Options struct {
 	Equalize bool
 	// KeepBias leaves out the correction of biases for the rounding of weights.
 	KeepBias bool
+	// Nearest rounds each weight to what is next, instead of making up for the
+	// errors of those rounded before it.
+	Nearest bool
 	// IntIO makes inputs and outputs int8 themselves.
 	IntIO bool
 	// Unsigned makes activations uint8: the same numbers, 128 higher. Some other
@@ -74,8 +78,9 @@ type Source interface {
 // Quantizer is a network with what was measured on samples.
 type Quantizer struct {
 	opt   Options
-	graph *graph.Graph // prepared
-	stats []*stats     // by node; nil where nothing was measured
+	graph *graph.Graph                  // prepared
+	stats []*stats                      // by node; nil where nothing was measured
+	reads map[graph.ID]*moments.Product // by product; empty with Options.Nearest
 }
 
 // Calibrate prepares g and runs all samples through it, twice: for the extremes,
@@ -99,6 +104,8 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 		return nil, fmt.Errorf("ptq: %w", err)
 	}
 	defer t.close()
+	w := q.watch(t, src.Len())
+	defer w.Close()
 	for pass := range 2 {
 		for i := range src.Len() {
 			if err := t.run(ctx, src, i); err != nil {
@@ -116,7 +123,16 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 				}
 				q.stats[id].count(at.F32())
 			}
+			if pass == 0 {
+				continue
+			}
+			if err := w.Look(ctx, i, func(id graph.ID) tensor.Tensor { return t.value[id] }); err != nil {
+				return nil, fmt.Errorf("ptq: sample %d: %w", i, err)
+			}
 		}
+	}
+	if err := w.Finish(ctx, func(*moments.Product) bool { return !opt.KeepBias }); err != nil {
+		return nil, fmt.Errorf("ptq: %w", err)
 	}
 	for id, s := range q.stats {
 		if s == nil {
@@ -129,6 +145,21 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 		s.choose(m)
 	}
 	return q, nil
+}
+
+// watch is on the products whose inputs t shows.
+func (q *Quantizer) watch(t *tap, samples int) *moments.Watch {
+	q.reads = map[graph.ID]*moments.Product{}
+	var list []*moments.Product
+	if !q.opt.Nearest {
+		for _, p := range moments.Find(q.graph, 1) {
+			if _, ok := t.value[p.In]; ok {
+				q.reads[p.ID] = p
+				list = append(list, p)
+			}
+		}
+	}
+	return moments.NewWatch(list, samples, q.opt.Threads)
 }
 
 // Float is the prepared float32 graph that the integer one is compared with.

@@ -48,107 +48,6 @@ func net(t *testing.T) *graph.Graph {
 	return n
 }
 
-// doubled is a decoder's step: a convolution of an image made larger.
-func doubled(t testing.TB, mode ops.ResizeMode, coord ops.ResizeCoord) *graph.Graph {
-	rng := rand.New(rand.NewPCG(3, 4))
-	b := graph.NewBuilder("doubled")
-	x := b.Input("x", tensor.F32Spec(1, 32, 32, 3), true)
-	a := b.Add("a", &ops.Conv{Act: ops.Relu}, []tensor.Tensor{randoms(rng, 0.3, 32, 1, 1, 3)}, x)
-	resize := &ops.Resize{Mode: mode, Coord: coord, Scales: []float32{0, 2, 2, 0}}
-	if coord == ops.CoordTFCrop {
-		resize.ROI = []float32{0, 0, 0, 0, 1, 1, 1, 1}
-	}
-	r := b.Add("r", resize, nil, a)
-	b.Output("y", b.Add("c", &ops.Conv{}, []tensor.Tensor{randoms(rng, 0.3, 8, 1, 1, 32)}, r))
-	g, err := b.Build()
-	require.NoError(t, err)
-	return g
-}
-
-// TestResize: one that copies keeps the integers that came, bit for bit.
-func TestResize(t *testing.T) {
-	ctx, src := context.Background(), randomSource{8}
-	for _, c := range []struct {
-		mode  ops.ResizeMode
-		coord ops.ResizeCoord
-		want  tensor.DType
-	}{
-		{ops.ResizeNearest, ops.CoordHalfPixel, tensor.I8},
-		{ops.ResizeNearest, ops.CoordAsymmetric, tensor.I8},
-		{ops.ResizeNearest, ops.CoordTFCrop, tensor.F32},
-		{ops.ResizeLinear, ops.CoordHalfPixel, tensor.F32},
-	} {
-		q, err := Calibrate(ctx, doubled(t, c.mode, c.coord), src, Options{})
-		require.NoError(t, err)
-		g, err := q.Graph(nil)
-		require.NoError(t, err)
-		layers, err := q.Report(ctx, g, src, 0)
-		require.NoError(t, err)
-		require.Len(t, layers, 3)
-		require.Equal(t, c.want.String(), layers[1].Type, "%+v", layers)
-		require.Greater(t, layers[2].SQNR, 30.0)
-		if c.want == tensor.I8 && c.coord == ops.CoordAsymmetric {
-			require.InDelta(t, layers[0].SQNR, layers[1].SQNR, 1e-9) // each value four times
-		}
-	}
-}
-
-// TestAverage: a mean over many positions varies less than they do, so it has a
-// scale of its own, in a Pool as in a GlobalPool.
-func TestAverage(t *testing.T) {
-	ctx, src := context.Background(), randomSource{16}
-	sqnr := map[string]float64{}
-	for name, op := range map[string]ops.Op{
-		"pool":   &ops.Pool{Fn: ops.PoolAvg, Window: ops.Window{Kernel: []int{6, 6}}},
-		"global": &ops.GlobalPool{Fn: ops.PoolAvg},
-	} {
-		rng := rand.New(rand.NewPCG(5, 6))
-		b := graph.NewBuilder("average")
-		x := b.Input("x", tensor.F32Spec(1, 8, 8, 3), true)
-		a := b.Add("a", &ops.Conv{}, []tensor.Tensor{randoms(rng, 0.3, 16, 3, 3, 3)}, x)
-		b.Output("y", b.Add("m", op, nil, a))
-		g, err := b.Build()
-		require.NoError(t, err)
-		q, err := Calibrate(ctx, g, src, Options{})
-		require.NoError(t, err)
-		g, err = q.Graph(nil)
-		require.NoError(t, err)
-		layers, err := q.Report(ctx, g, src, 0)
-		require.NoError(t, err)
-		require.Equal(t, tensor.I8.String(), layers[1].Type)
-		sqnr[name] = layers[1].SQNR
-	}
-	require.Greater(t, sqnr["pool"], 30.0)
-	require.InDelta(t, sqnr["global"], sqnr["pool"], 1e-9)
-}
-
-// BenchmarkResize is the network on one thread, its resize in integers and in
-// float32 between two conversions.
-func BenchmarkResize(b *testing.B) {
-	ctx := context.Background()
-	q, err := Calibrate(ctx, doubled(b, ops.ResizeNearest, ops.CoordAsymmetric), randomSource{4}, Options{})
-	require.NoError(b, err)
-	for _, c := range []struct {
-		name  string
-		float map[string]bool
-	}{{"i8", nil}, {"f32", map[string]bool{"r": true}}} {
-		g, err := q.Graph(c.float)
-		require.NoError(b, err)
-		m, err := runtime.New(g, runtime.WithThreads(1))
-		require.NoError(b, err)
-		s, err := m.NewSession()
-		require.NoError(b, err)
-		b.Run(c.name, func(b *testing.B) {
-			for b.Loop() {
-				if err := s.Run(ctx); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		require.NoError(b, m.Close())
-	}
-}
-
 type randomSource struct{ n int }
 
 func (s randomSource) Len() int { return s.n }
@@ -169,7 +68,7 @@ func (s randomSource) Fill(i int, in []tensor.Tensor) error {
 
 func TestQuantize(t *testing.T) {
 	ctx, src := context.Background(), randomSource{40}
-	for _, opt := range []Options{{}, {Method: MinMax}, {Method: Percentile}, {Method: Entropy}, {Equalize: true}, {KeepBias: true}, {IntIO: true}} {
+	for _, opt := range []Options{{}, {Method: MinMax}, {Method: Percentile}, {Method: Entropy}, {Equalize: true}, {KeepBias: true}, {Nearest: true}, {IntIO: true}} {
 		t.Run(opt.Method.String(), func(t *testing.T) {
 			q, err := Calibrate(ctx, net(t), src, opt)
 			require.NoError(t, err)
@@ -315,13 +214,13 @@ func TestBiasCorrection(t *testing.T) {
 		return sum
 	}
 	want := 2 * (1 + 3*0.0039)
-	require.Greater(t, math.Abs(value(products(w, nil, 1, in, nil))-want), 0.02)
-	require.InDelta(t, want, value(products(w, nil, 1, in, mean)), 1e-4)
+	require.Greater(t, math.Abs(value(products(w, nil, 1, in, nil, nil))-want), 0.02)
+	require.InDelta(t, want, value(products(w, nil, 1, in, mean, nil)), 1e-4)
 }
 
 // A channel without weights still carries its bias.
 func TestDeadChannel(t *testing.T) {
-	p := products(tensor.FromF32(make([]float32, 4), 2, 2), []float32{3, -1e6}, 1, 1e-3, nil)
+	p := products(tensor.FromF32(make([]float32, 4), 2, 2), []float32{3, -1e6}, 1, 1e-3, nil, nil)
 	for o, want := range []float64{3, -1e6} {
 		s, _ := p.weight.Quant.At(o)
 		require.InEpsilon(t, want, float64(p.bias.I32()[o])*1e-3*float64(s), 1e-5)

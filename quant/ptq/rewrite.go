@@ -120,7 +120,7 @@ func (r *rewriter) integer(b *graph.Builder, id graph.ID, n *graph.Node) graph.I
 	if !ok || r.float[n.Name] || n.Out.DType != tensor.F32 {
 		return -1
 	}
-	op, params := r.form(b, n, o)
+	op, params := r.form(b, id, n, o)
 	if op == nil {
 		return -1
 	}
@@ -135,7 +135,7 @@ func (r *rewriter) integer(b *graph.Builder, id graph.ID, n *graph.Node) graph.I
 
 // form is the operator and parameters of n's integer form, nil where there is
 // none or where it does not pay: only products are worth quantising for.
-func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op, []tensor.Tensor) {
+func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutType) (ops.Op, []tensor.Tensor) {
 	switch op := n.Op.(type) {
 	case *ops.Input:
 		if !r.q.opt.IntIO {
@@ -147,11 +147,11 @@ func (r *rewriter) form(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op,
 	case *ops.Conv:
 		c := *op
 		c.Out = o
-		return r.product(b, n, &c, max(1, op.Groups), op.Act)
+		return r.product(b, id, n, &c, max(1, op.Groups), op.Act)
 	case *ops.Dense:
 		c := *op
 		c.Out = o
-		return r.product(b, n, &c, 1, op.Act)
+		return r.product(b, id, n, &c, 1, op.Act)
 	}
 	there := 0
 	for _, x := range n.In {
@@ -238,7 +238,7 @@ func (r *rewriter) moves(b *graph.Builder, n *graph.Node) bool {
 }
 
 // product is form for a convolution or dense layer whose weights are known.
-func (r *rewriter) product(b *graph.Builder, n *graph.Node, op ops.Op, groups int, act ops.Act) (ops.Op, []tensor.Tensor) {
+func (r *rewriter) product(b *graph.Builder, id graph.ID, n *graph.Node, op ops.Op, groups int, act ops.Act) (ops.Op, []tensor.Tensor) {
 	if _, _, ok := act.Clamp(); !ok || len(n.In) != 1 || len(n.Params) == 0 || n.Params[0].DType != tensor.F32 {
 		return nil, nil
 	}
@@ -255,6 +255,6 @@ func (r *rewriter) product(b *graph.Builder, n *graph.Node, op ops.Op, groups in
 	if s := r.q.stats[n.In[0]]; s != nil && !r.q.opt.KeepBias {
 		mean = s.mean
 	}
-	p := products(n.Params[0], bias, groups, scale, mean)
+	p := products(n.Params[0], bias, groups, scale, mean, r.q.reads[id])
 	return op, []tensor.Tensor{p.weight, p.bias}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant/ptq/moments"
 )
 
 // product is the integer form of a convolution's or dense layer's weights.
@@ -13,41 +14,61 @@ type product struct{ weight, bias tensor.Tensor }
 const maxBias = 1 << 30
 
 // products quantises w ([oc, k..., icg], in groups) and the bias, which may be
-// absent, for an input of scale in. mean is the input's mean by channel; the mean
-// error that rounded weights make of it is taken off the bias (Nagel et al.,
-// Data-free quantization, 2019); nil: left alone.
-func products(w tensor.Tensor, bias []float32, groups int, in float32, mean func(c int) float64) product {
+// absent, for an input of scale in. Weights are rounded by what was seen of the
+// input; nil: each to what is next. mean is the input's mean by channel; the mean
+// error that rounded weights make is taken off the bias (Nagel et al., Data-free
+// quantization, 2019); nil: left alone.
+func products(w tensor.Tensor, bias []float32, groups int, in float32, mean func(c int) float64, seen *moments.Product) product {
 	oc := w.Shape.Dim(0)
 	n := w.Shape.Elems() / max(1, oc)
-	icg := w.Shape.Channels()
-	ocg := max(1, oc/max(1, groups))
 	f := w.F32()
 	scale := make([]float32, oc)
-	qw, qb := make([]int8, len(f)), make([]int32, oc)
+	b := make([]float64, oc)
 	for o := range oc {
-		row := f[o*n:][:n]
-		var b, top float64
+		var top float64
 		if bias != nil {
-			b = float64(bias[o])
+			b[o] = float64(bias[o])
 		}
-		for _, v := range row {
+		for _, v := range f[o*n:][:n] {
 			top = max(top, math.Abs(float64(v)))
 		}
 		// A channel of next to no weight still has to hold its bias.
-		s := max(top/127, math.Abs(b)/(float64(in)*maxBias), 1e-30)
-		scale[o] = float32(s)
-		for i, v := range row {
-			q := max(-127, min(127, math.RoundToEven(float64(v)/float64(scale[o]))))
-			qw[o*n+i] = int8(q)
-			if mean != nil {
-				b += (float64(v) - q*float64(scale[o])) * mean(o/ocg*icg+i%icg)
+		scale[o] = float32(max(top/127, math.Abs(b[o])/(float64(in)*maxBias), 1e-30))
+	}
+	var q []int8
+	if seen != nil {
+		q = seen.Round(scale, 127, 0)
+	} else {
+		q = nearest(f, scale)
+	}
+	qb := make([]int32, oc)
+	icg, ocg := w.Shape.Channels(), max(1, oc/max(1, groups))
+	for o := range oc {
+		now := func(i int) float64 { return float64(q[o*n+i]) * float64(scale[o]) }
+		switch {
+		case mean == nil:
+		case seen != nil:
+			b[o] -= seen.Shift(o, now)
+		default:
+			for i, v := range f[o*n:][:n] {
+				b[o] += (float64(v) - now(i)) * mean(o/ocg*icg+i%icg)
 			}
 		}
-		qb[o] = int32(max(-maxBias, min(maxBias, math.RoundToEven(b/(float64(in)*float64(scale[o]))))))
+		qb[o] = int32(max(-maxBias, min(maxBias, math.RoundToEven(b[o]/(float64(in)*float64(scale[o]))))))
 	}
-	p := product{weight: tensor.FromI8(qw, w.Shape.Dims()...), bias: tensor.FromI32(qb, oc)}
+	p := product{weight: tensor.FromI8(q, w.Shape.Dims()...), bias: tensor.FromI32(qb, oc)}
 	p.weight.Quant = tensor.PerChannel(scale, 0)
 	return p
+}
+
+// nearest rounds w, rows that have a step each.
+func nearest(w, step []float32) []int8 {
+	q := make([]int8, len(w))
+	n := len(w) / max(1, len(step))
+	for i, v := range w {
+		q[i] = int8(max(-127, min(127, math.RoundToEven(float64(v)/float64(step[i/n])))))
+	}
+	return q
 }
 
 // constant is an operand known now in int8 or, unsigned, uint8, with one scale.

@@ -6,6 +6,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant/ptq/moments"
 )
 
 // maxJudged is the number of samples that tells sensitivities apart.
@@ -66,13 +67,13 @@ func (j *judge) change(ctx context.Context, g *graph.Graph) (float64, error) {
 // shiftOf is the parameter that takes up what a layer's outputs change by on
 // average: its bias, or the mean of the batch norm that alone reads it. nil:
 // there is none.
-func shiftOf(g *graph.Graph, l *layer) *shift {
-	n := g.Node(l.id)
-	if len(n.Params) > 1 && n.Params[1].DType == tensor.F32 && n.Params[1].Shape.Elems() == l.weight.Shape.Dim(0) {
-		return &shift{l.id, 1, 1}
+func shiftOf(g *graph.Graph, l *moments.Product) *shift {
+	n := g.Node(l.ID)
+	if len(n.Params) > 1 && n.Params[1].DType == tensor.F32 && n.Params[1].Shape.Elems() == l.Weight.Shape.Dim(0) {
+		return &shift{l.ID, 1, 1}
 	}
-	readers := g.Consumers()[l.id]
-	if len(readers) != 1 || g.IsOutput(l.id) {
+	readers := g.Consumers()[l.ID]
+	if len(readers) != 1 || g.IsOutput(l.ID) {
 		return nil
 	}
 	bn := g.Node(readers[0])
@@ -102,22 +103,17 @@ func rebuilt(g *graph.Graph, layers []*layer) (*graph.Graph, error) {
 		if l.ints == nil {
 			continue
 		}
-		was, now := l.weight.F32(), l.ints.Decoded()
-		of(l.id)[0] = tensor.FromF32(now, l.weight.Shape.Dims()...)
-		s := shiftOf(g, l)
+		now := l.ints.Decoded()
+		of(l.ID)[0] = tensor.FromF32(now, l.Weight.Shape.Dims()...)
+		s := shiftOf(g, l.Product)
 		if s == nil {
 			continue
 		}
 		p := of(s.id)
 		p[s.param] = p[s.param].Clone()
 		b := p[s.param].F32()
-		perGroup := len(b) / l.groups
 		for o := range b {
-			d, mean := 0.0, l.seen[o/perGroup].mean
-			for i, m := range mean {
-				d += (float64(was[o*l.cols+i]) - float64(now[o*l.cols+i])) * m
-			}
-			b[o] += s.sign * float32(d)
+			b[o] -= s.sign * float32(l.Shift(o, func(i int) float64 { return float64(now[o*l.Cols+i]) }))
 		}
 	}
 	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {

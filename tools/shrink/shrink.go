@@ -174,7 +174,7 @@ func (s *search) sensitivities() error {
 		}
 		s.measured = append(s.measured, l.step)
 		l.sense = max(e, 1e-9) / (l.step * l.step)
-		s.progress(l.name)
+		s.progress(l.Name)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (s *search) at(power float64) (*candidate, error) {
 	base := make([]float64, len(s.layers))
 	mean := 0.0
 	for i, l := range s.layers {
-		base[i] = math.Sqrt(float64(l.weight.Shape.Elems()) / l.sense)
+		base[i] = math.Sqrt(float64(l.Weight.Shape.Elems()) / l.sense)
 		mean += math.Log(base[i]/s.measured[i]) / float64(len(base))
 	}
 	for i, l := range s.layers {
@@ -282,7 +282,7 @@ func (s *search) try() (*candidate, error) {
 func (s *search) encode(c *candidate) func(g *graph.Graph, id graph.ID, param int) format.Choice {
 	ints := map[graph.ID]*quant.Ints{}
 	for i, l := range s.layers {
-		ints[l.id] = c.ints[i]
+		ints[l.ID] = c.ints[i]
 	}
 	return func(g *graph.Graph, id graph.ID, param int) format.Choice {
 		if x := ints[id]; x != nil && param == 0 {
@@ -299,17 +299,17 @@ func (s *search) encode(c *candidate) func(g *graph.Graph, id graph.ID, param in
 func (s *search) result(c *candidate, was float64) *Result {
 	r := &Result{Graph: c.graph, Encode: s.encode(c), Was: was, Score: c.score}
 	for i, l := range s.layers {
-		n := l.weight.Shape.Elems()
+		n := l.Weight.Shape.Elems()
 		if c.ints[i] == nil {
-			b := quant.EncodeHalf(nil, l.weight.F32())
-			r.Layers = append(r.Layers, Layer{l.name, n, format.F16Coded.String(), 8 * float64(len(b)) / float64(n), 0})
+			b := quant.EncodeHalf(nil, l.Weight.F32())
+			r.Layers = append(r.Layers, Layer{l.Name, n, format.F16Coded.String(), 8 * float64(len(b)) / float64(n), 0})
 			continue
 		}
 		b, err := c.ints[i].Append(nil)
 		if err != nil {
 			continue // it was written before
 		}
-		r.Layers = append(r.Layers, Layer{l.name, n, format.IntCoded.String(), 8 * float64(len(b)) / float64(n), c.steps[i] / math.Sqrt(l.square)})
+		r.Layers = append(r.Layers, Layer{l.Name, n, format.IntCoded.String(), 8 * float64(len(b)) / float64(n), c.steps[i] / math.Sqrt(l.square)})
 	}
 	return r
 }
@@ -319,18 +319,14 @@ func (s *search) result(c *candidate, was float64) *Result {
 func (l *layer) round(step float64) error {
 	s := quant.HalfPrecision(float32(max(step, l.top/limit)))
 	if !(s > 0) || s > math.MaxFloat32 {
-		return fmt.Errorf("layer %q: a step of %g", l.name, step)
+		return fmt.Errorf("layer %q: a step of %g", l.Name, step)
 	}
-	w := l.weight.F32()
-	steps := make([]float32, l.weight.Shape.Dim(0))
+	w := l.Weight.F32()
+	steps := make([]float32, l.Weight.Shape.Dim(0))
 	for i := range steps {
 		steps[i] = s
 	}
-	q := make([]int8, 0, len(w))
-	per := len(w) / l.groups
-	for g, f := range l.feedback {
-		q = append(q, f.Round(w[g*per:(g+1)*per], steps[:len(steps)/l.groups], limit, rate)...)
-	}
+	q := l.Round(steps, limit, rate)
 	l.step = float64(s)
 	l.ints = &quant.Ints{Bits: 8, Group: len(w), Scale: []float32{s}, Q: q}
 	return nil
@@ -347,7 +343,7 @@ const rate = 1
 func halved(g *graph.Graph, layers []*layer) (*graph.Graph, error) {
 	weights := map[graph.ID]bool{}
 	for _, l := range layers {
-		weights[l.id] = l.ints != nil
+		weights[l.ID] = l.ints != nil
 	}
 	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {
 		params := append([]tensor.Tensor(nil), n.Params...)

@@ -1,4 +1,4 @@
-package shrink
+package moments
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func (p *products) get(cols int) (*product, error) {
 }
 
 // add adds rows of v to m.
-func (p *products) add(ctx context.Context, m *moments, v []float32, rows, cols int) error {
+func (p *products) add(ctx context.Context, m *sums, v []float32, rows, cols int) error {
 	m.n += rows
 	for r := range rows {
 		for i, x := range v[r*cols:][:cols] {
@@ -88,7 +88,7 @@ func (p *products) add(ctx context.Context, m *moments, v []float32, rows, cols 
 }
 
 // flush adds the rows that were kept.
-func (p *products) flush(ctx context.Context, m *moments, cols int) error {
+func (p *products) flush(ctx context.Context, m *sums, cols int) error {
 	if len(m.rows) == 0 {
 		return nil
 	}
