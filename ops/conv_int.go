@@ -46,6 +46,9 @@ func (c *Conv) prepareInt(p *Prep) (Kernel, error) {
 	case s.isDepthwise():
 		return c.prepareDepthwiseInt(p, s, x, rq), nil
 	case s.OutSize() > 0 && s.n > 0 && s.icg > 0 && s.oc > 0:
+		if k := c.prepareWinogradInt(p, s, x, rq); k != nil {
+			return k, nil
+		}
 		return c.prepareGemmInt(p, s, x, rq), nil
 	}
 	p.Path("reference/int")

@@ -61,6 +61,7 @@ var files = []file{
 	{"pairs_avx512_amd64.s", avo(pairsF32)},
 	{"taps_avx512_amd64.s", avo(tapOffsets)},
 	{"gemmbf16_amd64.s", avo(gemmBF16)},
+	{"winoi8_avx512_amd64.s", avo(winogradI8)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},

@@ -204,13 +204,18 @@ type tileI8 struct {
 
 // limits is how AVX-512 wants zero point and limits.
 func (t *tileI8) limits(a *GemmI8Args) {
-	var up int32
-	if a.Lo < 0 || a.CZero < 0 {
-		up, t.outXor = 128, 0x80808080
-	}
-	t.words = uint32(a.CZero+up) * 0x00010001
-	t.lo, t.hi = uint32(a.Lo+up)*0x01010101, uint32(a.Hi+up)*0x01010101
+	t.words, t.lo, t.hi, t.outXor = limitsI8(a.CZero, a.Lo, a.Hi)
 	if a.Cols.wild {
 		t.wild = 1
 	}
+}
+
+// limitsI8 is a zero point, as an unsigned number, in 16 bits, twice; limits of unsigned results and what makes them signed
+// again, four times.
+func limitsI8(zero, lo, hi int32) (words, least, most, outXor uint32) {
+	var up int32
+	if lo < 0 || zero < 0 {
+		up, outXor = 128, 0x80808080
+	}
+	return uint32(zero+up) * 0x00010001, uint32(lo+up) * 0x01010101, uint32(hi+up) * 0x01010101, outXor
 }

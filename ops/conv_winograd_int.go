@@ -1,0 +1,142 @@
+package ops
+
+import (
+	"slices"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// convWinogradInt is a 3x3 convolution of bytes of stride 1 by exact Winograd:
+// the bits of the direct product, from 4 times fewer products of twice the
+// width, and with 8 times its weights in memory.
+//
+// With many blocks of tiles each task computes whole ones. With few, all blocks
+// are transformed first; then a task is a panel of output channels of a block.
+type convWinogradInt struct {
+	convSpec
+	w        kern.WinogradI8
+	args     kern.WinogradI8Args // but for what differs between runs
+	v, m     int                 // bytes of a block's input and of a panel's sums
+	slots    int                 // blocks that are there at once
+	perBlock bool
+	chunks   int // parts of a block in the transform
+	input    winogradIntInput
+	panels   winogradIntPanels
+}
+
+// winoIntTiles and winoIntChannels are the tiles of an image and the channels
+// from which it is faster than the direct product, by measurement: weights are
+// read once for every block of tiles.
+const (
+	winoIntTiles    = 16
+	winoIntChannels = 64
+)
+
+// prepareWinogradInt is nil where the direct product is the better choice, was
+// asked for, or has sums that only it gets right.
+func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convWinogradInt {
+	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
+	w := p.Params[0]
+	if s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 ||
+		s.ic%kern.WinogradI8Panel != 0 || s.oc%kern.WinogradI8Panel != 0 || w.DType != tensor.I8 ||
+		slices.ContainsFunc(w.Quant.Zero, func(z int32) bool { return z != 0 }) {
+		return nil
+	}
+	k := &convWinogradInt{convSpec: s, w: kern.WinogradI8{
+		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
+		OutPixel: outPitch(p.OutPitch, s.oc), Signed: x.DType == tensor.I8, Tiles: p.Choice.Tiles,
+	}}
+	tiles := (s.Out[1] + 3) / 4 * ((s.Out[2] + 3) / 4)
+	switch {
+	case p.Choice.Winograd == WinogradNone || !kern.WinogradI8Fast():
+		return nil
+	case p.Choice.Winograd == 4:
+	case !kern.WinogradI8Pays() || tiles < winoIntTiles || min(s.ic, s.oc) < winoIntChannels:
+		return nil
+	}
+	k.w.Plan()
+	scratch := k.plan(max(1, p.Threads))
+	for p.ScratchBudget > 0 && scratch > p.ScratchBudget {
+		if k.w.Tiles <= winoIntTiles {
+			return nil
+		}
+		k.w.Tiles = max(winoIntTiles, (k.w.Tiles-1)/12*12)
+		scratch = k.plan(max(1, p.Threads))
+	}
+	if need := 2*k.w.PackedSize() + scratch; p.MemoryBudget > 0 && need > p.MemoryBudget {
+		return nil
+	}
+	var bias []int32
+	if s.bias {
+		bias = p.Params[1].I32()
+	}
+	_, zx := x.Quant.At(0)
+	cols := k.w.Columns(w.Data, bias, rq.scale, zx)
+	if cols == nil {
+		return nil
+	}
+	k.args = kern.WinogradI8Args{Zero: make([]byte, s.ic), Cols: cols, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi}
+	kern.Fill(k.args.Zero, byte(zx))
+	panel := 9 * s.ic * kern.WinogradI8Panel
+	packed := p.PackParts(w, "winoi8", 2*k.w.PackedSize(), k.w.Panels(), func(dst []byte, part int, _ *packBuffer) {
+		k.w.Pack(tensor.CastSlice[int16](dst), w.Data[part*panel:][:panel], part)
+	})
+	k.args.Packed = tensor.CastSlice[int16](packed)
+	k.input.k, k.panels.k = k, k
+	p.NeedScratch(scratch)
+	p.Path("winograd-f4/i8" + p.Choice.suffix(k.w.Tiles))
+	return k
+}
+
+// plan decides how the work is shared, and is the bytes of scratch that takes.
+func (k *convWinogradInt) plan(threads int) int {
+	k.v, k.m = k.w.ScratchSize()
+	k.v, k.m = roundUp(k.v, 64), roundUp(k.m, 64)
+	k.slots, k.perBlock = threads, threads > 1 && k.w.Blocks() < 2*threads
+	if k.perBlock {
+		k.slots, k.chunks = k.w.Blocks(), min(4*threads, k.w.BlockTiles(0))
+	}
+	return k.slots*k.v + threads*k.m
+}
+
+// at is the arguments of a run, with the input of one slot and a worker's sums.
+func (k *convWinogradInt) at(a *Args, slot, worker int) kern.WinogradI8Args {
+	w := k.args
+	w.In, w.Out = a.In[0].Data, a.Out.Data
+	w.V = tensor.CastSlice[int16](a.Scratch[slot*k.v : (slot+1)*k.v])
+	w.M = tensor.CastSlice[int32](a.Scratch[k.slots*k.v+worker*k.m:][:k.m])
+	return w
+}
+
+func (k *convWinogradInt) Run(a *Args) {
+	if k.perBlock {
+		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
+		a.Parallel(k.w.Blocks()*k.w.Panels(), &k.panels)
+	} else {
+		a.Parallel(k.w.Blocks(), k)
+	}
+}
+
+// Do computes block b with the worker's scratch.
+func (k *convWinogradInt) Do(a *Args, b, worker int) {
+	args := k.at(a, worker, worker)
+	k.w.Run(&args, b, b+1)
+}
+
+type winogradIntInput struct{ k *convWinogradInt }
+
+func (t *winogradIntInput) Do(a *Args, i, worker int) {
+	k := t.k
+	b, c := i/k.chunks, i%k.chunks
+	args, n := k.at(a, b, worker), k.w.BlockTiles(b)
+	k.w.Input(&args, b, n*c/k.chunks, n*(c+1)/k.chunks)
+}
+
+type winogradIntPanels struct{ k *convWinogradInt }
+
+func (t *winogradIntPanels) Do(a *Args, i, worker int) {
+	k := t.k
+	args := k.at(a, i/k.w.Panels(), worker)
+	k.w.Panel(&args, i/k.w.Panels(), i%k.w.Panels())
+}

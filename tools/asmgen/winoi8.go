@@ -1,0 +1,366 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.winoTileI8 and kern.tileI16.
+const (
+	winoI8Base, winoI8Offsets, winoI8Spare, winoI8Planes, winoI8Stride = 0, 8, 16, 24, 32
+	winoI8Channels, winoI8Count, winoI8Step, winoI8Bias, winoI8Scale   = 40, 48, 56, 64, 72
+	winoI8Words, winoI8Lo, winoI8Hi, winoI8OutXor, winoI8Signed        = 80, 84, 88, 92, 96
+
+	tileI16A, tileI16LDA, tileI16B, tileI16C               = 0, 8, 16, 24
+	tileI16Pairs, tileI16Count, tileI16Ahead, tileI16Lines = 32, 40, 48, 56
+)
+
+// winogradI8 writes the exact integer F(4x4,3x3): transforms, a vector being channels of one pixel, and products.
+func winogradI8(a *asm) {
+	w := &winoInt{asm: a}
+	w.order = a.StaticGlobal("winoI8Order") // see gemmI8
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 16 {
+		a.AddDatum(4*i, operand.U32(i%4*4+i/4))
+	}
+	w.inv9 = a.StaticGlobal("winoI8Inv9")
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	a.AddDatum(0, operand.U32(0x38e38e39))
+	w.input()
+	w.output()
+	for _, mr := range []int{13, 12, 8, 4, 2, 1} {
+		gemmI16(a, mr)
+	}
+}
+
+type winoInt struct {
+	*asm
+	order, inv9 operand.Mem
+}
+
+// pixels turns n offsets of bytes into addresses on the stack, the spare row for negative ones.
+func (w *winoInt) pixels(t reg.Register, n int, to operand.Mem) {
+	base, tab, spare, p := reg.RSI, reg.RDI, reg.R8, reg.R9
+	w.MOVQ(mem(t, winoI8Base), base)
+	w.MOVQ(mem(t, winoI8Offsets), tab)
+	w.MOVQ(mem(t, winoI8Spare), spare)
+	for i := range n {
+		w.MOVLQSX(mem(tab, 4*i), p)
+		w.TESTQ(p, p)
+		w.LEAQ(memx(base, p, 1, 0), p)
+		w.CMOVQLT(spare, p)
+		w.MOVQ(p, to.Offset(8*i))
+	}
+}
+
+// aligned is m rounded up to a cache line, in R12.
+func (w *winoInt) aligned(m operand.Mem) operand.Mem {
+	w.LEAQ(m.Offset(63), reg.R12)
+	w.ANDQ(imm(-64), reg.R12)
+	return mem(reg.R12, 0)
+}
+
+// input writes V = Bᵀ d B for tiles beside each other, 32 channels at a time: rows first, through the stack, then columns.
+func (w *winoInt) input() {
+	w.fn("winoInputI8AVX512", "winoInputI8Generic")
+	w.Attributes(0) // the frame is too large for NOSPLIT
+	local := w.AllocLocal(8*36 + 36*64 + 64)
+	rows := w.aligned(local.Offset(8 * 36))
+	t := w.arg(reg.RBX)
+	w.pixels(t, 36, local)
+	stride, channel, left, to := reg.R10, reg.RAX, reg.RCX, reg.R11
+	w.MOVQ(mem(t, winoI8Stride), stride)
+	w.MOVQ(mem(t, winoI8Planes), to)
+	w.XORQ(channel, channel)
+	count, step := reg.R13, reg.R14
+	w.MOVQ(mem(t, winoI8Count), count)
+	w.MOVQ(mem(t, winoI8Step), step)
+	w.SUBQ(mem(t, winoI8Channels), step)
+	tile := w.label("tile")
+	w.Label(tile)
+	w.MOVQ(mem(t, winoI8Channels), left)
+	loop, unsigned, columns := w.label("loop"), w.label("unsigned"), w.label("columns")
+	ptrs, row, n, p := reg.RSI, reg.RDI, reg.RDX, reg.R9
+	pass := func(extend func(...operand.Op)) {
+		again := w.label("row")
+		w.Label(again)
+		for j := range 6 {
+			w.MOVQ(mem(ptrs, 8*j), p)
+			extend(memx(p, channel, 1, 0), zs[j])
+		}
+		for j, r := range w.bt() {
+			w.VMOVDQU64(r, mem(row, j*64))
+		}
+		w.ADDQ(imm(8*6), ptrs)
+		w.ADDQ(imm(64*6), row)
+		w.DECQ(n)
+		w.JNZ(operand.LabelRef(again))
+	}
+	w.Label(loop)
+	w.LEAQ(local, ptrs)
+	w.LEAQ(rows, row)
+	w.MOVQ(operand.I32(6), n)
+	w.CMPQ(mem(t, winoI8Signed), imm(0))
+	w.JEQ(operand.LabelRef(unsigned))
+	pass(w.VPMOVSXBW)
+	w.JMP(operand.LabelRef(columns))
+	w.Label(unsigned)
+	pass(w.VPMOVZXBW)
+	w.Label(columns)
+	w.LEAQ(rows, row)
+	w.MOVQ(operand.I32(6), n)
+	w.MOVQ(to, p)
+	column := w.label("column")
+	w.Label(column)
+	for i := range 6 {
+		w.VMOVDQU64(mem(row, i*6*64), zs[i])
+	}
+	for _, r := range w.bt() {
+		w.VMOVDQU64(r, mem(p, 0))
+		w.ADDQ(stride, p)
+	}
+	w.ADDQ(imm(64), row)
+	w.DECQ(n)
+	w.JNZ(operand.LabelRef(column))
+	w.ADDQ(imm(64), to)
+	w.ADDQ(imm(32), channel)
+	w.SUBQ(imm(32), left)
+	w.JNZ(operand.LabelRef(loop))
+	w.ADDQ(step, channel)
+	w.DECQ(count)
+	w.JNZ(operand.LabelRef(tile))
+	w.VZEROUPPER()
+	w.RET()
+}
+
+// bt is one side of the input transform, of registers 0 to 5.
+func (w *winoInt) bt() []reg.VecPhysical {
+	d := zs
+	w.VPSLLW(operand.U8(2), d[2], d[6])
+	w.VPSLLW(operand.U8(2), d[1], d[7])
+	w.VPSUBW(d[6], d[4], d[6]) // d4 - 4 d2
+	w.VPSUBW(d[7], d[3], d[7]) // d3 - 4 d1
+	w.VPSUBW(d[2], d[4], d[8]) // d4 - d2
+	w.VPSUBW(d[1], d[3], d[9]) // d3 - d1
+	w.VPADDW(d[9], d[9], d[9])
+	w.VPSUBW(d[2], d[0], d[0]) // 4 (d0 - d2) + (d4 - d2)
+	w.VPSLLW(operand.U8(2), d[0], d[0])
+	w.VPADDW(d[8], d[0], d[0])
+	w.VPSUBW(d[3], d[5], d[5]) // (d5 - d3) - 4 (d3 - d1)
+	w.VPADDW(d[9], d[9], d[10])
+	w.VPSUBW(d[10], d[5], d[5])
+	w.VPADDW(d[7], d[6], d[1])
+	w.VPSUBW(d[7], d[6], d[2])
+	w.VPADDW(d[9], d[8], d[3])
+	w.VPSUBW(d[9], d[8], d[4])
+	return d[:6]
+}
+
+// output writes requantised Y = A' M A'ᵀ for tiles beside each other, a panel's 32 channels in halves: columns first, into registers 0 to 23, then
+// rows, whose four pixels become 64 bytes as in gemmInt.finishWide.
+func (w *winoInt) output() {
+	w.fn("winoOutputI8AVX512", "WinogradI8.outputGeneric")
+	local := w.AllocLocal(8 * 16)
+	t := w.arg(reg.RBX)
+	w.pixels(t, 16, local)
+	stride, channel, at16, from := reg.R10, reg.RAX, reg.RCX, reg.R9 // at16 is 0 or 16
+	bias, scale, planes, three, count := reg.R11, reg.R13, reg.R12, reg.R8, reg.R14
+	w.MOVQ(mem(t, winoI8Stride), stride)
+	w.LEAQ(memx(stride, stride, 2, 0), three)
+	w.MOVQ(mem(t, winoI8Planes), planes)
+	w.MOVQ(mem(t, winoI8Count), count)
+	w.XORQ(channel, channel)
+	w.XORQ(at16, at16)
+	w.MOVQ(mem(t, winoI8Bias), bias)
+	w.MOVQ(mem(t, winoI8Scale), scale)
+	d := func(i int) reg.VecPhysical { return zs[24+i] }
+	at := func(add5 func(r reg.VecPhysical), y [4]reg.VecPhysical, m0 operand.Op) {
+		s, u, dif, sum := d(2), d(1), d(0), d(3) // m1+m2, m3-m4, m1-m2, m3+m4
+		w.VPSLLD(operand.U8(2), s, d(4))
+		w.VPADDD(m0, sum, d(5))
+		w.VPADDD(sum, s, y[2])
+		w.VPADDD(u, u, sum)
+		w.VPADDD(dif, sum, y[3])
+		w.VPADDD(dif, dif, dif)
+		add5(y[3])
+		w.VPADDD(d(5), d(4), y[0])
+		w.VPADDD(u, dif, y[1])
+	}
+	loop := w.label("loop")
+	w.Label(loop)
+	w.MOVQ(planes, from)
+	for j := range 6 {
+		m := func(i int) operand.Mem {
+			if i < 3 {
+				return memx(from, stride, uint8(i), 0)
+			}
+			return memx(reg.RDI, stride, uint8(i-3), 0)
+		}
+		m0 := mem(from, 0)
+		m3 := mem(reg.RDI, 0)
+		w.LEAQ(memx(from, three, 1, 0), reg.RDI)
+		w.VMOVDQU64(m(1), d(0))
+		if j == 1 {
+			w.VPADDD(memx(bias, at16, 4, 0), d(0), d(0))
+		}
+		w.VMOVDQU64(m3, d(1))
+		w.VPADDD(m(2), d(0), d(2))
+		w.VPSUBD(m(2), d(0), d(0))
+		w.VPADDD(m(4), d(1), d(3))
+		w.VPSUBD(m(4), d(1), d(1))
+		at(func(r reg.VecPhysical) { w.VPADDD(m(5), r, r) }, [4]reg.VecPhysical{zs[4*j], zs[4*j+1], zs[4*j+2], zs[4*j+3]}, m0)
+		w.LEAQ(memx(reg.RDI, three, 1, 0), from)
+	}
+	factor := zs[30]
+	w.VMOVUPS(memx(scale, at16, 4, 0), factor)
+	for i := range 4 {
+		m := func(j int) reg.VecPhysical { return zs[4*j+i] }
+		w.VPADDD(m(2), m(1), d(2))
+		w.VPSUBD(m(2), m(1), d(0))
+		w.VPADDD(m(4), m(3), d(3))
+		w.VPSUBD(m(4), m(3), d(1))
+		y := [4]reg.VecPhysical{m(1), m(2), m(3), m(4)}
+		at(func(r reg.VecPhysical) { w.VPADDD(m(5), r, r) }, y, m(0))
+		shift := [4]int{3, 2, 1, 1}
+		for j, x := range y {
+			w.VPMULLD_BCST(w.inv9, x, x)
+			w.VPSRAD(operand.U8(shift[i]+shift[j]), x, x)
+			w.VCVTDQ2PS(x, x)
+			w.VMULPS(factor, x, x)
+			w.VCVTPS2DQ(x, x) // half to even
+		}
+		words := d(0)
+		w.VPBROADCASTD(mem(t, winoI8Words), words)
+		w.VPBROADCASTD(mem(t, winoI8Lo), d(1))
+		w.VPBROADCASTD(mem(t, winoI8Hi), d(2))
+		w.VPBROADCASTD(mem(t, winoI8OutXor), d(3))
+		w.VMOVDQU64(w.order, d(4))
+		x := y[0]
+		w.VPACKSSDW(y[1], y[0], y[0])
+		w.VPACKSSDW(y[3], y[2], y[2])
+		w.VPADDSW(words, y[0], y[0])
+		w.VPADDSW(words, y[2], y[2])
+		w.VPACKUSWB(y[2], y[0], x)
+		w.VPMAXUB(d(1), x, x)
+		w.VPMINUB(d(2), x, x)
+		w.VPXORD(d(3), x, x)
+		w.VPERMD(x, d(4), x)
+		low := xs[x.ID().Index()]
+		for j := range 4 {
+			w.MOVQ(local.Offset(8*(4*i+j)), reg.RDI)
+			if j == 0 {
+				w.VMOVDQU32(low, memx(reg.RDI, channel, 1, 0))
+			} else {
+				w.VEXTRACTI32X4(operand.U8(j), x, memx(reg.RDI, channel, 1, 0))
+			}
+		}
+	}
+	w.ADDQ(imm(64), planes)
+	w.ADDQ(imm(16), channel)
+	w.XORQ(imm(16), at16)
+	w.JNZ(operand.LabelRef(loop))
+	w.ADDQ(mem(t, winoI8Step), channel)
+	w.SUBQ(imm(32), channel)
+	w.DECQ(count)
+	w.JNZ(operand.LabelRef(loop))
+	w.VZEROUPPER()
+	w.RET()
+}
+
+// gemmI16 writes the product of mr rows of 16-bit pairs by 32 columns, count times below each other (VPDPWSSD). Broadcasts
+// come from memory, beside the ports that multiply.
+func gemmI16(a *asm, mr int) {
+	a.fn(fmt.Sprintf("gemmI16x%dx32AVX512", mr), "gemmI16Generic")
+	count, lines := a.AllocLocal(16), operand.Mem{}
+	lines = count.Offset(8)
+	t := a.arg(reg.RAX)
+	lda, b, c, k, step, ahead := reg.RBX, reg.RCX, reg.RDI, reg.RSI, reg.R8, reg.R9
+	rows := []reg.GPPhysical{reg.R10, reg.R11, reg.R12, reg.R13, reg.R14} // of each third row
+	acc := func(i, j int) reg.VecPhysical { return zs[2*i+j] }
+	row := func(i int) operand.Mem {
+		if i%3 == 0 {
+			return mem(rows[i/3], 0)
+		}
+		return memx(rows[i/3], lda, uint8(i%3), 0)
+	}
+	groups := (mr + 2) / 3
+	for _, f := range []struct {
+		at int
+		r  reg.GPPhysical
+	}{{tileI16LDA, lda}, {tileI16C, c}, {tileI16Ahead, ahead}, {tileI16A, rows[0]}} {
+		a.MOVQ(mem(t, f.at), f.r)
+	}
+	for _, f := range []struct {
+		at int
+		to operand.Mem
+	}{{tileI16Count, count}, {tileI16Lines, lines}} {
+		a.MOVQ(mem(t, f.at), k)
+		a.MOVQ(k, f.to)
+	}
+	tile, main, store := a.label("tile"), a.label("main"), a.label("lines")
+	a.Label(tile)
+	for i := 1; i < groups; i++ {
+		a.LEAQ(memx(rows[i-1], lda, 2, 0), rows[i])
+		a.ADDQ(lda, rows[i])
+	}
+	for i := range mr {
+		for j := range 2 {
+			a.VPXORD(acc(i, j), acc(i, j), acc(i, j))
+		}
+	}
+	a.MOVQ(mem(t, tileI16B), b)
+	a.MOVQ(mem(t, tileI16Pairs), k)
+	a.XORQ(step, step) // 64 as long as lines are to be asked for
+	a.CMPQ(lines, imm(0))
+	a.JLE(operand.LabelRef(store))
+	a.SUBQ(k, lines)
+	a.MOVQ(operand.I32(64), step)
+	a.Label(store)
+	a.Label(main)
+	for u := range 2 {
+		for j := range 2 {
+			a.VMOVDQU64(mem(b, 128*u+64*j), zs[26+j])
+		}
+		a.PREFETCHT0(mem(ahead, 0))
+		a.ADDQ(step, ahead)
+		for i := range mr {
+			x := zs[28+i%4]
+			m := row(i)
+			m.Disp = 4 * u
+			a.VPBROADCASTD(m, x)
+			for j := range 2 {
+				a.VPDPWSSD(zs[26+j], x, acc(i, j))
+			}
+		}
+	}
+	a.ADDQ(imm(256), b)
+	for i := range groups {
+		a.ADDQ(imm(8), rows[i])
+	}
+	a.SUBQ(imm(2), k)
+	a.JNZ(operand.LabelRef(main))
+	for i := range mr {
+		for j := range 2 {
+			a.VMOVDQU64(acc(i, j), mem(c, 128*i+64*j))
+		}
+	}
+	a.ADDQ(imm(128*mr), c)
+	// The last third row stands pairs further than it began: the next tile's first row is its own, less those.
+	a.MOVQ(mem(t, tileI16Pairs), k)
+	a.SHLQ(operand.U8(2), k)
+	last := rows[groups-1]
+	for range mr - 3*(groups-1) {
+		a.ADDQ(lda, last)
+	}
+	a.SUBQ(k, last)
+	if groups > 1 {
+		a.MOVQ(last, rows[0])
+	}
+	a.DECQ(count)
+	a.JNZ(operand.LabelRef(tile))
+	a.VZEROUPPER()
+	a.RET()
+}
