@@ -274,8 +274,8 @@ func (w *winoInt) output() {
 // come from memory, beside the ports that multiply.
 func gemmI16(a *asm, mr int) {
 	a.fn(fmt.Sprintf("gemmI16x%dx32AVX512", mr), "gemmI16Generic")
-	count, lines := a.AllocLocal(16), operand.Mem{}
-	lines = count.Offset(8)
+	count := a.AllocLocal(16)
+	lines := count.Offset(8)
 	t := a.arg(reg.RAX)
 	lda, b, c, k, step, ahead := reg.RBX, reg.RCX, reg.RDI, reg.RSI, reg.R8, reg.R9
 	rows := []reg.GPPhysical{reg.R10, reg.R11, reg.R12, reg.R13, reg.R14} // of each third row

@@ -13,6 +13,7 @@
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
 //	gemmi8/…            integer products                                 gemmi8.go
 //	dwi8/…              integer depthwise convolution                    dwi8.go
+//	winoi8/…            integer 3x3 convolution of stride 1              winoi8.go
 //	veci8/…             integer sums, products and conversions           veci8.go
 //
 // Callers check shapes and sizes beforehand; a slice too short for the stated sizes is a caller's bug and panics before
