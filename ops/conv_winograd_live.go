@@ -160,7 +160,7 @@ func (l *winoLive) do(s *winoStep, a *kern.WinogradArgs, weights, scratch []floa
 	case winoMultiply:
 		p, cut := i/l.cuts, i%l.cuts
 		nr := w.Gemm.NR
-		w.MultiplyPlane(scratch[p*l.plane:][:l.plane], blocks, s.block, 6*s.column+p, l.panels*cut/l.cuts*nr, min(w.OC, l.panels*(cut+1)/l.cuts*nr))
+		w.MultiplyPlane(scratch[p*l.plane:][:l.plane], a.Bias, blocks, s.block, 6*s.column+p, l.panels*cut/l.cuts*nr, min(w.OC, l.panels*(cut+1)/l.cuts*nr))
 	case winoOutput:
 		n := w.BlockTiles(s.block)
 		w.Output(a, blocks, s.block, n*i/l.chunks, n*(i+1)/l.chunks)

@@ -12,11 +12,12 @@ import (
 // Offsets of kern.winoTile.
 const (
 	winoBase, winoOffsets, winoSpare, winoPlanes, winoStride = 0, 8, 16, 24, 32
-	winoChannels, winoBias, winoRes, winoResOffsets          = 40, 48, 56, 64
-	winoMin, winoMax                                         = 72, 76
+	winoChannels, winoRes, winoResOffsets                    = 40, 48, 56
+	winoMin, winoMax                                         = 64, 68
 )
 
-// winogradF32 writes the input and output transforms of F(2x2,3x3) and F(4x4,3x3). A vector is channels of one pixel.
+// winogradF32 writes the input and output transforms of F(2x2,3x3) and F(4x4,3x3) for few registers; see winogradWide. A
+// vector is channels of one pixel.
 func winogradF32(a *asm, v isa) {
 	table := a.StaticGlobal("winoTable")
 	a.DataAttributes(build.RODATA | build.NOPTR)
@@ -165,7 +166,8 @@ func (w *winograd) bt(d []reg.VecPhysical) []reg.VecPhysical {
 	return []reg.VecPhysical{r(6), d[0], d[1], d[2], r(10), r(7)}
 }
 
-// output writes Y = Aᵀ m A for one tile, adds bias and residual, clamps.
+// output writes Y = Aᵀ m A for one tile, adds a residual, clamps. The bias is in the products of plane (1, 1), which reach
+// every result once.
 func (w *winograd) output() {
 	n := w.m + 2
 	w.fn(fmt.Sprintf("winoOutput%d%s", w.m, w.suffix), "winoOutputGeneric")
@@ -195,16 +197,7 @@ func (w *winograd) output() {
 				w.VMOVUPS(r, cols.Offset((i*n+j)*w.bytes()))
 			}
 		}
-		nobias, biased := w.label("nobias"), w.label("biased")
-		bias, lo, hi, x := w.reg(11), w.reg(12), w.reg(13), w.reg(14)
-		w.MOVQ(mem(t, winoBias), reg.RDX)
-		w.TESTQ(reg.RDX, reg.RDX)
-		w.JZ(operand.LabelRef(nobias))
-		w.load(w.isa, memx(reg.RDX, reg.RAX, 1, 0), bias, masked)
-		w.JMP(operand.LabelRef(biased))
-		w.Label(nobias)
-		w.clear(w.isa, bias)
-		w.Label(biased)
+		lo, hi, x := w.reg(12), w.reg(13), w.reg(14)
 		w.VBROADCASTSS(mem(t, winoMin), lo)
 		w.VBROADCASTSS(mem(t, winoMax), hi)
 		for i := range w.m {
@@ -213,9 +206,6 @@ func (w *winograd) output() {
 				w.VMOVUPS(cols.Offset((i*n+j)*w.bytes()), d[j])
 			}
 			out := w.at(d)
-			for _, r := range out {
-				w.VADDPS(bias, r, r)
-			}
 			skip := w.label("skip")
 			w.TESTQ(reg.R11, reg.R11)
 			w.JZ(operand.LabelRef(skip))

@@ -179,8 +179,14 @@ func (a *GemmF32Args) tile(g *GemmF32, direct *[16]int32) tileF32 {
 func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
 	k := a.Taps * a.KC
 	step := g.MR
-	if a.Rows == nil && a.LDA%aliasing == 0 {
-		step = min(step, ways)
+	if a.Rows == nil {
+		if a.LDA%aliasing == 0 {
+			step = min(step, ways)
+		}
+		if rest := (m1 - m0) % step; 4*rest <= step { // a last tile of a row takes as long as one of four
+			tiles := (m1 - m0 + step - 1) / step
+			step = (m1 - m0 + tiles - 1) / tiles
+		}
 	}
 	for m := m0; m < m1; m += step {
 		if a.Rows == nil {
@@ -212,14 +218,17 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
 }
 
 // runSmall is Run for planes of products that all have a few rows and weights that fit the caches, the i-th from floats
-// i*da of A, i*db of B and i*dc of C: what they share is set once.
-func (g *GemmF32) runSmall(a *GemmF32Args, planes, da, db, dc, rows int) {
+// i*da of A, i*db of B and i*dc of C: what they share is set once. The bias is that of one of them.
+func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows int) {
 	var direct [16]int32
 	t := a.tile(g, &direct)
 	one := *a
 	for p := range planes {
 		one.A, one.B, one.C = a.A[p*da:], a.B[p*db:], a.C[p*dc:]
-		if p == 0 || p == planes-1 { // the sizes are the same in between
+		if one.Bias, t.bias = nil, nil; p == biased {
+			one.Bias = a.Bias
+		}
+		if p == 0 || p == biased || p == planes-1 { // the sizes are the same in between
 			one.check(g, 0, rows, 0, a.N)
 		}
 		g.tiles(&one, &t, 0, rows, 0, a.N)

@@ -63,6 +63,10 @@ func (w *WinogradF32) Plan() {
 		if 4*w.planes()*w.IC*w.OC > blockBytes+blockBytes/4 {
 			w.Tiles = max(w.Tiles, 48/mr*mr)
 		}
+		// What is left over for a block of its own is little and slow.
+		if whole := w.total() / w.Tiles; whole > 0 && whole < 5 && 4*(w.total()%w.Tiles) < w.Tiles {
+			w.Tiles = (w.total() + whole - 1) / whole
+		}
 	}
 	w.Tiles = max(1, min(w.Tiles, w.total()))
 }
@@ -72,8 +76,12 @@ func (w *WinogradF32) Worthwhile() bool {
 	return w.IC >= 16 && w.OC >= 16 && w.OH >= 4 && w.OW >= 4
 }
 
-func (w *WinogradF32) planes() int { return (w.M + 2) * (w.M + 2) }
+func (w *WinogradF32) n() int      { return w.M + 2 }
+func (w *WinogradF32) planes() int { return w.n() * w.n() }
 func (w *WinogradF32) total() int  { return w.N * w.tilesY * w.tilesX }
+
+// biased is the plane (1, 1): every result of a tile has its products once, and so what they start from.
+func (w *WinogradF32) biased() int { return w.n() + 1 }
 
 // Blocks is the number of blocks of tiles in the whole batch.
 func (w *WinogradF32) Blocks() int { return (w.total() + w.Tiles - 1) / w.Tiles }
@@ -139,7 +147,6 @@ type winoTile struct {
 	planes   *float32
 	stride   int // bytes from one plane to the next
 	channels int
-	bias     *float32
 	res      *float32
 	resOffs  *int32
 	min, max float32
@@ -149,11 +156,15 @@ type winoTile struct {
 // block's scratch, one step after the other.
 func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.M + 2
-	var offs [36]int32
-	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC}
-	if w.IC > MaxTap || len(scratch) < w.ScratchSize() || len(a.In) < (w.N*w.H*w.W-1)*w.InPixel+w.IC {
+	if w.n()*w.InPixel > MaxTap || len(scratch) < w.ScratchSize() || len(a.In) < (w.N*w.H*w.W-1)*w.InPixel+w.IC {
 		panic("kern: BUG: winograd: input or scratch does not match the sizes")
 	}
+	if useWinoAVX512 {
+		w.inputStrips(a, scratch, b, i0, i1)
+		return
+	}
+	var offs [36]int32
+	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC}
 	inside := -1 // what offs is for: 1 a whole tile inside the image, from its own corner
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
@@ -177,7 +188,7 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 				}
 			}
 		}
-		if useWinoAVX512 || useWinoAVX2 {
+		if useWinoAVX2 {
 			t.base, t.planes = &in[0], &v[0]
 			winoInput(w.M, &t)
 		} else {
@@ -210,16 +221,19 @@ const smallPlane = 64 << 10
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	rows, size := w.BlockTiles(b), w.planeSize()
 	m := scratch[w.planes()*w.stride(w.IC):]
-	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, LDC: w.OC, Min: negInf, Max: posInf}
+	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
 	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
 		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
-		w.Gemm.runSmall(&g, p1-p0, w.stride(w.IC), size, w.stride(w.OC), rows)
+		w.Gemm.runSmall(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows)
 		return
 	}
 	for p := p0; p < p1; p++ {
 		g.A = scratch[p*w.stride(w.IC):]
 		g.B = a.Packed[p*size:] // all that follow, as pairs ask for the next plane's weights in time
 		g.C = m[p*w.stride(w.OC):]
+		if g.Bias = nil; p == w.biased() {
+			g.Bias = a.Bias
+		}
 		if w.Pairs != nil {
 			w.Pairs.Run(&g, a.Form, 0, rows, 0, w.OC)
 			continue
@@ -230,17 +244,18 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 
 // Output transforms tiles i0 to i1 of block b back and stores them.
 func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
-	var offs, resOffs [16]int32
 	m := scratch[w.planes()*w.stride(w.IC):]
 	dump := scratch[w.planes()*(w.stride(w.IC)+w.stride(w.OC)):][:w.OC]
-	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.stride(w.OC), channels: w.OC, min: a.Min, max: a.Max}
-	if a.Bias != nil {
-		t.bias = &a.Bias[:w.OC][0]
-	}
 	last := w.N*w.OH*w.OW - 1
 	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
 		panic("kern: BUG: winograd: output or residual does not match the sizes")
 	}
+	if useWinoAVX512 {
+		w.outputStrips(a, m, b, i0, i1)
+		return
+	}
+	var offs, resOffs [16]int32
+	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.stride(w.OC), channels: w.OC, min: a.Min, max: a.Max}
 	inside := -1
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
@@ -272,7 +287,7 @@ func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) 
 				}
 			}
 		}
-		if useWinoAVX512 || useWinoAVX2 {
+		if useWinoAVX2 {
 			t.base, t.planes, t.res = &out[0], &from[0], first(res)
 			winoOutput(w.M, &t)
 		} else {

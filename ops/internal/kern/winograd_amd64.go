@@ -3,28 +3,34 @@
 package kern
 
 func winoInput(m int, t *winoTile) {
-	switch {
-	case useWinoAVX512 && m == 4:
-		winoInput4AVX512(t)
-	case useWinoAVX512:
-		winoInput2AVX512(t)
-	case m == 4:
+	if m == 4 {
 		winoInput4AVX2(t)
-	default:
+	} else {
 		winoInput2AVX2(t)
 	}
 }
 
+func winoInputStrip(m int, t *winoStrip) {
+	if m == 4 {
+		winoInput4AVX512(t)
+	} else {
+		winoInput2AVX512(t)
+	}
+}
+
 func winoOutput(m int, t *winoTile) {
-	switch {
-	case useWinoAVX512 && m == 4:
-		winoOutput4AVX512(t)
-	case useWinoAVX512:
-		winoOutput2AVX512(t)
-	case m == 4:
+	if m == 4 {
 		winoOutput4AVX2(t)
-	default:
+	} else {
 		winoOutput2AVX2(t)
+	}
+}
+
+func winoOutputStrip(m int, t *winoStrip) {
+	if m == 4 {
+		winoOutput4AVX512(t)
+	} else {
+		winoOutput2AVX512(t)
 	}
 }
 
@@ -55,19 +61,19 @@ func winoWeights2AVX2(t *winoPack)
 //go:noescape
 func winoWeights4AVX2(t *winoPack)
 
-// Transforms of one tile; see winoInputGeneric and outputGeneric for what they compute.
+// Transforms of a strip, or of one tile; see winoInputGeneric and outputGeneric for what they compute.
 
 //go:noescape
-func winoInput2AVX512(t *winoTile)
+func winoInput2AVX512(t *winoStrip)
 
 //go:noescape
-func winoInput4AVX512(t *winoTile)
+func winoInput4AVX512(t *winoStrip)
 
 //go:noescape
-func winoOutput2AVX512(t *winoTile)
+func winoOutput2AVX512(t *winoStrip)
 
 //go:noescape
-func winoOutput4AVX512(t *winoTile)
+func winoOutput4AVX512(t *winoStrip)
 
 //go:noescape
 func winoInput2AVX2(t *winoTile)

@@ -472,11 +472,11 @@ TEXT ·winoOutput2AVX2(SB), $384-8
 	LEAQ    (SI)(R9*4), R9
 	CMOVQLT R8, R9
 	MOVQ    R9, 24(SP)
-	MOVQ    56(BX), R11
+	MOVQ    48(BX), R11
 	TESTQ   R11, R11
 	JZ      nores4
-	MOVQ    56(BX), SI
-	MOVQ    64(BX), DI
+	MOVQ    48(BX), SI
+	MOVQ    56(BX), DI
 	MOVQ    16(BX), R8
 	MOVLQSX (DI), R9
 	TESTQ   R9, R9
@@ -505,78 +505,68 @@ nores4:
 	MOVQ 40(BX), CX
 
 loop5:
-	CMPQ    CX, $+8
-	JLT     tail6
-	MOVQ    24(BX), R9
-	ADDQ    AX, R9
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y3
-	ADDQ    R10, R9
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, (R12)
-	VMOVUPS Y1, 128(R12)
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y3
-	ADDQ    R10, R9
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 32(R12)
-	VMOVUPS Y1, 160(R12)
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y3
-	ADDQ    R10, R9
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 64(R12)
-	VMOVUPS Y1, 192(R12)
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y3
-	ADDQ    R10, R9
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 96(R12)
-	VMOVUPS Y1, 224(R12)
-	MOVQ    48(BX), DX
-	TESTQ   DX, DX
-	JZ      nobias8
-	VMOVUPS (DX)(AX*1), Y11
-	JMP     biased9
-
-nobias8:
-	VXORPS Y11, Y11, Y11
-
-biased9:
-	VBROADCASTSS 72(BX), Y12
-	VBROADCASTSS 76(BX), Y13
+	CMPQ         CX, $+8
+	JLT          tail6
+	MOVQ         24(BX), R9
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (R12)
+	VMOVUPS      Y1, 128(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 32(R12)
+	VMOVUPS      Y1, 160(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 64(R12)
+	VMOVUPS      Y1, 192(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 96(R12)
+	VMOVUPS      Y1, 224(R12)
+	VBROADCASTSS 64(BX), Y12
+	VBROADCASTSS 68(BX), Y13
 	VMOVUPS      (R12), Y0
 	VMOVUPS      32(R12), Y1
 	VMOVUPS      64(R12), Y2
@@ -585,10 +575,8 @@ biased9:
 	VADDPS       Y2, Y0, Y0
 	VSUBPS       Y2, Y1, Y1
 	VSUBPS       Y3, Y1, Y1
-	VADDPS       Y11, Y0, Y0
-	VADDPS       Y11, Y1, Y1
 	TESTQ        R11, R11
-	JZ           skip10
+	JZ           skip8
 	MOVQ         32(SP), R9
 	VMOVUPS      (R9)(AX*1), Y14
 	VADDPS       Y14, Y0, Y0
@@ -596,7 +584,7 @@ biased9:
 	VMOVUPS      (R9)(AX*1), Y14
 	VADDPS       Y14, Y1, Y1
 
-skip10:
+skip8:
 	VMAXPS  Y0, Y12, Y0
 	VMINPS  Y0, Y13, Y0
 	MOVQ    (SP), R9
@@ -613,10 +601,8 @@ skip10:
 	VADDPS  Y2, Y0, Y0
 	VSUBPS  Y2, Y1, Y1
 	VSUBPS  Y3, Y1, Y1
-	VADDPS  Y11, Y0, Y0
-	VADDPS  Y11, Y1, Y1
 	TESTQ   R11, R11
-	JZ      skip11
+	JZ      skip9
 	MOVQ    48(SP), R9
 	VMOVUPS (R9)(AX*1), Y14
 	VADDPS  Y14, Y0, Y0
@@ -624,7 +610,7 @@ skip10:
 	VMOVUPS (R9)(AX*1), Y14
 	VADDPS  Y14, Y1, Y1
 
-skip11:
+skip9:
 	VMAXPS  Y0, Y12, Y0
 	VMINPS  Y0, Y13, Y0
 	MOVQ    16(SP), R9
@@ -638,81 +624,71 @@ skip11:
 	JMP     loop5
 
 tail6:
-	TESTQ      CX, CX
-	JZ         done7
-	NEGQ       CX
-	LEAQ       tailMask<>+0(SB), DX
-	VMOVUPS    64(DX)(CX*4), Y15
-	MOVQ       24(BX), R9
-	ADDQ       AX, R9
-	VMASKMOVPS (R9), Y15, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y1
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y2
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y3
-	ADDQ       R10, R9
-	VADDPS     Y1, Y0, Y0
-	VADDPS     Y2, Y0, Y0
-	VSUBPS     Y2, Y1, Y1
-	VSUBPS     Y3, Y1, Y1
-	VMOVUPS    Y0, (R12)
-	VMOVUPS    Y1, 128(R12)
-	VMASKMOVPS (R9), Y15, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y1
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y2
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y3
-	ADDQ       R10, R9
-	VADDPS     Y1, Y0, Y0
-	VADDPS     Y2, Y0, Y0
-	VSUBPS     Y2, Y1, Y1
-	VSUBPS     Y3, Y1, Y1
-	VMOVUPS    Y0, 32(R12)
-	VMOVUPS    Y1, 160(R12)
-	VMASKMOVPS (R9), Y15, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y1
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y2
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y3
-	ADDQ       R10, R9
-	VADDPS     Y1, Y0, Y0
-	VADDPS     Y2, Y0, Y0
-	VSUBPS     Y2, Y1, Y1
-	VSUBPS     Y3, Y1, Y1
-	VMOVUPS    Y0, 64(R12)
-	VMOVUPS    Y1, 192(R12)
-	VMASKMOVPS (R9), Y15, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y1
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y2
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y15, Y3
-	ADDQ       R10, R9
-	VADDPS     Y1, Y0, Y0
-	VADDPS     Y2, Y0, Y0
-	VSUBPS     Y2, Y1, Y1
-	VSUBPS     Y3, Y1, Y1
-	VMOVUPS    Y0, 96(R12)
-	VMOVUPS    Y1, 224(R12)
-	MOVQ       48(BX), DX
-	TESTQ      DX, DX
-	JZ         nobias12
-	VMASKMOVPS (DX)(AX*1), Y15, Y11
-	JMP        biased13
-
-nobias12:
-	VXORPS Y11, Y11, Y11
-
-biased13:
-	VBROADCASTSS 72(BX), Y12
-	VBROADCASTSS 76(BX), Y13
+	TESTQ        CX, CX
+	JZ           done7
+	NEGQ         CX
+	LEAQ         tailMask<>+0(SB), DX
+	VMOVUPS      64(DX)(CX*4), Y15
+	MOVQ         24(BX), R9
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (R12)
+	VMOVUPS      Y1, 128(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 32(R12)
+	VMOVUPS      Y1, 160(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 64(R12)
+	VMOVUPS      Y1, 192(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VSUBPS       Y2, Y1, Y1
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y0, 96(R12)
+	VMOVUPS      Y1, 224(R12)
+	VBROADCASTSS 64(BX), Y12
+	VBROADCASTSS 68(BX), Y13
 	VMOVUPS      (R12), Y0
 	VMOVUPS      32(R12), Y1
 	VMOVUPS      64(R12), Y2
@@ -721,10 +697,8 @@ biased13:
 	VADDPS       Y2, Y0, Y0
 	VSUBPS       Y2, Y1, Y1
 	VSUBPS       Y3, Y1, Y1
-	VADDPS       Y11, Y0, Y0
-	VADDPS       Y11, Y1, Y1
 	TESTQ        R11, R11
-	JZ           skip14
+	JZ           skip10
 	MOVQ         32(SP), R9
 	VMASKMOVPS   (R9)(AX*1), Y15, Y14
 	VADDPS       Y14, Y0, Y0
@@ -732,7 +706,7 @@ biased13:
 	VMASKMOVPS   (R9)(AX*1), Y15, Y14
 	VADDPS       Y14, Y1, Y1
 
-skip14:
+skip10:
 	VMAXPS     Y0, Y12, Y0
 	VMINPS     Y0, Y13, Y0
 	MOVQ       (SP), R9
@@ -749,10 +723,8 @@ skip14:
 	VADDPS     Y2, Y0, Y0
 	VSUBPS     Y2, Y1, Y1
 	VSUBPS     Y3, Y1, Y1
-	VADDPS     Y11, Y0, Y0
-	VADDPS     Y11, Y1, Y1
 	TESTQ      R11, R11
-	JZ         skip15
+	JZ         skip11
 	MOVQ       48(SP), R9
 	VMASKMOVPS (R9)(AX*1), Y15, Y14
 	VADDPS     Y14, Y0, Y0
@@ -760,7 +732,7 @@ skip14:
 	VMASKMOVPS (R9)(AX*1), Y15, Y14
 	VADDPS     Y14, Y1, Y1
 
-skip15:
+skip11:
 	VMAXPS     Y0, Y12, Y0
 	VMINPS     Y0, Y13, Y0
 	MOVQ       16(SP), R9
@@ -967,9 +939,9 @@ TEXT ·winoInput4AVX2(SB), $1504-8
 	XORQ    AX, AX
 	MOVQ    40(BX), CX
 
-loop16:
+loop12:
 	CMPQ         CX, $+8
-	JLT          tail17
+	JLT          tail13
 	MOVQ         (SP), R9
 	VMOVUPS      (R9)(AX*1), Y0
 	MOVQ         8(SP), R9
@@ -1394,11 +1366,11 @@ loop16:
 	ADDQ         R10, R9
 	ADDQ         $+32, AX
 	SUBQ         $+8, CX
-	JMP          loop16
+	JMP          loop12
 
-tail17:
+tail13:
 	TESTQ        CX, CX
-	JZ           done18
+	JZ           done14
 	NEGQ         CX
 	LEAQ         tailMask<>+0(SB), DX
 	VMOVUPS      64(DX)(CX*4), Y15
@@ -1825,7 +1797,7 @@ tail17:
 	VMASKMOVPS   Y7, Y15, (R9)
 	ADDQ         R10, R9
 
-done18:
+done14:
 	VZEROUPPER
 	RET
 
@@ -1918,11 +1890,11 @@ TEXT ·winoOutput4AVX2(SB), $1088-8
 	LEAQ    (SI)(R9*4), R9
 	CMOVQLT R8, R9
 	MOVQ    R9, 120(SP)
-	MOVQ    56(BX), R11
+	MOVQ    48(BX), R11
 	TESTQ   R11, R11
-	JZ      nores19
-	MOVQ    56(BX), SI
-	MOVQ    64(BX), DI
+	JZ      nores15
+	MOVQ    48(BX), SI
+	MOVQ    56(BX), DI
 	MOVQ    16(BX), R8
 	MOVLQSX (DI), R9
 	TESTQ   R9, R9
@@ -2005,184 +1977,174 @@ TEXT ·winoOutput4AVX2(SB), $1088-8
 	CMOVQLT R8, R9
 	MOVQ    R9, 248(SP)
 
-nores19:
+nores15:
 	MOVQ 32(BX), R10
 	XORQ AX, AX
 	MOVQ 40(BX), CX
 
-loop20:
-	CMPQ        CX, $+8
-	JLT         tail21
-	MOVQ        24(BX), R9
-	ADDQ        AX, R9
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y7, 192(R12)
-	VMOVUPS     Y6, 384(R12)
-	VMOVUPS     Y5, 576(R12)
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 32(R12)
-	VMOVUPS     Y7, 224(R12)
-	VMOVUPS     Y6, 416(R12)
-	VMOVUPS     Y5, 608(R12)
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 64(R12)
-	VMOVUPS     Y7, 256(R12)
-	VMOVUPS     Y6, 448(R12)
-	VMOVUPS     Y5, 640(R12)
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 96(R12)
-	VMOVUPS     Y7, 288(R12)
-	VMOVUPS     Y6, 480(R12)
-	VMOVUPS     Y5, 672(R12)
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 128(R12)
-	VMOVUPS     Y7, 320(R12)
-	VMOVUPS     Y6, 512(R12)
-	VMOVUPS     Y5, 704(R12)
-	VMOVUPS     (R9), Y0
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y1
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y2
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y3
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y4
-	ADDQ        R10, R9
-	VMOVUPS     (R9), Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 160(R12)
-	VMOVUPS     Y7, 352(R12)
-	VMOVUPS     Y6, 544(R12)
-	VMOVUPS     Y5, 736(R12)
-	MOVQ        48(BX), DX
-	TESTQ       DX, DX
-	JZ          nobias23
-	VMOVUPS     (DX)(AX*1), Y11
-	JMP         biased24
-
-nobias23:
-	VXORPS Y11, Y11, Y11
-
-biased24:
-	VBROADCASTSS 72(BX), Y12
-	VBROADCASTSS 76(BX), Y13
+loop16:
+	CMPQ         CX, $+8
+	JLT          tail17
+	MOVQ         24(BX), R9
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, (R12)
+	VMOVUPS      Y7, 192(R12)
+	VMOVUPS      Y6, 384(R12)
+	VMOVUPS      Y5, 576(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 32(R12)
+	VMOVUPS      Y7, 224(R12)
+	VMOVUPS      Y6, 416(R12)
+	VMOVUPS      Y5, 608(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 64(R12)
+	VMOVUPS      Y7, 256(R12)
+	VMOVUPS      Y6, 448(R12)
+	VMOVUPS      Y5, 640(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 96(R12)
+	VMOVUPS      Y7, 288(R12)
+	VMOVUPS      Y6, 480(R12)
+	VMOVUPS      Y5, 672(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 128(R12)
+	VMOVUPS      Y7, 320(R12)
+	VMOVUPS      Y6, 512(R12)
+	VMOVUPS      Y5, 704(R12)
+	VMOVUPS      (R9), Y0
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         R10, R9
+	VMOVUPS      (R9), Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 160(R12)
+	VMOVUPS      Y7, 352(R12)
+	VMOVUPS      Y6, 544(R12)
+	VMOVUPS      Y5, 736(R12)
+	VBROADCASTSS 64(BX), Y12
+	VBROADCASTSS 68(BX), Y13
 	VMOVUPS      (R12), Y0
 	VMOVUPS      32(R12), Y1
 	VMOVUPS      64(R12), Y2
@@ -2199,12 +2161,8 @@ biased24:
 	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
-	VADDPS       Y11, Y0, Y0
-	VADDPS       Y11, Y7, Y7
-	VADDPS       Y11, Y6, Y6
-	VADDPS       Y11, Y5, Y5
 	TESTQ        R11, R11
-	JZ           skip25
+	JZ           skip19
 	MOVQ         128(SP), R9
 	VMOVUPS      (R9)(AX*1), Y14
 	VADDPS       Y14, Y0, Y0
@@ -2218,7 +2176,7 @@ biased24:
 	VMOVUPS      (R9)(AX*1), Y14
 	VADDPS       Y14, Y5, Y5
 
-skip25:
+skip19:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        (SP), R9
@@ -2251,12 +2209,8 @@ skip25:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip26
+	JZ          skip20
 	MOVQ        160(SP), R9
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y0, Y0
@@ -2270,7 +2224,7 @@ skip25:
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y5, Y5
 
-skip26:
+skip20:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        32(SP), R9
@@ -2303,12 +2257,8 @@ skip26:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip27
+	JZ          skip21
 	MOVQ        192(SP), R9
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y0, Y0
@@ -2322,7 +2272,7 @@ skip26:
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y5, Y5
 
-skip27:
+skip21:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        64(SP), R9
@@ -2355,12 +2305,8 @@ skip27:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip28
+	JZ          skip22
 	MOVQ        224(SP), R9
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y0, Y0
@@ -2374,7 +2320,7 @@ skip27:
 	VMOVUPS     (R9)(AX*1), Y14
 	VADDPS      Y14, Y5, Y5
 
-skip28:
+skip22:
 	VMAXPS  Y0, Y12, Y0
 	VMINPS  Y0, Y13, Y0
 	MOVQ    96(SP), R9
@@ -2393,184 +2339,174 @@ skip28:
 	VMOVUPS Y5, (R9)(AX*1)
 	ADDQ    $+32, AX
 	SUBQ    $+8, CX
-	JMP     loop20
+	JMP     loop16
 
-tail21:
-	TESTQ       CX, CX
-	JZ          done22
-	NEGQ        CX
-	LEAQ        tailMask<>+0(SB), DX
-	VMOVUPS     64(DX)(CX*4), Y15
-	MOVQ        24(BX), R9
-	ADDQ        AX, R9
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, (R12)
-	VMOVUPS     Y7, 192(R12)
-	VMOVUPS     Y6, 384(R12)
-	VMOVUPS     Y5, 576(R12)
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 32(R12)
-	VMOVUPS     Y7, 224(R12)
-	VMOVUPS     Y6, 416(R12)
-	VMOVUPS     Y5, 608(R12)
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 64(R12)
-	VMOVUPS     Y7, 256(R12)
-	VMOVUPS     Y6, 448(R12)
-	VMOVUPS     Y5, 640(R12)
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 96(R12)
-	VMOVUPS     Y7, 288(R12)
-	VMOVUPS     Y6, 480(R12)
-	VMOVUPS     Y5, 672(R12)
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 128(R12)
-	VMOVUPS     Y7, 320(R12)
-	VMOVUPS     Y6, 512(R12)
-	VMOVUPS     Y5, 704(R12)
-	VMASKMOVPS  (R9), Y15, Y0
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y1
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y2
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y3
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y4
-	ADDQ        R10, R9
-	VMASKMOVPS  (R9), Y15, Y5
-	ADDQ        R10, R9
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y8
-	VSUBPS      Y4, Y3, Y9
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y7, Y5, Y5
-	VFMADD231PS winoTable<>+96(SB), Y9, Y5
-	VFMADD231PS winoTable<>+32(SB), Y8, Y6
-	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VMOVUPS     Y0, 160(R12)
-	VMOVUPS     Y7, 352(R12)
-	VMOVUPS     Y6, 544(R12)
-	VMOVUPS     Y5, 736(R12)
-	MOVQ        48(BX), DX
-	TESTQ       DX, DX
-	JZ          nobias29
-	VMASKMOVPS  (DX)(AX*1), Y15, Y11
-	JMP         biased30
-
-nobias29:
-	VXORPS Y11, Y11, Y11
-
-biased30:
-	VBROADCASTSS 72(BX), Y12
-	VBROADCASTSS 76(BX), Y13
+tail17:
+	TESTQ        CX, CX
+	JZ           done18
+	NEGQ         CX
+	LEAQ         tailMask<>+0(SB), DX
+	VMOVUPS      64(DX)(CX*4), Y15
+	MOVQ         24(BX), R9
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, (R12)
+	VMOVUPS      Y7, 192(R12)
+	VMOVUPS      Y6, 384(R12)
+	VMOVUPS      Y5, 576(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 32(R12)
+	VMOVUPS      Y7, 224(R12)
+	VMOVUPS      Y6, 416(R12)
+	VMOVUPS      Y5, 608(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 64(R12)
+	VMOVUPS      Y7, 256(R12)
+	VMOVUPS      Y6, 448(R12)
+	VMOVUPS      Y5, 640(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 96(R12)
+	VMOVUPS      Y7, 288(R12)
+	VMOVUPS      Y6, 480(R12)
+	VMOVUPS      Y5, 672(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 128(R12)
+	VMOVUPS      Y7, 320(R12)
+	VMOVUPS      Y6, 512(R12)
+	VMOVUPS      Y5, 704(R12)
+	VMASKMOVPS   (R9), Y15, Y0
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y1
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y2
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y3
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y4
+	ADDQ         R10, R9
+	VMASKMOVPS   (R9), Y15, Y5
+	ADDQ         R10, R9
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y8
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
+	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
+	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
+	VMOVUPS      Y0, 160(R12)
+	VMOVUPS      Y7, 352(R12)
+	VMOVUPS      Y6, 544(R12)
+	VMOVUPS      Y5, 736(R12)
+	VBROADCASTSS 64(BX), Y12
+	VBROADCASTSS 68(BX), Y13
 	VMOVUPS      (R12), Y0
 	VMOVUPS      32(R12), Y1
 	VMOVUPS      64(R12), Y2
@@ -2587,12 +2523,8 @@ biased30:
 	VFMADD231PS  winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS  winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS  winoTable<>+0(SB), Y9, Y7
-	VADDPS       Y11, Y0, Y0
-	VADDPS       Y11, Y7, Y7
-	VADDPS       Y11, Y6, Y6
-	VADDPS       Y11, Y5, Y5
 	TESTQ        R11, R11
-	JZ           skip31
+	JZ           skip23
 	MOVQ         128(SP), R9
 	VMASKMOVPS   (R9)(AX*1), Y15, Y14
 	VADDPS       Y14, Y0, Y0
@@ -2606,7 +2538,7 @@ biased30:
 	VMASKMOVPS   (R9)(AX*1), Y15, Y14
 	VADDPS       Y14, Y5, Y5
 
-skip31:
+skip23:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        (SP), R9
@@ -2639,12 +2571,8 @@ skip31:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip32
+	JZ          skip24
 	MOVQ        160(SP), R9
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y0, Y0
@@ -2658,7 +2586,7 @@ skip31:
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y5, Y5
 
-skip32:
+skip24:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        32(SP), R9
@@ -2691,12 +2619,8 @@ skip32:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip33
+	JZ          skip25
 	MOVQ        192(SP), R9
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y0, Y0
@@ -2710,7 +2634,7 @@ skip32:
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y5, Y5
 
-skip33:
+skip25:
 	VMAXPS      Y0, Y12, Y0
 	VMINPS      Y0, Y13, Y0
 	MOVQ        64(SP), R9
@@ -2743,12 +2667,8 @@ skip33:
 	VFMADD231PS winoTable<>+96(SB), Y9, Y5
 	VFMADD231PS winoTable<>+32(SB), Y8, Y6
 	VFMADD231PS winoTable<>+0(SB), Y9, Y7
-	VADDPS      Y11, Y0, Y0
-	VADDPS      Y11, Y7, Y7
-	VADDPS      Y11, Y6, Y6
-	VADDPS      Y11, Y5, Y5
 	TESTQ       R11, R11
-	JZ          skip34
+	JZ          skip26
 	MOVQ        224(SP), R9
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y0, Y0
@@ -2762,7 +2682,7 @@ skip33:
 	VMASKMOVPS  (R9)(AX*1), Y15, Y14
 	VADDPS      Y14, Y5, Y5
 
-skip34:
+skip26:
 	VMAXPS     Y0, Y12, Y0
 	VMINPS     Y0, Y13, Y0
 	MOVQ       96(SP), R9
@@ -2780,6 +2700,6 @@ skip34:
 	MOVQ       120(SP), R9
 	VMASKMOVPS Y5, Y15, (R9)(AX*1)
 
-done22:
+done18:
 	VZEROUPPER
 	RET

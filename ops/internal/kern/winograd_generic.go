@@ -63,9 +63,6 @@ func (w *WinogradF32) outputGeneric(a *WinogradArgs, out, res []float32, offs, r
 					continue
 				}
 				v := d[i*n+j]
-				if a.Bias != nil {
-					v += a.Bias[c]
-				}
 				if res != nil {
 					v += res[int(resOffs[i*w.M+j])+c]
 				}

@@ -6,6 +6,9 @@ func winoInput(m int, t *winoTile)      { panic("kern: BUG: no assembly in this 
 func winoWeightsAsm(m int, t *winoPack) { panic("kern: BUG: no assembly in this build") }
 func winoOutput(m int, t *winoTile)     { panic("kern: BUG: no assembly in this build") }
 
+func winoInputStrip(m int, t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
+func winoOutputStrip(m int, t *winoStrip) { panic("kern: BUG: no assembly in this build") }
+
 func winoSpread(t *winoTile)       { panic("kern: BUG: no assembly in this build") }
 func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }

@@ -15,10 +15,16 @@ import (
 func TestWinogradLayout(t *testing.T) {
 	skipUnless64(t)
 	var x winoTile
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 76}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 68}, []uintptr{
 		unsafe.Offsetof(x.base), unsafe.Offsetof(x.offsets), unsafe.Offsetof(x.spare), unsafe.Offsetof(x.planes), unsafe.Offsetof(x.stride),
-		unsafe.Offsetof(x.channels), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.res), unsafe.Offsetof(x.resOffs), unsafe.Offsetof(x.min),
+		unsafe.Offsetof(x.channels), unsafe.Offsetof(x.res), unsafe.Offsetof(x.resOffs), unsafe.Offsetof(x.min),
 		unsafe.Offsetof(x.max)})
+	var y winoStrip
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 112, 124, 128, 136, 144, 152, 160}, []uintptr{
+		unsafe.Offsetof(y.base), unsafe.Offsetof(y.spare), unsafe.Offsetof(y.planes), unsafe.Offsetof(y.stride), unsafe.Offsetof(y.channels),
+		unsafe.Offsetof(y.count), unsafe.Offsetof(y.step), unsafe.Offsetof(y.pixel), unsafe.Offsetof(y.rows), unsafe.Offsetof(y.columns),
+		unsafe.Offsetof(y.min), unsafe.Offsetof(y.max), unsafe.Offsetof(y.res), unsafe.Offsetof(y.resStep), unsafe.Offsetof(y.resPixel),
+		unsafe.Offsetof(y.resRows)})
 }
 
 func winoRandom(r *rand.Rand, m, n, h, w, ic, oc, pad int) (*WinogradF32, *WinogradArgs, []float32) {

@@ -194,11 +194,15 @@ func winoA(y [4]float32) [6]float32 {
 	return [6]float32{y[0], even + odd, even - odd, even2 + 2*odd2, even2 - 2*odd2, y[3]}
 }
 
-// MultiplyPlane computes columns n0 to n1 of plane p of block b with that plane's packed weights.
-func (w *WinogradF32) MultiplyPlane(packed, scratch []float32, b, p, n0, n1 int) {
+// MultiplyPlane computes columns n0 to n1 of plane p of block b with that plane's packed weights,
+// and bias where it belongs.
+func (w *WinogradF32) MultiplyPlane(packed, bias, scratch []float32, b, p, n0, n1 int) {
 	g := GemmF32Args{
 		A: scratch[p*w.stride(w.IC):], LDA: w.IC, Taps: 1, KC: w.IC, B: packed, N: w.OC,
 		C: scratch[w.planes()*w.stride(w.IC)+p*w.stride(w.OC):], LDC: w.OC, Min: negInf, Max: posInf,
+	}
+	if p == w.biased() {
+		g.Bias = bias
 	}
 	w.Gemm.Run(&g, 0, w.BlockTiles(b), n0, n1)
 }
