@@ -7,92 +7,184 @@ import (
 
 // convGradWeight is dw as a product over output positions: for each tap,
 // dw[oc, tap, c] += sum over positions of d[position, oc] * x[what the tap sees, c].
-// A task owns some columns of one tap and goes through the positions in order,
-// chunk by chunk, so the order of a sum does not depend on the number of
-// threads. Nothing is packed: a table of offsets says what the tap sees.
+// Nothing is packed: a table of offsets says what the tap sees. Where the taps
+// of a row of the kernel see positions side by side, they are one tap of as many
+// times the channels; output columns where some of these see padding come after
+// the others, one by one. A task owns some columns and rows of one tap and goes
+// through the positions in order, chunk by chunk, so the order of a sum does not
+// depend on the number of threads.
 type convGradWeight struct {
 	k        *convGrad
-	chunk    int // positions at once, so that their rows stay in the cache
-	cols     int // channels of a task
-	colTasks int // tasks a tap and group
+	side     int   // taps side by side
+	chunk    int   // positions at once, so that their rows stay in the cache
+	table    int   // positions in a table: whole images, or a chunk
+	edges    []int // output columns that see padding, where taps lie side by side
+	cols     int   // columns of a task
+	colTasks int   // tasks a tap and group
+	rows     int   // of a task
+	rowTasks int
 	slot     int // 32-bit words of one worker's scratch
 }
 
-// gradChunkBytes of d and x are passed over together.
-const gradChunkBytes = 192 << 10
+// gradChunkBytes of d and x are passed over together, in the first-level cache;
+// gradTable bounds a table of positions that holds whole images, gradLine the
+// output lines whose edges are worth a turn of their own.
+const (
+	gradChunkBytes = 24 << 10
+	gradTable      = 4096
+	gradLine       = 256
+)
 
 func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
-	t := &convGradWeight{k: k, cols: min(k.icg, 128)}
-	t.colTasks = (k.icg + t.cols - 1) / t.cols
-	t.chunk = max(64, gradChunkBytes/(4*(k.ocg+t.cols))/16*16)
-	if image := k.OutSize(); t.chunk > image && image > 0 {
-		t.chunk -= t.chunk % image // every chunk has the same table
+	t := &convGradWeight{k: k, side: 1}
+	all, image, line := k.n*k.OutSize(), k.OutSize(), k.Out[2]
+	if k.groups == 1 && k.Dilation[2] == 1 && line > 0 && line <= gradLine {
+		t.side = k.Kernel[2]
 	}
-	t.chunk = min(t.chunk, k.n*k.OutSize())
-	t.slot = roundUp(t.chunk, 16)
-	p.NeedScratch(4 * t.slot * max(1, p.Threads))
+	threads := max(1, p.Threads)
+	width := t.side * k.icg
+	t.cols, t.rows = min(width, 128), k.ocg
+	t.chunk = max(64, gradChunkBytes/(4*(t.rows+t.cols))/16*16) // of every number of threads: so go the sums
+	if threads > 1 {
+		t.cols = min(width, 32)
+	}
+	t.colTasks = (width + t.cols - 1) / t.cols
+	if n := k.groups * k.Taps() / t.side * t.colTasks; threads > 1 && n < 4*threads {
+		t.rows = max(12, k.ocg*n/(4*threads)/12*12)
+	}
+	t.rowTasks = (k.ocg + t.rows - 1) / t.rows
+	if t.side > 1 {
+		t.chunk = roundUp(t.chunk, line) // edges are gone through line by line
+	}
+	t.chunk = min(t.chunk, all)
+	switch {
+	case image == 0:
+	case t.chunk >= image:
+		t.chunk -= t.chunk % image
+		t.table = t.chunk
+	case image <= gradTable:
+		t.table = image
+	default:
+		t.table = t.chunk
+	}
+	t.slot = t.table
+	for o := range line {
+		if w := o*k.Stride[2] - k.PadLo[2]; t.side > 1 && (w < 0 || w+t.side > k.In[2]) {
+			t.edges = append(t.edges, o)
+			t.slot += t.table / line
+		}
+	}
+	t.slot = roundUp(t.slot, 16)
+	p.NeedScratch(4 * t.slot * threads)
 	return t
 }
 
-func (t *convGradWeight) Run(g *Grads) { g.Parallel(t.k.groups*t.k.Taps()*t.colTasks, t) }
+func (t *convGradWeight) Run(g *Grads) {
+	g.Parallel(t.k.groups*t.k.Taps()/t.side*t.colTasks*t.rowTasks, t)
+}
 
-// Do adds to some columns of one tap of one group.
+// tapColumns is a tap, or taps side by side, and some columns of what it sees.
+type tapColumns struct {
+	at       [MaxSpatial]int // position in the kernel
+	from, to int
+}
+
+// Do adds to some columns and rows of one tap of one group.
 func (t *convGradWeight) Do(g *Grads, i, worker int) {
 	k := t.k
 	taps := k.Taps()
+	m0 := i % t.rowTasks * t.rows
+	i /= t.rowTasks
 	c0 := i % t.colTasks * t.cols
-	i /= t.colTasks
+	i = i / t.colTasks * t.side
 	tap, group := i%taps, i/taps
-	n := min(t.cols, k.icg-c0)
-	scratch := g.Scratch[4*worker*t.slot:][:4*t.slot]
-	rows := tensor.CastSlice[int32](scratch)[:t.chunk]
-	d, x := g.DOut.F32(), g.In[0].F32()
-	first := group*k.icg + c0
+	v := tapColumns{from: c0, to: min(c0+t.cols, t.side*k.icg)}
+	v.at = [MaxSpatial]int{tap / (k.Kernel[1] * k.Kernel[2]), tap / k.Kernel[2] % k.Kernel[1], tap % k.Kernel[2]}
+	rows := tensor.CastSlice[int32](g.Scratch[4*worker*t.slot:])[:t.slot]
+	d, x := g.DOut.F32()[group*k.ocg+m0:], g.In[0].F32()[group*k.icg:]
 	args := kern.GemmTNArgs{
-		LDA: k.oc, M: k.ocg, N: n, LDC: taps * k.icg, Accumulate: true,
-		C: g.DParams[0].F32()[(group*k.ocg*taps+tap)*k.icg+c0:],
+		LDA: k.oc, M: min(t.rows, k.ocg-m0), N: v.to - v.from, LDC: taps * k.icg, Accumulate: true,
+		C: g.DParams[0].F32()[((group*k.ocg+m0)*taps+tap)*k.icg+c0:],
 	}
 	image := k.OutSize()
-	for from := 0; from < k.n*image; from += t.chunk {
-		count := min(t.chunk, k.n*image-from)
-		// Offsets are 32 bits and count from the chunk's first image.
+	for from := 0; from < k.n*image; from += t.table {
+		// Offsets are 32 bits and count from the table's first image.
 		base := from / image
-		args.A, args.K = d[from*k.oc+group*k.ocg:], count
-		args.B, args.Rows = x[base*k.InSize()*k.ic+first:], rows[:count]
-		if from == 0 || t.chunk%image != 0 {
-			t.fill(args.Rows, tap, from-base*image)
+		args.B = x[base*k.InSize()*k.ic:]
+		table, edges := rows[:min(t.table, k.n*image-from)], rows[t.table:]
+		if from == 0 || t.table%image != 0 {
+			t.fill(table, edges, &v, from-base*image)
 		}
-		args.Run(0, k.ocg, 0, args.N)
+		for at := 0; at < len(table); at += t.chunk {
+			args.Rows = table[at:min(len(table), at+t.chunk)]
+			args.A, args.K = d[(from+at)*k.oc:], len(args.Rows)
+			args.Run(0, args.M, 0, args.N)
+			for i, o := range t.edges {
+				t.addEdge(args, edges[i*t.table/k.Out[2]+at/k.Out[2]:][:args.K/k.Out[2]], &v, o)
+			}
+		}
 	}
 }
 
-// fill writes where the positions from the given one on find the tap, counted
-// from the image that position 0 lies in: -1 in the padding.
-func (t *convGradWeight) fill(rows []int32, tap, from int) {
+// line is where output line l, counted from an image's first, finds its inputs:
+// -1 in the padding.
+func (t *convGradWeight) line(v *tapColumns, l int) int {
 	g := &t.k.Geom
-	kt := [3]int{tap / (g.Kernel[1] * g.Kernel[2]), tap / g.Kernel[2] % g.Kernel[1], tap % g.Kernel[2]}
-	image, o := from/t.k.OutSize(), t.k.outAt(from%t.k.OutSize())
+	image, o, r := l/(g.Out[0]*g.Out[1]), l/g.Out[1]%g.Out[0], l%g.Out[1]
+	d := o*g.Stride[0] + v.at[0]*g.Dilation[0] - g.PadLo[0]
+	h := r*g.Stride[1] + v.at[1]*g.Dilation[1] - g.PadLo[1]
+	if uint(d) >= uint(g.In[0]) || uint(h) >= uint(g.In[1]) {
+		return -1
+	}
+	return ((image*g.In[0]+d)*g.In[1] + h) * g.In[2] * t.k.ic
+}
+
+// first is the input column that the first tap sees from output column o.
+func (t *convGradWeight) first(v *tapColumns, o int) int {
+	return o*t.k.Stride[2] + v.at[2]*t.k.Dilation[2] - t.k.PadLo[2]
+}
+
+// fill writes where the positions from the given one on find the columns, counted
+// from the image that position 0 lies in: -1 where not all taps are inside. For
+// each edge it writes where each line finds those that are.
+func (t *convGradWeight) fill(rows, edges []int32, v *tapColumns, from int) {
+	k, width := t.k, t.k.Out[2]
 	for i := 0; i < len(rows); {
-		d := o[0]*g.Stride[0] + kt[0]*g.Dilation[0] - g.PadLo[0]
-		h := o[1]*g.Stride[1] + kt[1]*g.Dilation[1] - g.PadLo[1]
-		inside := uint(d) < uint(g.In[0]) && uint(h) < uint(g.In[1])
-		line := ((image*g.In[0]+d)*g.In[1] + h) * g.In[2]
-		w := o[2]*g.Stride[2] + kt[2]*g.Dilation[2] - g.PadLo[2]
-		for ; o[2] < g.Out[2] && i < len(rows); o[2]++ {
+		o := (from + i) % width
+		line := t.line(v, (from+i)/width)
+		for ; o < width && i < len(rows); o++ {
 			rows[i] = -1
-			if inside && uint(w) < uint(g.In[2]) {
-				rows[i] = int32((line + w) * t.k.ic)
+			if w := t.first(v, o); line >= 0 && w >= 0 && w+t.side <= k.In[2] {
+				rows[i] = int32(line + w*k.ic + v.from)
 			}
-			w += g.Stride[2]
 			i++
 		}
-		o[2] = 0
-		if o[1]++; o[1] == g.Out[1] {
-			o[1] = 0
-			if o[0]++; o[0] == g.Out[0] {
-				o[0] = 0
-				image++
+	}
+	for i, o := range t.edges {
+		first, _ := t.edge(v, o)
+		for l := range len(rows) / width {
+			at := t.line(v, from/width+l)
+			if at >= 0 {
+				at += t.first(v, o)*k.ic + first
 			}
+			edges[i*t.table/width+l] = int32(at)
 		}
 	}
+}
+
+// edge is which of the columns are inside for an output in column o.
+func (t *convGradWeight) edge(v *tapColumns, o int) (from, to int) {
+	w := t.first(v, o)
+	return max(v.from, -w*t.k.ic), min(v.to, (t.k.In[2]-w)*t.k.ic)
+}
+
+// addEdge adds what the lines of a chunk see from output column o.
+func (t *convGradWeight) addEdge(a kern.GemmTNArgs, rows []int32, v *tapColumns, o int) {
+	from, to := t.edge(v, o)
+	if from >= to {
+		return
+	}
+	a.A, a.LDA, a.K, a.Rows = a.A[o*t.k.oc:], t.k.Out[2]*t.k.oc, len(rows), rows
+	a.C, a.N = a.C[from-v.from:], to-from
+	a.Run(0, a.M, 0, a.N)
 }

@@ -7,22 +7,27 @@ import (
 
 // convGradWeightFew is dw where the input has few channels, as a picture has:
 // columns of one tap would leave most of a vector empty, and d would be read
-// again for each. What all taps see of some positions is copied side by side,
-// [positions, taps * channels], and one product serves them all. Positions go
-// in a fixed number of parts with sums of their own, which are added in order,
-// so that bits do not depend on the number of threads.
+// again for each. So output channels are the columns, and the taps of a row of
+// the kernel, whose inputs lie side by side, the rows of a product over the
+// positions of an output line. Input lines are copied with their padding around
+// them, a few at a time. Output lines go in a fixed number of parts with sums of
+// their own, which are added in order, so that bits do not depend on the number
+// of threads.
 type convGradWeightFew struct {
 	k     *convGrad
 	parts int
 	depth int // floats of what a position sees
-	sums  int // floats of one part's sums
+	sums  int // floats of one part's sums, [groups][depth][ocg]
+	line  int // floats of an input line with its padding
+	lines int // output lines of one image at a time
 	slot  int // floats of one worker's copies
+	taps  int // of a row that lie side by side: all, or one
 	total convGradWeightFewTotal
 }
 
 const (
 	fewParts = 8
-	fewChunk = 64 // positions copied at once: they stay in the first-level cache
+	fewBytes = 16 << 10 // of copied lines: with d's they stay in the first-level cache
 	// With fewer than fewPositions the copies and sums would be a large part of
 	// what training holds; fewChannels is as many as leave more than half of the
 	// widest vectors empty.
@@ -36,119 +41,86 @@ func (s *convSpec) fewGrad() bool {
 }
 
 func newConvGradWeightFew(p *GradPrep, k *convGrad) *convGradWeightFew {
-	t := &convGradWeightFew{k: k, parts: fewParts, depth: k.Taps() * k.icg}
+	t := &convGradWeightFew{k: k, parts: fewParts, depth: k.Taps() * k.icg, taps: 1}
 	t.sums = roundUp(t.depth*k.oc, 16)
-	t.slot = roundUp(fewChunk*t.depth, 16)
+	if k.groups == 1 && k.Dilation[2] == 1 {
+		t.taps = k.Kernel[2]
+	}
+	t.line = roundUp(((k.Out[2]-1)*k.Stride[2]+(k.Kernel[2]-1)*k.Dilation[2]+1)*k.ic, 16)
+	t.lines = 1
+	for t.lines < k.Out[1] && 4*t.line*k.Kernel[0]*t.rows(t.lines+1) <= fewBytes {
+		t.lines++
+	}
+	t.slot = t.line * k.Kernel[0] * t.rows(t.lines)
 	t.total.t = t
 	p.NeedScratch(4 * (t.parts*t.sums + max(1, p.Threads)*t.slot))
 	return t
 }
 
+// rows is how many input lines some output lines see, one depth of the kernel.
+func (t *convGradWeightFew) rows(lines int) int {
+	return (lines-1)*t.k.Stride[1] + (t.k.Kernel[1]-1)*t.k.Dilation[1] + 1
+}
+
 func (t *convGradWeightFew) Run(g *Grads) {
-	g.Parallel(t.parts*t.k.groups, t)
+	g.Parallel(t.parts, t)
 	g.Parallel(1, &t.total)
 }
 
-// Do sums a part of the positions for one group.
-func (t *convGradWeightFew) Do(g *Grads, i, worker int) {
+// Do sums a part of the output lines.
+func (t *convGradWeightFew) Do(g *Grads, part, worker int) {
 	k := t.k
-	part, group := i%t.parts, i/t.parts
 	f := tensor.CastSlice[float32](g.Scratch)
-	patches := f[t.parts*t.sums+worker*t.slot:][:t.slot]
-	all := k.n * k.OutSize()
-	from, to := all*part/t.parts, all*(part+1)/t.parts
-	d, x := g.DOut.F32(), g.In[0].F32()
-	for at := from; at < to; at += fewChunk {
-		n := min(fewChunk, to-at)
-		t.copy(patches, x[group*k.icg:], at, n)
-		a := kern.GemmTNArgs{
-			A: d[at*k.oc+group*k.ocg:], LDA: k.oc, M: k.ocg, B: patches, LDB: t.depth, N: t.depth, K: n,
-			C: f[part*t.sums+group*k.ocg*t.depth:], LDC: t.depth, Accumulate: at > from,
-		}
-		a.Run(0, k.ocg, 0, t.depth)
+	sums, copied := f[part*t.sums:][:t.sums], f[t.parts*t.sums+worker*t.slot:][:t.slot]
+	clear(sums)
+	all := k.n * k.Out[0] * k.Out[1]
+	to := all * (part + 1) / t.parts
+	for at := all * part / t.parts; at < to; {
+		n := min(t.lines, to-at, k.Out[1]-at%k.Out[1]) // of the same image and depth
+		t.copy(copied, g.In[0].F32(), at, n)
+		t.add(sums, copied, g.DOut.F32()[at*k.Out[2]*k.oc:], n)
+		at += n
 	}
 }
 
-// copy writes what n positions from the given one on see, one row of the result
-// after the other.
+// copy writes the input lines that n output lines from the given one on see,
+// padding and all.
 func (t *convGradWeightFew) copy(dst, x []float32, at, n int) {
-	g := &t.k.Geom
-	image, o := at/t.k.OutSize(), t.k.outAt(at%t.k.OutSize())
-	for n > 0 {
-		m := min(n, g.Out[2]-o[2])
-		tap := 0
-		for kd := range g.Kernel[0] {
-			d := o[0]*g.Stride[0] + kd*g.Dilation[0] - g.PadLo[0]
-			for kh := range g.Kernel[1] {
-				h := o[1]*g.Stride[1] + kh*g.Dilation[1] - g.PadLo[1]
-				line := -1
-				if uint(d) < uint(g.In[0]) && uint(h) < uint(g.In[1]) {
-					line = ((image*g.In[0]+d)*g.In[1] + h) * g.In[2] * t.k.ic
-				}
-				t.row(dst[tap:], x, line, o[2], m)
-				tap += g.Kernel[2] * t.k.icg
+	k := t.k
+	image, d, h := at/(k.Out[0]*k.Out[1]), at/k.Out[1]%k.Out[0], at%k.Out[1]
+	lo := k.PadLo[2] * k.ic
+	for kd := range k.Kernel[0] {
+		d := d*k.Stride[0] + kd*k.Dilation[0] - k.PadLo[0]
+		for r := range t.rows(n) {
+			h := h*k.Stride[1] - k.PadLo[1] + r
+			to := dst[(kd*t.rows(t.lines)+r)*t.line:][:t.line]
+			if uint(d) >= uint(k.In[0]) || uint(h) >= uint(k.In[1]) {
+				clear(to)
+				continue
 			}
-		}
-		dst = dst[m*t.depth:]
-		n -= m
-		if o[2] = 0; o[1]+1 < g.Out[1] {
-			o[1]++
-		} else if o[1] = 0; o[0]+1 < g.Out[0] {
-			o[0]++
-		} else {
-			o[0], image = 0, image+1
+			clear(to[:min(lo, t.line)])
+			have := lo
+			if lo < t.line {
+				have += copy(to[lo:], x[((image*k.In[0]+d)*k.In[1]+h)*k.In[2]*k.ic:][:k.In[2]*k.ic])
+				clear(to[have:])
+			}
 		}
 	}
 }
 
-// row copies a row of taps of n positions from column o on. Taps inside lie side
-// by side in the input, whose row is x[line:]; -1: in the padding.
-func (t *convGradWeightFew) row(dst, x []float32, line, o, n int) {
+// add sums n output lines.
+func (t *convGradWeightFew) add(sums, copied, d []float32, n int) {
 	k := t.k
-	size, step := k.Kernel[2]*k.icg, k.Stride[2]*k.ic
-	w := o*k.Stride[2] - k.PadLo[2]
-	for n > 0 {
-		m := 0 // positions whose taps are all inside
-		if line >= 0 && k.groups == 1 && k.Dilation[2] == 1 && w >= 0 && w+k.Kernel[2] <= k.In[2] {
-			m = min(n, (k.In[2]-k.Kernel[2]-w)/k.Stride[2]+1)
-		}
-		switch {
-		case m == 0:
-			t.edge(dst[:size], x, line, w)
-			m = 1
-		case size == 9:
-			for i := range m {
-				*(*[9]float32)(dst[i*t.depth:]) = *(*[9]float32)(x[line+w*k.ic+i*step:])
-			}
-		case size == 21:
-			for i := range m {
-				*(*[21]float32)(dst[i*t.depth:]) = *(*[21]float32)(x[line+w*k.ic+i*step:])
-			}
-		default:
-			for i := range m {
-				copy(dst[i*t.depth:][:size], x[line+w*k.ic+i*step:])
-			}
-		}
-		w += m * k.Stride[2]
-		if n -= m; n > 0 {
-			dst = dst[m*t.depth:]
-		}
-	}
-}
-
-// edge is a row of taps of which some lie in the padding or apart; the first is
-// in column w.
-func (t *convGradWeightFew) edge(dst, x []float32, line, w int) {
-	k := t.k
-	for kw := range k.Kernel[2] {
-		c := w + kw*k.Dilation[2]
-		to := dst[kw*k.icg:][:k.icg]
-		if line >= 0 && uint(c) < uint(k.In[2]) {
-			for i, v := range x[line+c*k.ic:][:len(to)] { // too few for copy to pay
-				to[i] = v
-			}
-		} else {
-			clear(to)
+	a := kern.GemmTNArgs{LDA: k.Stride[2] * k.ic, M: t.taps * k.icg, LDB: k.oc, N: k.ocg, K: k.Out[2], LDC: k.ocg, Accumulate: true}
+	for row := range k.groups * k.Taps() / t.taps {
+		tap := row * t.taps % k.Taps()
+		group := row * t.taps / k.Taps()
+		kd, kh, kw := tap/(k.Kernel[1]*k.Kernel[2]), tap/k.Kernel[2]%k.Kernel[1], tap%k.Kernel[2]
+		from := (kd*t.rows(t.lines)+kh*k.Dilation[1])*t.line + kw*k.Dilation[2]*k.ic + group*k.icg
+		a.C = sums[(group*k.Taps()+tap)*k.icg*k.ocg:]
+		for line := range n {
+			a.A, a.B = copied[from+line*k.Stride[1]*t.line:], d[line*k.Out[2]*k.oc+group*k.ocg:]
+			a.Run(0, a.M, 0, a.N)
 		}
 	}
 }
@@ -159,7 +131,16 @@ type convGradWeightFewTotal struct{ t *convGradWeightFew }
 func (t *convGradWeightFewTotal) Do(g *Grads, _, _ int) {
 	f := t.t
 	s, dw := tensor.CastSlice[float32](g.Scratch), g.DParams[0].F32()
-	for part := range f.parts {
-		kern.AxpyF32(dw, s[part*f.sums:], 1, 1)
+	for part := 1; part < f.parts; part++ {
+		kern.AxpyF32(s[:f.sums], s[part*f.sums:], 1, 1)
+	}
+	ocg := f.k.ocg
+	for group := range f.k.groups {
+		from, to := s[group*f.depth*ocg:], dw[group*f.depth*ocg:]
+		for o := range ocg {
+			for i := range f.depth {
+				to[o*f.depth+i] += from[i*ocg+o]
+			}
+		}
 	}
 }

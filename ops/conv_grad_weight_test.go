@@ -2,47 +2,77 @@ package ops
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// TestConvGradWeightFew checks taps side by side against the definition,
-// in parts that do not divide the positions.
-func TestConvGradWeightFew(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	random := func(dims ...int) tensor.Tensor {
-		n := 1
-		for _, d := range dims {
-			n *= d
-		}
-		x := make([]float32, n)
-		for i := range x {
-			x[i] = float32(rng.NormFloat64())
-		}
-		return tensor.FromF32(x, dims...)
-	}
-	for _, c := range []struct{ ic, oc, groups, kernel, stride, dilation int }{
-		{3, 16, 1, 3, 1, 1}, {3, 13, 1, 7, 2, 1}, {1, 8, 1, 5, 1, 2}, {8, 6, 1, 3, 2, 1}, {6, 8, 2, 3, 1, 1}, {5, 3, 1, 1, 1, 1},
+// TestConvGradWeight checks both forms of the weights' gradient against the
+// definition, on one and more threads with the same bits: lines and images that
+// chunks and parts do not divide, kernels wider than the input, edges of both
+// sides and of one, groups, gaps between taps, three dimensions.
+func TestConvGradWeight(t *testing.T) {
+	type dims = []int
+	for _, c := range []struct {
+		n                                    int
+		in, kernel, stride, dilation, lo, hi dims
+		ic, oc, groups                       int
+	}{
+		{3, dims{14, 13}, dims{3, 3}, dims{1, 1}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 3, 16, 1},
+		{3, dims{14, 13}, dims{7, 7}, dims{2, 2}, dims{1, 1}, dims{3, 3}, dims{2, 3}, 3, 13, 1},
+		{3, dims{14, 13}, dims{5, 5}, dims{1, 1}, dims{2, 2}, dims{4, 4}, dims{4, 4}, 1, 8, 1},
+		{3, dims{14, 13}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{0, 0}, dims{1, 1}, 8, 6, 1},
+		{3, dims{14, 13}, dims{3, 3}, dims{1, 1}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 6, 8, 2},
+		{3, dims{14, 13}, dims{1, 1}, dims{1, 1}, dims{1, 1}, dims{0, 0}, dims{0, 0}, 5, 3, 1},
+		{5, dims{32, 32}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{0, 0}, dims{1, 1}, 16, 32, 1},
+		{9, dims{7, 5}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 33, 70, 1},
+		{2, dims{3, 2}, dims{5, 7}, dims{1, 1}, dims{1, 1}, dims{2, 5}, dims{2, 4}, 17, 9, 1},
+		{2, dims{80, 75}, dims{2, 3}, dims{1, 3}, dims{2, 1}, dims{0, 2}, dims{1, 0}, 12, 40, 1},
+		{2, dims{4, 6, 5}, dims{2, 3, 3}, dims{1, 2, 1}, dims{1, 1, 1}, dims{0, 1, 1}, dims{1, 0, 2}, 10, 11, 1},
+		{2, dims{700}, dims{5}, dims{2}, dims{1}, dims{3}, dims{1}, 16, 20, 1},
+		{4, dims{9, 8}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 24, 36, 3},
 	} {
-		op := &Conv{Groups: c.groups, Window: Window{Stride: []int{c.stride, c.stride}, Dilation: []int{c.dilation, c.dilation}, Auto: PadSameUpper}}
-		x, w := random(3, 14, 13, c.ic), random(c.oc, c.kernel, c.kernel, c.ic/c.groups)
+		op := &Conv{Groups: c.groups, Window: Window{Stride: c.stride, Dilation: c.dilation, PadLo: c.lo, PadHi: c.hi}}
+		x := normalTensor(5, append(append([]int{c.n}, c.in...), c.ic)...)
+		w := normalTensor(6, append(append([]int{c.oc}, c.kernel...), c.ic/c.groups)...)
 		out, err := op.Infer([]tensor.Spec{x.Spec}, []tensor.Spec{w.Spec})
 		require.NoError(t, err)
 		s, _, err := op.resolve([]tensor.Spec{x.Spec}, []tensor.Spec{w.Spec})
 		require.NoError(t, err)
 		k := &convGrad{convSpec: s}
-		g := &Grads{In: []tensor.Tensor{x}, DOut: random(out.Shape.Dims()...), DParams: []tensor.Tensor{tensor.New(w.Spec)}}
-		(&convGradWeightPlain{k}).Run(g)
-		want := g.DParams[0].F32()
-		g.DParams[0] = tensor.New(w.Spec)
-		p := &GradPrep{Threads: 1}
-		fast := newConvGradWeightFew(p, k)
-		g.Scratch = dirty(p.ScratchSize())
-		fast.Run(g)
-		require.InDeltaSlice(t, want, g.DParams[0].F32(), 1e-4, fmt.Sprint(c))
+		d := normalTensor(7, out.Shape.Dims()...)
+		run := func(f GradKernel, scratch, threads int) []float32 {
+			pl := pool.New(threads)
+			defer pl.Close()
+			g := &Grads{In: []tensor.Tensor{x}, DOut: d, DParams: []tensor.Tensor{tensor.New(w.Spec)}, Scratch: dirty(scratch), Pool: pl}
+			f.Run(g)
+			return g.DParams[0].F32()
+		}
+		want := run(&convGradWeightPlain{k}, 0, 1)
+		for _, form := range []struct {
+			name  string
+			new   func(*GradPrep, *convGrad) GradKernel
+			limit int
+		}{
+			{"few", func(p *GradPrep, k *convGrad) GradKernel { return newConvGradWeightFew(p, k) }, fewChannels},
+			{"taps", func(p *GradPrep, k *convGrad) GradKernel { return newConvGradWeight(p, k) }, 1 << 10},
+		} {
+			if s.icg > form.limit {
+				continue
+			}
+			var one []float32
+			for threads := 1; threads <= 3; threads++ {
+				p := &GradPrep{Threads: threads}
+				got := run(form.new(p, k), p.ScratchSize(), threads)
+				if threads == 1 {
+					one = got
+					require.Less(t, relative(got, want), 2e-6, fmt.Sprint(form.name, c))
+				}
+				require.Equal(t, one, got, fmt.Sprint(form.name, c, threads))
+			}
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (g *tn) write() {
 	g.MOVQ(mem(t, tnLDC), ldc)
 	for i := range g.mr {
 		for j := range g.nv {
-			g.column(mem(c, j*g.bytes()), g.acc(i, j), j)
+			g.column(mem(c, j*g.bytes()), g.acc(i, j), j, g.wide())
 		}
 		g.ADDQ(ldc, c)
 	}
@@ -65,27 +65,39 @@ func (g *tn) write() {
 	g.MOVQ(mem(t, tnLDB), ldb)
 	g.MOVQ(mem(t, tnRows), rows)
 	g.MOVQ(mem(t, tnK), k)
-	strided, table, skip, done := g.label("strided"), g.label("table"), g.label("skip"), g.label("done")
-	g.TESTQ(rows, rows)
-	g.JZ(operand.LabelRef(strided))
-	g.Label(table)
-	g.MOVLQSX(mem(rows, 0), row)
-	g.ADDQ(imm(4), rows)
-	g.TESTQ(row, row)
-	g.JLT(operand.LabelRef(skip))
-	g.LEAQ(memx(pb, row, 4, 0), row)
-	g.products(pa, row)
-	g.Label(skip)
-	g.ADDQ(lda, pa)
-	g.DECQ(k)
-	g.JNZ(operand.LabelRef(table))
-	g.JMP(operand.LabelRef(done))
-	g.Label(strided)
-	g.products(pa, pb)
-	g.ADDQ(lda, pa)
-	g.ADDQ(ldb, pb)
-	g.DECQ(k)
-	g.JNZ(operand.LabelRef(strided))
+	done := g.label("done")
+	loops := func(masked bool) {
+		strided, table, skip := g.label("strided"), g.label("table"), g.label("skip")
+		g.TESTQ(rows, rows)
+		g.JZ(operand.LabelRef(strided))
+		g.Label(table)
+		g.MOVLQSX(mem(rows, 0), row)
+		g.ADDQ(imm(4), rows)
+		g.TESTQ(row, row)
+		g.JLT(operand.LabelRef(skip))
+		g.LEAQ(memx(pb, row, 4, 0), row)
+		g.products(pa, row, masked)
+		g.Label(skip)
+		g.ADDQ(lda, pa)
+		g.DECQ(k)
+		g.JNZ(operand.LabelRef(table))
+		g.JMP(operand.LabelRef(done))
+		g.Label(strided)
+		g.products(pa, pb, masked)
+		g.ADDQ(lda, pa)
+		g.ADDQ(ldb, pb)
+		g.DECQ(k)
+		g.JNZ(operand.LabelRef(strided))
+	}
+	if g.wide() {
+		full := g.label("full")
+		g.CMPQ(mem(t, tnN), imm(g.nv*g.lanes))
+		g.JEQ(operand.LabelRef(full))
+		loops(true)
+		g.JMP(operand.LabelRef(done))
+		g.Label(full)
+	}
+	loops(false)
 	g.Label(done)
 	g.MOVQ(mem(t, tnC), c)
 	g.MOVQ(mem(t, tnLDC), ldc)
@@ -103,17 +115,19 @@ func (g *tn) write() {
 	g.RET()
 }
 
-func (g *tn) column(m operand.Mem, r reg.VecPhysical, j int) {
-	if g.wide() {
+// column loads a vector of columns. Intel's processors mask a load in a unit that multiplies, so the loops over full vectors
+// do without.
+func (g *tn) column(m operand.Mem, r reg.VecPhysical, j int, masked bool) {
+	if masked {
 		g.VMOVUPS_Z(m, ks[j], r)
 	} else {
 		g.VMOVUPS(m, r)
 	}
 }
 
-func (g *tn) products(pa, pb reg.Register) {
+func (g *tn) products(pa, pb reg.Register, masked bool) {
 	for j := range g.nv {
-		g.column(mem(pb, j*g.bytes()), g.b(j), j)
+		g.column(mem(pb, j*g.bytes()), g.b(j), j, masked)
 	}
 	for i := range g.mr {
 		x := g.tmp(i)

@@ -54,13 +54,13 @@ start2:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided3
+	JZ    strided4
 
-table4:
+table5:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip5
+	JLT          skip6
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -83,13 +83,13 @@ table4:
 	VFMADD231PS  Y15, Y12, Y10
 	VFMADD231PS  Y15, Y13, Y11
 
-skip5:
+skip6:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table4
-	JMP  done6
+	JNZ  table5
+	JMP  done3
 
-strided3:
+strided4:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -113,9 +113,9 @@ strided3:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided3
+	JNZ          strided4
 
-done6:
+done3:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -184,13 +184,13 @@ start8:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided9
+	JZ    strided10
 
-table10:
+table11:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip11
+	JLT          skip12
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -210,13 +210,13 @@ table10:
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
 
-skip11:
+skip12:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table10
-	JMP  done12
+	JNZ  table11
+	JMP  done9
 
-strided9:
+strided10:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -237,9 +237,9 @@ strided9:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided9
+	JNZ          strided10
 
-done12:
+done9:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -300,13 +300,13 @@ start14:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided15
+	JZ    strided16
 
-table16:
+table17:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip17
+	JLT          skip18
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -323,13 +323,13 @@ table16:
 	VFMADD231PS  Y15, Y12, Y6
 	VFMADD231PS  Y15, Y13, Y7
 
-skip17:
+skip18:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table16
-	JMP  done18
+	JNZ  table17
+	JMP  done15
 
-strided15:
+strided16:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -347,9 +347,9 @@ strided15:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided15
+	JNZ          strided16
 
-done18:
+done15:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -402,13 +402,13 @@ start20:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided21
+	JZ    strided22
 
-table22:
+table23:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip23
+	JLT          skip24
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -422,13 +422,13 @@ table22:
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
 
-skip23:
+skip24:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table22
-	JMP  done24
+	JNZ  table23
+	JMP  done21
 
-strided21:
+strided22:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -443,9 +443,9 @@ strided21:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided21
+	JNZ          strided22
 
-done24:
+done21:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -490,13 +490,13 @@ start26:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided27
+	JZ    strided28
 
-table28:
+table29:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip29
+	JLT          skip30
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -507,13 +507,13 @@ table28:
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y3
 
-skip29:
+skip30:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table28
-	JMP  done30
+	JNZ  table29
+	JMP  done27
 
-strided27:
+strided28:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -525,9 +525,9 @@ strided27:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided27
+	JNZ          strided28
 
-done30:
+done27:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -564,13 +564,13 @@ start32:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided33
+	JZ    strided34
 
-table34:
+table35:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip35
+	JLT          skip36
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
@@ -578,13 +578,13 @@ table34:
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
 
-skip35:
+skip36:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table34
-	JMP  done36
+	JNZ  table35
+	JMP  done33
 
-strided33:
+strided34:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (SI), Y14
@@ -593,9 +593,9 @@ strided33:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided33
+	JNZ          strided34
 
-done36:
+done33:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -642,13 +642,13 @@ start38:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided39
+	JZ    strided40
 
-table40:
+table41:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip41
+	JLT          skip42
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
@@ -664,13 +664,13 @@ table40:
 	VBROADCASTSS 20(SI), Y15
 	VFMADD231PS  Y15, Y12, Y5
 
-skip41:
+skip42:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table40
-	JMP  done42
+	JNZ  table41
+	JMP  done39
 
-strided39:
+strided40:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -687,9 +687,9 @@ strided39:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided39
+	JNZ          strided40
 
-done42:
+done39:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -742,13 +742,13 @@ start44:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided45
+	JZ    strided46
 
-table46:
+table47:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip47
+	JLT          skip48
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
@@ -762,13 +762,13 @@ table46:
 	VBROADCASTSS 16(SI), Y14
 	VFMADD231PS  Y14, Y12, Y4
 
-skip47:
+skip48:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table46
-	JMP  done48
+	JNZ  table47
+	JMP  done45
 
-strided45:
+strided46:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -783,9 +783,9 @@ strided45:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided45
+	JNZ          strided46
 
-done48:
+done45:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -833,13 +833,13 @@ start50:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided51
+	JZ    strided52
 
-table52:
+table53:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip53
+	JLT          skip54
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
@@ -851,13 +851,13 @@ table52:
 	VBROADCASTSS 12(SI), Y15
 	VFMADD231PS  Y15, Y12, Y3
 
-skip53:
+skip54:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table52
-	JMP  done54
+	JNZ  table53
+	JMP  done51
 
-strided51:
+strided52:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -870,9 +870,9 @@ strided51:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided51
+	JNZ          strided52
 
-done54:
+done51:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -915,13 +915,13 @@ start56:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided57
+	JZ    strided58
 
-table58:
+table59:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip59
+	JLT          skip60
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
@@ -931,13 +931,13 @@ table58:
 	VBROADCASTSS 8(SI), Y14
 	VFMADD231PS  Y14, Y12, Y2
 
-skip59:
+skip60:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table58
-	JMP  done60
+	JNZ  table59
+	JMP  done57
 
-strided57:
+strided58:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -948,9 +948,9 @@ strided57:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided57
+	JNZ          strided58
 
-done60:
+done57:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -988,13 +988,13 @@ start62:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided63
+	JZ    strided64
 
-table64:
+table65:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip65
+	JLT          skip66
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
@@ -1002,13 +1002,13 @@ table64:
 	VBROADCASTSS 4(SI), Y15
 	VFMADD231PS  Y15, Y12, Y1
 
-skip65:
+skip66:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table64
-	JMP  done66
+	JNZ  table65
+	JMP  done63
 
-strided63:
+strided64:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
@@ -1017,9 +1017,9 @@ strided63:
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided63
+	JNZ          strided64
 
-done66:
+done63:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
@@ -1052,34 +1052,34 @@ start68:
 	MOVQ  24(BX), R12
 	MOVQ  40(BX), CX
 	TESTQ R12, R12
-	JZ    strided69
+	JZ    strided70
 
-table70:
+table71:
 	MOVLQSX      (R12), AX
 	ADDQ         $+4, R12
 	TESTQ        AX, AX
-	JLT          skip71
+	JLT          skip72
 	LEAQ         (R10)(AX*4), AX
 	VMOVUPS      (AX), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
 
-skip71:
+skip72:
 	ADDQ DI, SI
 	DECQ CX
-	JNZ  table70
-	JMP  done72
+	JNZ  table71
+	JMP  done69
 
-strided69:
+strided70:
 	VMOVUPS      (R10), Y12
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	ADDQ         DI, SI
 	ADDQ         R11, R10
 	DECQ         CX
-	JNZ          strided69
+	JNZ          strided70
 
-done72:
+done69:
 	MOVQ    48(BX), R8
 	MOVQ    56(BX), R9
 	VMOVUPS Y0, (R8)
