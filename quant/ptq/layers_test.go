@@ -30,7 +30,8 @@ func doubled(t testing.TB, mode ops.ResizeMode, coord ops.ResizeCoord) *graph.Gr
 	return g
 }
 
-// TestResize: one that copies keeps the integers that came, bit for bit.
+// TestResize: one that copies or means keeps the scale that came; copies are the
+// same integers.
 func TestResize(t *testing.T) {
 	ctx, src := context.Background(), randomSource{8}
 	for _, c := range []struct {
@@ -41,7 +42,9 @@ func TestResize(t *testing.T) {
 		{ops.ResizeNearest, ops.CoordHalfPixel, tensor.I8},
 		{ops.ResizeNearest, ops.CoordAsymmetric, tensor.I8},
 		{ops.ResizeNearest, ops.CoordTFCrop, tensor.F32},
-		{ops.ResizeLinear, ops.CoordHalfPixel, tensor.F32},
+		{ops.ResizeLinear, ops.CoordHalfPixel, tensor.I8},
+		{ops.ResizeLinear, ops.CoordTFCrop, tensor.F32},
+		{ops.ResizeCubic, ops.CoordHalfPixel, tensor.I8},
 	} {
 		q, err := Calibrate(ctx, doubled(t, c.mode, c.coord), src, Options{})
 		require.NoError(t, err)
@@ -85,6 +88,63 @@ func TestAverage(t *testing.T) {
 	}
 	require.Greater(t, sqnr["pool"], 30.0)
 	require.InDelta(t, sqnr["global"], sqnr["pool"], 1e-9)
+}
+
+// between is a network with node y of one operator between two convolutions; the
+// second input, if op takes one, is a convolution of the same image.
+func between(t testing.TB, op ops.Op, params []tensor.Tensor, inputs int) *graph.Graph {
+	rng := rand.New(rand.NewPCG(7, 8))
+	b := graph.NewBuilder("between")
+	x := b.Input("x", tensor.F32Spec(1, 8, 8, 3), true)
+	var in []graph.ID
+	for _, name := range []string{"a", "b"}[:inputs] {
+		in = append(in, b.Add(name, &ops.Conv{}, []tensor.Tensor{randoms(rng, 0.3, 8, 3, 3, 3), randoms(rng, 0.1, 8)}, x))
+	}
+	y := b.Add("y", op, params, in...)
+	c := b.Spec(y).Shape.Channels()
+	b.Output("z", b.Add("c", &ops.Conv{}, []tensor.Tensor{randoms(rng, 0.3, 8, 1, 1, c)}, y))
+	g, err := b.Build()
+	require.NoError(t, err)
+	return g
+}
+
+// TestForms: operators whose integer form is not a convolution's.
+func TestForms(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	two := ops.Window{Stride: []int{2, 2}, PadLo: []int{1, 1}, PadHi: []int{0, 0}}
+	ctx, src := context.Background(), randomSource{24}
+	for name, c := range map[string]struct {
+		op     ops.Op
+		params []tensor.Tensor
+		inputs int
+	}{
+		"transposed":         {&ops.ConvTranspose{Window: two, Act: ops.Relu}, []tensor.Tensor{randoms(rng, 0.3, 8, 3, 3, 6), randoms(rng, 0.3, 6)}, 1},
+		"transposed, groups": {&ops.ConvTranspose{Window: two, Groups: 2}, []tensor.Tensor{randoms(rng, 0.3, 8, 3, 3, 3)}, 1},
+		"prelu":              {&ops.PRelu{}, []tensor.Tensor{randoms(rng, 0.3, 8)}, 1},
+		"mean":               {&ops.Reduce{Axes: []int{1}, KeepDims: true}, nil, 1},
+		"sum":                {&ops.Reduce{Fn: ops.ReduceSum, Axes: []int{2}, KeepDims: true}, nil, 1},
+		"max":                {&ops.Reduce{Fn: ops.ReduceMax, Axes: []int{2}, KeepDims: true}, nil, 1},
+		"matmul":             {&ops.MatMul{TransB: true}, nil, 2},
+		"matmul, known":      {&ops.MatMul{}, []tensor.Tensor{randoms(rng, 0.3, 6, 8, 5)}, 1},
+		"linear":             {&ops.Resize{Mode: ops.ResizeLinear, Scales: []float32{0, 2, 2, 0}}, nil, 1},
+		"cubic":              {&ops.Resize{Mode: ops.ResizeCubic, Scales: []float32{0, 2, 2, 0}}, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, unsigned := range []bool{false, true} {
+				q, err := Calibrate(ctx, between(t, c.op, c.params, c.inputs), src, Options{Unsigned: unsigned})
+				require.NoError(t, err)
+				g, err := q.Graph(nil)
+				require.NoError(t, err)
+				layers, err := q.Report(ctx, g, src, 0)
+				require.NoError(t, err)
+				require.Len(t, layers, c.inputs+2)
+				for _, l := range layers {
+					require.Equal(t, map[bool]string{false: "i8", true: "u8"}[unsigned], l.Type, l.Name)
+					require.Greater(t, l.SQNR, 28.0, "%+v", l)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkResize is the network on one thread, its resize in integers and in

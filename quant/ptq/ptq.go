@@ -55,6 +55,8 @@ type Options struct {
 	Equalize bool
 	// KeepBias leaves out the correction of biases for the rounding of weights.
 	KeepBias bool
+	// Unbalanced leaves out the balancing of channels.
+	Unbalanced bool
 	// Nearest rounds each weight to what is next, instead of making up for the
 	// errors of those rounded before it.
 	Nearest bool
@@ -98,40 +100,28 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 			return nil, fmt.Errorf("ptq: equalising: %w", err)
 		}
 	}
-	q := &Quantizer{opt: opt, graph: p, stats: make([]*stats, p.Len())}
-	t, err := newTap(p, isFloat, opt.Threads)
+	seen, err := spreads(ctx, p, src, opt.Threads)
 	if err != nil {
 		return nil, fmt.Errorf("ptq: %w", err)
 	}
-	defer t.close()
-	w := q.watch(t, src.Len())
-	defer w.Close()
-	for pass := range 2 {
-		for i := range src.Len() {
-			if err := t.run(ctx, src, i); err != nil {
-				return nil, fmt.Errorf("ptq: sample %d: %w", i, err)
-			}
-			for id, at := range t.value {
-				if q.stats[id] == nil {
-					q.stats[id] = newStats(at.Shape.Channels())
-				}
-				if pass == 0 {
-					if err := q.stats[id].extremes(at.F32()); err != nil {
-						return nil, fmt.Errorf("ptq: node %q, sample %d: %w", p.Node(id).Name, i, err)
-					}
-					continue
-				}
-				q.stats[id].count(at.F32())
-			}
-			if pass == 0 {
-				continue
-			}
-			if err := w.Look(ctx, i, func(id graph.ID) tensor.Tensor { return t.value[id] }); err != nil {
-				return nil, fmt.Errorf("ptq: sample %d: %w", i, err)
-			}
+	bal := newBalancer(p, seen)
+	factor := make([][]float64, p.Len())
+	if !opt.Unbalanced {
+		if p, factor, err = bal.balance(opt.Nearest); err != nil {
+			return nil, fmt.Errorf("ptq: balancing: %w", err)
 		}
 	}
-	if err := w.Finish(ctx, func(*moments.Product) bool { return !opt.KeepBias }); err != nil {
+	q := &Quantizer{opt: opt, graph: p, stats: make([]*stats, p.Len())}
+	for id, s := range seen {
+		if s != nil {
+			var weight []float64
+			if opt.Method == MSE {
+				weight = bal.weights(graph.ID(id), factor[id])
+			}
+			q.stats[id] = newStats(s, factor[id], weight)
+		}
+	}
+	if err := q.count(ctx, src); err != nil {
 		return nil, fmt.Errorf("ptq: %w", err)
 	}
 	for id, s := range q.stats {
@@ -145,6 +135,55 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 		s.choose(m)
 	}
 	return q, nil
+}
+
+// spreads runs all samples for the extremes of g's values.
+func spreads(ctx context.Context, g *graph.Graph, src Source, threads int) ([]*spread, error) {
+	t, err := newTap(g, isFloat, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	seen := make([]*spread, g.Len())
+	for i := range src.Len() {
+		if err := t.run(ctx, src, i); err != nil {
+			return nil, fmt.Errorf("sample %d: %w", i, err)
+		}
+		for id, at := range t.value {
+			if seen[id] == nil {
+				seen[id] = newSpread(at.Shape.Channels())
+			}
+			if err := seen[id].add(at.F32()); err != nil {
+				return nil, fmt.Errorf("node %q, sample %d: %w", g.Node(id).Name, i, err)
+			}
+		}
+	}
+	return seen, nil
+}
+
+// count runs all samples for the distributions between the extremes, and how the
+// inputs of products vary together.
+func (q *Quantizer) count(ctx context.Context, src Source) error {
+	t, err := newTap(q.graph, isFloat, q.opt.Threads)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	w := q.watch(t, src.Len())
+	defer w.Close()
+	for i := range src.Len() {
+		err := t.run(ctx, src, i)
+		if err == nil {
+			for id, at := range t.value {
+				q.stats[id].count(at.F32())
+			}
+			err = w.Look(ctx, i, func(id graph.ID) tensor.Tensor { return t.value[id] })
+		}
+		if err != nil {
+			return fmt.Errorf("sample %d: %w", i, err)
+		}
+	}
+	return w.Finish(ctx, func(*moments.Product) bool { return !q.opt.KeepBias })
 }
 
 // watch is on the products whose inputs t shows.

@@ -68,7 +68,7 @@ func (s randomSource) Fill(i int, in []tensor.Tensor) error {
 
 func TestQuantize(t *testing.T) {
 	ctx, src := context.Background(), randomSource{40}
-	for _, opt := range []Options{{}, {Method: MinMax}, {Method: Percentile}, {Method: Entropy}, {Equalize: true}, {KeepBias: true}, {Nearest: true}, {IntIO: true}} {
+	for _, opt := range []Options{{}, {Method: MinMax}, {Method: Percentile}, {Method: Entropy}, {Equalize: true}, {KeepBias: true}, {Nearest: true}, {Unbalanced: true}, {IntIO: true}} {
 		t.Run(opt.Method.String(), func(t *testing.T) {
 			q, err := Calibrate(ctx, net(t), src, opt)
 			require.NoError(t, err)
@@ -228,14 +228,15 @@ func TestDeadChannel(t *testing.T) {
 }
 
 func TestRanges(t *testing.T) {
-	s := newStats(1)
+	x := newSpread(1)
 	v := make([]float32, 100000)
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range v {
 		v[i] = float32(rng.NormFloat64())
 	}
 	v[0] = 100 // an outlier
-	require.NoError(t, s.extremes(v))
+	require.NoError(t, x.add(v))
+	s := newStats(x, nil, nil)
 	s.count(v)
 	scale := map[Method]float32{}
 	for m := range methodNames {
@@ -246,7 +247,7 @@ func TestRanges(t *testing.T) {
 	require.Greater(t, scale[MinMax], float32(0.4))
 	require.Less(t, scale[Percentile], scale[MinMax]/5)
 	require.Less(t, scale[MSE], scale[MinMax])
-	require.ErrorContains(t, s.extremes([]float32{float32(math.Inf(1))}), "value")
+	require.ErrorContains(t, x.add([]float32{float32(math.Inf(1))}), "value")
 	for m, name := range methodNames {
 		got, err := ParseMethod(name)
 		require.NoError(t, err)

@@ -152,6 +152,10 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c := *op
 		c.Out = o
 		return r.product(b, id, n, &c, 1, op.Act)
+	case *ops.ConvTranspose:
+		c := *op
+		c.Out = o
+		return r.transposed(b, n, &c)
 	}
 	there := 0
 	for _, x := range n.In {
@@ -169,14 +173,25 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		}
 		c := *op
 		c.Out = o
-		var params []tensor.Tensor
-		for _, p := range n.Params {
-			if p.DType != tensor.F32 {
-				return nil, nil
-			}
-			params = append(params, constant(p, r.q.opt.Unsigned))
+		return r.known(n, &c)
+	case *ops.MatMul:
+		if _, _, ok := op.Act.Clamp(); !ok || op.Alpha != 0 && op.Alpha != 1 {
+			return nil, nil
 		}
-		return &c, params
+		c := *op
+		c.Out = o
+		return r.known(n, &c)
+	case *ops.PRelu:
+		c := *op
+		c.Out = o
+		return r.known(n, &c)
+	case *ops.Reduce:
+		if op.Fn > ops.ReduceMin {
+			return nil, nil
+		}
+		c := *op
+		c.Out = o
+		return &c, nil
 	case *ops.Unary:
 		switch op.Fn {
 		case ops.UnaryRelu, ops.UnaryClip, ops.UnarySigmoid, ops.UnaryTanh, ops.UnaryHardSwish, ops.UnaryHardSigmoid,
@@ -210,8 +225,14 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 			c.Out = o // a mean of many varies less than what it is of
 			return &c, nil
 		}
-	case *ops.Resize: // what interpolates was not timed in integers
-		if op.Mode == ops.ResizeNearest && op.Coord != ops.CoordTFCrop && r.moves(b, n) {
+	case *ops.Resize:
+		switch {
+		case op.Coord == ops.CoordTFCrop: // what lies outside is no value of the input
+		case op.Mode == ops.ResizeCubic: // it overshoots
+			c := *op
+			c.Out = o
+			return &c, nil
+		case r.moves(b, n):
 			return op, n.Params
 		}
 	case *ops.Reshape, *ops.Transpose, *ops.Pad, *ops.Slice, *ops.DepthToSpace, *ops.SpaceToDepth:
@@ -220,6 +241,18 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		}
 	}
 	return nil, nil
+}
+
+// known is op, of integer operands some of which are known now.
+func (r *rewriter) known(n *graph.Node, op ops.Op) (ops.Op, []tensor.Tensor) {
+	var params []tensor.Tensor
+	for _, p := range n.Params {
+		if p.DType != tensor.F32 {
+			return nil, nil
+		}
+		params = append(params, constant(p, r.q.opt.Unsigned))
+	}
+	return op, params
 }
 
 // moves reports that n takes its one integer operand as it is and keeps its
@@ -256,5 +289,23 @@ func (r *rewriter) product(b *graph.Builder, id graph.ID, n *graph.Node, op ops.
 		mean = s.mean
 	}
 	p := products(n.Params[0], bias, groups, scale, mean, r.q.reads[id])
+	return op, []tensor.Tensor{p.weight, p.bias}
+}
+
+// transposed is form for a transposed convolution whose weights are known.
+func (r *rewriter) transposed(b *graph.Builder, n *graph.Node, op *ops.ConvTranspose) (ops.Op, []tensor.Tensor) {
+	if _, _, ok := op.Act.Clamp(); !ok || len(n.In) != 1 || len(n.Params) == 0 || n.Params[0].DType != tensor.F32 {
+		return nil, nil
+	}
+	in := r.asInt(b, n.In[0])
+	if in < 0 || b.Err() != nil {
+		return nil, nil
+	}
+	scale, _ := b.Spec(in).Quant.At(0)
+	var bias []float32
+	if len(n.Params) > 1 {
+		bias = n.Params[1].F32()
+	}
+	p := transposed(n.Params[0], bias, max(1, op.Groups), scale)
 	return op, []tensor.Tensor{p.weight, p.bias}
 }

@@ -1,9 +1,6 @@
 package ptq
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 const (
 	bins   = 2048
@@ -18,27 +15,24 @@ type stats struct {
 	zeros  float64
 	sum    []float64 // by channel, the last dimension
 	rows   float64
+	weight []float64 // what an error counts, by channel; nil: all the same
 
 	scale float32 // chosen
 	zero  int
 }
 
-func newStats(channels int) *stats {
-	return &stats{sum: make([]float64, channels)} // the range holds 0: padding needs it
-}
-
-// extremes widens the range by a sample. A network that computes infinities has
-// no range.
-func (s *stats) extremes(v []float32) error {
-	lo, hi := float32(s.lo), float32(s.hi)
-	for _, x := range v {
-		if !(math.Abs(float64(x)) <= math.MaxFloat32) {
-			return fmt.Errorf("value %v", x)
+// newStats is for values of the extremes x, whose channels were divided by factor;
+// nil: by nothing.
+func newStats(x *spread, factor, weight []float64) *stats {
+	s := &stats{sum: make([]float64, len(x.lo)), weight: weight} // the range holds 0: padding needs it
+	for c := range x.lo {
+		f := 1.0
+		if factor != nil {
+			f = factor[c]
 		}
-		lo, hi = min(lo, x), max(hi, x)
+		s.lo, s.hi = min(s.lo, x.lo[c]/f), max(s.hi, x.hi[c]/f)
 	}
-	s.lo, s.hi = float64(lo), float64(hi)
-	return nil
+	return s
 }
 
 // count adds a sample to the histogram and the means.
@@ -55,8 +49,12 @@ func (s *stats) count(v []float32) {
 				continue
 			}
 			s.sum[j] += float64(x)
-			s.total++
-			s.hist[max(0, min(int((float64(x)-s.lo)*scale), bins-1))]++
+			w := 1.0
+			if s.weight != nil {
+				w = s.weight[j]
+			}
+			s.total += w
+			s.hist[max(0, min(int((float64(x)-s.lo)*scale), bins-1))] += w
 		}
 		s.rows++
 	}

@@ -2,6 +2,7 @@ package ptq
 
 import (
 	"math"
+	"slices"
 
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/quant/ptq/moments"
@@ -58,6 +59,47 @@ func products(w tensor.Tensor, bias []float32, groups int, in float32, mean func
 	}
 	p := product{weight: tensor.FromI8(q, w.Shape.Dims()...), bias: tensor.FromI32(qb, oc)}
 	p.weight.Quant = tensor.PerChannel(scale, 0)
+	return p
+}
+
+// transposed is products for a transposed convolution's weights, [ic, k...,
+// oc/groups]: a scale for each output channel, or with groups one for all, each
+// weight to what is next.
+func transposed(w tensor.Tensor, bias []float32, groups int, in float32) product {
+	ocg := w.Shape.Channels()
+	oc := ocg * groups
+	f := w.F32()
+	scale := make([]float32, ocg)
+	for i, v := range f {
+		scale[i%ocg] = max(scale[i%ocg], float32(math.Abs(float64(v))/127))
+	}
+	at := func(o int) float64 {
+		if bias == nil {
+			return 0
+		}
+		return float64(bias[o])
+	}
+	for o := range oc {
+		scale[o%ocg] = max(scale[o%ocg], float32(math.Abs(at(o))/(float64(in)*maxBias)), 1e-30)
+	}
+	if groups > 1 {
+		top := slices.Max(scale)
+		for i := range scale {
+			scale[i] = top
+		}
+	}
+	q, qb := make([]int8, len(f)), make([]int32, oc)
+	for i, v := range f {
+		q[i] = int8(max(-127, min(127, math.RoundToEven(float64(v)/float64(scale[i%ocg])))))
+	}
+	for o := range qb {
+		qb[o] = int32(max(-maxBias, min(maxBias, math.RoundToEven(at(o)/(float64(in)*float64(scale[o%ocg]))))))
+	}
+	p := product{weight: tensor.FromI8(q, w.Shape.Dims()...), bias: tensor.FromI32(qb, oc)}
+	p.weight.Quant = tensor.PerChannel(scale, w.Shape.Rank()-1)
+	if groups > 1 {
+		p.weight.Quant = tensor.Affine(scale[0], 0)
+	}
 	return p
 }
 

@@ -42,6 +42,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	equalize := f.Bool("equalize", false, "even out the ranges of channels between convolutions first")
 	keepBias := f.Bool("no-bias-correction", false, "leave biases as they are")
 	nearest := f.Bool("nearest", false, "round each weight to what is next instead of making up for the errors of others")
+	unbalanced := f.Bool("no-balance", false, "leave the sizes of channels as they are")
 	intIO := f.Bool("int8-io", false, "make inputs and outputs integers themselves")
 	unsigned := f.Bool("uint8", false, "activations in uint8 instead of int8: the same numbers, for other runtimes after teff export")
 	maxDrop := f.Float64("max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
@@ -54,7 +55,10 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	opt := ptq.Options{Equalize: *equalize, KeepBias: *keepBias, Nearest: *nearest, IntIO: *intIO, Unsigned: *unsigned, Threads: *threads}
+	opt := ptq.Options{
+		Equalize: *equalize, KeepBias: *keepBias, Nearest: *nearest, Unbalanced: *unbalanced,
+		IntIO: *intIO, Unsigned: *unsigned, Threads: *threads,
+	}
 	if opt.Method, err = ptq.ParseMethod(*method); err != nil {
 		return &usageError{err.Error()}
 	}
