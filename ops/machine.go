@@ -30,3 +30,6 @@ func Enabled(name string) bool { return cpu.Enabled(name) }
 // Switch turns a fast path on or off and returns what undoes it. It is for
 // tests and measurements; models keep the paths that they were compiled with.
 func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }
+
+// UnsignedActivations says that integer products are faster here on unsigned than on signed activations.
+func UnsignedActivations() bool { return kern.UnsignedI8() }

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
@@ -109,7 +110,12 @@ func (q *Quantize) Prepare(p *Prep) (Kernel, error) {
 	if len(p.In) == 1 {
 		p.InPlace(0)
 	}
-	return newRescale(x, p.Out), nil
+	k := newRescale(x, p.Out)
+	if !p.Reference && k.flips() {
+		p.Path("flip")
+		return signFlip{}, nil
+	}
+	return k, nil
 }
 
 // quantizeFixed has scale and zero point from the attributes.
@@ -190,6 +196,30 @@ func newRescale(x, out tensor.Spec) *lut {
 	return newLUT(x, func(q int32) int32 {
 		return min(max(((q-xz)*m+128)>>8+yz, int32(lo)), int32(hi))
 	})
+}
+
+// flips says that the table only changes top bits: between signed and unsigned numbers 128 apart.
+func (k *lut) flips() bool {
+	for b, v := range k.table {
+		if v != byte(b)^0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// signFlip is that table.
+type signFlip struct{}
+
+func (signFlip) Run(a *Args) {
+	x, y := a.In[0].Data, a.Out.Data
+	i := 0
+	for ; i+8 <= len(y); i += 8 {
+		binary.LittleEndian.PutUint64(y[i:], binary.LittleEndian.Uint64(x[i:])^0x8080808080808080)
+	}
+	for ; i < len(y); i++ {
+		y[i] = x[i] ^ 0x80
+	}
 }
 
 func (k *lut) Run(a *Args) {

@@ -158,6 +158,11 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 		if m.g, err = infer(g); err != nil {
 			return nil, fmt.Errorf("runtime: %w", err)
 		}
+		if _, ok := m.cfg.backend.(*cpuBackend); ok && ops.UnsignedActivations() && !m.cfg.Reference {
+			if m.g, err = passes.Unsigned(m.g); err != nil {
+				return nil, fmt.Errorf("runtime: %w", err)
+			}
+		}
 	}
 	return m, nil
 }

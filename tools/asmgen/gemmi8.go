@@ -15,7 +15,7 @@ const (
 	tileI8LDC, tileI8N, tileI8Scale                       = 80, 88, 96
 	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
 	tileI8Panels, tileI8Words, tileI8Lo, tileI8Hi         = 128, 136, 140, 144
-	tileI8OutXor, tileI8Wild                              = 148, 152
+	tileI8OutXor, tileI8Wild, tileI8Ahead                 = 148, 152, 160
 )
 
 // gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
@@ -92,6 +92,7 @@ func (g *gemmInt) write() {
 		g.KMOVW(reg.EDX, ks[2])
 		g.VPBROADCASTD(mem(t, tileI8Xor), g.flipReg())
 		g.KMOVW(mem(t, tileI8Xor), ks[1]) // K2: none, when there is nothing to flip
+		g.MOVQ(mem(t, tileI8Ahead), aheadReg)
 	} else {
 		g.VPBROADCASTD(mem(t, tileI8Xor), reg.X14)
 		g.VMOVDQU(reg.X14, g.flip)
@@ -196,10 +197,29 @@ func (g *gemmInt) pointers(base reg.GPPhysical) {
 	g.ADDQ(imm(4*g.isa.rows), g.rows)
 }
 
+// aheadReg is where what is asked for ahead lies.
+var aheadReg = reg.RBP
+
+// askAhead asks for as many bytes ahead as a few rows read in a turn of the main loop, or for a quarter: four tiles of more
+// rows read the weights of a block while the next one's come.
+func (g *gemmInt) askAhead(unroll int) {
+	lines := unroll * g.nv
+	if g.mr > 2 {
+		lines = max(1, lines/4)
+	}
+	for i := range lines {
+		g.PREFETCHT1(mem(aheadReg, 64*i))
+	}
+	g.ADDQ(imm(64*lines), aheadReg)
+}
+
 // mainLoop goes over a tap's whole groups, some at a time.
 func (g *gemmInt) mainLoop(b, k reg.Register, unroll int, f groupForm) {
 	loop := g.label("main")
 	g.Label(loop)
+	if g.wide() {
+		g.askAhead(unroll)
+	}
 	for u := range unroll {
 		g.step(b, k, u, f)
 	}

@@ -1,6 +1,10 @@
 package kern
 
-import "github.com/teff-ml/teff/ops/internal/cpu"
+import (
+	"unsafe"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+)
 
 // The integer product, indirect like GemmF32's:
 //
@@ -16,12 +20,19 @@ var (
 	useGemmI8VNNI = cpu.VNNI && haveAsm
 	useGemmI8AVX2 = cpu.AVX2 && haveAsm
 	useGemmI8SDOT = cpu.DotProd && haveNEON
+
+	// Weights are asked for before they are needed.
+	useGemmI8Ahead = cpu.VNNI && haveAsm && askAheadPays
+	// Flipping the sign of activations costs multiplications.
+	useGemmI8Unsigned = cpu.VNNI && haveAsm && flipsCost
 )
 
 func init() {
 	cpu.Register("gemmi8/vnni", &useGemmI8VNNI)
 	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
 	cpu.Register("gemmi8/sdot", &useGemmI8SDOT)
+	cpu.Register("gemmi8ahead/vnni", &useGemmI8Ahead)
+	cpu.Register("gemmi8unsigned/vnni", &useGemmI8Unsigned)
 }
 
 // GemmI8 is a chosen form of the integer product; packing depends on it.
@@ -57,6 +68,9 @@ func SelectGemmI8() *GemmI8 {
 	return &gemmI8Generic
 }
 
+// UnsignedI8 says that the best form is faster on unsigned activations.
+func UnsignedI8() bool { return useGemmI8VNNI && useGemmI8Unsigned }
+
 // GemmI8Args is one product. Run reads it only, so that workers may share it.
 type GemmI8Args struct {
 	A       []byte
@@ -83,6 +97,12 @@ type GemmI8Columns struct {
 	wild  bool // a scaled sum may be beyond 32 bits
 }
 
+// aheadBytes is how much of B all rows of a range pass over while the next as much is asked for.
+const aheadBytes = 128 << 10
+
+// fewAhead is how far ahead a product of one or two rows, which reads weights once, asks for them.
+const fewAhead = 8 << 10
+
 // Run computes rows m0 to m1 and columns n0 to n1; see GemmF32.Run for what ranges may be.
 func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 	if m0 >= m1 || n0 >= n1 {
@@ -93,7 +113,11 @@ func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 		a.runGeneric(m0, m1, n0, n1)
 		return
 	}
-	block := max(1, blockBytes/g.panelBytes(a.Taps, a.KC, g.NR)) * g.NR
+	bytes := blockBytes
+	if useGemmI8Ahead {
+		bytes = aheadBytes
+	}
+	block := max(1, bytes/g.panelBytes(a.Taps, a.KC, g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
 		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
 	}
@@ -137,6 +161,11 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 				next = n + nr*t.panels
 			}
 			t.b = &a.B[n*perColumn]
+			if t.ahead = uintptr(unsafe.Pointer(t.b)); useGemmI8Ahead && m1-m0 <= 2 {
+				t.ahead += fewAhead
+			} else if i := (m - m0) / g.MR; useGemmI8Ahead && i < 4 { // a quarter of the next block each
+				t.ahead += uintptr(((n1-n0)*(4+i) - (n-n0)*3) * perColumn / 4)
+			}
 			t.c = &a.C[m*a.LDC+n]
 			t.bias = &a.Cols.bias[n]
 			t.scale = &a.Cols.scale[n]
@@ -200,6 +229,7 @@ type tileI8 struct {
 	words          uint32 // the zero point, as an unsigned number, in 16 bits, twice
 	lo, hi, outXor uint32 // limits of unsigned results, and what makes them signed again, four times
 	wild           uint32
+	ahead          uintptr // what to ask for ahead, or weights of this tile
 }
 
 // limits is how AVX-512 wants zero point and limits.

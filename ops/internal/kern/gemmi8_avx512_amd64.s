@@ -23,7 +23,7 @@ DATA rowOrder<>+60(SB)/4, $0x0000000f
 GLOBL rowOrder<>(SB), RODATA|NOPTR, $64
 
 // func gemmI8x12x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -47,6 +47,7 @@ TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -147,6 +148,8 @@ tap2:
 	JZ      plain6
 
 main7:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -231,6 +234,8 @@ main7:
 
 plain6:
 main8:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VPBROADCASTD (SI)(AX*1), Z27
@@ -698,7 +703,7 @@ tame10:
 	RET
 
 // func gemmI8x8x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -722,6 +727,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -798,6 +804,8 @@ tap12:
 	JZ      plain16
 
 main17:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -858,6 +866,8 @@ main17:
 
 plain16:
 main18:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VPBROADCASTD (SI)(AX*1), Z27
@@ -1193,7 +1203,7 @@ tame20:
 	RET
 
 // func gemmI8x4x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1217,6 +1227,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1269,6 +1280,8 @@ tap22:
 	JZ      plain26
 
 main27:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1305,6 +1318,8 @@ main27:
 
 plain26:
 main28:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VPBROADCASTD (SI)(AX*1), Z27
@@ -1508,7 +1523,7 @@ tame30:
 	RET
 
 // func gemmI8x2x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1532,6 +1547,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1572,6 +1588,11 @@ tap32:
 	JZ      plain36
 
 main37:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	PREFETCHT1  128(BP)
+	PREFETCHT1  192(BP)
+	ADDQ        $+256, BP
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1596,6 +1617,11 @@ main37:
 
 plain36:
 main38:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	PREFETCHT1   128(BP)
+	PREFETCHT1   192(BP)
+	ADDQ         $+256, BP
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VPBROADCASTD (SI)(AX*1), Z27
@@ -1733,7 +1759,7 @@ tame40:
 	RET
 
 // func gemmI8x1x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1757,6 +1783,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -1791,6 +1818,11 @@ tap42:
 	JZ      plain46
 
 main47:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	PREFETCHT1  128(BP)
+	PREFETCHT1  192(BP)
+	ADDQ        $+256, BP
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -1809,6 +1841,11 @@ main47:
 
 plain46:
 main48:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	PREFETCHT1   128(BP)
+	PREFETCHT1   192(BP)
+	ADDQ         $+256, BP
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VPBROADCASTD (SI)(AX*1), Z27
@@ -1915,7 +1952,7 @@ tame50:
 	RET
 
 // func gemmI8x12x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -1939,6 +1976,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2027,6 +2065,8 @@ tap52:
 	JZ      plain56
 
 main57:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2085,6 +2125,8 @@ main57:
 
 plain56:
 main58:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
@@ -2402,7 +2444,7 @@ tame60:
 	RET
 
 // func gemmI8x8x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2426,6 +2468,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2494,6 +2537,8 @@ tap62:
 	JZ      plain66
 
 main67:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2536,6 +2581,8 @@ main67:
 
 plain66:
 main68:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
@@ -2769,7 +2816,7 @@ tame70:
 	RET
 
 // func gemmI8x4x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -2793,6 +2840,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -2841,6 +2889,8 @@ tap72:
 	JZ      plain76
 
 main77:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -2867,6 +2917,8 @@ main77:
 
 plain76:
 main78:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
@@ -3016,7 +3068,7 @@ tame80:
 	RET
 
 // func gemmI8x2x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -3040,6 +3092,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -3078,6 +3131,9 @@ tap82:
 	JZ      plain86
 
 main87:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	ADDQ        $+128, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -3096,6 +3152,9 @@ main87:
 
 plain86:
 main88:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	ADDQ         $+128, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
@@ -3205,7 +3264,7 @@ tame90:
 	RET
 
 // func gemmI8x1x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
@@ -3229,6 +3288,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	KMOVW        DX, K3
 	VPBROADCASTD 116(AX), Z26
 	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
 	MOVQ         32(AX), CX
 	MOVQ         CX, 16(SP)
 	ANDQ         $-8, CX
@@ -3262,6 +3322,9 @@ tap92:
 	JZ      plain96
 
 main97:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	ADDQ        $+128, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
@@ -3276,6 +3339,9 @@ main97:
 
 plain96:
 main98:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	ADDQ         $+128, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
