@@ -37,7 +37,7 @@ func TestResize(t *testing.T) {
 	for _, c := range []struct {
 		mode  ops.ResizeMode
 		coord ops.ResizeCoord
-		want  tensor.DType
+		want  tensor.DType // with Whole
 	}{
 		{ops.ResizeNearest, ops.CoordHalfPixel, tensor.I8},
 		{ops.ResizeNearest, ops.CoordAsymmetric, tensor.I8},
@@ -46,7 +46,7 @@ func TestResize(t *testing.T) {
 		{ops.ResizeLinear, ops.CoordTFCrop, tensor.F32},
 		{ops.ResizeCubic, ops.CoordHalfPixel, tensor.I8},
 	} {
-		q, err := Calibrate(ctx, doubled(t, c.mode, c.coord), src, Options{})
+		q, err := Calibrate(ctx, doubled(t, c.mode, c.coord), src, Options{Whole: true})
 		require.NoError(t, err)
 		g, err := q.Graph(nil)
 		require.NoError(t, err)
@@ -108,7 +108,7 @@ func between(t testing.TB, op ops.Op, params []tensor.Tensor, inputs int) *graph
 	return g
 }
 
-// TestForms: operators whose integer form is not a convolution's.
+// TestForms: operators whose integer form is not a convolution's, on request.
 func TestForms(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	two := ops.Window{Stride: []int{2, 2}, PadLo: []int{1, 1}, PadHi: []int{0, 0}}
@@ -130,8 +130,17 @@ func TestForms(t *testing.T) {
 		"cubic":              {&ops.Resize{Mode: ops.ResizeCubic, Scales: []float32{0, 2, 2, 0}}, nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			q, err := Calibrate(ctx, between(t, c.op, c.params, c.inputs), src, Options{})
+			require.NoError(t, err)
+			g, err := q.Graph(nil)
+			require.NoError(t, err)
+			for i := range g.Len() {
+				if n := g.Node(graph.ID(i)); n.Name == "y" {
+					require.Equal(t, tensor.F32, n.Out.DType)
+				}
+			}
 			for _, unsigned := range []bool{false, true} {
-				q, err := Calibrate(ctx, between(t, c.op, c.params, c.inputs), src, Options{Unsigned: unsigned})
+				q, err := Calibrate(ctx, between(t, c.op, c.params, c.inputs), src, Options{Unsigned: unsigned, Whole: true})
 				require.NoError(t, err)
 				g, err := q.Graph(nil)
 				require.NoError(t, err)

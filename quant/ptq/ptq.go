@@ -3,8 +3,8 @@
 // products, sums and pooling run on 8-bit integers.
 //
 // Weights are symmetric int8 with a scale for each output channel, biases int32,
-// activations affine int8 with one scale. Operators without an integer form stay
-// float32 between Dequantize and Quantize.
+// activations affine int8 with one scale. Operators without an integer form, or,
+// unless asked for, with a slow one, stay float32 between Dequantize and Quantize.
 package ptq
 
 import (
@@ -65,6 +65,10 @@ type Options struct {
 	// Unsigned makes activations uint8: the same numbers, 128 higher. Some other
 	// runtimes (ONNX Runtime on x86) compute in integers only with those.
 	Unsigned bool
+	// Whole takes integers also where float32 between conversions is faster here:
+	// transposed convolutions, products of values, reductions, PRelu and resizing
+	// that interpolates. It is for what has no floats.
+	Whole bool
 	// Threads to run the samples on; 0: all.
 	Threads int
 }

@@ -153,6 +153,9 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c.Out = o
 		return r.product(b, id, n, &c, 1, op.Act)
 	case *ops.ConvTranspose:
+		if !r.q.opt.Whole {
+			return nil, nil
+		}
 		c := *op
 		c.Out = o
 		return r.transposed(b, n, &c)
@@ -175,18 +178,21 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c.Out = o
 		return r.known(n, &c)
 	case *ops.MatMul:
-		if _, _, ok := op.Act.Clamp(); !ok || op.Alpha != 0 && op.Alpha != 1 {
+		if _, _, ok := op.Act.Clamp(); !ok || !r.q.opt.Whole || op.Alpha != 0 && op.Alpha != 1 {
 			return nil, nil
 		}
 		c := *op
 		c.Out = o
 		return r.known(n, &c)
 	case *ops.PRelu:
+		if !r.q.opt.Whole {
+			return nil, nil
+		}
 		c := *op
 		c.Out = o
 		return r.known(n, &c)
 	case *ops.Reduce:
-		if op.Fn > ops.ReduceMin {
+		if op.Fn > ops.ReduceMin || !r.q.opt.Whole {
 			return nil, nil
 		}
 		c := *op
@@ -228,6 +234,7 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 	case *ops.Resize:
 		switch {
 		case op.Coord == ops.CoordTFCrop: // what lies outside is no value of the input
+		case op.Mode != ops.ResizeNearest && !r.q.opt.Whole:
 		case op.Mode == ops.ResizeCubic: // it overshoots
 			c := *op
 			c.Out = o

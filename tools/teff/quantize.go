@@ -45,6 +45,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	unbalanced := f.Bool("no-balance", false, "leave the sizes of channels as they are")
 	intIO := f.Bool("int8-io", false, "make inputs and outputs integers themselves")
 	unsigned := f.Bool("uint8", false, "activations in uint8 instead of int8: the same numbers, for other runtimes after teff export")
+	whole := f.Bool("whole", false, "integers also where float32 is faster here, for what has no floats")
 	maxDrop := f.Float64("max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
 	data := f.String("data", "", "labelled images for --max-drop")
 	limit := f.Int("limit", 0, "use only the first so many images of --data; 0: all")
@@ -57,7 +58,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	}
 	opt := ptq.Options{
 		Equalize: *equalize, KeepBias: *keepBias, Nearest: *nearest, Unbalanced: *unbalanced,
-		IntIO: *intIO, Unsigned: *unsigned, Threads: *threads,
+		IntIO: *intIO, Unsigned: *unsigned, Whole: *whole, Threads: *threads,
 	}
 	if opt.Method, err = ptq.ParseMethod(*method); err != nil {
 		return &usageError{err.Error()}

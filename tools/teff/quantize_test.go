@@ -41,7 +41,7 @@ func TestQuantizeNew(t *testing.T) {
 	out := filepath.Join(dir, "q.teff")
 	for _, args := range [][]string{
 		nil, {"--method", "minmax"}, {"--method", "percentile"}, {"--method", "entropy"},
-		{"--equalize"}, {"--no-bias-correction"}, {"--nearest"}, {"--no-balance"}, {"--int8-io"},
+		{"--equalize"}, {"--no-bias-correction"}, {"--nearest"}, {"--no-balance"}, {"--int8-io"}, {"--whole"},
 	} {
 		r := object(t, "bytes_in bytes_out layers samples", append([]string{"quantize", model, "--calib", data, "--samples", "30", "-o", out}, args...)...)
 		require.Less(t, r["bytes_out"], r["bytes_in"])
