@@ -92,6 +92,14 @@ func dropScale(rate float32) float32 {
 	return float32(1 / (1 - float64(rate)))
 }
 
+// Key is the stream of random numbers for Args.Seed: element i is dropped by half
+// i%2, the lower first, of splitmix64 at i/2.
+func (d *Dropout) Key(seed uint64) uint64 { return splitmix64(seed, uint64(d.Seed)) }
+
+// Draw is the largest 32 random bits that drop an element, and what others are
+// multiplied by.
+func (d *Dropout) Draw() (limit int64, scale float32) { return dropLimit(d.Rate), dropScale(d.Rate) }
+
 type dropoutKernel struct {
 	params []tensor.Tensor
 	n      int

@@ -24,6 +24,7 @@ type fakeArgs struct {
 
 // widened is memory of two-byte elements as floats while a kernel runs.
 type widened struct {
+	element        string
 	memory         []byte
 	floats, before []float32
 }
@@ -33,7 +34,26 @@ func (a *fakeArgs) element(i int) string {
 	switch {
 	case a.words[0] == "narrow" && i == 0, a.words[0] == "widen" && i == 1, a.words[1] == "tf32":
 		return "f32"
-	case strings.HasSuffix(a.words[0], "conv") && i == 2, a.words[0] == "affine" && (i == 1 || i == 2): // bias, scale and shift
+	case strings.HasSuffix(a.words[0], "conv") && (i == 3 || i == 4) && a.words[0] != "deconv" && a.words[1] != "tf32":
+		return a.convElement(i)
+	case a.words[0] == "dwconv" && i == 1, strings.HasSuffix(a.words[0], "conv") && i == 2, a.words[0] == "affine" && (i == 1 || i == 2): // bias, scale and shift
+		return "f32"
+	}
+	return a.words[1]
+}
+
+// convElement is what act says of a convolution's residual and result.
+func (a *fakeArgs) convElement(i int) string {
+	act := a.ints(22, 1)[0]
+	switch {
+	case a.words[1] == "f32" && i == 4 && act&storesHalf != 0:
+		return "f16"
+	case a.words[1] == "f32" && i == 4 && act&storesBfloat != 0:
+		return "bf16"
+	case a.words[0] == "conv" && a.words[1] != "f32" && (i == 4 && act&storesFloat != 0 || i == 3 && act&addsFloat != 0):
+		if a.words[2] != "64" {
+			panic("tiles of 128 have one type")
+		}
 		return "f32"
 	}
 	return a.words[1]
@@ -52,7 +72,7 @@ func (a *fakeArgs) ptr(i int) []float32 {
 	if e == "f32" {
 		return tensor.CastSlice[float32](m[:len(m)&^3])
 	}
-	w := widened{memory: m, floats: make([]float32, len(m)/2)}
+	w := widened{element: e, memory: m, floats: make([]float32, len(m)/2)}
 	for j := range w.floats {
 		b := binary.LittleEndian.Uint16(m[2*j:])
 		if w.floats[j] = math.Float32frombits(uint32(b) << 16); e == "f16" {
@@ -72,7 +92,7 @@ func (a *fakeArgs) store() {
 				continue
 			}
 			b := tensor.CastSlice[uint16](bfloats([]float32{f}))[0]
-			if a.words[1] == "f16" {
+			if w.element == "f16" {
 				b = float16.Fromfloat32(f).Bits()
 			}
 			binary.LittleEndian.PutUint16(w.memory[2*i:], b)
@@ -94,7 +114,7 @@ func (a *fakeArgs) ints(i, n int) []int {
 
 // clamp applies the activation whose parameters start at i.
 func (a *fakeArgs) clamp(i int, v float64) float32 {
-	if a.v[i] == 0 {
+	if a.v[i]&1 == 0 {
 		return float32(v)
 	}
 	return float32(min(max(v, a.num(i+1)), a.num(i+2)))
@@ -220,18 +240,22 @@ func walk(i int, dims, strides []int) (at int) {
 func fakeConv(a *fakeArgs, v []int) {
 	x, w, bias, res, y := a.ptr(0), a.ptr(1), a.ptr(2), a.ptr(3), a.ptr(4)
 	h, wd, c, oh, ow, oc, kh, kw := v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
-	cg, og := c/v[15], oc/v[15]
+	cg, og, parts := c/v[15], oc/v[15], 1
+	if len(a.words) == 3 && a.v[22]&twoParts != 0 {
+		parts = 2
+	}
 	for row := range v[0] * oh * ow {
 		n, i, j := row/(oh*ow), row/ow%oh, row%ow
 		for o := range oc {
 			s := 0.0
-			for t := range kh * kw {
+			for tap := range parts * kh * kw {
+				t := tap % (kh * kw)
 				p, q := i*v[9]+t/kw*v[11]-v[13], j*v[10]+t%kw*v[12]-v[14]
 				if p < 0 || p >= h || q < 0 || q >= wd {
 					continue
 				}
 				for k := range cg {
-					s += float64(x[((n*h+p)*wd+q)*c+o/og*cg+k]) * float64(w[(o*kh*kw+t)*cg+k])
+					s += float64(x[((n*h+p)*wd+q)*c+o/og*cg+k]) * float64(w[(o*parts*kh*kw+tap)*cg+k])
 				}
 			}
 			if bias != nil {

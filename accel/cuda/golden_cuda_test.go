@@ -32,12 +32,8 @@ var golden = []string{
 	"models/squeezenet1.1-nchw/squeezenet1.1",
 }
 
-// goldenWithin is how far outputs may be off, of the largest one. MobileNetV1's
-// are further off whatever has 10 bits of fraction.
-func goldenWithin(name string) map[ops.Precision]float64 {
-	if strings.Contains(name, "mobilenet") {
-		return map[ops.Precision]float64{ops.PrecisionF32: 1e-4, ops.PrecisionTF32: 4e-3, ops.PrecisionF16: 4e-3, ops.PrecisionBF16: 5e-2}
-	}
+// goldenWithin is how far outputs may be off, of the largest one.
+func goldenWithin() map[ops.Precision]float64 {
 	return map[ops.Precision]float64{ops.PrecisionF32: 1e-4, ops.PrecisionTF32: 1e-3, ops.PrecisionF16: 1e-3, ops.PrecisionBF16: 2e-2}
 }
 
@@ -50,7 +46,7 @@ func goldenNetworks(t *testing.T) {
 		from := filepath.Join(dir, "golden", name)
 		g, err := passes.Infer(goldenGraph(t, dir, from))
 		require.NoError(t, err)
-		for p, within := range goldenWithin(name) {
+		for p, within := range goldenWithin() {
 			t.Run(fmt.Sprint(name, " ", p), func(t *testing.T) {
 				m, s := sessionOf(t, b, g, 1, runtime.WithPrecision(p))
 				worst := 0.0

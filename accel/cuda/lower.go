@@ -83,6 +83,8 @@ type lowering struct {
 	parts   map[graph.ID]part // values that are written where a concatenation has them
 	wholes  map[graph.ID]ref  // concatenations with such parts
 	own     map[*byte]ref     // weights that a trainer changes
+	wide    []bool            // values that are float32 where the program's are of two bytes
+	full    []bool            // nodes that compute in float32 where the program's products do not; nil: none
 }
 
 func newLowering(g *graph.Graph, nums numbers, d machine) *lowering {
@@ -102,6 +104,7 @@ func lower(g *graph.Graph, nums numbers, d machine) (*lowering, error) {
 	for _, o := range g.Outputs() {
 		l.lastUse[o.ID] = g.Len()
 	}
+	l.widen()
 	l.join()
 	for i := range g.Len() {
 		s, err := lowerNode(l, graph.ID(i))
@@ -123,8 +126,9 @@ func lower(g *graph.Graph, nums numbers, d machine) (*lowering, error) {
 // float32.
 func (l *lowering) output(id graph.ID) {
 	r := l.values[id]
-	if l.size != 4 {
-		nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id, at: l.g.Len(), cast: true}}
+	if l.size != 4 && !l.isWide(id) {
+		nd := l.node(id)
+		nd.step.at, nd.step.cast = l.g.Len(), true
 		wide := l.buffer(nd.Out.Bytes(), l.g.Len(), l.g.Len())
 		nd.each("widen", nd.Out.Shape.Elems(), []param{at(r), at(wide)}, ints(nd.Out.Shape.Elems()))
 		l.steps = append(l.steps, nd.step)
@@ -150,16 +154,26 @@ func (n *node) input() error {
 type node struct {
 	*lowering
 	*graph.Node
-	id   graph.ID
-	step step
-	y    ref // its value
-	rows int // elements from one row of y to the next, where rows have gaps; else 0
+	numbers // the program's, or float32
+	id      graph.ID
+	step    step
+	y       ref // its value
+	rows    int // elements from one row of y to the next, where rows have gaps; else 0
+}
+
+// node is a node about to be lowered.
+func (l *lowering) node(id graph.ID) *node {
+	n := &node{lowering: l, Node: l.g.Node(id), numbers: l.numbers, id: id, step: step{node: id, at: int(id)}}
+	if l.isFull(id) {
+		n.numbers = float32s()
+	}
+	return n
 }
 
 // lowerNode is the launches of one node, or why there are none. It is also
 // what Supports asks: it looks at no value of another node but its spec.
 func lowerNode(l *lowering, id graph.ID) (step, error) {
-	nd := &node{lowering: l, Node: l.g.Node(id), id: id, step: step{node: id, at: int(id)}}
+	nd := l.node(id)
 	if err := nd.check(); err != nil {
 		return step{}, err
 	}
@@ -167,7 +181,7 @@ func lowerNode(l *lowering, id graph.ID) (step, error) {
 		return nd.step, nil
 	}
 	first := int(id)
-	if nd.Op.Kind() == ops.KindInput && l.size == 4 {
+	if nd.Op.Kind() == ops.KindInput && nd.size == 4 {
 		first = -1 // inputs are copied before the first step
 	}
 	nd.y, nd.rows = l.place(id, first)
@@ -212,8 +226,8 @@ func (l *lowering) buffer(bytes, first, last int) ref {
 	return ref{in: inArena, index: len(l.spans) - 1}
 }
 
-// weight is a tensor on the device, stored as activations are.
-func (l *lowering) weight(t tensor.Tensor) ref { return l.made(l.stored(t)) }
+// weight is a tensor on the device, stored as the node's activations are.
+func (n *node) weight(t tensor.Tensor) ref { return n.made(n.stored(t)) }
 
 // made is a weight on the device, as it is or changed.
 func (l *lowering) made(w weight) ref {
@@ -253,71 +267,6 @@ func (n *node) viewed() bool {
 		s.Last = max(s.Last, n.last(n.id))
 	}
 	return true
-}
-
-// operand is operand i, inputs first; nowhere where there is none.
-func (n *node) operand(i int) ref {
-	if i < 0 {
-		return ref{}
-	}
-	if i < len(n.In) {
-		if x := n.values[n.In[i]]; x.in != nowhere {
-			return x
-		}
-		return ref{in: inArena} // Supports: any
-	}
-	if i -= len(n.In); i < len(n.Params) {
-		return n.weight(n.Params[i])
-	}
-	return ref{}
-}
-
-// filter is operand i as tensor cores take it. One that is computed is cut to
-// their numbers where a weight is rounded.
-func (n *node) filter(i int) ref {
-	if t, ok := n.known(i); ok {
-		return n.made(n.filtered(t))
-	}
-	return n.operand(i)
-}
-
-// floats is operand i as float32, nowhere where there is none.
-func (n *node) floats(i int) (ref, error) {
-	if t, ok := n.known(i); ok {
-		return n.made(raw(t)), nil
-	}
-	if i < len(n.In) && n.size != 4 {
-		return ref{}, fmt.Errorf("operand %d is computed, which %s has no kernel for", i, n.element)
-	}
-	return n.operand(i), nil
-}
-
-// spec is the spec of operand i.
-func (n *node) spec(i int) tensor.Spec {
-	if i < len(n.In) {
-		return n.g.Node(n.In[i]).Out
-	}
-	return n.Params[i-len(n.In)].Spec
-}
-
-// known is operand i where its value is known now.
-func (n *node) known(i int) (tensor.Tensor, bool) {
-	if i >= len(n.In) {
-		if i -= len(n.In); i < len(n.Params) {
-			return n.Params[i], true
-		}
-		return tensor.Tensor{}, false
-	}
-	if c := n.g.Node(n.In[i]); c.Op.Kind() == ops.KindConstant {
-		return c.Params[0], true
-	}
-	return tensor.Tensor{}, false
-}
-
-// scratch is memory of this step alone.
-func (n *node) scratch(elems int) ref {
-	n.step.scratch += n.size * elems
-	return n.buffer(n.size*elems, n.step.at, n.step.at)
 }
 
 // threads is the size of every block.

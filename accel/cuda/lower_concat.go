@@ -5,7 +5,6 @@ import (
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
-	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // part is where a value lies in a concatenation along channels: its rows are as
@@ -38,7 +37,7 @@ func (l *lowering) join() {
 				continue
 			}
 			if len(consumers[x]) == 1 && l.lastUse[x] == i && gaps(l.g.Node(x).Op) {
-				l.parts[x] = part{graph.ID(i), from * l.bytes(n.Out)}
+				l.parts[x] = part{graph.ID(i), from * l.bytes(graph.ID(i))}
 			}
 			from += l.g.Node(x).Out.Shape.Dim(rank - 1)
 		}
@@ -74,7 +73,7 @@ func (l *lowering) place(id graph.ID, first int) (ref, int) {
 	r, ok := l.wholes[whole]
 	if !ok {
 		out := l.g.Node(whole).Out
-		r = l.buffer(out.Shape.Elems()*l.bytes(out), first, l.last(whole))
+		r = l.buffer(out.Shape.Elems()*l.bytes(whole), first, l.last(whole))
 		if isPart {
 			l.wholes[whole] = r
 		}
@@ -87,9 +86,12 @@ func (l *lowering) place(id graph.ID, first int) (ref, int) {
 }
 
 // bytes is the size of an element of a value.
-func (l *lowering) bytes(s tensor.Spec) int {
-	if s.DType.IsInt8() {
+func (l *lowering) bytes(id graph.ID) int {
+	switch {
+	case l.g.Node(id).Out.DType.IsInt8():
 		return 1
+	case l.isWide(id):
+		return 4
 	}
 	return l.size
 }

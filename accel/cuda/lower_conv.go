@@ -24,6 +24,11 @@ func fused(a ops.Act) (clamp []param, after bool) {
 // finish applies an activation that was not fused to the node's value.
 func (n *node) finish(a ops.Act) error {
 	if _, after := fused(a); after {
+		whole := n.numbers
+		defer func() { n.numbers = whole }()
+		if n.numbers = n.lowering.numbers; n.isWide(n.id) {
+			n.numbers = float32s()
+		}
 		return n.activate(a.Fn, a.A, a.B, n.y, n.y, n.Out.Shape.Elems())
 	}
 	return nil
@@ -93,22 +98,27 @@ func (n *node) denseWindow() window {
 
 func (n *node) convolve(v window, residual bool, act ops.Act) error {
 	wi, bi, ri := n.product(residual)
-	bias, err := n.floats(bi)
-	if err != nil {
-		return err
-	}
+	bias := n.floats(bi)
 	rows, each := v.images*v.oh*v.ow, v.oc/v.groups
 	if rows > math.MaxInt32 || v.h*v.w*v.c > math.MaxInt32 {
 		return fmt.Errorf("%d pixels of results, images of %d numbers are more than kernels count", rows, v.h*v.w*v.c)
 	}
+	flags := n.stores(residual)
 	kernel, grid := "conv_f32", n.tiles(rows, each, v.groups, tile)
 	var w ref
 	switch {
 	case v.groups > 1 && v.groups == v.c:
-		kernel, grid, w = "dwconv_"+n.numbers.element, [3]int{(rows*v.oc + threads - 1) / threads, 1, 1}, n.operand(wi)
+		kernel, grid, w = "dwconv_"+n.element, [3]int{(rows*v.oc + threads - 1) / threads, 1, 1}, n.floats(wi)
 	case n.numbers.product != "":
 		size := n.tile(rows, each, v.groups)
-		kernel, grid, w = fmt.Sprintf("conv_%s_%d", n.numbers.product, size), n.tiles(rows, each, v.groups, size), n.filter(wi)
+		if flags != 0 {
+			size = 64 // whose kernels have both types
+		}
+		split := n.splits(&v, wi)
+		if split {
+			flags |= twoParts
+		}
+		kernel, grid, w = fmt.Sprintf("conv_%s_%d", n.numbers.product, size), n.tiles(rows, each, v.groups, size), n.filter(wi, split)
 	default:
 		w = n.operand(wi)
 	}
@@ -116,6 +126,7 @@ func (n *node) convolve(v window, residual bool, act ops.Act) error {
 		return fmt.Errorf("%d groups of %d channels are more than a grid holds", v.groups, each)
 	}
 	clamp, _ := fused(act)
+	clamp[0].bits |= uint64(flags)
 	n.call(kernel, grid, []param{at(n.operand(0)), at(w), at(bias), at(n.operand(ri)), at(n.y)},
 		ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
 			v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups, n.pitch()), clamp)

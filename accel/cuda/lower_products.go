@@ -199,10 +199,7 @@ func (n *node) convTranspose(o *ops.ConvTranspose) error {
 	if g.Kernel[0] != 1 || g.Stride[0] != 1 || g.PadLo[0] != 0 || g.PadHi[0] != 0 {
 		return fmt.Errorf("a window of 3 dimensions has no kernel")
 	}
-	bias, err := n.floats(2)
-	if err != nil {
-		return err
-	}
+	bias := n.floats(2)
 	x, groups := n.spec(0).Shape, max(1, o.Groups)
 	oc := n.Out.Shape.Channels()
 	clamp, _ := fused(o.Act)

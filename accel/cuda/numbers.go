@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/x448/float16"
 
@@ -24,7 +25,7 @@ type numbers struct {
 func numbersOf(p ops.Precision) (numbers, error) {
 	switch p {
 	case ops.PrecisionF32:
-		return numbers{"f32", 4, "", 0}, nil
+		return float32s(), nil
 	case ops.PrecisionTF32:
 		return numbers{"f32", 4, "tf32", 80}, nil
 	case ops.PrecisionF16:
@@ -35,26 +36,79 @@ func numbersOf(p ops.Precision) (numbers, error) {
 	return numbers{}, fmt.Errorf("precision %v has no kernels", p)
 }
 
-// stored is a weight as activations are stored.
-func (l *lowering) stored(t tensor.Tensor) weight {
-	if t.DType != tensor.F32 {
-		return raw(t)
-	}
-	switch l.numbers.element {
-	case "f16":
-		return made("f16", 2*t.Shape.Elems(), func() ([]byte, error) { return halves(t.F32()) }, t)
-	case "bf16":
-		return made("bf16", 2*t.Shape.Elems(), func() ([]byte, error) { return bfloats(t.F32()), nil }, t)
-	}
-	return raw(t)
-}
+// float32s are plain ones.
+func float32s() numbers { return numbers{"f32", 4, "", 0} }
+
+// stored is a weight as the node's activations are stored.
+func (n *node) stored(t tensor.Tensor) weight { return inKind(n.element, t) }
 
 // filtered is a weight as tensor cores take it.
-func (l *lowering) filtered(t tensor.Tensor) weight {
-	if l.numbers.product == "tf32" {
-		return made("tf32", len(t.Data), func() ([]byte, error) { return tf32s(t.F32()), nil }, t)
+func (n *node) filtered(t tensor.Tensor) weight { return inKind(n.numbers.product, t) }
+
+func inKind(kind string, t tensor.Tensor) weight {
+	if t.DType != tensor.F32 || kind == "f32" {
+		return raw(t)
 	}
-	return l.stored(t)
+	return made(kind, bytesOf(kind)*t.Shape.Elems(), func() ([]byte, error) { return rounded(kind, t.F32()) }, t)
+}
+
+// parted is a weight as tensor cores take it, in two parts that add up to it: the
+// second is what rounding the first left: [OC,2,KH,KW,C].
+func (n *node) parted(t tensor.Tensor) weight {
+	kind := n.numbers.product
+	return made(kind+" parted", 2*bytesOf(kind)*t.Shape.Elems(), func() ([]byte, error) {
+		high, err := rounded(kind, t.F32())
+		if err != nil {
+			return nil, err
+		}
+		rest := floatsOf(kind, high)
+		for i, v := range t.F32() {
+			if rest[i] = v - rest[i]; rest[i] != rest[i] { // of infinities
+				rest[i] = 0
+			}
+		}
+		low, err := rounded(kind, rest)
+		if err != nil {
+			return nil, err
+		}
+		both, row := make([]byte, 0, 2*len(high)), len(high)/t.Shape.Dim(0)
+		for i := 0; i < len(high); i += row {
+			both = append(append(both, high[i:i+row]...), low[i:i+row]...)
+		}
+		return both, nil
+	}, t)
+}
+
+func bytesOf(kind string) int {
+	if kind == "f16" || kind == "bf16" {
+		return 2
+	}
+	return 4
+}
+
+// rounded are numbers as a kind of product has them.
+func rounded(kind string, v []float32) ([]byte, error) {
+	switch kind {
+	case "f16":
+		return halves(v)
+	case "bf16":
+		return bfloats(v), nil
+	}
+	return tf32s(v), nil
+}
+
+// floatsOf are rounded numbers as float32.
+func floatsOf(kind string, b []byte) []float32 {
+	if kind == "tf32" {
+		return slices.Clone(tensor.CastSlice[float32](b))
+	}
+	v := make([]float32, len(b)/2)
+	for i, h := range tensor.CastSlice[uint16](b) {
+		if v[i] = math.Float32frombits(uint32(h) << 16); kind == "f16" {
+			v[i] = float16.Frombits(h).Float32()
+		}
+	}
+	return v
 }
 
 // halves are numbers as IEEE's binary16, to nearest, ties to even.

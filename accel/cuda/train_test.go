@@ -37,8 +37,8 @@ func TestTrainerOutOfMemory(t *testing.T) {
 func TestTrainerRefused(t *testing.T) {
 	w := func(dims ...int) []tensor.Tensor { return []tensor.Tensor{tensor.New(tensor.F32Spec(dims...))} }
 	for why, build := range map[string]func(b *graph.Builder, x graph.ID) graph.ID{
-		"fused activation": func(b *graph.Builder, x graph.ID) graph.ID {
-			return b.Add("it", &ops.Dense{Act: ops.Relu}, w(3, 8), x)
+		"a fused function": func(b *graph.Builder, x graph.ID) graph.ID {
+			return b.Add("it", &ops.Dense{Act: ops.Act{Fn: ops.UnarySigmoid}}, w(3, 8), x)
 		},
 		"function 7 has no gradient": func(b *graph.Builder, x graph.ID) graph.ID {
 			return b.Add("it", &ops.Unary{Fn: ops.UnarySigmoid}, nil, b.Add("d", &ops.Dense{}, w(3, 8), x))

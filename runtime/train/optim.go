@@ -156,15 +156,25 @@ func (o Adagrad) check() error {
 
 func (o Adagrad) slots() int { return 1 }
 
-func (o Adagrad) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+func (o Adagrad) filled() Adagrad {
 	if o.Eps == 0 {
 		o.Eps = 1e-10
 	}
+	return o
+}
+
+// rate is what a schedule's comes to after that many updates.
+func (o Adagrad) rate(rate float32, updates int) float32 {
+	return rate / (1 + float32(updates)*o.RateDecay)
+}
+
+func (o Adagrad) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+	o = o.filled()
 	l2 := float32(0)
 	if decay {
 		l2 = o.WeightDecay
 	}
-	h, rate := state[0][:len(w)], u.rate/(1+float32(u.n)*o.RateDecay)
+	h, rate := state[0][:len(w)], o.rate(u.rate, u.n)
 	for i, x := range w {
 		d := u.scale*g[i] + l2*x
 		h[i] += d * d

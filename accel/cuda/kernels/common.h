@@ -5,4 +5,5 @@
 #include "fold.h"
 #include "math.h"
 #include "place.h"
+#include "stores.h"
 #include "taps.h"

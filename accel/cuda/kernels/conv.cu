@@ -5,7 +5,7 @@
 
 // conv_f32: a block makes 64 output pixels by 64 channels of a group, a thread
 // 4 by 4 of them. x [N,H,W,C], w [OC,KH,KW,C/G], bias [OC] or none, res
-// [N,OH,OW,OC] or none, y rows of OC elements every yPitch.
+// [N,OH,OW,OC] or none, y rows of OC elements every yPitch, stored as act says.
 // Grid (ceil(N*OH*OW/64), ceil(OC/G/64), G).
 KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *res, float *y,
                 i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,
@@ -93,7 +93,7 @@ KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *
 			float v = sum[r][c];
 			if (bias) v += bias[at];
 			if (res) v += res[to * OC + at];
-			y[to * yPitch + at] = clampAct(v, act, (float)lo, (float)hi);
+			put(y, to * yPitch + at, act, clampAct(v, act & CLAMP, (float)lo, (float)hi));
 		}
 	}
 }

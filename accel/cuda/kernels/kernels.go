@@ -42,7 +42,8 @@ type Module struct {
 func Modules() []Module {
 	return []Module{
 		{"teff.ptx", "teff.cu", PTX, 70, append(append([]string{"conv_f32"}, typed("f32")...),
-			"convgrad_f32", "bnstats_f32", "bnapply_f32", "bnsums_f32", "bngrad_f32", "clampgrad_f32", "maxgrad_f32", "lossgrad_f32", "sgd_f32",
+			"convgrad_f32", "bnstats_f32", "bnapply_f32", "bnsums_f32", "bngrad_f32", "clampgrad_f32", "maxgrad_f32", "lossgrad_f32",
+			"dropout_f32", "gather_f32", "squares_f32", "verdict_f32", "sgd_f32", "adam_f32", "adagrad_f32",
 			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8")},
 		{"tensor.ptx", "tensor.cu", TensorPTX, 80, append(append(append(
 			[]string{"conv_f16_128", "conv_f16_64", "conv_bf16_128", "conv_bf16_64", "conv_tf32_128", "conv_tf32_64", "conv_i8_128", "conv_i8_64", "conv_i8z_64"},
@@ -103,7 +104,7 @@ func Params(name string) int {
 		return 20
 	case "gavg", "softmax":
 		return 5
-	case "norm":
+	case "norm", "adam":
 		return 12
 	case "reduce":
 		return 30
@@ -127,10 +128,18 @@ func Params(name string) int {
 		return 10
 	case "bnapply", "bnsums":
 		return 8
-	case "sgd":
-		return 7
-	case "clampgrad", "lossgrad":
+	case "squares":
+		return 3
+	case "gather":
+		return 4
+	case "clampgrad", "dropout":
 		return 6
+	case "verdict":
+		return 7
+	case "lossgrad", "adagrad":
+		return 8
+	case "sgd":
+		return 10
 	case "maxgrad":
 		return 17
 	}

@@ -15,7 +15,7 @@ import (
 var (
 	source = regexp.MustCompile(`(?s)\nKERNEL (NAMED\(\w+\)|\w+)\((.*?)\) \{`)
 	entry  = regexp.MustCompile(`(?s)\.visible \.entry (\w+)\((.*?)\)`)
-	param  = regexp.MustCompile(`^((const )?(float|ELEM|u8|int) \*\w+|i64 \w+|double \w+)$`)
+	param  = regexp.MustCompile(`^((const )?(float|ELEM|u8|int|u64|double) \*\w+|i64 \w+|double \w+)$`)
 )
 
 // TestParams: the list, the sources and the compiled text agree on the kernels

@@ -22,6 +22,14 @@ __device__ static inline float sqrtF(float x) {
 #endif
 }
 
+__device__ static inline double squareRoot(double x) {
+#ifdef TEFF_HOST
+	return __builtin_sqrt(x);
+#else
+	return __nvvm_sqrt_rn_d(x);
+#endif
+}
+
 // expF: x = n*ln 2 + r with |r| <= ln(2)/2, Taylor's series for r, and 2^n in
 // two factors so that subnormal results come out right.
 __device__ static inline float expF(float x) {

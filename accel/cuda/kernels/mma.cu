@@ -65,7 +65,7 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 			int ih = ih0 + at.kh * c.DH, iw = iw0 + at.kw * c.DW;
 			const bool inside = ih >= 0 && ih < c.H && iw >= 0 && iw < c.W;
 			if (j < left) put(v, j, inside ? image[(ih * c.W + iw) * c.C + at.c] : outside);
-			at.skip(1, cg, c.KW);
+			at.around(1, cg, c.KW, c.KH);
 		}
 	}
 	__device__ static void put(u32 *v, int j, u8 e) { v[j / 4] |= (u32)e << j % 4 * 8; }
@@ -75,9 +75,9 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 	__device__ static void put(u32 *v, int j, float e) { v[j] = __builtin_bit_cast(u32, e); }
 	template <class Q> __device__ static void put(u32 *v, int j, Q e) { v[j / 2] |= (u32)e.bits << j % 2 * 16; }
 
-	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c, Zeros z) {
+	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c, Zeros z, int parts) {
 		const int t = threadX(), g = blockZ(), lane = t % 32;
-		const int cg = c.C / c.G, ocg = c.OC / c.G, k = c.KH * c.KW * cg;
+		const int cg = c.C / c.G, ocg = c.OC / c.G, k = c.KH * c.KW * cg * parts;
 		const int pixels = c.N * c.OH * c.OW, m0 = blockX() * BM;
 		const int oc0 = blockY() * BN;
 
@@ -105,7 +105,7 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 		const bool xWhole = cg % PER == 0 && c.C % PER == 0 && aligned16(x);
 		const bool wWhole = k % PER == 0 && aligned16(w);
 		Taps tap = {0, 0, 0};
-		tap.skip(part * PER, cg, c.KW);
+		tap.around(part * PER, cg, c.KW, c.KH);
 		int kk = part * PER;
 
 		auto load = [&](int stage) INLINE {
@@ -142,7 +142,7 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 					store16(at, v);
 				}
 			}
-			tap.skip(DEEP, cg, c.KW);
+			tap.around(DEEP, cg, c.KW, c.KH);
 			kk += DEEP;
 		};
 
@@ -231,18 +231,25 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 			}
 	}
 
-	// store adds bias and residual, applies the activation and writes.
+	// store adds bias and residual, applies the activation and writes. Tiles of 64
+	// take act's word on what res and y hold, the others have no room for both.
 	__device__ INLINE void store(const float *bias, const E *res, E *y, const Window &c, i64 yPitch, i64 act, float lo, float hi) {
+		const bool both = BM == 64 && sizeof(E) == 2, wide = both && act & FLOAT, plus = both && act & FLOATPLUS;
 		each(c, [&](int to, int oc, S v, S) INLINE {
+			const i64 r = (i64)to * c.OC + oc, at = to * yPitch + oc;
 			if (bias) v += bias[oc];
-			if (res) v += (float)res[(i64)to * c.OC + oc];
-			y[to * yPitch + oc] = clampAct(v, act, lo, hi);
+			if (res) v += plus ? ((const float *)res)[r] : (float)res[r];
+			v = clampAct(v, act & CLAMP, lo, hi);
+			if (wide)
+				((float *)y)[at] = v;
+			else
+				y[at] = v;
 		});
 	}
 };
 
 // conv_KIND_TILE: conv_f32's parameters on elements of the kind, bias float, TILE
-// by TILE a block. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
+// by TILE a block. Weights may have two parts that add up: [OC,2,KH,KW,C/G]. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
 #define CONV(name, P, E, TILE, AHEAD)                                                                          \
 	KERNELS(TILE == 128 ? 2 : 4) name(const E *x, const E *w, const float *bias, const E *res, E *y,                                 \
 	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
@@ -251,7 +258,7 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
 		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
 		Product<P, TILE, TILE, AHEAD> p;                                                                       \
-		p.run(tiles, x, w, c, {0, 0});                                                                         \
+		p.run(tiles, x, w, c, {0, 0}, act & PARTS ? 2 : 1);                                                    \
 		p.store(bias, res, y, c, yPitch, act, (float)lo, (float)hi);                                           \
 	}
 
@@ -274,7 +281,7 @@ CONV(conv_tf32_64, tf32, float, 64, 4)
 		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
 		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
 		Product<int8, TILE, TILE, AHEAD, ROWSUMS> p;                                                           \
-		p.run(tiles, x, w, c, {isSigned ? 0u : 0x80808080u, ((u32)zx & 255) * 0x01010101u});          \
+		p.run(tiles, x, w, c, {isSigned ? 0u : 0x80808080u, ((u32)zx & 255) * 0x01010101u}, 1);       \
 		const int z = (int)zw;                                                                                 \
 		p.each(c, [&](int to, int oc, int v, int row) INLINE {                                                 \
 			u32 sum = (u32)v + (u32)bias[oc];                                                                  \

@@ -16,4 +16,14 @@ struct Taps {
 			}
 		}
 	}
+	// around begins again after the last tap: weights of two parts meet x twice.
+	__device__ void around(int n, int cg, int kws, int khs) {
+		for (c += n; c >= cg;) {
+			c -= cg;
+			if (++kw == kws) {
+				kw = 0;
+				if (++kh == khs) kh = 0;
+			}
+		}
+	}
 };

@@ -163,28 +163,148 @@ KERNEL maxgrad_f32(const float *x, const float *d, float *dx, i64 N, i64 H, i64 
 }
 
 // lossgrad_f32: the cross-entropy of each row of scores [rows,cols] with its label,
-// over rows, and the gradient of their mean. Grid rows.
-KERNEL lossgrad_f32(const float *x, const float *labels, float *loss, float *dx, i64 rows, i64 cols) {
+// over the sum of the labels' weights, and the gradient of the sum of that over the
+// rows. A label's probability is 1-smooth, with smooth/cols for every class; weights
+// [cols] or none. Grid rows.
+KERNEL lossgrad_f32(const float *x, const float *labels, const float *weights, float *loss, float *dx, i64 rows, i64 cols, double smooth) {
 	__shared__ float part[256];
 	const i64 row = blockX();
 	if (row >= rows) return;
 	x += row * cols;
 	dx += row * cols;
+	double all = (double)rows;
+	if (weights) {
+		all = 0;
+		for (i64 r = 0; r < rows; r++) all += weights[(i64)labels[r]];
+	}
 	float top = -INF, sum = 0;
-	for (i64 i = threadX(); i < cols; i += 256) top = x[i] > top ? x[i] : top;
+	for (i64 i = threadX(); i < cols; i += 256) top = x[i] > top || x[i] != x[i] ? x[i] : top;
 	top = fold(part, top, LARGEST);
 	for (i64 i = threadX(); i < cols; i += 256) sum += expF(x[i] - top);
 	sum = fold(part, sum, SUM);
+	const float log = logF(sum);
 	const i64 label = (i64)labels[row];
-	for (i64 i = threadX(); i < cols; i += 256) dx[i] = (expF(x[i] - top) / sum - (i == label ? 1.f : 0.f)) / (float)rows;
-	if (threadX() == 0) loss[row] = (logF(sum) - (x[label] - top)) / (float)rows;
+	const float rest = (float)(smooth / (double)cols), most = (float)(1 - smooth) + rest;
+	float cost = 0, mass = 0; // sums of w*t*-log p and of w*t
+	for (i64 i = threadX(); i < cols; i += 256) {
+		const float t = (i == label ? most : rest) * (weights ? weights[i] : 1.f);
+		mass += t;
+		if (t != 0) cost += t * (log - (x[i] - top));
+	}
+	mass = fold(part, mass, SUM);
+	cost = fold(part, cost, SUM);
+	for (i64 i = threadX(); i < cols; i += 256) {
+		const float t = (i == label ? most : rest) * (weights ? weights[i] : 1.f);
+		dx[i] = (mass * (expF(x[i] - top) / sum) - t) / (float)all;
+	}
+	if (threadX() == 0) loss[row] = cost / (float)all;
 }
 
-// sgd_f32 moves n weights: v = momentum*v + (g + decay*w), w -= rate*v. Grid
+// dropout_f32 is y = x*scale where a number of 32 random bits is above limit, else 0: two
+// elements share splitmix64 (Steele, Lea and Flood 2014) of key at their number. The
+// gradient is the same of the result's. Grid ceil(n/512).
+KERNEL dropout_f32(const float *x, const u64 *key, float *y, i64 n, i64 limit, double scale) {
+	const i64 pair = element();
+	if (2 * pair >= n) return;
+	u64 z = key[0] + ((u64)pair + 1) * 0x9e3779b97f4a7c15ull;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	z ^= z >> 31;
+	for (i64 e = 2 * pair; e < n && e < 2 * pair + 2; e++, z >>= 32) y[e] = (i64)(u32)z > limit ? x[e] * (float)scale : 0;
+}
+
+// What a step's numbers are, and what verdict_f32 makes of them.
+enum { RATE, SCALE, FIRST, APPLY, COUNT1, COUNT2 };
+enum { FACTOR, GO, NORM };
+
+// gather_f32 adds a step's gradient to those before it, the first begins anew. Grid
 // ceil(n/256).
-KERNEL sgd_f32(float *w, const float *g, float *v, const float *rate, i64 n, double momentum, double decay) {
+KERNEL gather_f32(const float *g, float *sum, const float *step, i64 n) {
 	const i64 e = element();
-	if (e >= n) return;
-	v[e] = (float)momentum * v[e] + (g[e] + (float)decay * w[e]);
-	w[e] -= rate[0] * v[e];
+	if (e < n) sum[e] = step[FIRST] != 0 ? g[e] : sum[e] + g[e];
+}
+
+// foldAll is the sum of one double a thread.
+__device__ static inline double foldAll(double *part, double v) {
+	const int t = threadX();
+	barrier();
+	part[t] = v;
+	for (int half = 128; half > 0; half /= 2) {
+		barrier();
+		if (t < half) part[t] += part[t + half];
+	}
+	barrier();
+	return part[0];
+}
+
+// squares_f32 is the sum of squares of 16384 numbers a block. Grid ceil(n/16384).
+KERNEL squares_f32(const float *g, double *sums, i64 n) {
+	__shared__ double part[256];
+	double sum = 0;
+	for (int i = 0; i < 64; i++) {
+		const i64 e = (i64)blockX() * 16384 + i * 256 + threadX();
+		if (e < n) sum += (double)g[e] * (double)g[e];
+	}
+	sum = foldAll(part, sum);
+	if (threadX() == 0) sums[blockX()] = sum;
+}
+
+// verdict_f32 says what gradients are multiplied by, whether there is an update, and
+// their norm, from n sums of squares; largest is the norm allowed, 0: any. There is
+// none where a loss or the norm is no number. Grid 1.
+KERNEL verdict_f32(const float *loss, const double *sums, const float *step, float *verdict, i64 rows, i64 n, double largest) {
+	__shared__ double part[256];
+	double all = 0, squares = 0;
+	for (i64 i = threadX(); i < rows; i += 256) all += loss[i];
+	all = foldAll(part, all);
+	for (i64 i = threadX(); i < n; i += 256) squares += sums[i];
+	squares = foldAll(part, squares);
+	if (threadX() > 0) return;
+	const double norm = squareRoot(squares) * (double)step[SCALE];
+	const float total = (float)all;
+	float factor = step[SCALE];
+	if (largest > 0 && norm > largest) factor *= (float)(largest / norm);
+	verdict[FACTOR] = factor;
+	verdict[GO] = step[APPLY] != 0 && total - total == 0 && norm - norm == 0 ? 1 : 0;
+	verdict[NORM] = (float)norm;
+}
+
+// sgd_f32 moves n weights: d = factor*g + decay*w, v = momentum*v + d, and w by rate
+// times v, or, with nesterov, d + momentum*v. Decoupled decay shrinks w instead. v may
+// be none, for no momentum. Grid ceil(n/256).
+KERNEL sgd_f32(float *w, const float *g, float *v, const float *step, const float *verdict, i64 n, double momentum, double decay, i64 nesterov, i64 decoupled) {
+	const i64 e = element();
+	if (e >= n || verdict[GO] == 0) return;
+	const float rate = step[RATE], m = (float)momentum, l2 = decoupled ? 0 : (float)decay;
+	const float shrink = decoupled ? 1 - rate * (float)decay : 1;
+	const float d = verdict[FACTOR] * g[e] + l2 * w[e];
+	if (!v) {
+		w[e] = shrink * w[e] - rate * d;
+		return;
+	}
+	v[e] = m * v[e] + d;
+	w[e] = shrink * w[e] - rate * (nesterov ? d + m * v[e] : v[e]);
+}
+
+// adam_f32 moves n weights by rate*(c1*m)/(sqrt(c2*v)+eps), means and squares of their
+// gradients; c1 and c2 are a step's. Grid ceil(n/256).
+KERNEL adam_f32(float *w, const float *g, float *mean, float *square, const float *step, const float *verdict, i64 n, double beta1, double beta2, double eps, double decay, i64 coupled) {
+	const i64 e = element();
+	if (e >= n || verdict[GO] == 0) return;
+	const float rate = step[RATE], b1 = (float)beta1, b2 = (float)beta2;
+	const float shrink = coupled ? 1 : 1 - rate * (float)decay;
+	const float d = verdict[FACTOR] * g[e] + (coupled ? (float)decay : 0.f) * w[e];
+	mean[e] = b1 * mean[e] + (1 - b1) * d;
+	square[e] = b2 * square[e] + (1 - b2) * d * d;
+	w[e] = shrink * w[e] - rate * (step[COUNT1] * mean[e]) / (sqrtF(step[COUNT2] * square[e]) + (float)eps);
+}
+
+// adagrad_f32 moves n weights by rate*d/(sqrt(h)+eps), h the sum of squares so far.
+// Grid ceil(n/256).
+KERNEL adagrad_f32(float *w, const float *g, float *h, const float *step, const float *verdict, i64 n, double eps, double decay) {
+	const i64 e = element();
+	if (e >= n || verdict[GO] == 0) return;
+	const float d = verdict[FACTOR] * g[e] + (float)decay * w[e];
+	h[e] += d * d;
+	w[e] -= step[RATE] * d / (sqrtF(h[e]) + (float)eps);
 }

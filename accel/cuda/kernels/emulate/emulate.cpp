@@ -56,7 +56,8 @@ const Kernel kernels[] = {
     ENTRY(quantize_i8, false), ENTRY(binary_i8, false), ENTRY(softmax_i8, false), ENTRY(copy_i8, false), ENTRY(fill_i8, false),
     TILES(i8), ENTRY(conv_i8z_64, true),
     ENTRY(convgrad_f32, true), ENTRY(bnstats_f32, true), ENTRY(bnapply_f32, false), ENTRY(bnsums_f32, true), ENTRY(bngrad_f32, false),
-    ENTRY(clampgrad_f32, false), ENTRY(maxgrad_f32, false), ENTRY(lossgrad_f32, true), ENTRY(sgd_f32, false),
+    ENTRY(clampgrad_f32, false), ENTRY(maxgrad_f32, false), ENTRY(lossgrad_f32, true), ENTRY(dropout_f32, false),
+    ENTRY(gather_f32, false), ENTRY(squares_f32, true), ENTRY(verdict_f32, true), ENTRY(sgd_f32, false), ENTRY(adam_f32, false), ENTRY(adagrad_f32, false),
 };
 
 bool stray; // a barrier in a kernel that is said to have none

@@ -132,44 +132,143 @@ void largest(Window v) {
 }
 
 void loss(i64 rows, i64 cols, float scale) {
-	Array x((size_t)(rows * cols)), labels((size_t)rows), l((size_t)rows), dx(x.n);
-	x.random();
+	const bool weighted = pick(2), spread = pick(2);
+	const double smooth = spread ? 0.1 : 0;
+	Array x((size_t)(rows * cols)), labels((size_t)rows), l((size_t)rows), dx(x.n), w((size_t)cols);
+	x.random(), w.random();
 	for (size_t i = 0; i < x.n; i++) x[i] *= scale;
-	for (i64 r = 0; r < rows; r++) labels[(size_t)r] = (float)pick((unsigned)cols);
-	run("lossgrad_f32", rows, 1, 1, Params()(x.data())(labels.data())(l.data())(dx.data())(rows)(cols));
+	for (size_t i = 0; i < w.n; i++) w[i] = weighted ? std::fabs(w[i]) + 0.1f : 1;
+	double all = 0;
+	for (i64 r = 0; r < rows; r++) labels[(size_t)r] = (float)pick((unsigned)cols), all += w[(size_t)labels[(size_t)r]];
+	run("lossgrad_f32", rows, 1, 1, Params()(x.data())(labels.data())(weighted ? w.data() : nullptr)(l.data())(dx.data())(rows)(cols)(smooth));
 	REQUIRE(x.whole() && labels.whole() && l.whole() && dx.whole(), "lossgrad_f32 wrote beside an array");
 	for (i64 r = 0; r < rows; r++) {
 		const float *at = x.data() + r * cols;
 		const i64 label = (i64)labels[(size_t)r];
-		double top = -INFINITY, sum = 0, worst = 0;
+		double top = -INFINITY, sum = 0, worst = 0, want = 0, mass = 0;
 		for (i64 c = 0; c < cols; c++) top = std::fmax(top, at[c]);
 		for (i64 c = 0; c < cols; c++) sum += std::exp(at[c] - top);
+		auto t = [&](i64 c) { return w[(size_t)c] * ((c == label ? 1 - smooth : 0) + smooth / (double)cols); };
+		for (i64 c = 0; c < cols; c++) mass += t(c), want += t(c) * (std::log(sum) - (at[c] - top));
 		for (i64 c = 0; c < cols; c++) {
-			const double e = std::fabs(dx[(size_t)(r * cols + c)] * (double)rows - (std::exp(at[c] - top) / sum - (c == label)));
+			const double e = std::fabs(dx[(size_t)(r * cols + c)] * all - (mass * std::exp(at[c] - top) / sum - t(c)));
 			worst = !(e <= worst) ? e : worst;
 		}
-		const double want = std::log(sum) - (at[label] - top), e = std::fabs(l[(size_t)r] * (double)rows - want) / (1 + want);
-		REQUIRE(worst < 1e-6 && e < 1e-6, "lossgrad_f32 [%lld %lld]: gradient %g, loss %g", rows, cols, worst, e);
+		const double e = std::fabs(l[(size_t)r] * all - want) / (1 + want);
+		REQUIRE(worst < 2e-6 && e < 2e-6, "lossgrad_f32 [%lld %lld]: gradient %g, loss %g", rows, cols, worst, e);
 	}
 }
 
-void pointwise(i64 n) {
-	const double lo = 0, hi = 0.5, momentum = 0.9, decay = 1e-2;
-	Array y((size_t)n), d(y.n), dx(y.n), w(y.n), v(y.n), rate(1);
-	y.random(), d.random(), w.random(), v.random();
-	rate[0] = 0.1f;
-	for (size_t i = 0; i < y.n; i++) y[i] = std::fmin(std::fmax(y[i], (float)lo), (float)hi);
-	const std::vector<float> w0(w.data(), w.data() + n), v0(v.data(), v.data() + n);
-	run("clampgrad_f32", ceilDiv(n, 256), 1, 1, Params()(y.data())(d.data())(dx.data())(n)(lo)(hi));
-	run("sgd_f32", ceilDiv(n, 256), 1, 1, Params()(w.data())(d.data())(v.data())(rate.data())(n)(momentum)(decay));
-	REQUIRE(y.whole() && d.whole() && dx.whole() && w.whole() && v.whole() && rate.whole(), "a pointwise gradient wrote beside an array");
+// Dropout against the same generator, for each number of a pair's half.
+void dropout(i64 n) {
+	const double rate = 0.3;
+	Array x((size_t)n), y(x.n);
+	x.random();
+	uint64_t key = 0x123456789abcdef0ull + (uint64_t)n;
+	const i64 limit = (i64)(rate * 4294967296.0) - 1;
+	run("dropout_f32", ceilDiv(n, 512), 1, 1, Params()(x.data())((const void *)&key)(y.data())(n)(limit)(1 / (1 - rate)));
+	REQUIRE(x.whole() && y.whole(), "dropout_f32 wrote beside an array");
 	int wrong = 0;
-	for (size_t i = 0; i < y.n; i++) {
-		const double moved = momentum * v0[i] + d[i] + decay * w0[i];
-		wrong += !(dx[i] == (y[i] > (float)lo && y[i] < (float)hi ? d[i] : 0)) + !(std::fabs(v[i] - moved) <= 1e-6) +
-		         !(std::fabs(w[i] - (w0[i] - 0.1 * moved)) <= 1e-6);
+	for (i64 i = 0; i < n; i++) {
+		uint64_t z = key + ((uint64_t)i / 2 + 1) * 0x9e3779b97f4a7c15ull;
+		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+		z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+		z ^= z >> 31;
+		const i64 drawn = i % 2 ? (i64)(z >> 32) : (i64)(z & 0xffffffff);
+		wrong += y[(size_t)i] != (drawn > limit ? x[(size_t)i] * (float)(1 / (1 - rate)) : 0);
 	}
-	REQUIRE(wrong == 0, "clampgrad_f32 or sgd_f32 of %lld: %d numbers", n, wrong);
+	REQUIRE(wrong == 0, "dropout_f32 of %lld: %d numbers", n, wrong);
+}
+
+void clamps(i64 n) {
+	const double lo = 0, hi = 0.5;
+	Array y((size_t)n), d(y.n), dx(y.n);
+	y.random(), d.random();
+	for (size_t i = 0; i < y.n; i++) y[i] = std::fmin(std::fmax(y[i], (float)lo), (float)hi);
+	run("clampgrad_f32", ceilDiv(n, 256), 1, 1, Params()(y.data())(d.data())(dx.data())(n)(lo)(hi));
+	REQUIRE(y.whole() && d.whole() && dx.whole(), "clampgrad_f32 wrote beside an array");
+	int wrong = 0;
+	for (size_t i = 0; i < y.n; i++) wrong += !(dx[i] == (y[i] > (float)lo && y[i] < (float)hi ? d[i] : 0));
+	REQUIRE(wrong == 0, "clampgrad_f32 of %lld: %d numbers", n, wrong);
+}
+
+// A step's numbers: rate, scale, first, apply, and Adam's two.
+void gathered(i64 n, bool first) {
+	Array g((size_t)n), sum(g.n), step(6);
+	g.random(), sum.random(), step.random();
+	step[2] = first;
+	const std::vector<float> before(sum.data(), sum.data() + n);
+	run("gather_f32", ceilDiv(n, 256), 1, 1, Params()(g.data())(sum.data())(step.data())(n));
+	ArrayOf<double> squares((size_t)ceilDiv(n, 16384));
+	run("squares_f32", ceilDiv(n, 16384), 1, 1, Params()(sum.data())(squares.data())(n));
+	REQUIRE(g.whole() && sum.whole() && step.whole() && squares.whole(), "gather_f32 or squares_f32 wrote beside an array");
+	int wrong = 0;
+	double all = 0, want = 0;
+	for (size_t i = 0; i < g.n; i++) wrong += sum[i] != (first ? g[i] : before[i] + g[i]), want += (double)sum[i] * sum[i];
+	for (size_t i = 0; i < squares.n; i++) all += squares[i];
+	REQUIRE(wrong == 0 && std::fabs(all - want) <= 1e-12 * want, "gather_f32 of %lld: %d numbers, squares %g and not %g", n, wrong, all, want);
+}
+
+// The verdict on an update: 0 as it is, 1 a loss, 2 a norm that is no number.
+void verdict(i64 rows, i64 n, double largest, bool apply, int bad) {
+	Array loss((size_t)rows), step(6), v(3);
+	ArrayOf<double> sums((size_t)n);
+	loss.random(), step.random();
+	step[1] = 0.5f, step[3] = apply;
+	double all = 0;
+	for (size_t i = 0; i < sums.n; i++) sums[i] = std::fabs(number()) + 1, all += sums[i];
+	if (bad == 1) loss[loss.n - 1] = INFINITY;
+	if (bad == 2) sums[0] = NAN;
+	run("verdict_f32", 1, 1, 1, Params()(loss.data())(sums.data())(step.data())(v.data())(rows)(n)(largest));
+	REQUIRE(loss.whole() && sums.whole() && step.whole() && v.whole(), "verdict_f32 wrote beside an array");
+	const double norm = std::sqrt(all) * 0.5, factor = largest > 0 && norm > largest ? 0.5 * largest / norm : 0.5;
+	REQUIRE(v[1] == (apply && !bad), "verdict_f32: update %g, apply %d, bad %d", v[1], apply, bad);
+	if (bad != 2) REQUIRE(std::fabs(v[2] - norm) <= 1e-6 * norm && std::fabs(v[0] - factor) <= 1e-6, "verdict_f32: norm %g and not %g, factor %g", v[2], norm, v[0]);
+}
+
+// Updates by every rule, and none where the verdict says so.
+void updates(i64 n, bool go) {
+	const double decay = 1e-2, m = 0.9, b2 = 0.99, eps = 1e-3;
+	for (int form = 0; form < 8; form++) {
+		Array w((size_t)n), g(w.n), s(w.n), q(w.n), step(6), v(3);
+		w.random(), g.random(), s.random(), q.random();
+		for (size_t i = 0; i < q.n; i++) q[i] = std::fabs(q[i]), s[i] = form >= 6 ? std::fabs(s[i]) : s[i];
+		for (size_t i = 0; i < 6; i++) step[i] = 0;
+		step[0] = 0.1f, step[4] = 2, step[5] = 3, v[0] = 0.5f, v[1] = go, v[2] = 1;
+		const std::vector<float> w0(w.data(), w.data() + n), s0(s.data(), s.data() + n), q0(q.data(), q.data() + n);
+		const i64 flag = form & 1, other = form >> 1 & 1;
+		Params p;
+		if (form < 4 || form == 7) // nesterov, decoupled; without momentum
+			run("sgd_f32", ceilDiv(n, 256), 1, 1,
+			    p(w.data())(g.data())(form == 7 ? nullptr : s.data())(step.data())(v.data())(n)(form == 7 ? 0.0 : m)(decay)(form == 7 ? 0ll : flag)(other));
+		else if (form < 6)
+			run("adam_f32", ceilDiv(n, 256), 1, 1, p(w.data())(g.data())(s.data())(q.data())(step.data())(v.data())(n)(m)(b2)(eps)(decay)(flag));
+		else
+			run("adagrad_f32", ceilDiv(n, 256), 1, 1, p(w.data())(g.data())(s.data())(step.data())(v.data())(n)(eps)(decay));
+		REQUIRE(w.whole() && g.whole() && s.whole() && q.whole() && step.whole() && v.whole(), "an update wrote beside an array");
+		int wrong = 0;
+		for (size_t i = 0; i < w.n; i++) {
+			double want = w0[i], state = s0[i], square = q0[i];
+			const bool apart = form < 4 || form == 7 ? other : form < 6 && !flag;
+			const double d = 0.5 * g[i] + (apart ? 0 : decay * w0[i]), shrink = apart ? 1 - 0.1 * decay : 1;
+			if (!go) {
+			} else if (form == 7) {
+				want = shrink * w0[i] - 0.1 * d;
+			} else if (form < 4) {
+				state = m * s0[i] + d;
+				want = shrink * w0[i] - 0.1 * (flag ? d + m * state : state);
+			} else if (form < 6) {
+				state = m * s0[i] + (1 - m) * d, square = b2 * q0[i] + (1 - b2) * d * d;
+				want = shrink * w0[i] - 0.1 * 2 * state / (std::sqrt(3 * square) + eps);
+			} else {
+				state = s0[i] + d * d;
+				want = w0[i] - 0.1 * d / (std::sqrt(state) + eps);
+			}
+			auto off = [](double a, double b) { return !(std::fabs(a - b) <= 3e-6 * (1 + std::fabs(b))); };
+			wrong += off(w[i], want) + off(s[i], state) + off(q[i], square);
+		}
+		REQUIRE(wrong == 0, "update form %d of %lld, go %d: %d numbers", form, n, go, wrong);
+	}
 }
 
 } // namespace
@@ -195,5 +294,9 @@ void checkGradients() {
 		largest(v);
 	}
 	for (i64 cols : {1, 2, 10, 255, 256, 257, 1000, 1001}) loss(1 + pick(5), cols, cols % 2 ? 1.f : 30.f);
-	for (i64 n : {1, 255, 256, 257, 1000}) pointwise(n);
+	for (i64 n : {1, 255, 256, 257, 511, 512, 513, 1000}) clamps(n), dropout(n), updates(n, true), updates(n, false);
+	for (i64 n : {1, 255, 257, 16383, 16384, 16385, 40000}) gathered(n, true), gathered(n, false);
+	for (i64 rows : {1, 255, 257})
+		for (int bad : {0, 1, 2}) verdict(rows, 1 + pick(600), pick(2) ? 0.5 : 100, pick(2), bad);
+	verdict(3, 5, 0, true, 0), verdict(3, 300, 0.5, true, 0);
 }

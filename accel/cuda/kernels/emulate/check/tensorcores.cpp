@@ -11,6 +11,7 @@ struct Case {
 	bool bias, res;
 	i64 act;
 	size_t shift;
+	bool wide = false, plus = false, parts = false; // y and res are float, w has two parts
 };
 
 float tf32Of(float v) { return __builtin_bit_cast(float, emulate::roundTF32(__builtin_bit_cast(unsigned, v))); }
@@ -24,37 +25,42 @@ template <class E> void convolution(const std::string &name, i64 tile, const Cas
 	const i64 oh = (v.h + 2 * v.pt - (v.kh - 1) * v.dh - 1) / v.sh + 1, ow = (v.w + 2 * v.pl - (v.kw - 1) * v.dw - 1) / v.sw + 1;
 	if (v.h + 2 * v.pt < (v.kh - 1) * v.dh + 1 || v.w + 2 * v.pl < (v.kw - 1) * v.dw + 1) return;
 	const i64 cg = v.c / v.g, ocg = v.oc / v.g, rows = v.n * oh * ow, pitch = v.oc + v.extra;
-	ArrayOf<E> x((size_t)(v.n * v.h * v.w * v.c), v.shift), w((size_t)(v.oc * v.kh * v.kw * cg), v.shift), r((size_t)(rows * v.oc)),
+	const i64 parts = v.parts ? 2 : 1, taps = v.kh * v.kw;
+	ArrayOf<E> x((size_t)(v.n * v.h * v.w * v.c), v.shift), w((size_t)(v.oc * parts * taps * cg), v.shift), r((size_t)(rows * v.oc)),
 	    y((size_t)(rows * pitch - v.extra));
-	Array b((size_t)v.oc);
-	x.random(), w.random(), b.random(), r.random();
+	Array b((size_t)v.oc), r4(r.n), y4(y.n);
+	x.random(), w.random(), b.random(), r.random(), r4.random();
 	const bool tf = sizeof(E) == 4; // weights come rounded, what they meet is rounded on the way
 	for (size_t i = 0; tf && i < w.n; i++) w[i] = E(tf32Of(w[i]));
 	const float lo = -0.25f, hi = 0.75f;
 	Params p;
-	p(x.data())(w.data())(v.bias ? b.data() : nullptr)(v.res ? r.data() : nullptr)(y.data());
-	for (i64 q : {v.n, v.h, v.w, v.c, oh, ow, v.oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, v.g, pitch, v.act}) p(q);
+	p(x.data())(w.data())(v.bias ? b.data() : nullptr);
+	p(!v.res ? nullptr : v.plus ? (const void *)r4.data() : r.data())(v.wide ? (const void *)y4.data() : y.data());
+	for (i64 q : {v.n, v.h, v.w, v.c, oh, ow, v.oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, v.g, pitch,
+	              v.act | (v.wide ? 2 : 0) | (v.plus ? 4 : 0) | (v.parts ? 8 : 0)})
+		p(q);
 	p((double)lo)((double)hi);
 	run(name.c_str(), ceilDiv(rows, tile), ceilDiv(ocg, tile), v.g, p);
-	REQUIRE(x.whole() && w.whole() && r.whole() && y.whole(), "%s wrote beside an array", name.c_str());
+	REQUIRE(x.whole() && w.whole() && r.whole() && y.whole() && r4.whole() && y4.whole(), "%s wrote beside an array", name.c_str());
 	int wrong = 0;
 	for (i64 m = 0; m < rows; m++) {
 		const i64 n = m / (oh * ow), py = m / ow % oh, px = m % ow;
 		for (i64 o = 0; o < v.oc; o++) {
 			double sum = 0, size = 0;
-			for (i64 t = 0; t < v.kh * v.kw; t++) {
+			for (i64 i = 0; i < parts * taps; i++) {
+				const i64 t = i % taps;
 				const i64 ih = py * v.sh - v.pt + t / v.kw * v.dh, iw = px * v.sw - v.pl + t % v.kw * v.dw;
 				if (ih < 0 || ih >= v.h || iw < 0 || iw >= v.w) continue;
 				for (i64 c = 0; c < cg; c++) {
 					float a = x[(size_t)(((n * v.h + ih) * v.w + iw) * v.c + o / ocg * cg + c)];
-					double e = (double)(tf ? tf32Of(a) : a) * (float)w[(size_t)((o * v.kh * v.kw + t) * cg + c)];
+					double e = (double)(tf ? tf32Of(a) : a) * (float)w[(size_t)((o * parts * taps + i) * cg + c)];
 					sum += e, size += std::fabs(e);
 				}
 			}
 			if (v.bias) sum += b[(size_t)o], size += 1;
-			if (v.res) sum += (float)r[(size_t)(m * v.oc + o)], size += 1;
-			const double want = clampTo((float)sum, v.act, lo, hi), got = (float)y[(size_t)(m * pitch + o)];
-			wrong += !(std::fabs(got - want) <= 1e-6 * (size + 1) + rounding<E>() * std::fabs(want));
+			if (v.res) sum += v.plus ? r4[(size_t)(m * v.oc + o)] : (float)r[(size_t)(m * v.oc + o)], size += 1;
+			const double want = clampTo((float)sum, v.act, lo, hi), got = v.wide ? y4[(size_t)(m * pitch + o)] : (float)y[(size_t)(m * pitch + o)];
+			wrong += !(std::fabs(got - want) <= 1e-6 * (size + 1) + (v.wide ? 0 : rounding<E>()) * std::fabs(want));
 		}
 		for (i64 o = v.oc; o < pitch && m + 1 < rows; o++) wrong += !ArrayOf<E>::untouched(y[(size_t)(m * pitch + o)]);
 	}
@@ -64,13 +70,15 @@ template <class E> void convolution(const std::string &name, i64 tile, const Cas
 }
 
 template <class E> void kind(const char *type) {
+	shown = 0; // a part of its own
 	for (i64 tile : {64, 128}) {
 		const std::string name = std::string("conv_") + type + "_" + std::to_string(tile);
 		for (int i = 0; i < 14; i++) {
 			// Half of the cases have whole chunks of channels.
 			const i64 g = 1 + pick(2), cg = i % 2 ? 8 * (1 + pick(6)) : 1 + pick(20), ocg = pick(3) ? 1 + pick(40) : 60 + pick(90);
 			convolution<E>(name, tile, {1 + pick(2), 1 + pick(9), 1 + pick(9), cg * g, ocg * g, 1 + pick(3), 1 + pick(3), 1 + pick(2), 1 + pick(2),
-			                            1 + pick(2), 1 + pick(2), pick(3), pick(3), g, pick(2) * pick(5), pick(2) > 0, pick(2) > 0, pick(2), pick(5) == 0});
+			                            1 + pick(2), 1 + pick(2), pick(3), pick(3), g, pick(2) * pick(5), pick(2) > 0, pick(2) > 0, pick(2), pick(5) == 0,
+			                            tile == 64 && sizeof(E) == 2 && pick(2), tile == 64 && sizeof(E) == 2 && pick(2), pick(2) > 0});
 		}
 		// A dense layer; more pixels and channels than a tile; the stem of an image network.
 		convolution<E>(name, tile, {140, 1, 1, 136, 130, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, true, false, 0, 0});

@@ -38,11 +38,11 @@ template <class E> void compare(const std::string &kernel, i64 grid, i64 y2, i64
 template <class E> void windows() {
 	for (int i = 0; i < 20; i++) {
 		const i64 n = 2, h = 1 + pick(7), w = 1 + pick(7), c = 1 + pick(9), mult = 1 + pick(2), oh = (h + 1) / 2, ow = (w + 1) / 2, act = pick(2);
-		Both<E> x(n * h * w * c), k(c * mult * 9), res(n * oh * ow * c * mult), y(n * oh * ow * c * mult), z(n * oh * ow * c);
-		Array b((size_t)(c * mult));
-		b.random();
+		Both<E> x(n * h * w * c), res(n * oh * ow * c * mult), y(n * oh * ow * c * mult), z(n * oh * ow * c);
+		Array b((size_t)(c * mult)), k((size_t)(c * mult * 9));
+		b.random(), k.random();
 		Two p;
-		x.into(p), k.into(p), p(b.data()), res.into(p), y.into(p);
+		x.into(p), p(k.data())(b.data()), res.into(p), y.into(p);
 		for (i64 q : {n, h, w, c, oh, ow, c * mult, 3ll, 3ll, 2ll, 2ll, 1ll, 1ll, 1ll, 1ll, c, c * mult, act}) p(q);
 		p(-0.5)(0.5);
 		compare("dwconv", ceilDiv((i64)y.f.n, 256), 1, 1, p, y);
@@ -120,6 +120,37 @@ template <class E> void elements() {
 	}
 }
 
+// stores: results of the kernels on floats may be of two bytes.
+template <class E> void stores() {
+	const i64 flag = sizeof(E) == 2 && !strcmp(suffix<E>(), "f16") ? 2 : 4;
+	for (int i = 0; i < 20; i++) {
+		const bool deep = i % 2;
+		const i64 n = 1 + pick(2), h = 1 + pick(7), w = 1 + pick(7), c = 1 + pick(9), oc = deep ? c : 1 + pick(70), act = pick(2), pitch = oc + pick(3);
+		const i64 cg = deep ? 1 : c;
+		Array x((size_t)(n * h * w * c)), k((size_t)(oc * cg * 9)), b((size_t)oc), y((size_t)(n * h * w * pitch));
+		ArrayOf<E> z(y.n);
+		x.random(), k.random(), b.random();
+		if (i == 0) b[0] = NAN;
+		for (int two = 0; two < 2; two++) {
+			Params p;
+			p(x.data())(k.data())(b.data())((const void *)nullptr)(two ? (const void *)z.data() : y.data());
+			for (i64 q : {n, h, w, c, h, w, oc, 3ll, 3ll, 1ll, 1ll, 1ll, 1ll, 1ll, 1ll, deep ? c : 1ll, pitch, act | (two ? flag : 0)}) p(q);
+			p(-0.5)(0.5);
+			if (deep)
+				run("dwconv_f32", ceilDiv(n * h * w * oc, 256), 1, 1, p);
+			else
+				run("conv_f32", ceilDiv(n * h * w, 64), ceilDiv(oc, 64), 1, p);
+		}
+		REQUIRE(y.whole() && z.whole(), "a convolution's narrow result: wrote beside it");
+		int wrong = 0;
+		for (size_t e = 0; e < y.n; e++) {
+			const float want = E(y[e]), got = z[e];
+			wrong += !(want == got || (want != want && got != got));
+		}
+		REQUIRE(wrong == 0, "%s to %s: %d of %zu outputs", deep ? "dwconv_f32" : "conv_f32", suffix<E>(), wrong, y.n);
+	}
+}
+
 // casts rounds numbers of every size, and those between two that can be had.
 template <class E> void casts(int fraction, double least) {
 	const i64 n = 1 << 14;
@@ -150,6 +181,7 @@ template <class E> void all() {
 	windows<E>();
 	rows<E>();
 	elements<E>();
+	stores<E>();
 }
 
 } // namespace

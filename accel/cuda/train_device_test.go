@@ -1,0 +1,229 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime/train"
+)
+
+// TestTrainOnDevice takes steps in every way that package train knows.
+func TestTrainOnDevice(t *testing.T) {
+	onDevice(t, deviceTraining)
+}
+
+func deviceTraining(t *testing.T) {
+	weights := []float32{1, 2, 0.5, 1, 1, 3, 1, 1, 0.1, 1}
+	adam := train.AdamW{WeightDecay: 0.05, Eps: 1e-4}
+	for _, c := range []struct {
+		name, network string
+		size, steps   int
+		cfg           train.Config
+	}{
+		{"nesterov", "glyphnet", 0, 4, train.Config{
+			Optimizer: train.SGD{Momentum: 0.9, Nesterov: true, WeightDecay: 1e-2}, Smoothing: 0.1, ClassWeights: weights,
+			Schedule: train.Warmup(2, train.Cosine(0.02, 6)),
+		}},
+		{"no momentum", "glyphnet", 0, 3, train.Config{Optimizer: train.SGD{WeightDecay: 0.1, Decoupled: true, DecayAll: true}}},
+		{"adamw", "resnet8", 12, 4, train.Config{Optimizer: adam, Accumulate: 2, ClipNorm: 0.5, Schedule: train.Constant(1e-3)}},
+		{"adam", "glyphnet", 0, 3, train.Config{Optimizer: train.AdamW{WeightDecay: 0.05, Eps: 1e-4, Coupled: true}, Schedule: train.Constant(1e-3)}},
+		{"adagrad, frozen", "resnet8", 12, 3, train.Config{Optimizer: train.Adagrad{WeightDecay: 1e-3, RateDecay: 0.1, Eps: 1e-4}, Norm: train.NormFrozen}},
+		{"norms and biases", "resnet8", 12, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Trainable: train.NormsAndBiases(), Grow: func(u int) int { return 1 + u }}},
+		{"dropout", "dscnn", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Seed: 77}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.cfg.Batch, c.cfg.Exact = 4, true
+			g := small(t, c.network, c.size)
+			b, err := Open()
+			require.NoError(t, err)
+			pair := func() *twins {
+				w := &twins{t: t}
+				w.dev, err = train.OnDevice(b, g, c.cfg)
+				require.NoError(t, err)
+				w.cpu, err = train.New(g, c.cfg)
+				require.NoError(t, err)
+				return w
+			}
+			p, q := pair(), pair()
+			for i := range c.steps {
+				p.step(i)
+			}
+			p.alike(1e-4)
+			// A checkpoint of one resumes on the other.
+			dir := t.TempDir()
+			require.NoError(t, p.dev.Save(filepath.Join(dir, "device"), 7))
+			require.NoError(t, p.cpu.Save(filepath.Join(dir, "cpu"), 8))
+			extra, err := q.cpu.Load(filepath.Join(dir, "device"))
+			require.NoError(t, err)
+			require.Equal(t, uint64(7), extra)
+			extra, err = q.dev.Load(filepath.Join(dir, "cpu"))
+			require.NoError(t, err)
+			require.Equal(t, uint64(8), extra)
+			q.alike(1e-4)
+			require.Equal(t, p.cpu.Steps(), q.dev.Steps())
+			require.Equal(t, p.cpu.Updates(), q.dev.Updates())
+			q.step(c.steps)
+			q.step(c.steps + 1)
+			q.alike(1e-4)
+			p.close()
+			q.close()
+			require.NoError(t, b.(*backend).Close())
+		})
+	}
+	t.Run("masks", masks)
+	t.Run("diverged", diverged)
+	t.Run("refused", func(t *testing.T) {
+		b, err := Open()
+		require.NoError(t, err)
+		g := small(t, "glyphnet", 0)
+		for why, cfg := range map[string]train.Config{
+			"one loss":        {Loss: train.MeanSquares},
+			"single channels": {Channels: func(*graph.Node, int) []int { return nil }},
+			"neither Lean":    {Lean: true},
+			"sigmoid":         {},
+		} {
+			net := g
+			if why == "sigmoid" {
+				why, net = `"it" (Unary): function 7 has no gradient here`, sigmoid(t)
+			}
+			_, err := train.OnDevice(b, net, cfg)
+			require.ErrorContains(t, err, why)
+		}
+		require.NoError(t, b.(*backend).Close())
+	})
+}
+
+// twins train side by side, on a device and on the CPU.
+type twins struct {
+	t   *testing.T
+	dev *train.Device
+	cpu *train.Trainer
+}
+
+func (w *twins) step(i int) {
+	rng := rand.New(rand.NewPCG(7, uint64(i)))
+	x, y := w.cpu.Input(0).F32(), w.cpu.Target().I32()
+	for j := range x {
+		x[j] = float32(rng.NormFloat64())
+	}
+	for j := range y {
+		y[j] = int32(rng.IntN(10))
+	}
+	copy(w.dev.Input(0).F32(), x)
+	copy(w.dev.Target().I32(), y)
+	require.Equal(w.t, w.cpu.Rate(), w.dev.Rate())
+	want, err := w.cpu.StepInPlace()
+	require.NoError(w.t, err)
+	got, err := w.dev.StepInPlace()
+	require.NoError(w.t, err)
+	w.t.Logf("step %d: loss %.6f, %.6f", i, want, got)
+	require.InDelta(w.t, want, got, 1e-5*float64(want))
+	compare(w.t, w.cpu.Scores().F32(), w.dev.Scores().F32(), 1e-4)
+}
+
+func (w *twins) alike(within float64) {
+	a, err := w.cpu.Graph()
+	require.NoError(w.t, err)
+	b, err := w.dev.Graph()
+	require.NoError(w.t, err)
+	apart := slices.Max(weightsApart(w.t, a, b))
+	w.t.Logf("weights differ by at most %.1e of their largest", apart)
+	require.LessOrEqual(w.t, apart, within)
+}
+
+func (w *twins) close() {
+	require.NoError(w.t, w.dev.Close())
+	require.NoError(w.t, w.cpu.Close())
+}
+
+// diagonalNet gives dropout's result as its scores.
+func diagonalNet(t *testing.T, rate float32) *graph.Graph {
+	t.Helper()
+	const c = 77
+	w := make([]float32, c*c)
+	diagonal(w, c, 1)
+	b := graph.NewBuilder("masks")
+	d := b.Add("dropout", &ops.Dropout{Rate: rate, Seed: 5}, nil, b.Input("x", tensor.F32Spec(1, c), true))
+	b.Output("y", b.Add("same", &ops.Dense{}, []tensor.Tensor{tensor.FromF32(w, c, c)}, d))
+	g, err := b.Build()
+	require.NoError(t, err)
+	return g
+}
+
+// masks: the same elements are dropped, to the bit, in every step.
+func masks(t *testing.T) {
+	for _, rate := range []float32{0.25, 0.5, 0.9} {
+		b, err := Open()
+		require.NoError(t, err)
+		cfg := train.Config{Batch: 9, Seed: 3, Schedule: train.Constant(0), Optimizer: train.SGD{}}
+		dev, err := train.OnDevice(b, diagonalNet(t, rate), cfg)
+		require.NoError(t, err)
+		cpu, err := train.New(diagonalNet(t, rate), cfg)
+		require.NoError(t, err)
+		zeros := 0
+		for range 3 {
+			for i := range cpu.Input(0).F32() {
+				v := float32(i%13) + 0.37
+				cpu.Input(0).F32()[i], dev.Input(0).F32()[i] = v, v
+			}
+			clear(cpu.Target().I32())
+			_, err := cpu.StepInPlace()
+			require.NoError(t, err)
+			_, err = dev.StepInPlace()
+			require.NoError(t, err)
+			require.Equal(t, cpu.Scores().F32(), dev.Scores().F32())
+			for _, v := range dev.Scores().F32() {
+				if v == 0 {
+					zeros++
+				}
+			}
+		}
+		require.InDelta(t, rate, float64(zeros)/float64(3*9*77), 0.05)
+		require.NoError(t, dev.Close())
+		require.NoError(t, cpu.Close())
+		require.NoError(t, b.(*backend).Close())
+	}
+}
+
+// diverged: what is no number changes no weight, and the layer is named.
+func diverged(t *testing.T) {
+	for _, clip := range []float32{0, 1} {
+		b, err := Open()
+		require.NoError(t, err)
+		d, err := train.OnDevice(b, diagonalNet(t, 0), train.Config{Batch: 2, ClipNorm: clip})
+		require.NoError(t, err)
+		before, err := d.Graph()
+		require.NoError(t, err)
+		d.Input(0).F32()[3] = float32(math.Inf(1))
+		_, err = d.StepInPlace()
+		require.ErrorIs(t, err, train.ErrDiverged)
+		require.ErrorContains(t, err, `the first bad value is in layer "`, fmt.Sprint(clip))
+		after, err := d.Graph()
+		require.NoError(t, err)
+		require.Zero(t, slices.Max(weightsApart(t, before, after)))
+		require.Zero(t, d.Updates())
+		require.NoError(t, d.Close())
+		require.NoError(t, b.(*backend).Close())
+	}
+}
+
+func sigmoid(t *testing.T) *graph.Graph {
+	t.Helper()
+	b := graph.NewBuilder("sigmoid")
+	d := b.Add("d", &ops.Dense{}, []tensor.Tensor{tensor.New(tensor.F32Spec(3, 8))}, b.Input("x", tensor.F32Spec(1, 8), true))
+	b.Output("y", b.Add("e", &ops.Dense{}, []tensor.Tensor{tensor.New(tensor.F32Spec(3, 3))}, b.Add("it", &ops.Unary{Fn: ops.UnarySigmoid}, nil, d)))
+	g, err := b.Build()
+	require.NoError(t, err)
+	return g
+}

@@ -1,0 +1,95 @@
+package cuda
+
+import (
+	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// learns says whether a step changes a parameter by its gradient.
+func learns(c *TrainConfig, g *graph.Graph, id graph.ID, param int) bool {
+	n := g.Node(id)
+	return n.Params[param].DType == tensor.F32 && !isStatistic(n, param) && c.Learns(id, param)
+}
+
+// isStatistic says that a parameter is a batch norm's running mean or variance.
+func isStatistic(n *graph.Node, param int) bool {
+	return n.Op.Kind() == ops.KindBatchNorm && param >= 2
+}
+
+// gathers says that gradients wait: for other steps', or for all others' norms.
+func gathers(c *TrainConfig) bool { return c.Gather || c.Clip > 0 }
+
+// learned is a parameter's gradient.
+type learned struct {
+	param int
+	grad  ref
+}
+
+// judge lowers the decision on an update, by the loss and n sums of squares.
+func (b *backward) judge(nd *node, rows, n int) {
+	nd.call("verdict_f32", [3]int{1, 1, 1}, []param{at(b.loss), at(b.sums), at(b.step), at(b.verdict)}, ints(rows, n), []param{num(float64(b.c.Clip))})
+}
+
+// squaresOf is how many numbers a block of squares_f32 adds up.
+const squaresOf = 1 << 14
+
+// updateAll updates after all gradients have come, by their norm where it is bounded.
+func (b *backward) updateAll(t *Trainer, rows int) {
+	end := 2*b.n + 1
+	nd := b.at(b.scores, end)
+	blocks := 0
+	each := func(f func(w *trained, sum ref)) {
+		for i := range t.params {
+			if sum, there := t.params[i].part(accel.PartGradient); there {
+				f(&t.params[i], sum)
+			}
+		}
+	}
+	if b.c.Clip > 0 {
+		each(func(w *trained, _ ref) { blocks += (w.elems + squaresOf - 1) / squaresOf })
+		b.sums = b.buffer(8*max(1, blocks), end, end)
+		next := b.sums
+		each(func(w *trained, sum ref) {
+			n := (w.elems + squaresOf - 1) / squaresOf
+			nd.call("squares_f32", [3]int{n, 1, 1}, []param{at(sum), at(next)}, ints(w.elems))
+			next.offset += 8 * n
+		})
+	}
+	b.judge(nd, rows, blocks)
+	each(func(w *trained, sum ref) { b.update(nd, w, sum) })
+	b.add(nd.step)
+}
+
+// update moves a parameter by its gradient.
+func (b *backward) update(nd *node, w *trained, grad ref) {
+	var parts [4]ref
+	for i := range parts {
+		if r, there := w.part(accel.Part(i)); there {
+			parts[i] = r
+		}
+	}
+	value, state0, state1 := at(parts[accel.PartValue]), at(parts[accel.PartState0]), at(parts[accel.PartState1])
+	decay := 0.0
+	if b.c.Decays(w.node, w.param) {
+		decay = float64(b.c.WeightDecay)
+	}
+	flag := func(yes bool) int {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	n := w.elems
+	switch b.c.Rule {
+	case accel.RuleAdam:
+		nd.count("adam_f32", n, []param{value, at(grad), state0, state1, at(b.step), at(b.verdict)}, ints(n),
+			[]param{num(float64(b.c.Beta1)), num(float64(b.c.Beta2)), num(float64(b.c.Eps)), num(decay)}, ints(flag(!b.c.Decoupled)))
+	case accel.RuleAdagrad:
+		nd.count("adagrad_f32", n, []param{value, at(grad), state0, at(b.step), at(b.verdict)}, ints(n), []param{num(float64(b.c.Eps)), num(decay)})
+	default:
+		nd.count("sgd_f32", n, []param{value, at(grad), state0, at(b.step), at(b.verdict)}, ints(n),
+			[]param{num(float64(b.c.Momentum)), num(decay)}, ints(flag(b.c.Nesterov), flag(b.c.Decoupled)))
+	}
+}
