@@ -66,7 +66,7 @@ cross:
 cuda:
 	@command -v $${CXX:-g++} >/dev/null || { echo "cuda: SKIPPED, needs a C++ compiler ($${CXX:-g++})"; exit 0; }; \
 	  . accel/cuda/build.env && $(GO) vet -tags cuda ./accel/... && $(GO) build -tags cuda -o /dev/null ./tools/teff && \
-	  $(GO) test -tags cuda ./accel/... ./tests/gpubench
+	  $(GO) test -tags cuda ./accel/... ./tests/gpubench && $(GO) test -tags cuda -run Device ./tools/teff
 
 # Each fuzz target for a few seconds; FUZZ=60s for longer.
 fuzz:

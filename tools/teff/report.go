@@ -60,7 +60,7 @@ func (r *round) reportFacts(b *strings.Builder) {
 		{"model", r.m.path}, {"data", strings.Join(r.o.data, ", ")}, {"training images", fmt.Sprint(len(r.train.labels))},
 		{"epochs", fmt.Sprint(r.total)}, {"minibatch", fmt.Sprintf("%d rows, %d an update at the end", r.batch, r.batch*r.gather(r.total-1))},
 		{"optimizer", fmt.Sprintf("%s, schedule %s", r.o.optimizer, r.o.schedule)}, {"learns", what},
-		{"memory beside the model", bytesText(int64(r.trainer.PeakBytes()))}, {"time", time.Since(r.start).Round(time.Second / 10).String()},
+		{"device", r.deviceName()}, {"memory beside the model", bytesText(int64(r.trainer.PeakBytes()))}, {"time", time.Since(r.start).Round(time.Second / 10).String()},
 	}
 	if r.remark != "" {
 		rows = append(rows, [2]string{"remark", r.remark})

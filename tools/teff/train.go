@@ -13,6 +13,7 @@ import (
 // trainOptions are teff train's flags.
 type trainOptions struct {
 	data                                       list
+	device                                     string
 	val, out, what, bn, optimizer, schedule    string
 	checkpoint, report, log, augment, classWts string
 	budget                                     byteSize
@@ -61,6 +62,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.BoolVar(&o.resetHead, "reset-head", false, "draw the last layer anew even if its size fits")
 	f.Uint64Var(&o.seed, "seed", 1, "of shuffling, augmentation, dropout and a new head")
 	f.IntVar(&o.threads, "threads", 0, "threads; 0: all")
+	f.StringVar(&o.device, "device", "cpu", deviceHelp)
 	f.StringVar(&o.checkpoint, "checkpoint", "", "file written after every epoch and on interruption")
 	f.IntVar(&o.every, "checkpoint-steps", 0, "write it after every so many steps, too")
 	f.BoolVar(&o.resume, "resume", false, "go on from --checkpoint if it is there")
@@ -98,6 +100,10 @@ func (o *trainOptions) check() error {
 		return usagef("--augment %q: auto or none", o.augment)
 	case (o.resume || o.every > 0) && o.checkpoint == "":
 		return usagef("--resume needs --checkpoint, and so does --checkpoint-steps")
+	case !slices.Contains([]string{"cpu", "cuda", "auto"}, o.device):
+		return usagef("--device %q: cpu, cuda or auto", o.device)
+	case o.budget > 0 && o.device == "cuda":
+		return usagef("--budget chooses single channels, which --device cuda has no kernels for")
 	case o.budget > 0 && o.what != "auto":
 		return usagef("--budget chooses what learns; --what does not go with it")
 	}
@@ -208,6 +214,9 @@ func runTrain(ctx context.Context, c *cli, args []string) error {
 	}
 	defer m.close()
 	t := newTraining(c, m, &o, f.json)
+	if err := t.openDevice(); err != nil {
+		return err
+	}
 	if err := t.prepare(ctx, pre); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/teff-ml/teff/ops/tensor"
-	"github.com/teff-ml/teff/runtime/train"
 	"github.com/teff-ml/teff/tools/dataset"
 	"github.com/teff-ml/teff/tools/imageio"
 )
@@ -95,7 +94,7 @@ func (f *feed) make(ctx context.Context, first int) {
 }
 
 // next writes the next minibatch into the trainer's input and target.
-func (f *feed) next(t *train.Trainer) error {
+func (f *feed) next(t learner) error {
 	y := t.Target().I32()
 	if f.ready == nil {
 		f.features(t, f.at)
@@ -118,7 +117,7 @@ func (f *feed) next(t *train.Trainer) error {
 }
 
 // features writes the rows of a step.
-func (f *feed) features(t *train.Trainer, step int) {
+func (f *feed) features(t learner, step int) {
 	r := f.r
 	x, w, views := t.Input(0).F32(), r.train.store.width, r.train.views()
 	for k, i := range f.index(step) {

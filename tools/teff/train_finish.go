@@ -99,7 +99,7 @@ func (t *training) finish(r *round, asJSON bool) error {
 	}
 	if asJSON {
 		m := map[string]any{
-			"epochs": r.epochs, "peak_bytes": r.trainer.PeakBytes(), "skipped": t.skipped, "classes": t.meta.Labels,
+			"epochs": r.epochs, "peak_bytes": r.trainer.PeakBytes(), "skipped": t.skipped, "classes": t.meta.Labels, "device": t.deviceName(),
 			"images": len(r.train.labels), "held_back": 0, "trains": r.trainer.Parameters(), "preprocess": t.meta.Preprocess,
 		}
 		if r.val != nil {

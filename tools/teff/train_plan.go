@@ -74,7 +74,7 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 			return nil, err
 		}
 	}
-	r.trainer, err = train.New(g, cfg)
+	r.trainer, err = t.learner(g, cfg)
 	return r, err
 }
 
@@ -238,7 +238,11 @@ func (r *round) validate() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	m, err := runtime.New(g, runtime.WithThreads(r.o.threads))
+	opts := []runtime.Option{runtime.WithThreads(r.o.threads)}
+	if r.backend != nil {
+		opts = append(opts, runtime.WithBackend(r.backend))
+	}
+	m, err := runtime.New(g, opts...)
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime/train"
 )
 
@@ -18,7 +19,7 @@ type round struct {
 	*training
 	whole      *graph.Graph // with statistics estimated anew, if asked for
 	train, val *samples
-	trainer    *train.Trainer
+	trainer    learner
 	sparse     *train.Sparse
 	centring   *centring // of features, or nil
 	batch      int
@@ -28,6 +29,21 @@ type round struct {
 	epochs     []epochResult
 	confusion  [][]int
 	silent     bool // a fold's: no line for each epoch
+}
+
+// learner is what trains: a train.Trainer, or a train.Device.
+type learner interface {
+	Input(i int) tensor.Tensor
+	Target() tensor.Tensor
+	Scores() tensor.Tensor
+	StepInPlace() (float32, error)
+	Rate() float32
+	Parameters() []string
+	PeakBytes() int
+	Graph() (*graph.Graph, error)
+	Save(path string, extra uint64) error
+	Load(path string) (extra uint64, err error)
+	Close() error
 }
 
 // epochResult is what one epoch gave.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -22,6 +23,8 @@ type training struct {
 	meta  format.Metadata
 	quiet bool
 	start time.Time
+	// backend is a device that trains, nil: the CPU does.
+	backend accel.TrainBackend
 
 	whole      *graph.Graph // with the right head
 	newHead    string       // its name, where it was drawn anew
