@@ -25,13 +25,8 @@ type convWinogradInt struct {
 	panels   winogradIntPanels
 }
 
-// winoIntTiles and winoIntChannels are the tiles of an image and the channels
-// from which it is faster than the direct product, by measurement: weights are
-// read once for every block of tiles.
-const (
-	winoIntTiles    = 16
-	winoIntChannels = 64
-)
+// winoIntTiles is the least tiles of a block that is made smaller to fit.
+const winoIntTiles = 16
 
 // prepareWinogradInt is nil where the direct product is the better choice, was
 // asked for, or has sums that only it gets right.
@@ -47,15 +42,14 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
 		OutPixel: outPitch(p.OutPitch, s.oc), Signed: x.DType == tensor.I8, Tiles: p.Choice.Tiles,
 	}}
-	tiles := (s.Out[1] + 3) / 4 * ((s.Out[2] + 3) / 4)
 	switch {
 	case p.Choice.Winograd == WinogradNone || !kern.WinogradI8Fast():
 		return nil
 	case p.Choice.Winograd == 4:
-	case !kern.WinogradI8Pays() || tiles < winoIntTiles || min(s.ic, s.oc) < winoIntChannels:
+	case !kern.WinogradI8Pays() || !k.w.Worthwhile():
 		return nil
 	}
-	k.w.Plan()
+	k.w.Plan(max(1, p.Threads))
 	scratch := k.plan(max(1, p.Threads))
 	for p.ScratchBudget > 0 && scratch > p.ScratchBudget {
 		if k.w.Tiles <= winoIntTiles {
@@ -93,7 +87,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 func (k *convWinogradInt) plan(threads int) int {
 	k.v, k.m = k.w.ScratchSize()
 	k.v, k.m = roundUp(k.v, 64), roundUp(k.m, 64)
-	k.slots, k.perBlock = threads, threads > 1 && k.w.Blocks() < 2*threads
+	k.slots, k.perBlock = threads, k.w.Blocks()%threads != 0 && k.w.Blocks() < 2*threads
 	if k.perBlock {
 		k.slots, k.chunks = k.w.Blocks(), min(4*threads, k.w.BlockTiles(0))
 	}

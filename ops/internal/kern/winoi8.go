@@ -58,20 +58,25 @@ const (
 	winoI8Tiles  = 48
 )
 
-// Plan completes w.
-func (w *WinogradI8) Plan() {
+// Plan completes w. For several threads there is a block for each, or more, where they are not too small for the weights
+// that each reads.
+func (w *WinogradI8) Plan(threads int) {
 	if w.IC%WinogradI8Panel != 0 || w.OC%WinogradI8Panel != 0 {
 		panic("kern: BUG: winoi8: channels in no whole panels")
 	}
 	w.tilesY, w.tilesX = (w.OH+3)/4, (w.OW+3)/4
-	if w.Tiles <= 0 {
+	if total := w.total(); w.Tiles <= 0 {
 		most := max(winoI8Tiles, winoI8Budget/(winoI8Planes*(2*w.IC+4*WinogradI8Panel)))
-		blocks := (w.total() + most - 1) / most
-		if w.total() <= most+most/8 {
+		blocks := (total + most - 1) / most
+		if total <= most+most/8 {
 			blocks = 1
 		}
-		if w.Tiles = w.total(); blocks > 1 {
-			w.Tiles = ((w.total()+blocks-1)/blocks + 11) / 12 * 12
+		if even := (blocks + threads - 1) / threads * threads; total >= even*winoI8Tiles/2 {
+			blocks = even
+		}
+		w.Tiles = (total + blocks - 1) / blocks
+		if blocks > 1 && w.Tiles%12 > w.Tiles/12 { // no rows in low kernels
+			w.Tiles = (w.Tiles + 11) / 12 * 12
 		}
 	}
 	w.Tiles = max(1, min(w.Tiles, w.total()))
@@ -83,6 +88,24 @@ func WinogradI8Fast() bool { return useWinoI8VNNI }
 // WinogradI8Pays reports whether they are known to be worth their transforms, beside the direct product of the machine's
 // maker.
 func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Measured }
+
+// Worthwhile reports whether a convolution of these sizes is faster this way than as a direct product, by what both take in
+// cycles of a core with two units for 512-bit products, as measured; weights come from
+// the third-level cache or from memory. A tenth is asked for, as they take eight times the memory.
+func (w *WinogradI8) Worthwhile() bool {
+	const lowest, start, line = 5, 30, 14 // rows that a kernel takes the time of at least; to begin a tile; to read 64 bytes
+	tiles := (w.OH + 3) / 4 * ((w.OW + 3) / 4)
+	rows, kernels := 0, 0
+	for i, n := range winoI8Heights(tiles) {
+		rows += n * max(winoI8Rows[i], lowest)
+		kernels += n
+	}
+	pairs := w.IC * w.OC
+	products := winoI8Planes * (rows*pairs/62 + w.Panels()*kernels*start)
+	transforms := tiles * (w.IC/32*190 + w.OC/16*155)
+	direct := w.OH * w.OW * 9 * pairs / 122
+	return max(products, 2*winoI8Planes*pairs/64*line)+transforms < direct*9/10
+}
 
 func (w *WinogradI8) total() int { return w.N * w.tilesY * w.tilesX }
 
@@ -265,7 +288,11 @@ func (w *WinogradI8) multiply(a *WinogradI8Args, b, n int) {
 				t.a, t.c = &v[row*w.IC], &m[row*WinogradI8Panel]
 				gemmI16(h, &t)
 				row += h * t.count
-				t.lines = 0
+				if asked := t.count * t.pairs; asked < t.lines { // a line of 32 numbers each
+					t.ahead, t.lines = &weights[size+32*(w.IC-t.lines+asked)], t.lines-asked
+				} else {
+					t.lines = 0
+				}
 			}
 		}
 	}
@@ -274,21 +301,20 @@ func (w *WinogradI8) multiply(a *WinogradI8Args, b, n int) {
 // winoI8Rows are the heights of product kernels.
 var winoI8Rows = [...]int{13, 12, 8, 4, 2, 1}
 
-// winoI8Heights is how many tiles of each height make rows: as few low ones as can be, which wait for their own sums.
+// winoI8Heights is how many tiles of each height make rows: of 12 and 13, and one or two of 8 where that leaves none of the
+// low ones, which wait for their own sums.
 func winoI8Heights(rows int) (counts [len(winoI8Rows)]int) {
-	whole, rest := rows/12, rows%12
-	switch {
-	case rest <= whole:
-		counts[0], whole, rest = rest, whole-rest, 0
-	case rest == 4 && whole > 0:
-		whole, rest = whole-1, 16
-	}
-	counts[1] = whole
-	for i, h := range winoI8Rows {
-		if i > 1 {
-			counts[i] = rest / h
-			rest %= h
+	for eights := range 3 {
+		if left := rows - 8*eights; left >= 0 && left%12 <= left/12 {
+			counts[0], counts[1], counts[2] = left%12, left/12-left%12, eights
+			return counts
 		}
+	}
+	counts[1] = rows / 12
+	rest := rows % 12
+	for i, h := range winoI8Rows[2:] {
+		counts[2+i] = rest / h
+		rest %= h
 	}
 	return counts
 }

@@ -53,7 +53,7 @@ func (c *winoI8Case) sum(img, y, x, o int) int32 {
 
 // prepare packs, and makes what a run needs. It is false where sums may be too large.
 func (c *winoI8Case) prepare(t *testing.T) bool {
-	c.Plan()
+	c.Plan(1)
 	a := &c.args
 	if a.Cols = c.Columns(c.weights, c.bias, c.scale, c.zero); a.Cols == nil {
 		return false
@@ -218,6 +218,18 @@ func TestWinogradI8Split(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { c.Run(a, 0, 1) }))
 }
 
+// Where it was measured to pay, and where not.
+func TestWinogradI8Worthwhile(t *testing.T) {
+	for _, c := range []struct {
+		size, ic, oc int
+		want         bool
+	}{{56, 64, 64, true}, {28, 128, 128, true}, {14, 256, 256, false}, {7, 512, 512, false}, {27, 64, 64, true}, {16, 64, 64, true},
+		{12, 64, 64, false}, {8, 64, 64, false}, {13, 64, 256, false}, {27, 32, 128, false}, {32, 32, 32, false}, {28, 256, 512, true}} {
+		w := WinogradI8{OH: c.size, OW: c.size, IC: c.ic, OC: c.oc}
+		require.Equal(t, c.want, w.Worthwhile(), "%v", c)
+	}
+}
+
 func TestWinogradI8Heights(t *testing.T) {
 	for n := range 300 {
 		sum := 0
@@ -232,7 +244,7 @@ func BenchmarkWinogradI8(b *testing.B) {
 	for _, s := range [][3]int{{56, 64, 64}, {28, 128, 128}, {14, 256, 256}, {7, 512, 512}, {112, 64, 128}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
 			c := winoI8Case{WinogradI8: WinogradI8{N: 1, H: s[0], W: s[0], IC: s[1], OC: s[2], OH: s[0], OW: s[0], PT: 1, PL: 1, OutPixel: s[2]}}
-			c.Plan()
+			c.Plan(1)
 			v, m := c.ScratchSize()
 			a := &WinogradI8Args{In: make([]byte, s[0]*s[0]*s[1]), Zero: make([]byte, s[1]), Packed: make([]int16, c.PackedSize()), Hi: 255,
 				Cols: &WinogradI8Columns{make([]int32, s[2]), make([]float32, s[2])}, Out: make([]byte, s[0]*s[0]*s[2]),
