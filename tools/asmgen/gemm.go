@@ -12,7 +12,8 @@ const (
 	tileA, tileZero, tileRows, tileTaps, tileKC    = 0, 8, 16, 24, 32
 	tileB, tileBias, tileRes, tileLDR, tileC       = 40, 48, 56, 64, 72
 	tileLDC, tileN, tileMin, tileMax, tileMaskSize = 80, 88, 96, 100, 0
-	tilePanels                                     = 104 // bytes from one panel to the next
+	tilePanels                                     = 104      // bytes from one panel to the next
+	tileAhead, tileStep                            = 112, 120 // what to ask for, bytes of it a step of k
 )
 
 // gemmF32 writes the tile kernels of an ISA: every height up to its largest, two vectors and one vector wide.
@@ -37,6 +38,7 @@ type gemm struct {
 	main   operand.Mem // bytes of a tap that the unrolled loop takes
 	zero   operand.Mem
 	base   operand.Mem
+	far    operand.Mem // bytes of what is asked for ahead, an unrolled loop's
 }
 
 func (g *gemm) acc(i, j int) reg.VecPhysical { return g.reg(i*g.nv + j) }
@@ -52,15 +54,22 @@ func (g *gemm) tmp(i int) reg.VecPhysical {
 
 func (g *gemm) write() {
 	g.fn(fmt.Sprintf("gemmF32x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmF32Args.runGeneric")
-	local := g.AllocLocal(48)
+	local := g.AllocLocal(56)
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
+	g.far = local.Offset(48)
 
-	unroll := 2
+	unroll, shift := 2, 1
 	if g.mr*g.nv <= 8 {
-		unroll = 4
+		unroll, shift = 4, 2
 	}
 	t, s := g.arg(reg.RAX), reg.RCX
+	if g.wide() {
+		g.MOVQ(mem(t, tileStep), s)
+		g.SHLQ(operand.U8(uint8(shift)), s)
+		g.MOVQ(s, g.far)
+		g.MOVQ(mem(t, tileAhead), ahead)
+	}
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
@@ -87,6 +96,9 @@ func (g *gemm) write() {
 	g.CMPQ(k, g.main)
 	g.JGE(operand.LabelRef(rest))
 	g.Label(mainLoop)
+	if g.wide() {
+		g.askAhead(unroll * g.nv / 2)
+	}
 	for u := range unroll {
 		g.step(b, k, u)
 	}
@@ -109,6 +121,21 @@ func (g *gemm) write() {
 	g.finish()
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// ahead is the one register that the rows of the largest tile leave.
+var ahead = reg.RBP
+
+// askAhead brings lines into the second-level cache, if any are to be.
+func (g *gemm) askAhead(lines int) {
+	none := g.label("noahead")
+	g.TESTQ(ahead, ahead)
+	g.JZ(operand.LabelRef(none))
+	for i := range lines {
+		g.PREFETCHT1(mem(ahead, 64*i))
+	}
+	g.ADDQ(g.far, ahead)
+	g.Label(none)
 }
 
 // prefetchResidual asks for what residual will read, a whole tile's products before.

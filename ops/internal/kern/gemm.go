@@ -102,6 +102,7 @@ type GemmF32Args struct {
 	Taps int
 	KC   int       // floats a tap; K = Taps*KC
 	B    []float32 // PackedSize(N, K) floats from Pack
+	Next []float32 // what is likely to be multiplied by after that, or nil
 	N    int       // columns in all
 	Bias []float32 // N, or nil
 	Res  []float32 // residual added before the clamp, or nil; may be C itself, to accumulate
@@ -130,7 +131,7 @@ func blockBudget(rows int) int {
 //
 // Order: columns in blocks whose weights fit the second-level cache; within a block row tiles outermost, so that a tile's
 // activations stay in the first level over all its panels. A range is therefore best cut along rows when weights are
-// small, along columns (multiples of NR) when M is small and weights are large.
+// small, along columns (multiples of NR) when M is small and weights are large. runAhead has another order.
 func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 	if m0 >= m1 || n0 >= n1 {
 		return
@@ -141,6 +142,10 @@ func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 		return
 	}
 	k := a.Taps * a.KC
+	if g.asksAhead(a, m1-m0, n1-n0) {
+		g.runAhead(a, m0, m1, n0, n1)
+		return
+	}
 	block := max(1, blockBudget(4*(m1-m0)*a.KC)/(4*k*g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
 		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
@@ -271,4 +276,8 @@ type tileF32 struct {
 	max  float32
 
 	panels int // bytes from one panel to the next, for row
+
+	ahead uintptr // what will be read soon, or 0
+	step  int     // bytes of it a step of k
+	apart int
 }

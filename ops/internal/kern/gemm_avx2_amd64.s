@@ -6,7 +6,7 @@
 
 // func gemmF32x6x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x6x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x6x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -354,7 +354,7 @@ GLOBL tailMask<>(SB), RODATA|NOPTR, $128
 
 // func gemmF32x5x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x5x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -634,7 +634,7 @@ stored26:
 
 // func gemmF32x4x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x4x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -908,7 +908,7 @@ stored39:
 
 // func gemmF32x3x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x3x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -1142,7 +1142,7 @@ stored52:
 
 // func gemmF32x2x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x2x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -1336,7 +1336,7 @@ stored65:
 
 // func gemmF32x1x16AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x1x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -1490,7 +1490,7 @@ stored78:
 
 // func gemmF32x6x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x6x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -1758,7 +1758,7 @@ stored91:
 
 // func gemmF32x5x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x5x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -1999,7 +1999,7 @@ stored104:
 
 // func gemmF32x4x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x4x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -2213,7 +2213,7 @@ stored117:
 
 // func gemmF32x3x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x3x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -2400,7 +2400,7 @@ stored130:
 
 // func gemmF32x2x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x2x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x2x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)
@@ -2560,7 +2560,7 @@ stored143:
 
 // func gemmF32x1x8AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·gemmF32x1x8AVX2(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x1x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ       t+0(FP), AX
 	MOVQ       16(AX), CX
 	MOVQ       CX, (SP)

@@ -6,8 +6,12 @@
 
 // func gemmF32x12x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x12x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x12x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -185,6 +189,13 @@ tap4:
 	JGE     rest6
 
 main5:
+	TESTQ      BP, BP
+	JZ         noahead9
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead9:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -320,7 +331,7 @@ next8:
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores9
+	JZ        nores10
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -383,9 +394,9 @@ next8:
 	VADDPS    Z31, Z23, Z23
 	ADDQ      DX, CX
 
-nores9:
+nores10:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound10
+	JEQ          nobound11
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -412,9 +423,9 @@ nores9:
 	VMAXPS       Z22, Z26, Z22
 	VMAXPS       Z23, Z26, Z23
 
-nobound10:
+nobound11:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound11
+	JEQ          nobound12
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -441,7 +452,7 @@ nobound10:
 	VMINPS       Z22, Z26, Z22
 	VMINPS       Z23, Z26, Z23
 
-nobound11:
+nobound12:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -485,8 +496,12 @@ nobound11:
 
 // func gemmF32x11x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -509,7 +524,7 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias12
+	JZ        nobias13
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -532,9 +547,9 @@ TEXT ·gemmF32x11x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z19
 	VMOVAPS   Z0, Z20
 	VMOVAPS   Z1, Z21
-	JMP       started13
+	JMP       started14
 
-nobias12:
+nobias13:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -558,10 +573,10 @@ nobias12:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-started13:
+started14:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead14
+	JZ         noahead15
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -597,10 +612,10 @@ started13:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead14:
+noahead15:
 	MOVQ 40(AX), CX
 
-tap15:
+tap16:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -650,9 +665,16 @@ tap15:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest17
+	JGE     rest18
 
-main16:
+main17:
+	TESTQ      BP, BP
+	JZ         noahead21
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead21:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -726,13 +748,13 @@ main16:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main16
+	JLT          main17
 
-rest17:
+rest18:
 	CMPQ AX, 16(SP)
-	JGE  next19
+	JGE  next20
 
-restloop18:
+restloop19:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -771,15 +793,15 @@ restloop18:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop18
+	JLT          restloop19
 
-next19:
+next20:
 	DECQ      8(SP)
-	JNZ       tap15
+	JNZ       tap16
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores20
+	JZ        nores22
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -837,9 +859,9 @@ next19:
 	VADDPS    Z29, Z21, Z21
 	ADDQ      DX, CX
 
-nores20:
+nores22:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound21
+	JEQ          nobound23
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -864,9 +886,9 @@ nores20:
 	VMAXPS       Z20, Z26, Z20
 	VMAXPS       Z21, Z26, Z21
 
-nobound21:
+nobound23:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound22
+	JEQ          nobound24
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -891,7 +913,7 @@ nobound21:
 	VMINPS       Z20, Z26, Z20
 	VMINPS       Z21, Z26, Z21
 
-nobound22:
+nobound24:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -932,8 +954,12 @@ nobound22:
 
 // func gemmF32x10x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -956,7 +982,7 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias23
+	JZ        nobias25
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -977,9 +1003,9 @@ TEXT ·gemmF32x10x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z17
 	VMOVAPS   Z0, Z18
 	VMOVAPS   Z1, Z19
-	JMP       started24
+	JMP       started26
 
-nobias23:
+nobias25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1001,10 +1027,10 @@ nobias23:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-started24:
+started26:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead25
+	JZ         noahead27
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -1037,10 +1063,10 @@ started24:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead25:
+noahead27:
 	MOVQ 40(AX), CX
 
-tap26:
+tap28:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -1086,9 +1112,16 @@ tap26:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest28
+	JGE     rest30
 
-main27:
+main29:
+	TESTQ      BP, BP
+	JZ         noahead33
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead33:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1156,13 +1189,13 @@ main27:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main27
+	JLT          main29
 
-rest28:
+rest30:
 	CMPQ AX, 16(SP)
-	JGE  next30
+	JGE  next32
 
-restloop29:
+restloop31:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1198,15 +1231,15 @@ restloop29:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop29
+	JLT          restloop31
 
-next30:
+next32:
 	DECQ      8(SP)
-	JNZ       tap26
+	JNZ       tap28
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores31
+	JZ        nores34
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1259,9 +1292,9 @@ next30:
 	VADDPS    Z27, Z19, Z19
 	ADDQ      DX, CX
 
-nores31:
+nores34:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound32
+	JEQ          nobound35
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -1284,9 +1317,9 @@ nores31:
 	VMAXPS       Z18, Z26, Z18
 	VMAXPS       Z19, Z26, Z19
 
-nobound32:
+nobound35:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound33
+	JEQ          nobound36
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -1309,7 +1342,7 @@ nobound32:
 	VMINPS       Z18, Z26, Z18
 	VMINPS       Z19, Z26, Z19
 
-nobound33:
+nobound36:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -1347,8 +1380,12 @@ nobound33:
 
 // func gemmF32x9x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -1371,7 +1408,7 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias34
+	JZ        nobias37
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1390,9 +1427,9 @@ TEXT ·gemmF32x9x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z15
 	VMOVAPS   Z0, Z16
 	VMOVAPS   Z1, Z17
-	JMP       started35
+	JMP       started38
 
-nobias34:
+nobias37:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1412,10 +1449,10 @@ nobias34:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-started35:
+started38:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead36
+	JZ         noahead39
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -1445,10 +1482,10 @@ started35:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead36:
+noahead39:
 	MOVQ 40(AX), CX
 
-tap37:
+tap40:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -1490,9 +1527,16 @@ tap37:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest39
+	JGE     rest42
 
-main38:
+main41:
+	TESTQ      BP, BP
+	JZ         noahead45
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead45:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1554,13 +1598,13 @@ main38:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main38
+	JLT          main41
 
-rest39:
+rest42:
 	CMPQ AX, 16(SP)
-	JGE  next41
+	JGE  next44
 
-restloop40:
+restloop43:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1593,15 +1637,15 @@ restloop40:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop40
+	JLT          restloop43
 
-next41:
+next44:
 	DECQ      8(SP)
-	JNZ       tap37
+	JNZ       tap40
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores42
+	JZ        nores46
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -1649,9 +1693,9 @@ next41:
 	VADDPS    Z31, Z17, Z17
 	ADDQ      DX, CX
 
-nores42:
+nores46:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound43
+	JEQ          nobound47
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -1672,9 +1716,9 @@ nores42:
 	VMAXPS       Z16, Z26, Z16
 	VMAXPS       Z17, Z26, Z17
 
-nobound43:
+nobound47:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound44
+	JEQ          nobound48
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -1695,7 +1739,7 @@ nobound43:
 	VMINPS       Z16, Z26, Z16
 	VMINPS       Z17, Z26, Z17
 
-nobound44:
+nobound48:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -1730,8 +1774,12 @@ nobound44:
 
 // func gemmF32x8x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -1754,7 +1802,7 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias45
+	JZ        nobias49
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -1771,9 +1819,9 @@ TEXT ·gemmF32x8x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z13
 	VMOVAPS   Z0, Z14
 	VMOVAPS   Z1, Z15
-	JMP       started46
+	JMP       started50
 
-nobias45:
+nobias49:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1791,10 +1839,10 @@ nobias45:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-started46:
+started50:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead47
+	JZ         noahead51
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -1821,10 +1869,10 @@ started46:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead47:
+noahead51:
 	MOVQ 40(AX), CX
 
-tap48:
+tap52:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -1862,9 +1910,16 @@ tap48:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest50
+	JGE     rest54
 
-main49:
+main53:
+	TESTQ      BP, BP
+	JZ         noahead57
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead57:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1920,13 +1975,13 @@ main49:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main49
+	JLT          main53
 
-rest50:
+rest54:
 	CMPQ AX, 16(SP)
-	JGE  next52
+	JGE  next56
 
-restloop51:
+restloop55:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -1956,15 +2011,15 @@ restloop51:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop51
+	JLT          restloop55
 
-next52:
+next56:
 	DECQ      8(SP)
-	JNZ       tap48
+	JNZ       tap52
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores53
+	JZ        nores58
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2007,9 +2062,9 @@ next52:
 	VADDPS    Z29, Z15, Z15
 	ADDQ      DX, CX
 
-nores53:
+nores58:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound54
+	JEQ          nobound59
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2028,9 +2083,9 @@ nores53:
 	VMAXPS       Z14, Z26, Z14
 	VMAXPS       Z15, Z26, Z15
 
-nobound54:
+nobound59:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound55
+	JEQ          nobound60
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2049,7 +2104,7 @@ nobound54:
 	VMINPS       Z14, Z26, Z14
 	VMINPS       Z15, Z26, Z15
 
-nobound55:
+nobound60:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2081,8 +2136,12 @@ nobound55:
 
 // func gemmF32x7x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -2105,7 +2164,7 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias56
+	JZ        nobias61
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2120,9 +2179,9 @@ TEXT ·gemmF32x7x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z11
 	VMOVAPS   Z0, Z12
 	VMOVAPS   Z1, Z13
-	JMP       started57
+	JMP       started62
 
-nobias56:
+nobias61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2138,10 +2197,10 @@ nobias56:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-started57:
+started62:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead58
+	JZ         noahead63
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -2165,10 +2224,10 @@ started57:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead58:
+noahead63:
 	MOVQ 40(AX), CX
 
-tap59:
+tap64:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -2202,9 +2261,16 @@ tap59:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest61
+	JGE     rest66
 
-main60:
+main65:
+	TESTQ      BP, BP
+	JZ         noahead69
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead69:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2254,13 +2320,13 @@ main60:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main60
+	JLT          main65
 
-rest61:
+rest66:
 	CMPQ AX, 16(SP)
-	JGE  next63
+	JGE  next68
 
-restloop62:
+restloop67:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2287,15 +2353,15 @@ restloop62:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop62
+	JLT          restloop67
 
-next63:
+next68:
 	DECQ      8(SP)
-	JNZ       tap59
+	JNZ       tap64
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores64
+	JZ        nores70
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2333,9 +2399,9 @@ next63:
 	VADDPS    Z27, Z13, Z13
 	ADDQ      DX, CX
 
-nores64:
+nores70:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound65
+	JEQ          nobound71
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2352,9 +2418,9 @@ nores64:
 	VMAXPS       Z12, Z26, Z12
 	VMAXPS       Z13, Z26, Z13
 
-nobound65:
+nobound71:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound66
+	JEQ          nobound72
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2371,7 +2437,7 @@ nobound65:
 	VMINPS       Z12, Z26, Z12
 	VMINPS       Z13, Z26, Z13
 
-nobound66:
+nobound72:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2400,8 +2466,12 @@ nobound66:
 
 // func gemmF32x6x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -2424,7 +2494,7 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias67
+	JZ        nobias73
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2437,9 +2507,9 @@ TEXT ·gemmF32x6x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z1, Z11
-	JMP       started68
+	JMP       started74
 
-nobias67:
+nobias73:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2453,10 +2523,10 @@ nobias67:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started68:
+started74:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead69
+	JZ         noahead75
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -2477,10 +2547,10 @@ started68:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead69:
+noahead75:
 	MOVQ 40(AX), CX
 
-tap70:
+tap76:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -2510,9 +2580,16 @@ tap70:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest72
+	JGE     rest78
 
-main71:
+main77:
+	TESTQ      BP, BP
+	JZ         noahead81
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead81:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2556,13 +2633,13 @@ main71:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main71
+	JLT          main77
 
-rest72:
+rest78:
 	CMPQ AX, 16(SP)
-	JGE  next74
+	JGE  next80
 
-restloop73:
+restloop79:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2586,15 +2663,15 @@ restloop73:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop73
+	JLT          restloop79
 
-next74:
+next80:
 	DECQ      8(SP)
-	JNZ       tap70
+	JNZ       tap76
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores75
+	JZ        nores82
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2627,9 +2704,9 @@ next74:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores75:
+nores82:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound76
+	JEQ          nobound83
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2644,9 +2721,9 @@ nores75:
 	VMAXPS       Z10, Z26, Z10
 	VMAXPS       Z11, Z26, Z11
 
-nobound76:
+nobound83:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound77
+	JEQ          nobound84
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2661,7 +2738,7 @@ nobound76:
 	VMINPS       Z10, Z26, Z10
 	VMINPS       Z11, Z26, Z11
 
-nobound77:
+nobound84:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2687,8 +2764,12 @@ nobound77:
 
 // func gemmF32x5x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -2711,7 +2792,7 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias78
+	JZ        nobias85
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2722,9 +2803,9 @@ TEXT ·gemmF32x5x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z1, Z9
-	JMP       started79
+	JMP       started86
 
-nobias78:
+nobias85:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2736,10 +2817,10 @@ nobias78:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started79:
+started86:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead80
+	JZ         noahead87
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -2757,10 +2838,10 @@ started79:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead80:
+noahead87:
 	MOVQ 40(AX), CX
 
-tap81:
+tap88:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -2786,9 +2867,16 @@ tap81:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest83
+	JGE     rest90
 
-main82:
+main89:
+	TESTQ      BP, BP
+	JZ         noahead93
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead93:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2826,13 +2914,13 @@ main82:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main82
+	JLT          main89
 
-rest83:
+rest90:
 	CMPQ AX, 16(SP)
-	JGE  next85
+	JGE  next92
 
-restloop84:
+restloop91:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -2853,15 +2941,15 @@ restloop84:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop84
+	JLT          restloop91
 
-next85:
+next92:
 	DECQ      8(SP)
-	JNZ       tap81
+	JNZ       tap88
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores86
+	JZ        nores94
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -2889,9 +2977,9 @@ next85:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores86:
+nores94:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound87
+	JEQ          nobound95
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -2904,9 +2992,9 @@ nores86:
 	VMAXPS       Z8, Z26, Z8
 	VMAXPS       Z9, Z26, Z9
 
-nobound87:
+nobound95:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound88
+	JEQ          nobound96
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -2919,7 +3007,7 @@ nobound87:
 	VMINPS       Z8, Z26, Z8
 	VMINPS       Z9, Z26, Z9
 
-nobound88:
+nobound96:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -2942,8 +3030,12 @@ nobound88:
 
 // func gemmF32x4x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -2966,7 +3058,7 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias89
+	JZ        nobias97
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
@@ -2975,9 +3067,9 @@ TEXT ·gemmF32x4x32AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z1, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z1, Z7
-	JMP       started90
+	JMP       started98
 
-nobias89:
+nobias97:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2987,10 +3079,10 @@ nobias89:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started90:
+started98:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead91
+	JZ         noahead99
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -3005,10 +3097,10 @@ started90:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead91:
+noahead99:
 	MOVQ 40(AX), CX
 
-tap92:
+tap100:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -3030,9 +3122,18 @@ tap92:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest94
+	JGE     rest102
 
-main93:
+main101:
+	TESTQ      BP, BP
+	JZ         noahead105
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	PREFETCHT1 128(BP)
+	PREFETCHT1 192(BP)
+	ADDQ       48(SP), BP
+
+noahead105:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3092,13 +3193,13 @@ main93:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main93
+	JLT          main101
 
-rest94:
+rest102:
 	CMPQ AX, 16(SP)
-	JGE  next96
+	JGE  next104
 
-restloop95:
+restloop103:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3116,15 +3217,15 @@ restloop95:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop95
+	JLT          restloop103
 
-next96:
+next104:
 	DECQ      8(SP)
-	JNZ       tap92
+	JNZ       tap100
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores97
+	JZ        nores106
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3147,9 +3248,9 @@ next96:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores97:
+nores106:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound98
+	JEQ          nobound107
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3160,9 +3261,9 @@ nores97:
 	VMAXPS       Z6, Z26, Z6
 	VMAXPS       Z7, Z26, Z7
 
-nobound98:
+nobound107:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound99
+	JEQ          nobound108
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3173,7 +3274,7 @@ nobound98:
 	VMINPS       Z6, Z26, Z6
 	VMINPS       Z7, Z26, Z7
 
-nobound99:
+nobound108:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3193,8 +3294,12 @@ nobound99:
 
 // func gemmF32x3x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -3217,16 +3322,16 @@ TEXT ·gemmF32x3x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias100
+	JZ        nobias109
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z1, Z5
-	JMP       started101
+	JMP       started110
 
-nobias100:
+nobias109:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3234,10 +3339,10 @@ nobias100:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started101:
+started110:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead102
+	JZ         noahead111
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -3249,10 +3354,10 @@ started101:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead102:
+noahead111:
 	MOVQ 40(AX), CX
 
-tap103:
+tap112:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -3270,9 +3375,18 @@ tap103:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest105
+	JGE     rest114
 
-main104:
+main113:
+	TESTQ      BP, BP
+	JZ         noahead117
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	PREFETCHT1 128(BP)
+	PREFETCHT1 192(BP)
+	ADDQ       48(SP), BP
+
+noahead117:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3320,13 +3434,13 @@ main104:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main104
+	JLT          main113
 
-rest105:
+rest114:
 	CMPQ AX, 16(SP)
-	JGE  next107
+	JGE  next116
 
-restloop106:
+restloop115:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3341,15 +3455,15 @@ restloop106:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop106
+	JLT          restloop115
 
-next107:
+next116:
 	DECQ      8(SP)
-	JNZ       tap103
+	JNZ       tap112
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores108
+	JZ        nores118
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3367,9 +3481,9 @@ next107:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores108:
+nores118:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound109
+	JEQ          nobound119
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3378,9 +3492,9 @@ nores108:
 	VMAXPS       Z4, Z26, Z4
 	VMAXPS       Z5, Z26, Z5
 
-nobound109:
+nobound119:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound110
+	JEQ          nobound120
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3389,7 +3503,7 @@ nobound109:
 	VMINPS       Z4, Z26, Z4
 	VMINPS       Z5, Z26, Z5
 
-nobound110:
+nobound120:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3406,8 +3520,12 @@ nobound110:
 
 // func gemmF32x2x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -3430,23 +3548,23 @@ TEXT ·gemmF32x2x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias111
+	JZ        nobias121
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z1, Z3
-	JMP       started112
+	JMP       started122
 
-nobias111:
+nobias121:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started112:
+started122:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead113
+	JZ         noahead123
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
@@ -3455,10 +3573,10 @@ started112:
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead113:
+noahead123:
 	MOVQ 40(AX), CX
 
-tap114:
+tap124:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3472,9 +3590,18 @@ tap114:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest116
+	JGE     rest126
 
-main115:
+main125:
+	TESTQ      BP, BP
+	JZ         noahead129
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	PREFETCHT1 128(BP)
+	PREFETCHT1 192(BP)
+	ADDQ       48(SP), BP
+
+noahead129:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3510,13 +3637,13 @@ main115:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main115
+	JLT          main125
 
-rest116:
+rest126:
 	CMPQ AX, 16(SP)
-	JGE  next118
+	JGE  next128
 
-restloop117:
+restloop127:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3528,15 +3655,15 @@ restloop117:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop117
+	JLT          restloop127
 
-next118:
+next128:
 	DECQ      8(SP)
-	JNZ       tap114
+	JNZ       tap124
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores119
+	JZ        nores130
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3549,25 +3676,25 @@ next118:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores119:
+nores130:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound120
+	JEQ          nobound131
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 	VMAXPS       Z2, Z26, Z2
 	VMAXPS       Z3, Z26, Z3
 
-nobound120:
+nobound131:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound121
+	JEQ          nobound132
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 	VMINPS       Z2, Z26, Z2
 	VMINPS       Z3, Z26, Z3
 
-nobound121:
+nobound132:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3581,8 +3708,12 @@ nobound121:
 
 // func gemmF32x1x32AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -3605,28 +3736,28 @@ TEXT ·gemmF32x1x32AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias122
+	JZ        nobias133
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	JMP       started123
+	JMP       started134
 
-nobias122:
+nobias133:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started123:
+started134:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead124
+	JZ         noahead135
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
 	ADDQ       DX, CX
 
-noahead124:
+noahead135:
 	MOVQ 40(AX), CX
 
-tap125:
+tap136:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3636,9 +3767,18 @@ tap125:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest127
+	JGE     rest138
 
-main126:
+main137:
+	TESTQ      BP, BP
+	JZ         noahead141
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	PREFETCHT1 128(BP)
+	PREFETCHT1 192(BP)
+	ADDQ       48(SP), BP
+
+noahead141:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3662,13 +3802,13 @@ main126:
 	ADDQ         $+512, CX
 	ADDQ         $+16, AX
 	CMPQ         AX, 24(SP)
-	JLT          main126
+	JLT          main137
 
-rest127:
+rest138:
 	CMPQ AX, 16(SP)
-	JGE  next129
+	JGE  next140
 
-restloop128:
+restloop139:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -3677,15 +3817,15 @@ restloop128:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          restloop128
+	JLT          restloop139
 
-next129:
+next140:
 	DECQ      8(SP)
-	JNZ       tap125
+	JNZ       tap136
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores130
+	JZ        nores142
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3693,21 +3833,21 @@ next129:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores130:
+nores142:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound131
+	JEQ          nobound143
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 
-nobound131:
+nobound143:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound132
+	JEQ          nobound144
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 
-nobound132:
+nobound144:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -3718,8 +3858,12 @@ nobound132:
 
 // func gemmF32x12x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -3742,7 +3886,7 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias133
+	JZ        nobias145
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -3755,9 +3899,9 @@ TEXT ·gemmF32x12x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
 	VMOVAPS   Z0, Z11
-	JMP       started134
+	JMP       started146
 
-nobias133:
+nobias145:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3771,10 +3915,10 @@ nobias133:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-started134:
+started146:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead135
+	JZ         noahead147
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -3801,10 +3945,10 @@ started134:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead135:
+noahead147:
 	MOVQ 40(AX), CX
 
-tap136:
+tap148:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -3858,9 +4002,15 @@ tap136:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest138
+	JGE     rest150
 
-main137:
+main149:
+	TESTQ      BP, BP
+	JZ         noahead153
+	PREFETCHT1 (BP)
+	ADDQ       48(SP), BP
+
+noahead153:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3890,13 +4040,13 @@ main137:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main137
+	JLT              main149
 
-rest138:
+rest150:
 	CMPQ AX, 16(SP)
-	JGE  next140
+	JGE  next152
 
-restloop139:
+restloop151:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -3913,15 +4063,15 @@ restloop139:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop139
+	JLT              restloop151
 
-next140:
+next152:
 	DECQ      8(SP)
-	JNZ       tap136
+	JNZ       tap148
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores141
+	JZ        nores154
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -3960,9 +4110,9 @@ next140:
 	VADDPS    Z31, Z11, Z11
 	ADDQ      DX, CX
 
-nores141:
+nores154:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound142
+	JEQ          nobound155
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -3977,9 +4127,9 @@ nores141:
 	VMAXPS       Z10, Z26, Z10
 	VMAXPS       Z11, Z26, Z11
 
-nobound142:
+nobound155:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound143
+	JEQ          nobound156
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -3994,7 +4144,7 @@ nobound142:
 	VMINPS       Z10, Z26, Z10
 	VMINPS       Z11, Z26, Z11
 
-nobound143:
+nobound156:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4026,8 +4176,12 @@ nobound143:
 
 // func gemmF32x11x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -4050,7 +4204,7 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias144
+	JZ        nobias157
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4062,9 +4216,9 @@ TEXT ·gemmF32x11x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
 	VMOVAPS   Z0, Z10
-	JMP       started145
+	JMP       started158
 
-nobias144:
+nobias157:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4077,10 +4231,10 @@ nobias144:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-started145:
+started158:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead146
+	JZ         noahead159
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -4105,10 +4259,10 @@ started145:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead146:
+noahead159:
 	MOVQ 40(AX), CX
 
-tap147:
+tap160:
 	MOVQ    (SP), BX
 	MOVQ    40(SP), AX
 	MOVLQSX (BX), SI
@@ -4158,9 +4312,15 @@ tap147:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest149
+	JGE     rest162
 
-main148:
+main161:
+	TESTQ      BP, BP
+	JZ         noahead165
+	PREFETCHT1 (BP)
+	ADDQ       48(SP), BP
+
+noahead165:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4188,13 +4348,13 @@ main148:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main148
+	JLT              main161
 
-rest149:
+rest162:
 	CMPQ AX, 16(SP)
-	JGE  next151
+	JGE  next164
 
-restloop150:
+restloop163:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4210,15 +4370,15 @@ restloop150:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop150
+	JLT              restloop163
 
-next151:
+next164:
 	DECQ      8(SP)
-	JNZ       tap147
+	JNZ       tap160
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores152
+	JZ        nores166
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4254,9 +4414,9 @@ next151:
 	VADDPS    Z30, Z10, Z10
 	ADDQ      DX, CX
 
-nores152:
+nores166:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound153
+	JEQ          nobound167
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4270,9 +4430,9 @@ nores152:
 	VMAXPS       Z9, Z26, Z9
 	VMAXPS       Z10, Z26, Z10
 
-nobound153:
+nobound167:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound154
+	JEQ          nobound168
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4286,7 +4446,7 @@ nobound153:
 	VMINPS       Z9, Z26, Z9
 	VMINPS       Z10, Z26, Z10
 
-nobound154:
+nobound168:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4316,8 +4476,12 @@ nobound154:
 
 // func gemmF32x10x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -4340,7 +4504,7 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias155
+	JZ        nobias169
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4351,9 +4515,9 @@ TEXT ·gemmF32x10x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
 	VMOVAPS   Z0, Z9
-	JMP       started156
+	JMP       started170
 
-nobias155:
+nobias169:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4365,10 +4529,10 @@ nobias155:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-started156:
+started170:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead157
+	JZ         noahead171
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -4391,10 +4555,10 @@ started156:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead157:
+noahead171:
 	MOVQ 40(AX), CX
 
-tap158:
+tap172:
 	MOVQ    (SP), R15
 	MOVQ    40(SP), AX
 	MOVLQSX (R15), SI
@@ -4440,9 +4604,15 @@ tap158:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest160
+	JGE     rest174
 
-main159:
+main173:
+	TESTQ      BP, BP
+	JZ         noahead177
+	PREFETCHT1 (BP)
+	ADDQ       48(SP), BP
+
+noahead177:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4468,13 +4638,13 @@ main159:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main159
+	JLT              main173
 
-rest160:
+rest174:
 	CMPQ AX, 16(SP)
-	JGE  next162
+	JGE  next176
 
-restloop161:
+restloop175:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4489,15 +4659,15 @@ restloop161:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop161
+	JLT              restloop175
 
-next162:
+next176:
 	DECQ      8(SP)
-	JNZ       tap158
+	JNZ       tap172
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores163
+	JZ        nores178
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4530,9 +4700,9 @@ next162:
 	VADDPS    Z29, Z9, Z9
 	ADDQ      DX, CX
 
-nores163:
+nores178:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound164
+	JEQ          nobound179
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4545,9 +4715,9 @@ nores163:
 	VMAXPS       Z8, Z26, Z8
 	VMAXPS       Z9, Z26, Z9
 
-nobound164:
+nobound179:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound165
+	JEQ          nobound180
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4560,7 +4730,7 @@ nobound164:
 	VMINPS       Z8, Z26, Z8
 	VMINPS       Z9, Z26, Z9
 
-nobound165:
+nobound180:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4588,8 +4758,12 @@ nobound165:
 
 // func gemmF32x9x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x01, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -4612,7 +4786,7 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias166
+	JZ        nobias181
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4622,9 +4796,9 @@ TEXT ·gemmF32x9x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
 	VMOVAPS   Z0, Z8
-	JMP       started167
+	JMP       started182
 
-nobias166:
+nobias181:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4635,10 +4809,10 @@ nobias166:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-started167:
+started182:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead168
+	JZ         noahead183
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -4659,10 +4833,10 @@ started167:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead168:
+noahead183:
 	MOVQ 40(AX), CX
 
-tap169:
+tap184:
 	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	MOVLQSX (R14), SI
@@ -4704,9 +4878,15 @@ tap169:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest171
+	JGE     rest186
 
-main170:
+main185:
+	TESTQ      BP, BP
+	JZ         noahead189
+	PREFETCHT1 (BP)
+	ADDQ       48(SP), BP
+
+noahead189:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4730,13 +4910,13 @@ main170:
 	ADDQ             $+128, CX
 	ADDQ             $+8, AX
 	CMPQ             AX, 24(SP)
-	JLT              main170
+	JLT              main185
 
-rest171:
+rest186:
 	CMPQ AX, 16(SP)
-	JGE  next173
+	JGE  next188
 
-restloop172:
+restloop187:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4750,15 +4930,15 @@ restloop172:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop172
+	JLT              restloop187
 
-next173:
+next188:
 	DECQ      8(SP)
-	JNZ       tap169
+	JNZ       tap184
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores174
+	JZ        nores190
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -4788,9 +4968,9 @@ next173:
 	VADDPS    Z28, Z8, Z8
 	ADDQ      DX, CX
 
-nores174:
+nores190:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound175
+	JEQ          nobound191
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -4802,9 +4982,9 @@ nores174:
 	VMAXPS       Z7, Z26, Z7
 	VMAXPS       Z8, Z26, Z8
 
-nobound175:
+nobound191:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound176
+	JEQ          nobound192
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -4816,7 +4996,7 @@ nobound175:
 	VMINPS       Z7, Z26, Z7
 	VMINPS       Z8, Z26, Z8
 
-nobound176:
+nobound192:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -4842,8 +5022,12 @@ nobound176:
 
 // func gemmF32x8x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -4866,7 +5050,7 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias177
+	JZ        nobias193
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -4875,9 +5059,9 @@ TEXT ·gemmF32x8x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
 	VMOVAPS   Z0, Z7
-	JMP       started178
+	JMP       started194
 
-nobias177:
+nobias193:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4887,10 +5071,10 @@ nobias177:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started178:
+started194:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead179
+	JZ         noahead195
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -4909,10 +5093,10 @@ started178:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead179:
+noahead195:
 	MOVQ 40(AX), CX
 
-tap180:
+tap196:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -4950,9 +5134,16 @@ tap180:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest182
+	JGE     rest198
 
-main181:
+main197:
+	TESTQ      BP, BP
+	JZ         noahead201
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead201:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -4992,13 +5183,13 @@ main181:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main181
+	JLT              main197
 
-rest182:
+rest198:
 	CMPQ AX, 16(SP)
-	JGE  next184
+	JGE  next200
 
-restloop183:
+restloop199:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5011,15 +5202,15 @@ restloop183:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop183
+	JLT              restloop199
 
-next184:
+next200:
 	DECQ      8(SP)
-	JNZ       tap180
+	JNZ       tap196
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores185
+	JZ        nores202
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5046,9 +5237,9 @@ next184:
 	VADDPS    Z27, Z7, Z7
 	ADDQ      DX, CX
 
-nores185:
+nores202:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound186
+	JEQ          nobound203
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -5059,9 +5250,9 @@ nores185:
 	VMAXPS       Z6, Z26, Z6
 	VMAXPS       Z7, Z26, Z7
 
-nobound186:
+nobound203:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound187
+	JEQ          nobound204
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -5072,7 +5263,7 @@ nobound186:
 	VMINPS       Z6, Z26, Z6
 	VMINPS       Z7, Z26, Z7
 
-nobound187:
+nobound204:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5096,8 +5287,12 @@ nobound187:
 
 // func gemmF32x7x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -5120,7 +5315,7 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias188
+	JZ        nobias205
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
@@ -5128,9 +5323,9 @@ TEXT ·gemmF32x7x16AVX512(SB), NOSPLIT, $48-8
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
 	VMOVAPS   Z0, Z6
-	JMP       started189
+	JMP       started206
 
-nobias188:
+nobias205:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5139,10 +5334,10 @@ nobias188:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-started189:
+started206:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead190
+	JZ         noahead207
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -5159,10 +5354,10 @@ started189:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead190:
+noahead207:
 	MOVQ 40(AX), CX
 
-tap191:
+tap208:
 	MOVQ    (SP), R12
 	MOVQ    40(SP), AX
 	MOVLQSX (R12), SI
@@ -5196,9 +5391,16 @@ tap191:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest193
+	JGE     rest210
 
-main192:
+main209:
+	TESTQ      BP, BP
+	JZ         noahead213
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead213:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5234,13 +5436,13 @@ main192:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main192
+	JLT              main209
 
-rest193:
+rest210:
 	CMPQ AX, 16(SP)
-	JGE  next195
+	JGE  next212
 
-restloop194:
+restloop211:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5252,15 +5454,15 @@ restloop194:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop194
+	JLT              restloop211
 
-next195:
+next212:
 	DECQ      8(SP)
-	JNZ       tap191
+	JNZ       tap208
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores196
+	JZ        nores214
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5284,9 +5486,9 @@ next195:
 	VADDPS    Z26, Z6, Z6
 	ADDQ      DX, CX
 
-nores196:
+nores214:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound197
+	JEQ          nobound215
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -5296,9 +5498,9 @@ nores196:
 	VMAXPS       Z5, Z26, Z5
 	VMAXPS       Z6, Z26, Z6
 
-nobound197:
+nobound215:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound198
+	JEQ          nobound216
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -5308,7 +5510,7 @@ nobound197:
 	VMINPS       Z5, Z26, Z5
 	VMINPS       Z6, Z26, Z6
 
-nobound198:
+nobound216:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5330,8 +5532,12 @@ nobound198:
 
 // func gemmF32x6x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -5354,16 +5560,16 @@ TEXT ·gemmF32x6x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias199
+	JZ        nobias217
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
 	VMOVAPS   Z0, Z5
-	JMP       started200
+	JMP       started218
 
-nobias199:
+nobias217:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5371,10 +5577,10 @@ nobias199:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-started200:
+started218:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead201
+	JZ         noahead219
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -5389,10 +5595,10 @@ started200:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead201:
+noahead219:
 	MOVQ 40(AX), CX
 
-tap202:
+tap220:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -5422,9 +5628,16 @@ tap202:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest204
+	JGE     rest222
 
-main203:
+main221:
+	TESTQ      BP, BP
+	JZ         noahead225
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead225:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5456,13 +5669,13 @@ main203:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main203
+	JLT              main221
 
-rest204:
+rest222:
 	CMPQ AX, 16(SP)
-	JGE  next206
+	JGE  next224
 
-restloop205:
+restloop223:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5473,15 +5686,15 @@ restloop205:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop205
+	JLT              restloop223
 
-next206:
+next224:
 	DECQ      8(SP)
-	JNZ       tap202
+	JNZ       tap220
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores207
+	JZ        nores226
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5502,9 +5715,9 @@ next206:
 	VADDPS    Z31, Z5, Z5
 	ADDQ      DX, CX
 
-nores207:
+nores226:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound208
+	JEQ          nobound227
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -5513,9 +5726,9 @@ nores207:
 	VMAXPS       Z4, Z26, Z4
 	VMAXPS       Z5, Z26, Z5
 
-nobound208:
+nobound227:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound209
+	JEQ          nobound228
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -5524,7 +5737,7 @@ nobound208:
 	VMINPS       Z4, Z26, Z4
 	VMINPS       Z5, Z26, Z5
 
-nobound209:
+nobound228:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5544,8 +5757,12 @@ nobound209:
 
 // func gemmF32x5x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -5568,25 +5785,25 @@ TEXT ·gemmF32x5x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias210
+	JZ        nobias229
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
 	VMOVAPS   Z0, Z4
-	JMP       started211
+	JMP       started230
 
-nobias210:
+nobias229:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-started211:
+started230:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead212
+	JZ         noahead231
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -5599,10 +5816,10 @@ started211:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead212:
+noahead231:
 	MOVQ 40(AX), CX
 
-tap213:
+tap232:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -5628,9 +5845,16 @@ tap213:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest215
+	JGE     rest234
 
-main214:
+main233:
+	TESTQ      BP, BP
+	JZ         noahead237
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead237:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5658,13 +5882,13 @@ main214:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main214
+	JLT              main233
 
-rest215:
+rest234:
 	CMPQ AX, 16(SP)
-	JGE  next217
+	JGE  next236
 
-restloop216:
+restloop235:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5674,15 +5898,15 @@ restloop216:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop216
+	JLT              restloop235
 
-next217:
+next236:
 	DECQ      8(SP)
-	JNZ       tap213
+	JNZ       tap232
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores218
+	JZ        nores238
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5700,9 +5924,9 @@ next217:
 	VADDPS    Z30, Z4, Z4
 	ADDQ      DX, CX
 
-nores218:
+nores238:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound219
+	JEQ          nobound239
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -5710,9 +5934,9 @@ nores218:
 	VMAXPS       Z3, Z26, Z3
 	VMAXPS       Z4, Z26, Z4
 
-nobound219:
+nobound239:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound220
+	JEQ          nobound240
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
@@ -5720,7 +5944,7 @@ nobound219:
 	VMINPS       Z3, Z26, Z3
 	VMINPS       Z4, Z26, Z4
 
-nobound220:
+nobound240:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5738,8 +5962,12 @@ nobound220:
 
 // func gemmF32x4x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -5762,23 +5990,23 @@ TEXT ·gemmF32x4x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias221
+	JZ        nobias241
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
-	JMP       started222
+	JMP       started242
 
-nobias221:
+nobias241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-started222:
+started242:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead223
+	JZ         noahead243
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -5789,10 +6017,10 @@ started222:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead223:
+noahead243:
 	MOVQ 40(AX), CX
 
-tap224:
+tap244:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -5814,9 +6042,16 @@ tap224:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest226
+	JGE     rest246
 
-main225:
+main245:
+	TESTQ      BP, BP
+	JZ         noahead249
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead249:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5840,13 +6075,13 @@ main225:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main225
+	JLT              main245
 
-rest226:
+rest246:
 	CMPQ AX, 16(SP)
-	JGE  next228
+	JGE  next248
 
-restloop227:
+restloop247:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -5855,15 +6090,15 @@ restloop227:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop227
+	JLT              restloop247
 
-next228:
+next248:
 	DECQ      8(SP)
-	JNZ       tap224
+	JNZ       tap244
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores229
+	JZ        nores250
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -5878,25 +6113,25 @@ next228:
 	VADDPS    Z29, Z3, Z3
 	ADDQ      DX, CX
 
-nores229:
+nores250:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound230
+	JEQ          nobound251
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 	VMAXPS       Z2, Z26, Z2
 	VMAXPS       Z3, Z26, Z3
 
-nobound230:
+nobound251:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound231
+	JEQ          nobound252
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 	VMINPS       Z2, Z26, Z2
 	VMINPS       Z3, Z26, Z3
 
-nobound231:
+nobound252:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -5912,8 +6147,12 @@ nobound231:
 
 // func gemmF32x3x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -5936,21 +6175,21 @@ TEXT ·gemmF32x3x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias232
+	JZ        nobias253
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
-	JMP       started233
+	JMP       started254
 
-nobias232:
+nobias253:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-started233:
+started254:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead234
+	JZ         noahead255
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
@@ -5959,10 +6198,10 @@ started233:
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead234:
+noahead255:
 	MOVQ 40(AX), CX
 
-tap235:
+tap256:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -5980,9 +6219,16 @@ tap235:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest237
+	JGE     rest258
 
-main236:
+main257:
+	TESTQ      BP, BP
+	JZ         noahead261
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead261:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -6002,13 +6248,13 @@ main236:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main236
+	JLT              main257
 
-rest237:
+rest258:
 	CMPQ AX, 16(SP)
-	JGE  next239
+	JGE  next260
 
-restloop238:
+restloop259:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -6016,15 +6262,15 @@ restloop238:
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop238
+	JLT              restloop259
 
-next239:
+next260:
 	DECQ      8(SP)
-	JNZ       tap235
+	JNZ       tap256
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores240
+	JZ        nores262
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6036,23 +6282,23 @@ next239:
 	VADDPS    Z28, Z2, Z2
 	ADDQ      DX, CX
 
-nores240:
+nores262:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound241
+	JEQ          nobound263
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 	VMAXPS       Z2, Z26, Z2
 
-nobound241:
+nobound263:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound242
+	JEQ          nobound264
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 	VMINPS       Z2, Z26, Z2
 
-nobound242:
+nobound264:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -6066,8 +6312,12 @@ nobound242:
 
 // func gemmF32x2x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -6090,29 +6340,29 @@ TEXT ·gemmF32x2x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias243
+	JZ        nobias265
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z1
-	JMP       started244
+	JMP       started266
 
-nobias243:
+nobias265:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-started244:
+started266:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead245
+	JZ         noahead267
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead245:
+noahead267:
 	MOVQ 40(AX), CX
 
-tap246:
+tap268:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -6126,9 +6376,16 @@ tap246:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest248
+	JGE     rest270
 
-main247:
+main269:
+	TESTQ      BP, BP
+	JZ         noahead273
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead273:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
@@ -6144,28 +6401,28 @@ main247:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main247
+	JLT              main269
 
-rest248:
+rest270:
 	CMPQ AX, 16(SP)
-	JGE  next250
+	JGE  next272
 
-restloop249:
+restloop271:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VFMADD231PS.BCST (DI)(AX*1), Z24, Z1
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop249
+	JLT              restloop271
 
-next250:
+next272:
 	DECQ      8(SP)
-	JNZ       tap246
+	JNZ       tap268
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores251
+	JZ        nores274
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6174,21 +6431,21 @@ next250:
 	VADDPS    Z27, Z1, Z1
 	ADDQ      DX, CX
 
-nores251:
+nores274:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound252
+	JEQ          nobound275
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 	VMAXPS       Z1, Z26, Z1
 
-nobound252:
+nobound275:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound253
+	JEQ          nobound276
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 	VMINPS       Z1, Z26, Z1
 
-nobound253:
+nobound276:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -6200,8 +6457,12 @@ nobound253:
 
 // func gemmF32x1x16AVX512(t *byte)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $48-8
+TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ      t+0(FP), AX
+	MOVQ      120(AX), CX
+	SHLQ      $0x02, CX
+	MOVQ      CX, 48(SP)
+	MOVQ      112(AX), BP
 	MOVQ      16(AX), CX
 	MOVQ      CX, (SP)
 	MOVQ      24(AX), CX
@@ -6224,25 +6485,25 @@ TEXT ·gemmF32x1x16AVX512(SB), NOSPLIT, $48-8
 	KMOVW     DX, K2
 	MOVQ      48(AX), CX
 	TESTQ     CX, CX
-	JZ        nobias254
+	JZ        nobias277
 	VMOVUPS.Z (CX), K1, Z0
-	JMP       started255
+	JMP       started278
 
-nobias254:
+nobias277:
 	VPXORD Z0, Z0, Z0
 
-started255:
+started278:
 	MOVQ       56(AX), CX
 	TESTQ      CX, CX
-	JZ         noahead256
+	JZ         noahead279
 	MOVQ       64(AX), DX
 	PREFETCHT0 (CX)
 	ADDQ       DX, CX
 
-noahead256:
+noahead279:
 	MOVQ 40(AX), CX
 
-tap257:
+tap280:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -6252,9 +6513,16 @@ tap257:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest259
+	JGE     rest282
 
-main258:
+main281:
+	TESTQ      BP, BP
+	JZ         noahead285
+	PREFETCHT1 (BP)
+	PREFETCHT1 64(BP)
+	ADDQ       48(SP), BP
+
+noahead285:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	VMOVUPS          64(CX), Z24
@@ -6266,45 +6534,45 @@ main258:
 	ADDQ             $+256, CX
 	ADDQ             $+16, AX
 	CMPQ             AX, 24(SP)
-	JLT              main258
+	JLT              main281
 
-rest259:
+rest282:
 	CMPQ AX, 16(SP)
-	JGE  next261
+	JGE  next284
 
-restloop260:
+restloop283:
 	VMOVUPS          (CX), Z24
 	VFMADD231PS.BCST (SI)(AX*1), Z24, Z0
 	ADDQ             $+64, CX
 	ADDQ             $+4, AX
 	CMPQ             AX, 16(SP)
-	JLT              restloop260
+	JLT              restloop283
 
-next261:
+next284:
 	DECQ      8(SP)
-	JNZ       tap257
+	JNZ       tap280
 	MOVQ      t+0(FP), AX
 	MOVQ      56(AX), CX
 	TESTQ     CX, CX
-	JZ        nores262
+	JZ        nores286
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
 	ADDQ      DX, CX
 
-nores262:
+nores286:
 	CMPL         96(AX), $0xff800000
-	JEQ          nobound263
+	JEQ          nobound287
 	VBROADCASTSS 96(AX), Z26
 	VMAXPS       Z0, Z26, Z0
 
-nobound263:
+nobound287:
 	CMPL         100(AX), $0x7f800000
-	JEQ          nobound264
+	JEQ          nobound288
 	VBROADCASTSS 100(AX), Z26
 	VMINPS       Z0, Z26, Z0
 
-nobound264:
+nobound288:
 	MOVQ    72(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS Z0, K1, (CX)
@@ -6329,7 +6597,7 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	MOVQ    CX, 16(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
-	JZ      nobias265
+	JZ      nobias289
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
@@ -6338,9 +6606,9 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     started266
+	JMP     started290
 
-nobias265:
+nobias289:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6350,14 +6618,14 @@ nobias265:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-started266:
+started290:
 	MOVQ 40(AX), R8
 	MOVQ 104(AX), CX
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R9)(CX*1), R10
 	LEAQ (R10)(CX*1), R11
 
-tap267:
+tap291:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -6367,7 +6635,7 @@ tap267:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 
-loop268:
+loop292:
 	VBROADCASTSS (SI)(AX*1), Z8
 	VFMADD231PS  (R8), Z8, Z0
 	VFMADD231PS  64(R8), Z8, Z1
@@ -6383,13 +6651,13 @@ loop268:
 	ADDQ         $+128, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop268
+	JLT          loop292
 	DECQ         8(SP)
-	JNZ          tap267
+	JNZ          tap291
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           nores269
+	JZ           nores293
 	VADDPS       (CX), Z0, Z0
 	VADDPS       64(CX), Z1, Z1
 	VADDPS       128(CX), Z2, Z2
@@ -6399,7 +6667,7 @@ loop268:
 	VADDPS       384(CX), Z6, Z6
 	VADDPS       448(CX), Z7, Z7
 
-nores269:
+nores293:
 	VBROADCASTSS 96(AX), Z8
 	VBROADCASTSS 100(AX), Z9
 	VMAXPS       Z0, Z8, Z0

@@ -238,6 +238,9 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 			w.Pairs.Run(&g, a.Form, 0, rows, 0, w.OC)
 			continue
 		}
+		if g.Next = nil; p+1 < w.planes() {
+			g.Next = g.B[size:]
+		}
 		w.Gemm.Run(&g, 0, rows, 0, w.OC)
 	}
 }

@@ -1,0 +1,78 @@
+package kern
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
+)
+
+// Asking ahead changes the order of tiles and their heights, and no bit; what is asked for may be anywhere.
+func TestGemmF32Ahead(t *testing.T) {
+	const rows = 1 + aheadRows/(4*700) // more than stay in a cache
+	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}} {
+		for bits := range 8 {
+			if bits > 0 && bits < 7 && c[0] > 100 {
+				continue
+			}
+			table := bits&1 != 0 || c[2] > 1
+			t.Run(fmt.Sprint(c, bits), func(t *testing.T) {
+				var first []float32
+				cputest.ForEachPath(t, "ahead/", func(t *testing.T) {
+					g := SelectGemmF32()
+					cs := g.randomCase(rand.New(rand.NewPCG(9, uint64(bits))), c[0], c[1], c[2], c[3], table, bits&1 != 0, bits&2 != 0, bits&4 != 0)
+					guard, out := newGuarded[float32]((cs.m-1)*cs.args.LDC+cs.args.N, bits%3, -77)
+					cs.args.C = out
+					if bits == 7 {
+						cs.args.Next = make([]float32, 1)
+					}
+					cs.toEdge(t)
+					g.Run(&cs.args, 0, cs.m, 0, cs.args.N)
+					guard.check(t, out)
+					cs.compare(t, "ahead")
+					if first == nil {
+						first = append(first, out...)
+					}
+					require.Equal(t, first, out)
+				})
+			})
+		}
+	}
+}
+
+func TestAsksAhead(t *testing.T) {
+	g := SelectGemmF32()
+	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
+	useAheadAVX512 = g.isa == isaAVX512
+	small, large := &GemmF32Args{Taps: 1, KC: 64}, &GemmF32Args{Taps: 9, KC: 512}
+	require.False(t, g.asksAhead(large, 1, 512), "a single row has a kernel of its own")
+	require.False(t, g.asksAhead(small, 3136, 64), "weights are soon in a cache, rows are many")
+	require.Equal(t, useAheadAVX512, g.asksAhead(small, 49, 64))
+	require.Equal(t, useAheadAVX512, g.asksAhead(large, 49, 512))
+	require.Equal(t, useAheadAVX512, g.asksAhead(large, 3136, 512))
+	useAheadAVX512 = false
+	require.False(t, g.asksAhead(large, 49, 512))
+}
+
+// Weights from far memory: as many copies as no cache holds are multiplied by in turns.
+func BenchmarkGemmF32Far(b *testing.B) {
+	for _, c := range [][3]int{{49, 2048, 512}, {49, 512, 2048}, {196, 1024, 256}, {16, 512, 512}} {
+		b.Run(fmt.Sprintf("m%dn%dk%d", c[0], c[1], c[2]), func(b *testing.B) {
+			cputest.ForEachPathB(b, "ahead/", func(b *testing.B) {
+				g := SelectGemmF32()
+				m, n, k := c[0], c[1], c[2]
+				size := g.PackedSize(n, k)
+				weights := make([]float32, max(1, 32<<20/size)*size)
+				a := GemmF32Args{A: make([]float32, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Max: noMax, C: make([]float32, m*n)}
+				for i := 0; b.Loop(); i++ {
+					a.B = weights[i%(len(weights)/size)*size:]
+					g.Run(&a, 0, m, 0, n)
+				}
+				b.ReportMetric(2*float64(m*n*k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+			})
+		})
+	}
+}
