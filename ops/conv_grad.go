@@ -48,6 +48,8 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 		wino := !p.Exact && s.winoTrains()
 		if p.NeedIn[0] && wino {
 			k.dx = newWinoGradIn(p, &s)
+		} else if p.NeedIn[0] && s.strided() {
+			k.dx = newConvGradInStrided(p, k)
 		} else if p.NeedIn[0] {
 			k.dx = newConvGradIn(p, k, kern.SelectGemmF32())
 		}

@@ -9,7 +9,7 @@
 //	pairs/…             fp32 products on processors that add beside it   pairs.go
 //	winograd/…          3x3 convolution of stride 1                      winograd.go
 //	dw/…                fp32 depthwise convolution, pooling              dw.go, pool.go
-//	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go
+//	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go, rows.go
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
 //	gemmi8/…            integer products                                 gemmi8.go
 //	dwi8/…              integer depthwise convolution                    dwi8.go
