@@ -16,6 +16,10 @@ type Workers = pool.Pool
 // GOMAXPROCS.
 func NewWorkers(threads int) *Workers { return pool.New(threads) }
 
+// Momentum is a step of gradient descent with momentum: Step changes weights and
+// their velocities by a gradient.
+type Momentum = kern.SGDF32
+
 // CeilingGFLOPS is what one core reaches on independent float32 multiply-adds
 // with its widest instructions, measured for about d.
 func CeilingGFLOPS(d time.Duration) float64 { return kern.FMACeiling(d) }

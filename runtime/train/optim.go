@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/teff-ml/teff/ops"
 )
 
 // Optimizer is SGD, AdamW or Adagrad.
@@ -77,10 +79,7 @@ func (o SGD) update(u *update, w, g []float32, state [2][]float32, decay bool) {
 		}
 		return
 	}
-	for i, x := range w {
-		v[i] = m*v[i] + (u.scale*g[i] + l2*x)
-		w[i] = shrink*x - u.rate*v[i]
-	}
+	(&ops.Momentum{Rate: u.rate, Momentum: m, Decay: l2, Scale: u.scale, Shrink: shrink}).Step(w, g, v)
 }
 
 // AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019). Zero

@@ -5,9 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sgd writes the momentum step: g' = x + wd·w, v = mom·v + g', w -= lr·v, with dst = w, y = v.
+// sgd writes the momentum step: g = scale·x + decay·w, v = momentum·v + g, w = shrink·w - rate·v, with dst = w, y = v and
+// scale and shrink where a clamp has its bounds.
 func (g *vec) sgd() {
-	g.fn("vecSGDF32"+g.suffix, "SGDF32")
+	g.fn("vecSGDF32"+g.suffix, "SGDF32.Step")
 	t := g.arg(reg.RBX)
 	g.MOVQ(mem(t, vecX), reg.RSI)
 	g.MOVQ(mem(t, vecY), reg.RDI)
@@ -16,14 +17,18 @@ func (g *vec) sgd() {
 	g.param(vecP0, 8)
 	g.param(vecP1, 9)
 	g.param(vecP2, 10)
+	g.param(vecLo, 11)
+	g.param(vecHi, 12)
 	g.XORQ(reg.RAX, reg.RAX)
 	body := func(masked bool) {
 		w, v, x := g.reg(0), g.reg(1), g.reg(2)
 		g.load(g.isa, memx(reg.R9, reg.RAX, 1, 0), w, masked)
 		g.load(g.isa, memx(reg.RDI, reg.RAX, 1, 0), v, masked)
 		g.load(g.isa, memx(reg.RSI, reg.RAX, 1, 0), x, masked)
+		g.VMULPS(g.reg(11), x, x)
 		g.VFMADD231PS(g.reg(10), w, x)
 		g.VFMADD213PS(x, g.reg(9), v)
+		g.VMULPS(g.reg(12), w, w)
 		g.VFNMADD231PS(g.reg(8), v, w)
 		g.store(g.isa, v, memx(reg.RDI, reg.RAX, 1, 0), masked)
 		g.store(g.isa, w, memx(reg.R9, reg.RAX, 1, 0), masked)

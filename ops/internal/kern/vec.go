@@ -146,19 +146,22 @@ func AxpyF32(dst, x []float32, a, b float32) {
 	vecRun(vecAxpy, &vecArgs{dst: first(dst), x: first(x), y: first(dst), n: len(dst), p0: a, p1: b})
 }
 
-// SGDF32 is one step of gradient descent with momentum and weight decay, in place:
+// SGDF32 is a step of gradient descent with momentum and weight decay, of either form, in place:
 //
-//	v = momentum·v + (g + decay·w);  w = w - lr·v
-func SGDF32(w, g, v []float32, lr, momentum, decay float32) {
+//	v = momentum·v + (scale·g + decay·w);  w = shrink·w - rate·v
+type SGDF32 struct{ Rate, Momentum, Decay, Scale, Shrink float32 }
+
+// Step changes w and v by gradient g.
+func (s *SGDF32) Step(w, g, v []float32) {
 	g, v = g[:len(w)], v[:len(w)]
 	if !useVec() {
-		for i := range w {
-			v[i] = momentum*v[i] + float32(g[i]+decay*w[i])
-			w[i] -= lr * v[i]
+		for i, x := range w {
+			v[i] = s.Momentum*v[i] + (s.Scale*g[i] + s.Decay*x)
+			w[i] = s.Shrink*x - s.Rate*v[i]
 		}
 		return
 	}
-	vecRun(vecSGD, &vecArgs{dst: first(w), x: first(g), y: first(v), n: len(w), p0: lr, p1: momentum, p2: decay})
+	vecRun(vecSGD, &vecArgs{dst: first(w), x: first(g), y: first(v), n: len(w), p0: s.Rate, p1: s.Momentum, p2: s.Decay, lo: s.Scale, hi: s.Shrink})
 }
 
 // SumF32 returns Σ x. Reductions sum in lanes: the order depends on the instruction set and the length only.

@@ -84,12 +84,12 @@ var vecFuncs = []struct {
 	{"sgd w", -1, func(d, x, y, z []float32) {
 		v := append([]float32(nil), z...)
 		copy(d, y)
-		SGDF32(d, x, v, 0.1, 0.9, 0.01)
+		(&SGDF32{0.1, 0.9, 0.01, 0.5, 0.99}).Step(d, x, v)
 	}},
 	{"sgd v", -1, func(d, x, y, z []float32) {
 		w := append([]float32(nil), y...)
 		copy(d, z)
-		SGDF32(w, x, d, 0.1, 0.9, 0.01)
+		(&SGDF32{0.1, 0.9, 0.01, 0.5, 0.99}).Step(w, x, d)
 	}},
 	{"mask", 0, func(d, x, y, z []float32) { copy(d, x); MaskF32(d, y, -0.2, 0.6) }},
 	{"mask relu", 0, func(d, x, y, z []float32) { copy(d, y); MaskF32(d, x, 0, noMax) }},
