@@ -93,7 +93,7 @@ func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Measured }
 // cycles of a core with two units for 512-bit products, as measured; weights come from
 // the third-level cache or from memory. A tenth is asked for, as they take eight times the memory.
 func (w *WinogradI8) Worthwhile() bool {
-	const lowest, start, line = 5, 30, 14 // rows that a kernel takes the time of at least; to begin a tile; to read 64 bytes
+	const lowest, start = 5, 30 // rows that a kernel takes the time of at least; to begin a tile
 	tiles := (w.OH + 3) / 4 * ((w.OW + 3) / 4)
 	rows, kernels := 0, 0
 	for i, n := range winoI8Heights(tiles) {
@@ -104,7 +104,11 @@ func (w *WinogradI8) Worthwhile() bool {
 	products := winoI8Planes * (rows*pairs/62 + w.Panels()*kernels*start)
 	transforms := tiles * (w.IC/32*190 + w.OC/16*155)
 	direct := w.OH * w.OW * 9 * pairs / 122
-	return max(products, 2*winoI8Planes*pairs/64*line)+transforms < direct*9/10
+	weights := 2 * winoI8Planes * pairs / 64 * 7 // a line
+	if 2*winoI8Planes*pairs > 1<<20 {
+		weights *= 2
+	}
+	return max(products, weights)+transforms < direct*9/10
 }
 
 func (w *WinogradI8) total() int { return w.N * w.tilesY * w.tilesX }
