@@ -32,7 +32,9 @@ var golden = []string{
 	"models/squeezenet1.1-nchw/squeezenet1.1",
 }
 
-// goldenWithin is how far outputs may be off, of the largest one.
+// goldenWithin is how far outputs may be off, of the largest one: those of a network's
+// first two inputs. Of the others, pictures that a network is less sure of, 2.5 times
+// as far.
 func goldenWithin() map[ops.Precision]float64 {
 	return map[ops.Precision]float64{ops.PrecisionF32: 1e-4, ops.PrecisionTF32: 1e-3, ops.PrecisionF16: 1e-3, ops.PrecisionBF16: 2e-2}
 }
@@ -49,8 +51,15 @@ func goldenNetworks(t *testing.T) {
 		for p, within := range goldenWithin() {
 			t.Run(fmt.Sprint(name, " ", p), func(t *testing.T) {
 				m, s := sessionOf(t, b, g, 1, runtime.WithPrecision(p))
-				worst := 0.0
-				for i := range 2 {
+				worst, inputs := [2]float64{}, 4
+				macs := int64(0)
+				for id := range g.Len() {
+					macs += g.MACs(graph.ID(id))
+				}
+				if macs > 100e6 { // it takes seconds
+					inputs = 2
+				}
+				for i := range inputs {
 					x, err := npy.ReadFile(filepath.Join(from, fmt.Sprintf("input_%d.npy", i)))
 					if os.IsNotExist(err) {
 						break
@@ -66,10 +75,11 @@ func goldenNetworks(t *testing.T) {
 						top = max(top, math.Abs(float64(v)))
 						off = max(off, math.Abs(float64(v)-float64(s.Output(0).F32()[j])))
 					}
-					worst = max(worst, off/top)
+					worst[i/2] = max(worst[i/2], off/top)
 				}
-				t.Logf("error %.1e of the largest output", worst)
-				require.LessOrEqual(t, worst, within)
+				t.Logf("error %.1e of the largest output, %.1e with other inputs", worst[0], worst[1])
+				require.LessOrEqual(t, worst[0], within)
+				require.LessOrEqual(t, worst[1], 2.5*within)
 				require.NoError(t, s.Close())
 				require.NoError(t, m.Close())
 			})

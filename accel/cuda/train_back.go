@@ -300,16 +300,19 @@ func (b *backward) conv(nd *node, v window, residual bool, act ops.Act) ([]learn
 		nd.count("clampgrad_f32", elems, []param{at(nd.y), at(d), at(inside)}, ints(elems), []param{num(float64(lo)), num(float64(hi))})
 		d = inside
 	}
-	dw := nd.scratch(k * v.oc)
 	grid := nd.tiles(k, v.oc/v.groups, v.groups, tile)
 	if max(grid[1], grid[2]) > maxGrid {
 		return nil, fmt.Errorf("%d groups are more than a grid holds", v.groups)
 	}
 	shape := ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
 		v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups)
-	nd.call("convgrad_f32", grid, []param{at(nd.operand(0)), at(d), at(dw)}, shape)
-	learn := []learned{{0, dw}}
-	if len(nd.Params) > 1 {
+	var learn []learned
+	if learns(b.c, b.g, nd.id, 0) {
+		dw := nd.scratch(k * v.oc)
+		nd.call("convgrad_f32", grid, []param{at(nd.operand(0)), at(d), at(dw)}, shape)
+		learn = append(learn, learned{0, dw})
+	}
+	if len(nd.Params) > 1 && learns(b.c, b.g, nd.id, 1) {
 		db := nd.scratch(v.oc)
 		nd.count("reduce_f32", v.oc, []param{at(d), at(db)}, ints(v.oc, rows, int(ops.ReduceSum), 0),
 			ints(six([]int{v.oc}, 1)...), ints(six([]int{1}, 0)...), ints(six([]int{rows}, 1)...), ints(six([]int{v.oc}, 0)...))

@@ -189,6 +189,11 @@ func masks(t *testing.T) {
 				}
 			}
 		}
+		require.Zero(t, testing.AllocsPerRun(2, func() {
+			if _, err := dev.StepInPlace(); err != nil {
+				panic(err)
+			}
+		}))
 		require.InDelta(t, rate, float64(zeros)/float64(3*9*77), 0.05)
 		require.NoError(t, dev.Close())
 		require.NoError(t, cpu.Close())

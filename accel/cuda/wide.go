@@ -13,13 +13,15 @@ import (
 // float32. Products that stay on tensor cores have weights in two parts where memory
 // bounds them, too.
 
-// thin is the most terms of a product that is made in float32. With so few a device
-// is about as long at memory as at plain multiply-adds.
-const thin = 64
+// thin is the most terms of a product that is made in float32, plain the most
+// multiply-adds for each number that comes or goes, KH*KW*C*OC/(C+OC): an H100 makes
+// 20 operations in the time of a byte's way, 40 multiply-adds in that of a number of
+// four bytes. 64 channels to 128 are 42.7.
+const thin, plain = 64, 43
 
-// splits bounds KH*KW*C*OC/(C+OC), the multiply-adds for each number that comes or
-// goes, of products whose weights have two parts. An H100 makes 295 in the time of
-// a byte's way, twice 147 in that of a number of two bytes; no other has more.
+// splits bounds the same number for products whose weights have two parts: on tensor
+// cores an H100 makes 295 operations in the time of a byte's way, twice 147
+// multiply-adds in that of a number of two bytes. No device has more.
 const splits = 147
 
 // widen finds the nodes that compute in float32 and the values that are stored so:
@@ -81,9 +83,9 @@ func (l *lowering) mayBeFull(id graph.ID) bool {
 	}
 	switch o := n.Op.(type) {
 	case *ops.Conv:
-		return l.terms(id) <= thin || depthwise(o, l.g.Node(n.In[0]).Out)
+		return depthwise(o, l.g.Node(n.In[0]).Out) || l.isThin(id)
 	case *ops.Dense:
-		return l.terms(id) <= thin
+		return l.isThin(id)
 	case *ops.Unary:
 		return o.Fn == ops.UnaryNone
 	case *ops.Input, *ops.Constant, *ops.Softmax, *ops.Reshape, *ops.Identity, *ops.Dropout:
@@ -108,12 +110,16 @@ func depthwise(o *ops.Conv, x tensor.Spec) bool {
 	return o.Groups > 1 && o.Groups == x.Shape.Channels()
 }
 
-// terms is how many products a result of a convolution or dense layer is the sum of.
-func (l *lowering) terms(id graph.ID) int {
-	n := l.node(id)
+// isThin says whether a product's results are sums of few terms, and cheap.
+func (l *lowering) isThin(id graph.ID) bool {
+	n := &node{lowering: l, Node: l.g.Node(id)}
 	wi, _, _ := n.product(residualOf(n.Op) > 0)
-	w := n.spec(wi).Shape
-	return w.Elems() / w.Dim(0)
+	w, groups := n.spec(wi).Shape, 1
+	if o, ok := n.Op.(*ops.Conv); ok {
+		groups = max(1, o.Groups)
+	}
+	terms, c, oc := w.Elems()/w.Dim(0), w.Channels(), w.Dim(0)/groups
+	return terms <= thin && terms*oc <= plain*(c+oc)
 }
 
 // residualOf is which operand is a residual, -1: none.

@@ -104,7 +104,8 @@ func (d *Device) Parameters() []string { return d.host.Parameters() }
 // PeakBytes is what training holds on the device, beside weights that do not learn.
 func (d *Device) PeakBytes() int { return d.dev.Bytes() }
 
-// StepInPlace is Trainer.StepInPlace on the device.
+// StepInPlace is Trainer.StepInPlace on the device. A loss that is no number leaves
+// the parameters as they were and ends what was gathered.
 func (d *Device) StepInPlace() (float32, error) {
 	h := d.host
 	n := h.gathered + 1
@@ -118,6 +119,7 @@ func (d *Device) StepInPlace() (float32, error) {
 		return loss, err
 	}
 	if isBad(loss) {
+		h.gathered = 0 // what was gathered is spoilt
 		return loss, d.diverged(loss)
 	}
 	h.step++
