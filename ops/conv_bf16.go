@@ -7,7 +7,8 @@ import (
 
 // convBF16 is convGemm with input and weights rounded to bfloat16 and sums in
 // float32, twice the products an instruction: for callers that allow it, on
-// processors that have it. The input is rounded once, into scratch.
+// processors where that is faster. The input is rounded once, into scratch.
+// Where it is not, nothing is rounded: the layer is one of float32.
 type convBF16 struct {
 	*convGemm
 	half  *kern.GemmBF16
@@ -21,7 +22,7 @@ type convBF16 struct {
 // bf16Suits reports that a convolution may and can be of bfloat16 products.
 func bf16Suits(p *Prep, s convSpec) bool {
 	half, f32 := kern.SelectGemmBF16(), kern.SelectGemmF32()
-	return p.Precision == PrecisionBF16 && !p.Training && half != nil && s.icg%2 == 0 && f32.MR == half.MR && f32.NR == half.NR
+	return p.Precision == PrecisionBF16 && !p.Training && half != nil && kern.BF16Pays() && s.icg%2 == 0 && f32.MR == half.MR && f32.NR == half.NR
 }
 
 // prepareBF16 is nil where float32 is the way.

@@ -12,7 +12,7 @@ import (
 
 const deviceHelp = "cpu; cuda: NVIDIA's, in a teff built with the tag cuda; auto: cuda where it can run the model, else the CPU"
 
-const precisionHelp = "what products are of: f32; bf16 where the processor has it; with --device cuda also tf32 and f16"
+const precisionHelp = "what products are of: f32; bf16 where the processor is faster with it; with --device cuda also tf32 and f16"
 
 // withPrecision is opts for a precision by its name.
 func withPrecision(opts []runtime.Option, name, device string) ([]runtime.Option, error) {

@@ -2,7 +2,13 @@
 
 package kern
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+)
+
+var slowBF16 = cpu.Intel
 
 // bf16Args is what toBF16AVX512 is handed.
 type bf16Args struct {
