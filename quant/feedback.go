@@ -64,23 +64,48 @@ func NewFeedback(h []float64, n int, damp float64) (*Feedback, error) {
 		}
 		a[k][k] += damp
 	}
+	// Four columns are taken off the rest at once, one after another in each number.
 	f.u = make([][]float32, n)
-	for k := n - 1; k >= 0; k-- {
-		row, dk := a[k], a[k][k]
-		if !(dk > 0) {
-			return nil, errors.New("quant: second moments are not positive")
+	for k := n - 1; k >= 0; k -= panel {
+		rest := max(0, k-panel+1) // rows that are not in the panel
+		var rows [panel][]float64
+		var dk [panel]float64
+		for p := 0; k-p >= rest; p++ {
+			row := a[k-p]
+			d := row[k-p]
+			if !(d > 0) {
+				return nil, errors.New("quant: second moments are not positive")
+			}
+			f.d[k-p], f.u[k-p] = d, make([]float32, k-p)
+			for i := range f.u[k-p] {
+				f.u[k-p][i] = float32(row[i] / d)
+			}
+			for i := rest; i < k-p; i++ {
+				less(a[i], row, row[i]/d)
+			}
+			rows[p], dk[p] = row, d
 		}
-		f.d[k], f.u[k] = dk, make([]float32, k)
-		parallel(k, 64, func(i int) {
-			s := row[i] / dk
-			f.u[k][i] = float32(s)
+		parallel(rest, 64, func(i int) {
 			to := a[i]
-			for j := range to {
-				to[j] -= s * row[j]
+			r0, r1, r2, r3 := rows[0][:len(to)], rows[1][:len(to)], rows[2][:len(to)], rows[3][:len(to)]
+			s0, s1, s2, s3 := r0[i]/dk[0], r1[i]/dk[1], r2[i]/dk[2], r3[i]/dk[3]
+			for j, x := range to {
+				to[j] = x - s0*r0[j] - s1*r1[j] - s2*r2[j] - s3*r3[j]
 			}
 		})
 	}
 	return f, nil
+}
+
+// panel is how many columns are taken off at once.
+const panel = 4
+
+// less takes s times row off to, which may be shorter.
+func less(to, row []float64, s float64) {
+	row = row[:len(to)]
+	for j := range to {
+		to[j] -= s * row[j]
+	}
 }
 
 // parallel calls f for 0 to n-1, on two and more threads from some n on.
