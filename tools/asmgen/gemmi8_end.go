@@ -89,25 +89,62 @@ func (g *gemmInt) finishWide() {
 	g.SHRQ(operand.U8(2), c)
 	g.ADDQ(mem(t, tileI8C), c)
 	g.MOVQ(mem(t, tileI8LDC), ldc)
+	if g.nv < 2 || g.mr < 8 {
+		g.packRows(wholeEnd)
+		return
+	}
+	end, free, bare := g.label("end"), g.label("free"), g.label("bare")
+	g.MOVL(mem(t, tileI8End), reg.EAX)
+	g.CMPL(reg.EAX, imm(1))
+	g.JE(operand.LabelRef(free))
+	g.JA(operand.LabelRef(bare))
+	g.packRows(wholeEnd)
+	g.JMP(operand.LabelRef(end))
+	g.Label(free)
+	g.packRows(freeEnd)
+	g.JMP(operand.LabelRef(end))
+	g.Label(bare)
+	g.packRows(bareEnd)
+	g.Label(end)
+}
+
+// endForm is how much packRows does, in the order of kern.tileI8's end.
+type endForm int
+
+const (
+	wholeEnd endForm = iota
+	freeEnd          // unsigned results whose limits are a byte's
+	bareEnd          // those, and their zero point is 0
+)
+
+// packRows rounds the scaled sums, packs and stores them, with what finishWide put into registers.
+func (g *gemmInt) packRows(f endForm) {
+	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
+	c, ldc := reg.RCX, reg.RDX
 	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
+	pack := func(i, j int) reg.VecPhysical {
+		g.VPACKSSDW(vector(j), vector(i), vector(i))
+		if f != bareEnd {
+			g.VPADDSW(zero, vector(i), vector(i))
+		}
+		return vector(i)
+	}
 	for i := 0; i < g.mr*g.nv; i += 4 { // four vectors at once, of two rows or of four
 		n := min(4, g.mr*g.nv-i)
 		for k := range n {
 			g.VCVTPS2DQ(vector(i+k), vector(i+k)) // half to even
 		}
-		x := vector(i)
-		g.VPACKSSDW(vector(i+min(1, n-1)), x, x)
-		g.VPADDSW(zero, x, x)
+		x := pack(i, i+min(1, n-1))
 		y := x
 		if n == 4 {
-			y = vector(i + 2)
-			g.VPACKSSDW(vector(i+3), y, y)
-			g.VPADDSW(zero, y, y)
+			y = pack(i+2, i+3)
 		}
 		g.VPACKUSWB(y, x, x)
-		g.VPMAXUB(lo, x, x)
-		g.VPMINUB(hi, x, x)
-		g.VPXORD(flip, x, x)
+		if f == wholeEnd {
+			g.VPMAXUB(lo, x, x)
+			g.VPMINUB(hi, x, x)
+			g.VPXORD(flip, x, x)
+		}
 		g.VPERMD(x, order, x)
 		for k := range n / g.nv {
 			low := int(x.ID().Index())

@@ -229,6 +229,7 @@ type tileI8 struct {
 	words          uint32 // the zero point, as an unsigned number, in 16 bits, twice
 	lo, hi, outXor uint32 // limits of unsigned results, and what makes them signed again, four times
 	wild           uint32
+	end            uint32  // 1: neither limits nor sign change a result; 2: nor does the zero point
 	ahead          uintptr // what to ask for ahead, or weights of this tile
 }
 
@@ -237,6 +238,11 @@ func (t *tileI8) limits(a *GemmI8Args) {
 	t.words, t.lo, t.hi, t.outXor = limitsI8(a.CZero, a.Lo, a.Hi)
 	if a.Cols.wild {
 		t.wild = 1
+	}
+	if t.lo == 0 && t.hi == ^uint32(0) && t.outXor == 0 {
+		if t.end = 1; t.words == 0 {
+			t.end = 2
+		}
 	}
 }
 

@@ -588,6 +588,10 @@ tame10:
 	SHRQ          $0x02, CX
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
+	MOVL          156(AX), AX
+	CMPL          AX, $+1
+	JE            free12
+	JA            bare13
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -696,9 +700,185 @@ tame10:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+128, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel1
+	JMP           end11
+
+free12:
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       Z27, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       Z27, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKSSDW     Z17, Z16, Z16
+	VPADDSW       Z27, Z16, Z16
+	VPACKSSDW     Z19, Z18, Z18
+	VPADDSW       Z27, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z16, Y17
+	VMOVDQU8      Y17, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKSSDW     Z21, Z20, Z20
+	VPADDSW       Z27, Z20, Z20
+	VPACKSSDW     Z23, Z22, Z22
+	VPADDSW       Z27, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU8      Y20, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z20, Y21
+	VMOVDQU8      Y21, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end11
+
+bare13:
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKSSDW     Z17, Z16, Z16
+	VPACKSSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z16, Y17
+	VMOVDQU8      Y17, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKSSDW     Z21, Z20, Z20
+	VPACKSSDW     Z23, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU8      Y20, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z20, Y21
+	VMOVDQU8      Y21, K1, (CX)
+	ADDQ          DX, CX
+
+end11:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel1
 	VZEROUPPER
 	RET
 
@@ -735,7 +915,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel11:
+panel14:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -761,7 +941,7 @@ panel11:
 	VMOVAPS Z1, Z15
 	MOVQ    80(SP), CX
 
-tap12:
+tap15:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -799,11 +979,11 @@ tap12:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest13
+	JGE     rest16
 	KTESTW  K2, K2
-	JZ      plain16
+	JZ      plain19
 
-main17:
+main20:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -861,11 +1041,11 @@ main17:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main17
-	JMP         rest13
+	JLT         main20
+	JMP         rest16
 
-plain16:
-main18:
+plain19:
+main21:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -923,13 +1103,13 @@ main18:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main18
+	JLT          main21
 
-rest13:
+rest16:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial14
+	JLT         partial17
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -962,9 +1142,9 @@ rest13:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial14:
+partial17:
 	TESTQ        AX, AX
-	JZ           next15
+	JZ           next18
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1011,14 +1191,14 @@ partial14:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next15:
+next18:
 	DECQ         8(SP)
-	JNZ          tap12
+	JNZ          tap15
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric19
+	JZ           symmetric22
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1056,7 +1236,7 @@ next15:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric19:
+symmetric22:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1095,7 +1275,7 @@ symmetric19:
 	VMULPS       Z25, Z15, Z15
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame20
+	JZ           tame23
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1114,7 +1294,7 @@ symmetric19:
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
 
-tame20:
+tame23:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1124,6 +1304,10 @@ tame20:
 	SHRQ          $0x02, CX
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
+	MOVL          156(AX), AX
+	CMPL          AX, $+1
+	JE            free25
+	JA            bare26
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1196,9 +1380,129 @@ tame20:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+128, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel11
+	JMP           end24
+
+free25:
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       Z27, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       Z27, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end24
+
+bare26:
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+
+end24:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel14
 	VZEROUPPER
 	RET
 
@@ -1235,7 +1539,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel21:
+panel27:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1253,7 +1557,7 @@ panel21:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap22:
+tap28:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1275,11 +1579,11 @@ tap22:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest23
+	JGE     rest29
 	KTESTW  K2, K2
-	JZ      plain26
+	JZ      plain32
 
-main27:
+main33:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1313,11 +1617,11 @@ main27:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main27
-	JMP         rest23
+	JLT         main33
+	JMP         rest29
 
-plain26:
-main28:
+plain32:
+main34:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1351,13 +1655,13 @@ main28:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main28
+	JLT          main34
 
-rest23:
+rest29:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial24
+	JLT         partial30
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1378,9 +1682,9 @@ rest23:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial24:
+partial30:
 	TESTQ        AX, AX
-	JZ           next25
+	JZ           next31
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1407,14 +1711,14 @@ partial24:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next25:
+next31:
 	DECQ         8(SP)
-	JNZ          tap22
+	JNZ          tap28
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric29
+	JZ           symmetric35
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1436,7 +1740,7 @@ next25:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric29:
+symmetric35:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1459,7 +1763,7 @@ symmetric29:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame30
+	JZ           tame36
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1470,7 +1774,7 @@ symmetric29:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame30:
+tame36:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1518,7 +1822,7 @@ tame30:
 	ADDQ          DX, CX
 	ADDQ          $+128, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel21
+	JNZ           panel27
 	VZEROUPPER
 	RET
 
@@ -1555,7 +1859,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel31:
+panel37:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1569,7 +1873,7 @@ panel31:
 	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
-tap32:
+tap38:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1583,11 +1887,11 @@ tap32:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest33
+	JGE     rest39
 	KTESTW  K2, K2
-	JZ      plain36
+	JZ      plain42
 
-main37:
+main43:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -1612,11 +1916,11 @@ main37:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main37
-	JMP         rest33
+	JLT         main43
+	JMP         rest39
 
-plain36:
-main38:
+plain42:
+main44:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -1641,13 +1945,13 @@ main38:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main38
+	JLT          main44
 
-rest33:
+rest39:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial34
+	JLT         partial40
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1662,9 +1966,9 @@ rest33:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial34:
+partial40:
 	TESTQ        AX, AX
-	JZ           next35
+	JZ           next41
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1681,14 +1985,14 @@ partial34:
 	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
-next35:
+next41:
 	DECQ         8(SP)
-	JNZ          tap32
+	JNZ          tap38
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric39
+	JZ           symmetric45
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1702,7 +2006,7 @@ next35:
 	VPMULLD.BCST 4(DX), Z25, Z28
 	VPSUBD       Z28, Z3, Z3
 
-symmetric39:
+symmetric45:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1717,14 +2021,14 @@ symmetric39:
 	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame40
+	JZ           tame46
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame40:
+tame46:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -1754,7 +2058,7 @@ tame40:
 	ADDQ          DX, CX
 	ADDQ          $+128, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel31
+	JNZ           panel37
 	VZEROUPPER
 	RET
 
@@ -1791,7 +2095,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel41:
+panel47:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1803,7 +2107,7 @@ panel41:
 	VMOVUPS 64(CX), Z1
 	MOVQ    80(SP), CX
 
-tap42:
+tap48:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1813,11 +2117,11 @@ tap42:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest43
+	JGE     rest49
 	KTESTW  K2, K2
-	JZ      plain46
+	JZ      plain52
 
-main47:
+main53:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -1836,11 +2140,11 @@ main47:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main47
-	JMP         rest43
+	JLT         main53
+	JMP         rest49
 
-plain46:
-main48:
+plain52:
+main54:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -1859,13 +2163,13 @@ main48:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main48
+	JLT          main54
 
-rest43:
+rest49:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial44
+	JLT         partial50
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1877,9 +2181,9 @@ rest43:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial44:
+partial50:
 	TESTQ        AX, AX
-	JZ           next45
+	JZ           next51
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1891,14 +2195,14 @@ partial44:
 	VPDPBUSD     Z25, Z27, Z1
 	ADDQ         $+128, CX
 
-next45:
+next51:
 	DECQ         8(SP)
-	JNZ          tap42
+	JNZ          tap48
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric49
+	JZ           symmetric55
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1908,7 +2212,7 @@ next45:
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
 
-symmetric49:
+symmetric55:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1919,12 +2223,12 @@ symmetric49:
 	VMULPS       Z25, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame50
+	JZ           tame56
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame50:
+tame56:
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
@@ -1947,7 +2251,7 @@ tame50:
 	ADDQ         DX, CX
 	ADDQ         $+128, 88(SP)
 	DECQ         96(SP)
-	JNZ          panel41
+	JNZ          panel47
 	VZEROUPPER
 	RET
 
@@ -1984,7 +2288,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel51:
+panel57:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2006,7 +2310,7 @@ panel51:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap52:
+tap58:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -2060,11 +2364,11 @@ tap52:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest53
+	JGE     rest59
 	KTESTW  K2, K2
-	JZ      plain56
+	JZ      plain62
 
-main57:
+main63:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2120,11 +2424,11 @@ main57:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main57
-	JMP         rest53
+	JLT         main63
+	JMP         rest59
 
-plain56:
-main58:
+plain62:
+main64:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2180,13 +2484,13 @@ main58:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main58
+	JLT          main64
 
-rest53:
+rest59:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial54
+	JLT         partial60
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2218,9 +2522,9 @@ rest53:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial54:
+partial60:
 	TESTQ        AX, AX
-	JZ           next55
+	JZ           next61
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2274,14 +2578,14 @@ partial54:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next55:
+next61:
 	DECQ         8(SP)
-	JNZ          tap52
+	JNZ          tap58
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric59
+	JZ           symmetric65
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2310,7 +2614,7 @@ next55:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric59:
+symmetric65:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2340,7 +2644,7 @@ symmetric59:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame60
+	JZ           tame66
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2355,7 +2659,7 @@ symmetric59:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame60:
+tame66:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2439,7 +2743,7 @@ tame60:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel51
+	JNZ           panel57
 	VZEROUPPER
 	RET
 
@@ -2476,7 +2780,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel61:
+panel67:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2494,7 +2798,7 @@ panel61:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap62:
+tap68:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -2532,11 +2836,11 @@ tap62:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest63
+	JGE     rest69
 	KTESTW  K2, K2
-	JZ      plain66
+	JZ      plain72
 
-main67:
+main73:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2576,11 +2880,11 @@ main67:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main67
-	JMP         rest63
+	JLT         main73
+	JMP         rest69
 
-plain66:
-main68:
+plain72:
+main74:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2620,13 +2924,13 @@ main68:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main68
+	JLT          main74
 
-rest63:
+rest69:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial64
+	JLT         partial70
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2650,9 +2954,9 @@ rest63:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial64:
+partial70:
 	TESTQ        AX, AX
-	JZ           next65
+	JZ           next71
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2690,14 +2994,14 @@ partial64:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next65:
+next71:
 	DECQ         8(SP)
-	JNZ          tap62
+	JNZ          tap68
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric69
+	JZ           symmetric75
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2718,7 +3022,7 @@ next65:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric69:
+symmetric75:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2740,7 +3044,7 @@ symmetric69:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame70
+	JZ           tame76
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2751,7 +3055,7 @@ symmetric69:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame70:
+tame76:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -2811,7 +3115,7 @@ tame70:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel61
+	JNZ           panel67
 	VZEROUPPER
 	RET
 
@@ -2848,7 +3152,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel71:
+panel77:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2862,7 +3166,7 @@ panel71:
 	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
-tap72:
+tap78:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2884,11 +3188,11 @@ tap72:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest73
+	JGE     rest79
 	KTESTW  K2, K2
-	JZ      plain76
+	JZ      plain82
 
-main77:
+main83:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2912,11 +3216,11 @@ main77:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main77
-	JMP         rest73
+	JLT         main83
+	JMP         rest79
 
-plain76:
-main78:
+plain82:
+main84:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2940,13 +3244,13 @@ main78:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main78
+	JLT          main84
 
-rest73:
+rest79:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial74
+	JLT         partial80
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2962,9 +3266,9 @@ rest73:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial74:
+partial80:
 	TESTQ        AX, AX
-	JZ           next75
+	JZ           next81
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2986,14 +3290,14 @@ partial74:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next75:
+next81:
 	DECQ         8(SP)
-	JNZ          tap72
+	JNZ          tap78
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric79
+	JZ           symmetric85
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3006,7 +3310,7 @@ next75:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric79:
+symmetric85:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3020,14 +3324,14 @@ symmetric79:
 	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame80
+	JZ           tame86
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame80:
+tame86:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -3063,7 +3367,7 @@ tame80:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel71
+	JNZ           panel77
 	VZEROUPPER
 	RET
 
@@ -3100,7 +3404,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel81:
+panel87:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3112,7 +3416,7 @@ panel81:
 	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
-tap82:
+tap88:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3126,11 +3430,11 @@ tap82:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest83
+	JGE     rest89
 	KTESTW  K2, K2
-	JZ      plain86
+	JZ      plain92
 
-main87:
+main93:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -3147,11 +3451,11 @@ main87:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main87
-	JMP         rest83
+	JLT         main93
+	JMP         rest89
 
-plain86:
-main88:
+plain92:
+main94:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -3168,13 +3472,13 @@ main88:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main88
+	JLT          main94
 
-rest83:
+rest89:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial84
+	JLT         partial90
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3186,9 +3490,9 @@ rest83:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial84:
+partial90:
 	TESTQ        AX, AX
-	JZ           next85
+	JZ           next91
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3202,14 +3506,14 @@ partial84:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next85:
+next91:
 	DECQ         8(SP)
-	JNZ          tap82
+	JNZ          tap88
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric89
+	JZ           symmetric95
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3218,7 +3522,7 @@ next85:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric89:
+symmetric95:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3228,12 +3532,12 @@ symmetric89:
 	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame90
+	JZ           tame96
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame90:
+tame96:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
@@ -3259,7 +3563,7 @@ tame90:
 	ADDQ          DX, CX
 	ADDQ          $+64, 88(SP)
 	DECQ          96(SP)
-	JNZ           panel81
+	JNZ           panel87
 	VZEROUPPER
 	RET
 
@@ -3296,7 +3600,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel91:
+panel97:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3307,7 +3611,7 @@ panel91:
 	VMOVUPS (CX), Z0
 	MOVQ    80(SP), CX
 
-tap92:
+tap98:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3317,11 +3621,11 @@ tap92:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest93
+	JGE     rest99
 	KTESTW  K2, K2
-	JZ      plain96
+	JZ      plain102
 
-main97:
+main103:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -3334,11 +3638,11 @@ main97:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main97
-	JMP         rest93
+	JLT         main103
+	JMP         rest99
 
-plain96:
-main98:
+plain102:
+main104:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -3351,13 +3655,13 @@ main98:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main98
+	JLT          main104
 
-rest93:
+rest99:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial94
+	JLT         partial100
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3367,9 +3671,9 @@ rest93:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial94:
+partial100:
 	TESTQ        AX, AX
-	JZ           next95
+	JZ           next101
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3379,21 +3683,21 @@ partial94:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next95:
+next101:
 	DECQ         8(SP)
-	JNZ          tap92
+	JNZ          tap98
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric99
+	JZ           symmetric105
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric99:
+symmetric105:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3401,11 +3705,11 @@ symmetric99:
 	VMULPS       Z24, Z0, Z0
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame100
+	JZ           tame106
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 
-tame100:
+tame106:
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
@@ -3427,7 +3731,7 @@ tame100:
 	ADDQ         DX, CX
 	ADDQ         $+64, 88(SP)
 	DECQ         96(SP)
-	JNZ          panel91
+	JNZ          panel97
 	VZEROUPPER
 	RET
 
@@ -3449,40 +3753,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row101:
+row107:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap102:
+tap108:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole103:
+whole109:
 	SUBQ    $+64, CX
-	JLT     tail104
+	JLT     tail110
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole103
+	JMP     whole109
 
-tail104:
+tail110:
 	CMPQ       CX, $-64
-	JEQ        done105
+	JEQ        done111
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done105:
+done111:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap102
+	JNZ           tap108
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -3493,6 +3797,6 @@ done105:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row101
+	JNZ           row107
 	VZEROUPPER
 	RET
