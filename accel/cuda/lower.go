@@ -130,7 +130,7 @@ func (l *lowering) output(id graph.ID) {
 		nd := l.node(id)
 		nd.step.at, nd.step.cast = l.g.Len(), true
 		wide := l.buffer(nd.Out.Bytes(), l.g.Len(), l.g.Len())
-		nd.each("widen", nd.Out.Shape.Elems(), []param{at(r), at(wide)}, ints(nd.Out.Shape.Elems()))
+		nd.count("widen_"+l.element, nd.Out.Shape.Elems(), []param{at(r), at(wide)}, ints(nd.Out.Shape.Elems()))
 		l.steps = append(l.steps, nd.step)
 		r = wide
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
+var _ accel.TrainBackend = (*backend)(nil)
+
 // TrainConfig is how a Trainer learns.
 type TrainConfig = accel.TrainOptions
 

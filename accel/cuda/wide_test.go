@@ -1,14 +1,19 @@
 package cuda
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/graph/passes"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/tests/randgraph"
 )
 
 // bothTypes is a network with every step from one type to the other: two inverted
@@ -67,4 +72,32 @@ func TestWide(t *testing.T) {
 			require.Equal(t, want, kernel, g.Node(s.node).Name)
 		}
 	}
+}
+
+// TestWideRandom: in random networks every operator gets the type it takes. What is
+// read as another, or before it is written, is no number or a huge one.
+func TestWideRandom(t *testing.T) {
+	ran, both := 0, 0
+	for seed := range uint64(200) {
+		g, err := randgraph.New(seed, randgraph.Options{})
+		require.NoError(t, err)
+		g, err = passes.Infer(g)
+		require.NoError(t, err)
+		nums, err := numbersOf(ops.PrecisionF16)
+		require.NoError(t, err)
+		l, err := lower(g, nums, machine{processors: 4, capability: 80})
+		if err != nil {
+			continue
+		}
+		ran++
+		if slices.Contains(l.wide, true) && slices.Contains(l.wide, false) {
+			both++
+		}
+		b, err := open(newFake())
+		require.NoError(t, err)
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { same(t, b, g, 1, 0.05, runtime.WithPrecision(ops.PrecisionF16)) })
+		require.NoError(t, b.Close())
+	}
+	require.Greater(t, ran, 20)
+	require.Greater(t, both, 10)
 }
