@@ -59,26 +59,30 @@ func TestQuantizeNew(t *testing.T) {
 	require.Contains(t, ok(t, "compare", model, out, "--data", data), "the same answer")
 }
 
-// TestQuantizeAccuracy: real networks lose at most 0.3 points by 200 samples.
+// TestQuantizeAccuracy: real networks lose at most 0.3 points by 200 samples, also
+// where these are other images, and lossy.
 func TestQuantizeAccuracy(t *testing.T) {
 	data := shared.Path(t, "datasets/cifar10-lossless")
 	imagenet := []string{"--mean", ".485,.456,.406", "--std", ".229,.224,.225", "--scale", "0.00392156862745098"}
 	for _, c := range []struct {
 		model string
+		calib string
 		limit string
 		flags []string
 	}{
-		{"real-onnx/resnet20/resnet20_bn.onnx", "1000", imagenet},
-		{"real-onnx/resnet32/resnet32.onnx", "500", imagenet},
-		{"mlperf-tiny/ic01/pretrainedResnet.tflite", "0", []string{"--scale", "1"}},
+		{"real-onnx/resnet20/resnet20_bn.onnx", "cifar10-lossless", "1000", imagenet},
+		{"real-onnx/resnet32/resnet32.onnx", "cifar10-lossless", "500", imagenet},
+		{"mlperf-tiny/ic01/pretrainedResnet.tflite", "cifar10-lossless", "0", []string{"--scale", "1"}},
+		{"mlperf-tiny/ic01/pretrainedResnet.tflite", "cifar10-jpeg/train", "0", []string{"--scale", "1"}},
+		{"mlperf-tiny/ic01/pretrainedResnet.tflite", "cifar10-jpeg/test", "0", []string{"--scale", "1"}},
 	} {
 		model := shared.Path(t, "models", c.model)
-		out := quantized(t, model, data, c.flags...)
+		out := quantized(t, model, shared.Path(t, "datasets", c.calib), c.flags...)
 		r := object(t, "n a b agreement layers", append([]string{"compare", model, out, "--data", data, "--limit", c.limit, "--exact"}, c.flags...)...)
 		a, b := r["a"].(map[string]any), r["b"].(map[string]any)
 		t.Logf("%s: top-1 %.4f -> %.4f, %.3f -> %.3f ms, %v bytes, agreement %.4f", c.model, a["top1"], b["top1"], a["median_ms"], b["median_ms"], b["bytes"], r["agreement"])
 		require.GreaterOrEqual(t, b["top1"], a["top1"].(float64)-0.003, c.model)
-		require.Greater(t, r["agreement"], 0.975, c.model)
+		require.Greater(t, r["agreement"], 0.985, c.model)
 		require.Less(t, b["bytes"], a["bytes"].(float64)/3.5, c.model)
 	}
 }
