@@ -12,7 +12,9 @@ import (
 // times the channels; output columns where some of these see padding come after
 // the others, one by one. A task owns some columns and rows of one tap and goes
 // through the positions in order, chunk by chunk, so the order of a sum does not
-// depend on the number of threads.
+// depend on the number of threads. Where weights are few, positions go in parts
+// with sums of their own, added in order: that cuts the work without reading the
+// positions more often.
 type convGradWeight struct {
 	k        *convGrad
 	side     int   // taps side by side
@@ -23,7 +25,11 @@ type convGradWeight struct {
 	colTasks int   // tasks a tap and group
 	rows     int   // of a task
 	rowTasks int
+	parts    int // 1: sums go to the gradient
+	sums     int // floats of one part's sums
+	base     int // where they begin: behind the workers' tables
 	slot     int // 32-bit words of one worker's scratch
+	total    convGradWeightTotal
 }
 
 // gradChunkBytes of d and x are passed over together, in the first-level cache;
@@ -33,6 +39,8 @@ const (
 	gradChunkBytes = 24 << 10
 	gradTable      = 4096
 	gradLine       = 256
+	gradParts      = 8
+	gradPartBytes  = 640 << 10 // of all parts' sums
 )
 
 func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
@@ -45,14 +53,6 @@ func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
 	width := t.side * k.icg
 	t.cols, t.rows = min(width, 128), k.ocg
 	t.chunk = max(64, gradChunkBytes/(4*(t.rows+t.cols))/16*16) // of every number of threads: so go the sums
-	if threads > 1 {
-		t.cols = min(width, 32)
-	}
-	t.colTasks = (width + t.cols - 1) / t.cols
-	if n := k.groups * k.Taps() / t.side * t.colTasks; threads > 1 && n < 4*threads {
-		t.rows = max(12, k.ocg*n/(4*threads)/12*12)
-	}
-	t.rowTasks = (k.ocg + t.rows - 1) / t.rows
 	if t.side > 1 {
 		t.chunk = roundUp(t.chunk, line) // edges are gone through line by line
 	}
@@ -75,12 +75,58 @@ func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
 		}
 	}
 	t.slot = roundUp(t.slot, 16)
-	p.NeedScratch(4 * t.slot * threads)
+	t.parts, t.sums = 1, roundUp(k.oc*k.Taps()*k.icg, 16)
+	if n := min(gradParts, t.tables()); 4*t.sums*n <= gradPartBytes && n > 1 {
+		t.parts = n
+	} else if threads > 1 {
+		t.cols = min(width, 32)
+	}
+	t.colTasks = (width + t.cols - 1) / t.cols
+	if n := t.parts * k.groups * k.Taps() / t.side * t.colTasks; threads > 1 && n < 2*threads {
+		t.rows = max(12, k.ocg*n/(2*threads)/12*12)
+	}
+	t.rowTasks = (k.ocg + t.rows - 1) / t.rows
+	t.total.t = t
+	t.base = t.slot * threads
+	if t.parts > 1 {
+		p.NeedScratch(4 * (t.base + t.parts*t.sums))
+	} else {
+		p.NeedScratch(4 * t.base)
+	}
 	return t
 }
 
+// tables is how many tables of positions there are.
+func (t *convGradWeight) tables() int {
+	if t.table == 0 {
+		return 0
+	}
+	return (t.k.n*t.k.OutSize() + t.table - 1) / t.table
+}
+
 func (t *convGradWeight) Run(g *Grads) {
-	g.Parallel(t.k.groups*t.k.Taps()/t.side*t.colTasks*t.rowTasks, t)
+	g.Parallel(t.parts*t.k.groups*t.k.Taps()/t.side*t.colTasks*t.rowTasks, t)
+	if t.parts > 1 {
+		g.Parallel((t.sums+gradTotal-1)/gradTotal, &t.total)
+	}
+}
+
+// gradTotal is how many sums of all parts are added by one task.
+const gradTotal = 4 << 10
+
+// convGradWeightTotal adds the parts' sums to the gradient.
+type convGradWeightTotal struct{ t *convGradWeight }
+
+func (x *convGradWeightTotal) Do(g *Grads, i, _ int) {
+	t, dw := x.t, g.DParams[0].F32()
+	from, to := i*gradTotal, min((i+1)*gradTotal, len(dw))
+	for part := range t.parts {
+		kern.AxpyF32(dw[from:to], t.partSums(g, part)[from:], 1, 1)
+	}
+}
+
+func (t *convGradWeight) partSums(g *Grads, part int) []float32 {
+	return tensor.CastSlice[float32](g.Scratch)[t.base+part*t.sums:][:t.sums]
 }
 
 // tapColumns is a tap, or taps side by side, and some columns of what it sees.
@@ -97,28 +143,35 @@ func (t *convGradWeight) Do(g *Grads, i, worker int) {
 	i /= t.rowTasks
 	c0 := i % t.colTasks * t.cols
 	i = i / t.colTasks * t.side
-	tap, group := i%taps, i/taps
+	tap, group, part := i%taps, i/taps%k.groups, i/taps/k.groups
 	v := tapColumns{from: c0, to: min(c0+t.cols, t.side*k.icg)}
 	v.at = [MaxSpatial]int{tap / (k.Kernel[1] * k.Kernel[2]), tap / k.Kernel[2] % k.Kernel[1], tap % k.Kernel[2]}
 	rows := tensor.CastSlice[int32](g.Scratch[4*worker*t.slot:])[:t.slot]
 	d, x := g.DOut.F32()[group*k.ocg+m0:], g.In[0].F32()[group*k.icg:]
 	args := kern.GemmTNArgs{
 		LDA: k.oc, M: min(t.rows, k.ocg-m0), N: v.to - v.from, LDC: taps * k.icg, Accumulate: true,
-		C: g.DParams[0].F32()[((group*k.ocg+m0)*taps+tap)*k.icg+c0:],
 	}
+	to := g.DParams[0].F32()
+	if t.parts > 1 {
+		to = t.partSums(g, part)
+		args.Accumulate = false // from the second chunk on
+	}
+	args.C = to[((group*k.ocg+m0)*taps+tap)*k.icg+c0:]
+	first, last := t.table*(t.tables()*part/t.parts), t.table*(t.tables()*(part+1)/t.parts)
 	image := k.OutSize()
-	for from := 0; from < k.n*image; from += t.table {
+	for from := first; from < min(last, k.n*image); from += t.table {
 		// Offsets are 32 bits and count from the table's first image.
 		base := from / image
 		args.B = x[base*k.InSize()*k.ic:]
 		table, edges := rows[:min(t.table, k.n*image-from)], rows[t.table:]
-		if from == 0 || t.table%image != 0 {
+		if from == first || t.table%image != 0 {
 			t.fill(table, edges, &v, from-base*image)
 		}
 		for at := 0; at < len(table); at += t.chunk {
 			args.Rows = table[at:min(len(table), at+t.chunk)]
 			args.A, args.K = d[(from+at)*k.oc:], len(args.Rows)
 			args.Run(0, args.M, 0, args.N)
+			args.Accumulate = true
 			for i, o := range t.edges {
 				t.addEdge(args, edges[i*t.table/k.Out[2]+at/k.Out[2]:][:args.K/k.Out[2]], &v, o)
 			}
