@@ -265,6 +265,8 @@ func (b *backward) gradients(nd *node) ([]learned, error) {
 	case *ops.Reshape, *ops.Identity:
 		b.pass(nd, 0, d)
 		return nil, nil
+	case *ops.Concat:
+		return nil, b.concat(nd, o)
 	case *ops.Pool:
 		return nil, b.pool(nd, o)
 	case *ops.GlobalPool:
@@ -346,6 +348,25 @@ func (b *backward) batchNorm(nd *node) ([]learned, error) {
 		add()
 	}
 	return learn, nil
+}
+
+// concat gives each input its part of the result's gradient.
+func (b *backward) concat(nd *node, o *ops.Concat) error {
+	axis, ok := axisOf(o.Axis, nd.Out.Shape.Rank())
+	if !ok || len(nd.Params) > 0 {
+		return fmt.Errorf("axis %d of %v has no gradient here", o.Axis, nd.Out.Shape)
+	}
+	sy, from := dense(nd.Out.Shape), 0
+	for i := range nd.In {
+		x := nd.spec(i).Shape
+		if b.needs[nd.In[i]] {
+			to, add := b.into(nd, i)
+			nd.copy(b.grads[nd.id], to, x.Dims(), sy, from*sy[axis], dense(x), 0)
+			add()
+		}
+		from += x.Dim(axis)
+	}
+	return nil
 }
 
 func (b *backward) pool(nd *node, o *ops.Pool) error {

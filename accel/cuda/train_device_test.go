@@ -40,6 +40,7 @@ func deviceTraining(t *testing.T) {
 		{"adam", "glyphnet", 0, 3, train.Config{Optimizer: train.AdamW{WeightDecay: 0.05, Eps: 1e-4, Coupled: true}, Schedule: train.Constant(1e-3)}},
 		{"adagrad, frozen", "resnet8", 12, 3, train.Config{Optimizer: train.Adagrad{WeightDecay: 1e-3, RateDecay: 0.1, Eps: 1e-4}, Norm: train.NormFrozen}},
 		{"norms and biases", "resnet8", 12, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Trainable: train.NormsAndBiases(), Grow: func(u int) int { return 1 + u }}},
+		{"concatenation", "squeezenet", 48, 1, train.Config{Optimizer: train.SGD{Momentum: 0.9}}},
 		{"dropout", "dscnn", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Seed: 77}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,13 +1,16 @@
 package cuda
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/graph/passes"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/tools/arch"
 )
 
 // TestTrainerOutOfMemory: whichever allocation fails, nothing stays on the device.
@@ -61,5 +64,29 @@ func TestTrainerRefused(t *testing.T) {
 		require.ErrorContains(t, err, why)
 		require.ErrorContains(t, err, `"it"`)
 		require.NoError(t, be.Close())
+	}
+}
+
+// TestTrainerArchitectures: every network of arch has all gradients.
+func TestTrainerArchitectures(t *testing.T) {
+	for _, name := range arch.Names() {
+		t.Run(name, func(t *testing.T) {
+			size := 64
+			if slices.Contains([]string{"resnet8", "dscnn", "glyphnet", "autoencoder"}, name) {
+				size = 0 // one of their own
+			}
+			g, err := passes.Train(small(t, name, size))
+			require.NoError(t, err)
+			b, err := open(newFake())
+			require.NoError(t, err)
+			c := TrainConfig{Batch: 2, Momentum: 0.9, Clip: 1}
+			require.NoError(t, checkTraining(g, &c))
+			wide, err := g.WithBatch(c.Batch)
+			require.NoError(t, err)
+			p, err := (&Trainer{g: g, c: c}).lower(b, wide)
+			require.NoError(t, err)
+			require.NoError(t, p.drop())
+			require.NoError(t, b.Close())
+		})
 	}
 }
