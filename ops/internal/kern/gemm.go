@@ -165,7 +165,12 @@ func (g *GemmF32) runBlock(a *GemmF32Args, m0, m1, n0, n1 int) {
 	if a.Rows != nil {
 		t.a = &a.A[0]
 	}
-	g.tiles(a, &t, m0, m1, n0, n1)
+	if g.asksRows(a, m1-m0, n1-n0) {
+		var far rowsAhead
+		g.tiles(a, &t, &far, m0, m1, n0, n1)
+		return
+	}
+	g.tiles(a, &t, nil, m0, m1, n0, n1)
 }
 
 // tile is what all tiles of a product have in common.
@@ -181,7 +186,8 @@ func (a *GemmF32Args) tile(g *GemmF32, direct *[16]int32) tileF32 {
 	return t
 }
 
-func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
+// tiles asks for the next rows by far, unless that is nil.
+func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, n1 int) {
 	k := a.Taps * a.KC
 	step := g.MR
 	if a.Rows == nil {
@@ -200,6 +206,9 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
 			t.rows = &a.Rows[m*a.Taps]
 		}
 		mr := min(step, m1-m)
+		if far != nil && m+2*step <= m1 {
+			far.next(a, m+step, step, n0, n1, (n1-n0+g.NR-1)/g.NR)
+		}
 		for n := n0; n < n1; {
 			nr, wide := min(g.NR, n1-n), mr == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
 			t.b = &a.B[n*k]
@@ -216,6 +225,9 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int) {
 				continue
 			}
 			t.n = nr
+			if far != nil {
+				far.ask(t, (n-n0)/g.NR)
+			}
 			g.tile(t, mr, nr <= g.Half)
 			n += g.NR
 		}
@@ -236,7 +248,7 @@ func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows int)
 		if p == 0 || p == biased || p == planes-1 { // the sizes are the same in between
 			one.check(g, 0, rows, 0, a.N)
 		}
-		g.tiles(&one, &t, 0, rows, 0, a.N)
+		g.tiles(&one, &t, nil, 0, rows, 0, a.N)
 	}
 }
 

@@ -104,3 +104,50 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int, ne
 		asked = then != 0
 	}
 }
+
+// rowsAhead is what a tile of rows, in the usual order, asks for in the next one's name: its lines of A, C and the residual,
+// where they are contiguous: ResNet-50's 56x56 layers take 0.81 to 0.90 of the time. The zero value asks for nothing.
+type rowsAhead struct {
+	at, size [3]uintptr
+	quota    uintptr // bytes a panel
+	k        uintptr
+}
+
+// farRows is the bytes that rows of A, C and the residual take together when a second-level cache does not hold them.
+const farRows = 3 << 19
+
+// asksRows says that m rows are asked for ahead: not those of a table, whose lines lie anywhere.
+func (g *GemmF32) asksRows(a *GemmF32Args, m, n int) bool {
+	return useAheadAVX512 && g.isa == isaAVX512 && a.Rows == nil && 4*m*(a.KC+n) > farRows
+}
+
+// next prepares the asking of panels panels for rows m to m+rows.
+func (r *rowsAhead) next(a *GemmF32Args, m, rows, n0, n1, panels int) {
+	*r = rowsAhead{k: uintptr(a.Taps * a.KC)}
+	if a.LDA == a.KC {
+		r.at[0], r.size[0] = uintptr(unsafe.Pointer(&a.A[m*a.LDA])), uintptr(4*rows*a.LDA)
+	}
+	if a.LDC == n1-n0 {
+		r.at[1], r.size[1] = uintptr(unsafe.Pointer(&a.C[m*a.LDC+n0])), uintptr(4*rows*a.LDC)
+	}
+	if a.Res != nil && a.LDR == n1-n0 {
+		r.at[2], r.size[2] = uintptr(unsafe.Pointer(&a.Res[m*a.LDR+n0])), uintptr(4*rows*a.LDR)
+	}
+	r.quota = (r.size[0] + r.size[1] + r.size[2] + uintptr(panels) - 1) / uintptr(panels)
+}
+
+// ask is panel i's part: of the one that lies in the middle of its share.
+func (r *rowsAhead) ask(t *tileF32, i int) {
+	t.ahead = 0
+	from := uintptr(i) * r.quota
+	middle := from + r.quota/2
+	start := uintptr(0)
+	for s, size := range r.size {
+		if middle < start+size {
+			skip := max(from, start) - start
+			t.ahead, t.step = r.at[s]+skip, int((min(r.quota, size-skip)+r.k-1)/r.k)
+			return
+		}
+		start += size
+	}
+}

@@ -13,7 +13,7 @@ import (
 // Asking ahead changes the order of tiles and their heights, and no bit; what is asked for may be anywhere.
 func TestGemmF32Ahead(t *testing.T) {
 	const rows = 1 + aheadRows/(4*700) // more than stay in a cache
-	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}} {
+	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}, {3100, 64, 1, 64}} {
 		for bits := range 8 {
 			if bits > 0 && bits < 7 && c[0] > 100 {
 				continue
@@ -55,6 +55,34 @@ func TestAsksAhead(t *testing.T) {
 	require.Equal(t, useAheadAVX512, g.asksAhead(large, 3136, 512))
 	useAheadAVX512 = false
 	require.False(t, g.asksAhead(large, 49, 512))
+}
+
+// What the next rows are asked for never lies outside of them, and all of it is asked for where a panel's share is of one kind.
+func TestRowsAhead(t *testing.T) {
+	const m, n, k, rows = 48, 96, 64, 12
+	a := GemmF32Args{A: make([]float32, m*k), LDA: k, Taps: 1, KC: k, N: n, C: make([]float32, m*n), LDC: n, Res: make([]float32, m*n), LDR: n}
+	var r rowsAhead
+	r.next(&a, 12, rows, 0, n, 3)
+	for i := range 3 {
+		var tile tileF32
+		r.ask(&tile, i)
+		inside := false
+		for j := range r.at {
+			inside = inside || tile.ahead >= r.at[j] && tile.ahead < r.at[j]+r.size[j]
+		}
+		require.True(t, inside)
+		require.LessOrEqual(t, tile.step*k, int(r.quota)+k)
+	}
+	a.LDA, a.LDC, a.LDR = k+1, n+1, n+1
+	r.next(&a, 12, rows, 0, n-1, 3)
+	tile := tileF32{ahead: 1}
+	r.ask(&tile, 0)
+	require.Zero(t, tile.ahead, "lines apart")
+	g := SelectGemmF32()
+	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
+	useAheadAVX512 = g.isa == isaAVX512
+	require.Equal(t, useAheadAVX512, g.asksRows(&a, 1<<14, n))
+	require.False(t, g.asksRows(&a, m, n), "in a cache")
 }
 
 // Weights from far memory: as many copies as no cache holds are multiplied by in turns.
