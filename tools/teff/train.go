@@ -17,7 +17,7 @@ type trainOptions struct {
 	val, out, what, bn, optimizer, schedule    string
 	checkpoint, report, log, augment, classWts string
 	budget                                     byteSize
-	resume, resetHead, fold                    bool
+	resume, resetHead, fold, exact             bool
 	epochs, batch, threads, warmup, skip       int
 	accumulate, grow, folds, views, every      int
 	lr, momentum, decay, smoothing, split      float64
@@ -61,6 +61,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.IntVar(&o.views, "views", 0, "pictures of each image, augmented but for the first, whose features a head learns from; 0: by the number of images")
 	f.BoolVar(&o.resetHead, "reset-head", false, "draw the last layer anew even if its size fits")
 	f.Uint64Var(&o.seed, "seed", 1, "of shuffling, augmentation, dropout and a new head")
+	f.BoolVar(&o.exact, "exact", false, "no kernel that rounds more than plain float32 sums; slower")
 	f.IntVar(&o.threads, "threads", 0, "threads; 0: all")
 	f.StringVar(&o.device, "device", "cpu", deviceHelp)
 	f.StringVar(&o.checkpoint, "checkpoint", "", "file written after every epoch and on interruption")

@@ -78,7 +78,7 @@ func TestTrainFlags(t *testing.T) {
 		"--dropout 0.3", "--smoothing 0.1", "--class-weights balanced", "--class-weights 1,2,1,1,1,1,1,1,1,3", "--colour 0.4", "--erase 0.7", "--zoom 0.6",
 		"--flip", "--shift 2", "--accumulate 3", "--grow 1", "--optimizer nesterov", "--optimizer adamw", "--optimizer adagrad", "--bn frozen", "--bn estimate",
 		"--clip 0.5", "--warmup 10", "--schedule step", "--schedule constant", "--momentum 0.5", "--weight-decay 0.01", "--lr 0.01", "--seed 2", "--reset-head",
-		"--val-split 0.3", "--epochs 1", "--folds 2", "--fold",
+		"--val-split 0.3", "--epochs 1", "--exact", "--folds 2", "--fold",
 	} {
 		ok(t, append(args, strings.Fields(more)...)...)
 		b := read()

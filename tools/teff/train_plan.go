@@ -82,7 +82,7 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 func (r *round) config() (train.Config, error) {
 	o := r.o
 	cfg := train.Config{
-		Batch: r.batch, Accumulate: r.accumulate, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Threads: o.threads, Seed: o.seed,
+		Batch: r.batch, Accumulate: r.accumulate, Smoothing: float32(o.smoothing), ClipNorm: float32(o.clip), Exact: o.exact, Threads: o.threads, Seed: o.seed,
 	}
 	if !r.fresh && !r.head && !o.given["clip"] { // one bad step would undo what the network knows
 		cfg.ClipNorm = 1
