@@ -291,5 +291,4 @@ type tileF32 struct {
 
 	ahead uintptr // what will be read soon, or 0
 	step  int     // bytes of it a step of k
-	apart int
 }
