@@ -187,7 +187,7 @@ func (q *Quantizer) count(ctx context.Context, src Source) error {
 			return fmt.Errorf("sample %d: %w", i, err)
 		}
 	}
-	return w.Finish(ctx, func(*moments.Product) bool { return !q.opt.KeepBias })
+	return w.Finish(ctx, 1e-4, func(*moments.Product) bool { return !q.opt.KeepBias })
 }
 
 // watch is on the products whose inputs t shows.

@@ -68,7 +68,7 @@ func observe(ctx context.Context, g *graph.Graph, layers []*layer, src Source, s
 			return err
 		}
 	}
-	return w.Finish(ctx, func(p *moments.Product) bool { return shiftOf(g, p) != nil })
+	return w.Finish(ctx, 0, func(p *moments.Product) bool { return shiftOf(g, p) != nil })
 }
 
 // runner runs a graph, batch 1, and shows some values inside.

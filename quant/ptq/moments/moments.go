@@ -126,8 +126,9 @@ func (w *Watch) Look(ctx context.Context, sample int, value func(graph.ID) tenso
 }
 
 // Finish fills in Mean and Feedback. Means are taken off the moments where
-// centred says that a bias makes up for them.
-func (w *Watch) Finish(ctx context.Context, centred func(*Product) bool) error {
+// centred says that a bias makes up for them; trace is the share of their mean
+// before that, which is added to the diagonal.
+func (w *Watch) Finish(ctx context.Context, trace float64, centred func(*Product) bool) error {
 	for _, p := range w.list {
 		p.Mean, p.Feedback = nil, nil
 		off := 0.0
@@ -142,7 +143,7 @@ func (w *Watch) Finish(ctx context.Context, centred func(*Product) bool) error {
 			for j := range m.mean {
 				m.mean[j] /= float64(max(1, m.n))
 			}
-			m.centre(p.Cols, off)
+			m.centre(p.Cols, off, trace)
 			f, err := quant.NewFeedback(m.h, p.Cols, 0.01)
 			if err != nil {
 				return fmt.Errorf("layer %q: %w", p.Name, err)
@@ -156,9 +157,9 @@ func (w *Watch) Finish(ctx context.Context, centred func(*Product) bool) error {
 }
 
 // centre makes moments of sums; off is the share of the means to take off. What
-// they are summed from is float32, so a trace of the whole stays on the diagonal:
-// of too few samples nothing else may be left, or less.
-func (m *sums) centre(cols int, off float64) {
+// they are summed from is float32, so of too few samples nothing may be left, or
+// less, but for a trace of the whole on the diagonal.
+func (m *sums) centre(cols int, off, trace float64) {
 	n := float64(max(1, m.n))
 	whole := 0.0
 	for j := range m.h {
@@ -173,7 +174,7 @@ func (m *sums) centre(cols int, off float64) {
 	}
 	if len(m.h) > cols {
 		for j := 0; j < len(m.h); j += cols + 1 {
-			m.h[j] += 1e-4 * whole
+			m.h[j] += trace * whole
 		}
 	}
 }

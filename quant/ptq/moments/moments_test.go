@@ -96,7 +96,7 @@ func TestMoments(t *testing.T) {
 				}
 				require.InDelta(t, mean[o]/n, got, 1e-4)
 			}
-			require.NoError(t, w.Finish(ctx, func(*Product) bool { return false }))
+			require.NoError(t, w.Finish(ctx, 1e-4, func(*Product) bool { return false }))
 			require.Len(t, p.Feedback, p.Groups)
 			for o := range oc {
 				require.InDelta(t, -mean[o]/n, p.Shift(o, func(int) float64 { return 0 }), 1e-4)
@@ -127,7 +127,7 @@ func TestOneSample(t *testing.T) {
 		x.F32()[i] += 100
 	}
 	require.NoError(t, w.Look(ctx, 0, func(graph.ID) tensor.Tensor { return x }))
-	require.NoError(t, w.Finish(ctx, func(*Product) bool { return true }))
+	require.NoError(t, w.Finish(ctx, 1e-4, func(*Product) bool { return true }))
 	step := []float32{0.5, 0.5, 0.5, 0.5}
 	for i, q := range p.Round(step, 127, 0) {
 		require.InDelta(t, p.Weight.F32()[i], 0.5*float32(q), 0.26)
