@@ -11,9 +11,11 @@ import (
 // filtering: 2.25 or 4 times fewer products, at slightly more rounding and with
 // 1.8 or 4 times the weights in memory.
 //
-// Blocks of tiles are independent. With many, each task computes whole blocks
-// in its worker's scratch; with few, every block has scratch of its own and the
-// three steps are split one after the other. The bits are the same.
+// Blocks of tiles are independent: with many, each task computes whole blocks
+// in its worker's scratch, and no worker waits for lines that another wrote. So
+// it is with few blocks and wide outputs, cut along output channels: each task
+// transforms the input for itself. Else every block has scratch of its own and
+// the three steps are split one after the other. The bits are the same.
 type convWinograd struct {
 	convSpec
 	w        kern.WinogradF32
@@ -25,6 +27,7 @@ type convWinograd struct {
 	scratch  int // floats of a block
 	form     int // floats of a worker's rows in pairs
 	forms    int // where they are: behind the blocks
+	columns  int // output channels of a task, with all tiles; or 0
 	perBlock bool
 	chunks   int // parts of a block in the transforms
 	input    winogradInput
@@ -55,13 +58,17 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.w.Tiles = p.Choice.Tiles
 	k.w.Plan()
 	k.byPairs(p)
+	if k.w.Once = k.w.CanOnce(); k.w.Once {
+		k.w.Tiles = p.Choice.Tiles
+		k.w.Plan()
+	}
 	if k.w.M == 2 && p.Choice.Winograd != 2 && bf16Suits(p, s) {
 		return nil // twice the products an instruction, and a quarter of the weights
 	}
 	threads := max(1, p.Threads)
 	if room := p.ScratchBudget/threads - 4*k.form; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
 		mr := k.w.Gemm.MR
-		perTile := 4 * k.w.Planes() * (s.ic + s.oc)
+		perTile := k.w.PerTile()
 		rest := 4*k.w.ScratchSize() - perTile*k.w.Tiles
 		if k.w.Tiles = max(0, room-rest) / perTile; k.w.Tiles >= mr {
 			k.w.Tiles -= k.w.Tiles % mr
@@ -69,9 +76,9 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		k.w.Tiles = max(1, k.w.Tiles)
 		k.w.Plan()
 	}
+	k.perBlock = !k.cut(threads)
 	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	slots := threads
-	k.perBlock = threads > 1 && k.w.Blocks() < 2*threads
 	if p.ScratchBudget > 0 && 4*(k.w.Blocks()*k.scratch+threads*k.form) > p.ScratchBudget {
 		k.perBlock = false // more blocks at once than fit
 	}
@@ -108,6 +115,37 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	p.NeedScratch(4 * floats)
 	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + by + p.Choice.suffix(k.w.Tiles))
 	return k
+}
+
+// cutTiles is how few tiles a block may be cut down to for the sake of several
+// workers, cutWeights the bytes of a layer's weights up to which what workers
+// would hand each other weighs more than what they then do or read twice.
+const cutTiles, cutWeights = 8, 1 << 20
+
+// cut finds work for all workers, that they need not share: smaller blocks, or
+// parts of the columns. It is false where the steps of blocks must be split.
+func (k *convWinograd) cut(threads int) bool {
+	blocks := k.w.Blocks()
+	if threads == 1 || blocks >= 2*threads {
+		return true
+	}
+	if 4*k.w.Planes()*k.ic*k.oc > cutWeights {
+		return false
+	}
+	tiles := k.n * ((k.w.OH + k.w.M - 1) / k.w.M) * ((k.w.OW + k.w.M - 1) / k.w.M)
+	blocks = roundUp(blocks, threads)
+	if each := (tiles + blocks - 1) / blocks; each >= cutTiles {
+		k.w.Tiles = each
+		k.w.Plan()
+		return true
+	}
+	nr := k.w.Gemm.NR
+	panels := (k.oc + nr - 1) / nr
+	if k.w.Pairs != nil || panels < threads || threads > 2 && panels < 2*threads {
+		return false
+	}
+	k.columns = (panels + threads - 1) / threads * nr
+	return true
 }
 
 // Pairs pay where a row is long beside what bringing it into form costs, and an
@@ -154,7 +192,9 @@ func (k *convWinograd) slot(a *Args, i int) []float32 {
 }
 
 func (k *convWinograd) Run(a *Args) {
-	if k.perBlock {
+	if k.columns > 0 {
+		a.Parallel((k.oc+k.columns-1)/k.columns, k)
+	} else if k.perBlock {
 		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
 		a.Parallel(k.w.Blocks()*k.w.Planes(), &k.multiply)
 		a.Parallel(k.w.Blocks()*k.chunks, &k.output)
@@ -169,9 +209,13 @@ func (k *convWinograd) Run(a *Args) {
 	}
 }
 
-// Do computes block b in the worker's scratch.
+// Do computes block b, or the b-th part of the columns, in the worker's scratch.
 func (k *convWinograd) Do(a *Args, b, worker int) {
 	args := k.args(a, worker)
+	if k.columns > 0 {
+		k.w.Columns(&args, k.slot(a, worker), 0, k.w.Blocks(), b*k.columns, min(k.oc, (b+1)*k.columns))
+		return
+	}
 	k.w.Run(&args, k.slot(a, worker), b, b+1)
 }
 

@@ -35,6 +35,7 @@ type file struct {
 
 var files = []file{
 	{"gemm_avx512_amd64.s", avo(func(a *asm) { gemmF32(a, zmm) })},
+	{"gemm16_avx512_amd64.s", avo(gemm16)},
 	{"gemm_avx2_amd64.s", avo(func(a *asm) { gemmF32(a, ymm) })},
 	{"dw_avx512_amd64.s", avo(func(a *asm) { dwF32(a, zmm) })},
 	{"dw_avx2_amd64.s", avo(func(a *asm) { dwF32(a, ymm) })},

@@ -14,7 +14,7 @@ const (
 	stripPixel, stripRows, stripColumns             = 56, 64, 112
 	stripMin, stripMax                              = 124, 128
 	stripRes, stripResStep, stripResPixel           = 136, 144, 152
-	stripResRows                                    = 160
+	stripResRows, stripPitch                        = 160, 192
 )
 
 // winogradWide writes the transforms of F(2x2,3x3) and F(4x4,3x3) for AVX-512: strips of tiles, a vector the channels of a
@@ -113,8 +113,7 @@ func (w *wide) strip(t reg.Register, planes, count operand.Mem, body func()) {
 	tile := w.label("tile")
 	w.Label(tile)
 	body()
-	w.MOVQ(mem(t, stripChannels), reg.RCX)
-	w.SHLQ(operand.U8(2), reg.RCX)
+	w.MOVQ(mem(t, stripPitch), reg.RCX)
 	w.ADDQ(reg.RCX, planes)
 	w.DECQ(count)
 	w.JNZ(operand.LabelRef(tile))

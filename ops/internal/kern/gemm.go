@@ -236,7 +236,7 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 
 // runSmall is Run for planes of products that all have a few rows and weights that fit the caches, the i-th from floats
 // i*da of A, i*db of B and i*dc of C: what they share is set once. The bias is that of one of them.
-func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows int) {
+func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows, n0, n1 int) {
 	var direct [16]int32
 	t := a.tile(g, &direct)
 	one := *a
@@ -246,9 +246,9 @@ func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows int)
 			one.Bias = a.Bias
 		}
 		if p == 0 || p == biased || p == planes-1 { // the sizes are the same in between
-			one.check(g, 0, rows, 0, a.N)
+			one.check(g, 0, rows, n0, n1)
 		}
-		g.tiles(&one, &t, nil, 0, rows, 0, a.N)
+		g.tiles(&one, &t, nil, 0, rows, n0, n1)
 	}
 }
 

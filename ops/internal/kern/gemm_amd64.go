@@ -235,3 +235,8 @@ func gemmF32x2x8AVX2(t *tileF32)
 
 //go:noescape
 func gemmF32x1x8AVX2(t *tileF32)
+
+func gemmPlanes16(t *planes16) { gemmPlanes16AVX512(t) }
+
+//go:noescape
+func gemmPlanes16AVX512(t *planes16)

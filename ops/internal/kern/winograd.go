@@ -32,6 +32,7 @@ type WinogradF32 struct {
 	Gemm        *GemmF32 // nil: SelectGemmF32
 	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
+	Once        bool     // products take the place of what they are of; see CanOnce
 	tilesY      int
 	tilesX      int
 }
@@ -58,7 +59,7 @@ func (w *WinogradF32) Plan() {
 	w.tilesY, w.tilesX = (w.OH+w.M-1)/w.M, (w.OW+w.M-1)/w.M
 	if w.Tiles <= 0 {
 		mr := w.Gemm.MR
-		perTile := 4 * w.planes() * (w.IC + w.OC)
+		perTile := w.PerTile()
 		w.Tiles = max(1, winoBudget/perTile/mr) * mr
 		if 4*w.planes()*w.IC*w.OC > blockBytes+blockBytes/4 {
 			w.Tiles = max(w.Tiles, 48/mr*mr)
@@ -105,7 +106,29 @@ func (w *WinogradF32) planeSize() int {
 
 // ScratchSize is how many floats a block needs: transformed input and output, and a row to dump what falls outside.
 func (w *WinogradF32) ScratchSize() int {
-	return w.planes()*(w.stride(w.IC)+w.stride(w.OC)) + w.OC
+	return w.products() + w.planes()*w.stride(w.OC) + w.OC
+}
+
+// CanOnce says that products may overwrite the transformed input: a tile of rows is read, once, before its results are
+// stored. That halves the scratch.
+func (w *WinogradF32) CanOnce() bool {
+	return w.IC == w.OC && w.OC <= w.Gemm.NR && w.Gemm.isa != isaGeneric && w.Pairs == nil
+}
+
+// products is where they start in a block's scratch.
+func (w *WinogradF32) products() int {
+	if w.Once {
+		return 0
+	}
+	return w.planes() * w.stride(w.IC)
+}
+
+// PerTile is the bytes of scratch that a tile of a block takes.
+func (w *WinogradF32) PerTile() int {
+	if w.Once {
+		return 4 * w.planes() * w.OC
+	}
+	return 4 * w.planes() * (w.IC + w.OC)
 }
 
 // stride is the floats from one plane of a block to the next. A tile touches all planes: some lines apart that a power of
@@ -131,11 +154,16 @@ type WinogradArgs struct {
 
 // Run computes blocks b0 to b1, one after the other.
 func (w *WinogradF32) Run(a *WinogradArgs, scratch []float32, b0, b1 int) {
+	w.Columns(a, scratch, b0, b1, 0, w.OC)
+}
+
+// Columns is Run for output channels n0 to n1, cut like the product's columns.
+func (w *WinogradF32) Columns(a *WinogradArgs, scratch []float32, b0, b1, n0, n1 int) {
 	for b := b0; b < b1; b++ {
 		n := w.BlockTiles(b)
 		w.Input(a, scratch, b, 0, n)
-		w.Multiply(a, scratch, b, 0, w.planes())
-		w.Output(a, scratch, b, 0, n)
+		w.multiply(a, scratch, b, 0, w.planes(), n0, n1)
+		w.output(a, scratch, b, 0, n, n0, n1)
 	}
 }
 
@@ -219,12 +247,19 @@ const smallPlane = 64 << 10
 
 // Multiply computes planes p0 to p1 of block b.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
+	w.multiply(a, scratch, b, p0, p1, 0, w.OC)
+}
+
+func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0, n1 int) {
 	rows, size := w.BlockTiles(b), w.planeSize()
-	m := scratch[w.planes()*w.stride(w.IC):]
+	m := scratch[w.products():]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
 	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
 		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
-		w.Gemm.runSmall(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows)
+		if w.Gemm.runPlanes16(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows) {
+			return
+		}
+		w.Gemm.runSmall(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows, n0, n1)
 		return
 	}
 	for p := p0; p < p1; p++ {
@@ -235,38 +270,42 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 			g.Bias = a.Bias
 		}
 		if w.Pairs != nil {
-			w.Pairs.Run(&g, a.Form, 0, rows, 0, w.OC)
+			w.Pairs.Run(&g, a.Form, 0, rows, n0, n1)
 			continue
 		}
 		if g.Next = nil; p+1 < w.planes() {
-			g.Next = g.B[size:]
+			g.Next = g.B[size+n0*w.IC:]
 		}
-		w.Gemm.Run(&g, 0, rows, 0, w.OC)
+		w.Gemm.Run(&g, 0, rows, n0, n1)
 	}
 }
 
 // Output transforms tiles i0 to i1 of block b back and stores them.
 func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
-	m := scratch[w.planes()*w.stride(w.IC):]
-	dump := scratch[w.planes()*(w.stride(w.IC)+w.stride(w.OC)):][:w.OC]
+	w.output(a, scratch, b, i0, i1, 0, w.OC)
+}
+
+func (w *WinogradF32) output(a *WinogradArgs, scratch []float32, b, i0, i1, n0, n1 int) {
+	m := scratch[w.products()+n0:]
+	dump := scratch[w.ScratchSize()-w.OC:][:w.OC]
 	last := w.N*w.OH*w.OW - 1
 	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
 		panic("kern: BUG: winograd: output or residual does not match the sizes")
 	}
 	if useWinoAVX512 {
-		w.outputStrips(a, m, b, i0, i1)
+		w.outputStrips(a, m, b, i0, i1, n0, n1)
 		return
 	}
 	var offs, resOffs [16]int32
-	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.stride(w.OC), channels: w.OC, min: a.Min, max: a.Max}
+	t := winoTile{offsets: &offs[0], resOffs: &resOffs[0], spare: &dump[0], stride: 4 * w.stride(w.OC), channels: n1 - n0, min: a.Min, max: a.Max}
 	inside := -1
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
 		y, x := ty*w.M, tx*w.M
-		out, from := a.Out[img*w.OH*w.OW*w.OutPixel:], m[i*w.OC:]
+		out, from := a.Out[img*w.OH*w.OW*w.OutPixel+n0:], m[i*w.OC:]
 		var res []float32
 		if a.Res != nil {
-			res = a.Res[img*w.OH*w.OW*w.ResPixel:]
+			res = a.Res[img*w.OH*w.OW*w.ResPixel+n0:]
 		}
 		if y+w.M <= w.OH && x+w.M <= w.OW {
 			out = out[(y*w.OW+x)*w.OutPixel:]
@@ -294,7 +333,7 @@ func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) 
 			t.base, t.planes, t.res = &out[0], &from[0], first(res)
 			winoOutput(w.M, &t)
 		} else {
-			w.outputGeneric(a, out, res, &offs, &resOffs, from)
+			w.outputGeneric(a, out, res, &offs, &resOffs, from, n1-n0)
 		}
 		img, ty, tx = w.following(img, ty, tx)
 	}

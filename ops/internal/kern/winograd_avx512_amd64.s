@@ -152,8 +152,7 @@ whole3:
 	JMP       loop2
 
 done4:
-	MOVQ 32(BX), CX
-	SHLQ $0x02, CX
+	MOVQ 192(BX), CX
 	ADDQ CX, (SP)
 	DECQ 8(SP)
 	JNZ  tile1
@@ -309,8 +308,7 @@ done8:
 	ADDQ  144(BX), DI
 
 over16:
-	MOVQ 32(BX), CX
-	SHLQ $0x02, CX
+	MOVQ 192(BX), CX
 	ADDQ CX, (SP)
 	DECQ 8(SP)
 	JNZ  tile5
@@ -678,8 +676,7 @@ whole19:
 	JMP          loop18
 
 done20:
-	MOVQ 32(BX), CX
-	SHLQ $0x02, CX
+	MOVQ 192(BX), CX
 	ADDQ CX, (SP)
 	DECQ 8(SP)
 	JNZ  tile17
@@ -1043,8 +1040,7 @@ done24:
 	ADDQ  144(BX), DI
 
 over38:
-	MOVQ 32(BX), CX
-	SHLQ $0x02, CX
+	MOVQ 192(BX), CX
 	ADDQ CX, (SP)
 	DECQ 8(SP)
 	JNZ  tile21

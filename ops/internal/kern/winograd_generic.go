@@ -43,9 +43,9 @@ func winoBT(m int, d []float32, s int) {
 }
 
 // outputGeneric is the definition of the output transform of one tile.
-func (w *WinogradF32) outputGeneric(a *WinogradArgs, out, res []float32, offs, resOffs *[16]int32, from []float32) {
+func (w *WinogradF32) outputGeneric(a *WinogradArgs, out, res []float32, offs, resOffs *[16]int32, from []float32, channels int) {
 	n, stride := w.M+2, w.stride(w.OC)
-	for c := range w.OC {
+	for c := range channels {
 		var d [36]float32
 		for i := range n {
 			for j := range n {

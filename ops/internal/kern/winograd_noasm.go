@@ -9,6 +9,8 @@ func winoOutput(m int, t *winoTile)     { panic("kern: BUG: no assembly in this 
 func winoInputStrip(m int, t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
 func winoOutputStrip(m int, t *winoStrip) { panic("kern: BUG: no assembly in this build") }
 
+func gemmPlanes16(t *planes16) { panic("kern: BUG: no assembly in this build") }
+
 func winoSpread(t *winoTile)       { panic("kern: BUG: no assembly in this build") }
 func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }

@@ -18,6 +18,7 @@ type winoStrip struct {
 	resStep  int
 	resPixel int
 	resRows  [4]int
+	pitch    int // of tiles in a plane
 }
 
 // winoOutside marks a row, whose distance would else be a multiple of 4.
@@ -46,7 +47,7 @@ func (t *winoStrip) mask(n, x, width int) (whole bool) {
 // inputStrips is Input by AVX-512.
 func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.n()
-	t := winoStrip{spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC, step: 4 * w.M * w.InPixel, pixel: 4 * w.InPixel}
+	t := winoStrip{spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC, pitch: 4 * w.IC, step: 4 * w.M * w.InPixel, pixel: 4 * w.InPixel}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
 		y, x := ty*w.M-w.PT, tx*w.M-w.PL
@@ -64,16 +65,16 @@ func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 
 	}
 }
 
-// outputStrips is Output by AVX-512, from planes m.
-func (w *WinogradF32) outputStrips(a *WinogradArgs, m []float32, b, i0, i1 int) {
-	t := winoStrip{stride: 4 * w.stride(w.OC), channels: w.OC, step: 4 * w.M * w.OutPixel, pixel: 4 * w.OutPixel,
+// outputStrips is Output of channels n0 to n1 by AVX-512; m is planes from n0 on.
+func (w *WinogradF32) outputStrips(a *WinogradArgs, m []float32, b, i0, i1, n0, n1 int) {
+	t := winoStrip{stride: 4 * w.stride(w.OC), channels: n1 - n0, pitch: 4 * w.OC, step: 4 * w.M * w.OutPixel, pixel: 4 * w.OutPixel,
 		resStep: 4 * w.M * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
 		y, x := ty*w.M, tx*w.M
-		t.base, t.planes, t.count = &a.Out[img*w.OH*w.OW*w.OutPixel], &m[i*w.OC], 1
+		t.base, t.planes, t.count = &a.Out[img*w.OH*w.OW*w.OutPixel+n0], &m[i*w.OC], 1
 		if a.Res != nil {
-			t.res = &a.Res[img*w.OH*w.OW*w.ResPixel]
+			t.res = &a.Res[img*w.OH*w.OW*w.ResPixel+n0]
 		}
 		for r := range w.M {
 			t.rows[r] = winoRow(y+r, x, w.OH, w.OW, w.OutPixel)

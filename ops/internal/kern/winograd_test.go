@@ -20,11 +20,11 @@ func TestWinogradLayout(t *testing.T) {
 		unsafe.Offsetof(x.channels), unsafe.Offsetof(x.res), unsafe.Offsetof(x.resOffs), unsafe.Offsetof(x.min),
 		unsafe.Offsetof(x.max)})
 	var y winoStrip
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 112, 124, 128, 136, 144, 152, 160}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 112, 124, 128, 136, 144, 152, 160, 192}, []uintptr{
 		unsafe.Offsetof(y.base), unsafe.Offsetof(y.spare), unsafe.Offsetof(y.planes), unsafe.Offsetof(y.stride), unsafe.Offsetof(y.channels),
 		unsafe.Offsetof(y.count), unsafe.Offsetof(y.step), unsafe.Offsetof(y.pixel), unsafe.Offsetof(y.rows), unsafe.Offsetof(y.columns),
 		unsafe.Offsetof(y.min), unsafe.Offsetof(y.max), unsafe.Offsetof(y.res), unsafe.Offsetof(y.resStep), unsafe.Offsetof(y.resPixel),
-		unsafe.Offsetof(y.resRows)})
+		unsafe.Offsetof(y.resRows), unsafe.Offsetof(y.pitch)})
 }
 
 func winoRandom(r *rand.Rand, m, n, h, w, ic, oc, pad int) (*WinogradF32, *WinogradArgs, []float32) {
@@ -128,6 +128,36 @@ func TestWinogradSplit(t *testing.T) {
 	}
 	require.Equal(t, want, a.Out)
 	require.Zero(t, testing.AllocsPerRun(2, func() { k.Run(a, s, 0, 1) }))
+}
+
+// Neither the columns at a time nor products in place of what they are of change a bit.
+func TestWinogradColumnsOnce(t *testing.T) {
+	cputest.ForEachPath(t, "winograd/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for _, m := range []int{2, 4} {
+			for i, c := range []int{16, 8, 24, 32, 70} {
+				k, a, _ := winoRandom(r, m, 1, 17, 22, c, c, 1)
+				a.Bias, a.Res = randF32(r, c), randF32(r, k.OH*k.OW*k.ResPixel)
+				k.Tiles = 11
+				k.Plan()
+				want, got := make([]float32, k.OH*k.OW*k.OutPixel), make([]float32, k.OH*k.OW*k.OutPixel)
+				a.Out = want
+				k.Run(a, make([]float32, k.ScratchSize()), 0, k.Blocks())
+				a.Out = got
+				for n := 0; n < c; n += k.Gemm.NR {
+					k.Columns(a, make([]float32, k.ScratchSize()), 0, k.Blocks(), n, min(c, n+k.Gemm.NR))
+				}
+				require.Equal(t, want, got)
+				if k.Once = k.CanOnce(); k.Once {
+					clear(got)
+					guard, scratch := newGuarded[float32](k.ScratchSize(), i, -77)
+					k.Run(a, scratch, 0, k.Blocks())
+					guard.check(t, scratch)
+					require.Equal(t, want, got)
+				}
+			}
+		}
+	})
 }
 
 // Products by pairs round like the others but for a small factor, and splitting changes no bit.

@@ -2,9 +2,11 @@
 // operators.
 //
 // The parts of a job are claimed one by one by compare-and-swap on one word
-// that holds the job's epoch, its number of parts and the next part. The caller
+// that holds the job's epoch and the range of parts that is left. The caller
 // claims too, so it never waits for a worker that sleeps: on a busy machine it
-// does all parts alone. Workers spin for a quarter of a millisecond after the
+// does all parts alone. It takes parts from the front and every other worker
+// from the back, so that what one job left in a core's caches the next finds
+// there: lines that another core wrote come ten times as slowly. Workers spin for a quarter of a millisecond after the
 // last part they saw, which covers the gap between two operators, and then
 // park, so an idle pool costs nothing.
 package pool
@@ -26,7 +28,8 @@ type Task interface{ Do(i, worker int) }
 // spinTime is how long an idle worker waits awake.
 const spinTime = 250 * time.Microsecond
 
-// The claim word: epoch in the high bits, then parts, then the next part.
+// The claim word: epoch in the high bits, then the end of the range of parts
+// that is left, then its start.
 const (
 	partBits = 22
 	partMask = 1<<partBits - 1
@@ -132,12 +135,12 @@ func (w *workers) release(n int) {
 	// Take what is unclaimed when the caller's part panicked.
 	for {
 		old := w.word.Load()
-		next, parts := old&partMask, old>>partBits&partMask
-		if next >= parts {
+		next, end := old&partMask, old>>partBits&partMask
+		if next >= end {
 			break
 		}
-		if w.word.CompareAndSwap(old, old&^partMask|parts) {
-			w.done.Add(int64(parts - next))
+		if w.word.CompareAndSwap(old, old&^partMask|end) {
+			w.done.Add(int64(end - next))
 		}
 	}
 	for i := 0; w.done.Load() < int64(n); i++ {
@@ -158,12 +161,16 @@ func (w *workers) release(n int) {
 func (w *workers) claim(worker int) bool {
 	for {
 		old := w.word.Load()
-		next := old & partMask
-		if next >= old>>partBits&partMask {
+		part, end := old&partMask, old>>partBits&partMask
+		if part >= end {
 			return false
 		}
-		if w.word.CompareAndSwap(old, old+1) {
-			w.part(int(next), worker)
+		left := old + 1
+		if worker&1 != 0 {
+			part, left = end-1, old-1<<partBits
+		}
+		if w.word.CompareAndSwap(old, left) {
+			w.part(int(part), worker)
 			return true
 		}
 	}
