@@ -46,7 +46,8 @@ const (
 func newConvGradWeight(p *GradPrep, k *convGrad) *convGradWeight {
 	t := &convGradWeight{k: k, side: 1}
 	all, image, line := k.n*k.OutSize(), k.OutSize(), k.Out[2]
-	if k.groups == 1 && k.Dilation[2] == 1 && line > 0 && line <= gradLine {
+	// A kernel wider than the image has no position where all taps are inside.
+	if k.groups == 1 && k.Dilation[2] == 1 && line > 0 && line <= gradLine && k.Kernel[2] <= k.In[2] {
 		t.side = k.Kernel[2]
 	}
 	threads := max(1, p.Threads)

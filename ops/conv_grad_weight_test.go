@@ -33,6 +33,8 @@ var convGradCases = []struct {
 	{2, dims{4, 6, 5}, dims{2, 3, 3}, dims{1, 2, 1}, dims{1, 1, 1}, dims{0, 1, 1}, dims{1, 0, 2}, 10, 11, 1},
 	{2, dims{700}, dims{5}, dims{2}, dims{1}, dims{3}, dims{1}, 16, 20, 1},
 	{4, dims{9, 8}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 24, 36, 3},
+	{2, dims{1, 2}, dims{3, 3}, dims{1, 1}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 13, 14, 1},
+	{1, dims{1, 1}, dims{3, 5}, dims{2, 2}, dims{1, 1}, dims{1, 2}, dims{1, 2}, 7, 9, 1},
 }
 
 // TestConvGradWeight checks both forms of the weights' gradient against the
