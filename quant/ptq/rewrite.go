@@ -279,17 +279,9 @@ func (r *rewriter) moves(b *graph.Builder, n *graph.Node) bool {
 
 // product is form for a convolution or dense layer whose weights are known.
 func (r *rewriter) product(b *graph.Builder, id graph.ID, n *graph.Node, op ops.Op, groups int, act ops.Act) (ops.Op, []tensor.Tensor) {
-	if _, _, ok := act.Clamp(); !ok || len(n.In) != 1 || len(n.Params) == 0 || n.Params[0].DType != tensor.F32 {
+	scale, bias, ok := r.factors(b, n, act)
+	if !ok {
 		return nil, nil
-	}
-	in := r.asInt(b, n.In[0])
-	if in < 0 || b.Err() != nil {
-		return nil, nil
-	}
-	scale, _ := b.Spec(in).Quant.At(0)
-	var bias []float32
-	if len(n.Params) > 1 {
-		bias = n.Params[1].F32()
 	}
 	var mean func(int) float64
 	if s := r.q.stats[n.In[0]]; s != nil && !r.q.opt.KeepBias {
@@ -301,18 +293,27 @@ func (r *rewriter) product(b *graph.Builder, id graph.ID, n *graph.Node, op ops.
 
 // transposed is form for a transposed convolution whose weights are known.
 func (r *rewriter) transposed(b *graph.Builder, n *graph.Node, op *ops.ConvTranspose) (ops.Op, []tensor.Tensor) {
-	if _, _, ok := op.Act.Clamp(); !ok || len(n.In) != 1 || len(n.Params) == 0 || n.Params[0].DType != tensor.F32 {
+	scale, bias, ok := r.factors(b, n, op.Act)
+	if !ok {
 		return nil, nil
-	}
-	in := r.asInt(b, n.In[0])
-	if in < 0 || b.Err() != nil {
-		return nil, nil
-	}
-	scale, _ := b.Spec(in).Quant.At(0)
-	var bias []float32
-	if len(n.Params) > 1 {
-		bias = n.Params[1].F32()
 	}
 	p := transposed(n.Params[0], bias, max(1, op.Groups), scale)
 	return op, []tensor.Tensor{p.weight, p.bias}
+}
+
+// factors is the input's scale and the bias, or nil, of a product with known
+// float32 weights and an input that is an integer; not ok for others.
+func (r *rewriter) factors(b *graph.Builder, n *graph.Node, act ops.Act) (scale float32, bias []float32, ok bool) {
+	if _, _, clamps := act.Clamp(); !clamps || len(n.In) != 1 || len(n.Params) == 0 || n.Params[0].DType != tensor.F32 {
+		return 0, nil, false
+	}
+	in := r.asInt(b, n.In[0])
+	if in < 0 || b.Err() != nil {
+		return 0, nil, false
+	}
+	scale, _ = b.Spec(in).Quant.At(0)
+	if len(n.Params) > 1 {
+		bias = n.Params[1].F32()
+	}
+	return scale, bias, true
 }
