@@ -90,7 +90,7 @@ func (k *convBF16) Do(a *Args, i, worker int) {
 		k.half.Run(&args, t.m0, t.m1, t.n0, t.n1)
 	} else {
 		table := tensor.CastSlice[int32](a.Scratch)[worker*k.tableInts : (worker+1)*k.tableInts]
-		k.window.FillRows(table, k.half.MR, t.m0, t.m1)
+		k.window.FillRows(table, k.half.MR, kern.Tiles{}, t.m0, t.m1)
 		args.A, args.Rows = x[t.image*k.InSize()*k.ic+t.group*k.icg:], table
 		args.C = out[first+t.m0*k.pitch:]
 		if k.residual {

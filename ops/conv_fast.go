@@ -87,7 +87,9 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	k.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
 	if n := kern.RowsSize(k.gemm.MR, k.rows, k.taps); !k.direct && 4*n <= keptTable {
 		k.table, k.tableInts = make([]int32, n), 0
-		k.window.FillRows(k.table, k.gemm.MR, 0, k.rows)
+		for m := 0; m < k.rows; m += k.rowChunk {
+			k.fillRows(k.table[m*k.taps:], m, min(k.rows, m+k.rowChunk))
+		}
 	}
 	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
 	p.Path(path + p.Choice.suffix(0))
@@ -308,9 +310,9 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 			table = table[m0*k.taps:]
 		} else {
 			table = tensor.CastSlice[int32](a.Scratch)[worker*each:][:k.tableInts]
-			k.window.FillRows(table, k.gemm.MR, m0, m1)
+			k.fillRows(table, m0, m1)
 		}
-		args.A, args.Rows = k.image(a, image)[group*k.icg:], table
+		args.A, args.Rows, args.Cut = k.image(a, image)[group*k.icg:], table, k.cut(m1-m0)
 		args.C = out[first+m0*k.pitch:]
 		if k.residual {
 			args.Res, args.LDR = a.In[1].F32()[(image*k.rows+m0)*k.oc+group*k.ocg:], k.oc
@@ -323,6 +325,19 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 			actRow(k.act, out[at+n0:at+n1])
 		}
 	}
+}
+
+// cut is how a table of m rows is.
+func (k *convGemm) cut(m int) kern.Tiles {
+	if k.pairs != nil {
+		return kern.Tiles{}
+	}
+	return k.gemm.Even(m)
+}
+
+// fillRows writes the offsets of rows m0 to m1.
+func (k *convGemm) fillRows(table []int32, m0, m1 int) {
+	k.window.FillRows(table, k.gemm.MR, k.cut(m1-m0), m0, m1)
 }
 
 // product runs in room of k.pairFloats.

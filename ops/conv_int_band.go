@@ -90,7 +90,7 @@ func (k *convGemmInt) splitBands(want, threads int) {
 	w.In, w.Out, w.Pad = [3]int{1, b.in, b.line / k.ic}, [3]int{1, b.rows, ow}, [3]int{}
 	w.Kernel[2] = 1
 	b.offset = make([]int32, kern.RowsSize(mr, b.rows*ow, k.taps))
-	w.FillRows(b.offset, mr, 0, b.rows*ow)
+	w.FillRows(b.offset, mr, kern.Tiles{}, 0, b.rows*ow)
 }
 
 // copyBand copies what the band from row y of the output sees.

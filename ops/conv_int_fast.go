@@ -167,7 +167,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		return
 	}
 	table := tensor.CastSlice[int32](a.Scratch[worker*k.tableBytes : (worker+1)*k.tableBytes])
-	k.window.FillRows(table, k.gemm.MR, m0, m1)
+	k.window.FillRows(table, k.gemm.MR, kern.Tiles{}, m0, m1)
 	args.A, args.Rows = a.In[0].Data[image*k.InSize()*k.ic+group*k.icg:], table
 	args.C = a.Out.Data[first+m0*k.pitch:]
 	k.gemm.Run(&args, 0, m1-m0, n0, n1)

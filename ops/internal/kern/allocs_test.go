@@ -30,7 +30,7 @@ func TestAllocs(t *testing.T) {
 			pool.Run(0, 4)
 			dwi.Run(0, 8)
 			tn.Run(0, 13, 0, 40)
-			w.FillRows(rows, 12, 0, 64)
+			w.FillRows(rows, 12, Tiles{}, 0, 64)
 			gi.Run(&ai, 0, 15, 0, 37)
 		}))
 	})

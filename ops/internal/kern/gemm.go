@@ -98,6 +98,7 @@ func SelectGemmF32For(n int) *GemmF32 {
 type GemmF32Args struct {
 	A    []float32 // activations, from the element that offset 0 names
 	Rows []int32   // RowsSize entries [tile][tap][MR]: element offsets into A, negative for a row of zeros; nil: see LDA
+	Cut  Tiles     // of Rows, as FillRows got it; one that is not zero is of exactly the rows 0 to m1 of a run
 	LDA  int       // with Rows nil and Taps 1: row m starts at A[m*LDA]
 	Taps int
 	KC   int       // floats a tap; K = Taps*KC
@@ -189,28 +190,26 @@ func (a *GemmF32Args) tile(g *GemmF32, direct *[16]int32) tileF32 {
 // tiles asks for the next rows by far, unless that is nil.
 func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, n1 int) {
 	k := a.Taps * a.KC
-	step := g.MR
+	mr, cut := g.MR, a.Cut
 	if a.Rows == nil {
 		if a.LDA%aliasing == 0 {
-			step = min(step, ways)
+			mr = min(mr, ways)
 		}
-		if rest := (m1 - m0) % step; 4*rest <= step { // a last tile of a row takes as long as one of four
-			tiles := (m1 - m0 + step - 1) / step
-			step = (m1 - m0 + tiles - 1) / tiles
-		}
+		cut = evenTiles(mr, m1-m0)
 	}
-	for m := m0; m < m1; m += step {
+	mt := 0
+	for i, m := 0, m0; m < m1; i, m = i+1, m+mt {
 		if a.Rows == nil {
 			t.a = &a.A[m*a.LDA]
 		} else {
-			t.rows = &a.Rows[m*a.Taps]
+			t.rows = &a.Rows[(m0+i*g.MR)*a.Taps]
 		}
-		mr := min(step, m1-m)
-		if far != nil && m+2*step <= m1 {
-			far.next(a, m+step, step, n0, n1, (n1-n0+g.NR-1)/g.NR)
+		mt = cut.height(i, mr, m1-m)
+		if rest := m1 - m - mt; far != nil && rest >= mr {
+			far.next(a, m+mt, cut.height(i+1, mr, rest), n0, n1, (n1-n0+g.NR-1)/g.NR)
 		}
 		for n := n0; n < n1; {
-			nr, wide := min(g.NR, n1-n), mr == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
+			nr, wide := min(g.NR, n1-n), mt == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
 			t.b = &a.B[n*k]
 			t.c = &a.C[m*a.LDC+n]
 			if a.Bias != nil {
@@ -228,7 +227,7 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 			if far != nil {
 				far.ask(t, (n-n0)/g.NR)
 			}
-			g.tile(t, mr, nr <= g.Half)
+			g.tile(t, mt, nr <= g.Half)
 			n += g.NR
 		}
 	}
@@ -265,7 +264,7 @@ func (a *GemmF32Args) check(g *GemmF32, m0, m1, n0, n1 int) {
 		panic("kern: BUG: gemm: range or slice does not match the sizes")
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+k || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemm: rows of A outside the slice")
-	case a.Rows != nil && (m0%g.MR != 0 || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || a.KC > MaxTap || len(a.A) == 0):
+	case a.Rows != nil && (m0%g.MR != 0 || a.Cut.h != 0 && (m0 != 0 || m1 != a.Cut.rows) || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || a.KC > MaxTap || len(a.A) == 0):
 		panic("kern: BUG: gemm: offset table does not match the sizes")
 	}
 }

@@ -39,27 +39,31 @@ func (g *GemmF32) runAhead(a *GemmF32Args, m0, m1, n0, n1 int) {
 	if a.Rows != nil {
 		t.a = &a.A[0]
 	}
-	chunk := max(4, aheadRows/(g.MR*a.rowBytes())) * g.MR
-	if parts := (m1 - m0 + chunk - 1) / chunk; parts > 1 { // alike
-		chunk = ((m1-m0+parts-1)/parts + g.MR - 1) / g.MR * g.MR
+	cut := a.Cut
+	if a.Rows == nil {
+		cut = evenTiles(g.MR, m1-m0)
 	}
-	for m := m0; m < m1; m += chunk {
+	tiles := (m1 - m0 + g.MR - 1) / g.MR
+	chunk := max(4, aheadRows/(g.MR*a.rowBytes()))
+	parts := (tiles + chunk - 1) / chunk
+	chunk = (tiles + parts - 1) / parts // alike
+	for i, m := 0, m0; i < tiles; i += chunk {
+		from, n := m, min(chunk, tiles-i)
+		for j := range n {
+			m += cut.height(i+j, g.MR, m1-m)
+		}
 		next := a.Next
-		if m+chunk < m1 {
+		if m < m1 {
 			next = a.B[n0*a.Taps*a.KC:]
 		}
-		g.panelsAhead(a, &t, m, min(m+chunk, m1), n0, n1, next)
+		g.panelsAhead(a, &t, &cut, i, n, m0+i*g.MR, from, m, n0, n1, next)
 	}
 }
 
-// panelsAhead takes rows m0 to m1, which stay in a cache; next is what follows their last panel, or nil.
-func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int, next []float32) {
+// panelsAhead takes rows m0 to m1, which stay in a cache: tiles tiles of the cut from tile tile0, whose offsets are at row
+// table of the table. next is what follows their last panel, or nil.
+func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, tiles, table, m0, m1, n0, n1 int, next []float32) {
 	k := a.Taps * a.KC
-	tiles := (m1 - m0 + g.MR - 1) / g.MR
-	step := g.MR
-	if a.Rows == nil { // tiles of about one height
-		step = (m1 - m0 + tiles - 1) / tiles
-	}
 	asked := false // for this panel
 	for n := n0; n < n1; n += g.NR {
 		t.n = min(g.NR, n1-n)
@@ -82,11 +86,12 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int, ne
 		}
 		parts := min(tiles-first, aheadParts)
 		part := 4 * k * g.NR / parts
-		for m, i := m0, -first; m < m1; m, i = m+step, i+1 {
+		for m, i, mt := m0, -first, 0; m < m1; m, i = m+mt, i+1 {
+			mt = cut.height(tile0+first+i, g.MR, m1-m)
 			if a.Rows == nil {
 				t.a = &a.A[m*a.LDA]
 			} else {
-				t.rows = &a.Rows[m*a.Taps]
+				t.rows = &a.Rows[(table+(first+i)*g.MR)*a.Taps]
 			}
 			t.c = &a.C[m*a.LDC+n]
 			if a.Res != nil {
@@ -99,7 +104,7 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, m0, m1, n0, n1 int, ne
 			case i < parts && then != 0:
 				t.ahead = then + uintptr(i*part)
 			}
-			g.tile(t, min(step, m1-m), t.n <= g.Half)
+			g.tile(t, mt, t.n <= g.Half)
 		}
 		asked = then != 0
 	}

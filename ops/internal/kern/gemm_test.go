@@ -291,15 +291,18 @@ func testWindowRows(t *testing.T) {
 		Pad: [3]int{0, 1, 1}, Pixel: 3}
 	for _, mr := range []int{1, 4, 12, 16} {
 		for _, span := range [][2]int{{0, 12}, {0, 5}, {4, 11}, {0, 1}} {
-			rows := make([]int32, RowsSize(mr, span[1]-span[0], w.Taps()))
-			w.FillRows(rows, mr, span[0], span[1])
-			for i, got := range rows {
-				m, tap := span[0]+i/(mr*w.Taps())*mr+i%mr, i/mr%w.Taps()
-				want := int32(-1)
-				if m < span[1] {
-					want = w.Offset(m, tap)
+			for _, cut := range []Tiles{{}, evenTiles(mr, span[1]-span[0])} {
+				rows := make([]int32, RowsSize(mr, span[1]-span[0], w.Taps()))
+				w.FillRows(rows, mr, cut, span[0], span[1])
+				m := span[0]
+				for i, n := range heights(cut, mr, span[1]-span[0]) {
+					for at, got := range rows[i*mr*w.Taps():][:mr*w.Taps()] {
+						if at%mr < n {
+							require.Equal(t, w.Offset(m+at%mr, at/mr), got)
+						}
+					}
+					m += n
 				}
-				require.Equal(t, want, got)
 			}
 		}
 	}

@@ -40,9 +40,9 @@ func CheckRows(rows []int32, n, kc int) bool {
 	return true
 }
 
-// FillRows writes the offset table of output rows [m0, m1) of one image, tiles of mr rows (16 at most), tile by tile from
-// m0: RowsSize(mr, m1-m0, w.Taps()) entries. Rows past m1 in the last tile get -1.
-func (w *Window) FillRows(dst []int32, mr, m0, m1 int) {
+// FillRows writes the offset table of output rows [m0, m1) of one image, tiles of mr rows (16 at most) or of cut's heights,
+// tile by tile from m0: RowsSize(mr, m1-m0, w.Taps()) entries. What is behind a tile's rows, or behind m1, means nothing.
+func (w *Window) FillRows(dst []int32, mr int, cut Tiles, m0, m1 int) {
 	var y, x, lin, z, none, step, stepLin [16]int32
 	plane := w.Kernel[1] * w.Kernel[2]
 	t := tapTile{stride: 4 * mr, kh: w.Kernel[1], kw: w.Kernel[2], h: int32(w.In[1]), w: int32(w.In[2]),
@@ -51,22 +51,24 @@ func (w *Window) FillRows(dst []int32, mr, m0, m1 int) {
 		step[i], stepLin[i] = int32(i*w.Stride[2]), int32(i*w.Stride[2]*w.Pixel)
 	}
 	ox, oy, oz := m0%w.Out[2], m0/w.Out[2]%w.Out[1], m0/w.Out[2]/w.Out[1]
-	for m := m0; m < m1; m += mr {
-		if w.Kernel[0] == 1 && w.In[0] == 1 && w.Pad[0] == 0 && ox+mr <= w.Out[2] && m+mr <= m1 { // all in one line of the image
+	n := 0 // rows of a tile
+	for i, m := 0, m0; m < m1; i, m = i+1, m+n {
+		n = cut.height(i, mr, m1-m)
+		if w.Kernel[0] == 1 && w.In[0] == 1 && w.Pad[0] == 0 && ox+n <= w.Out[2] { // all in one line of the image
 			t.y, t.x, t.lin = &none, &step, &stepLin
 			t.y0, t.x0 = int32(oy*w.Stride[1]-w.Pad[1]), int32(ox*w.Stride[2]-w.Pad[2])
 			t.lin0 = (t.y0*t.w + t.x0) * int32(w.Pixel)
 			t.dst = dst[:plane*mr]
 			tapOffsets(&t)
 			dst = dst[plane*mr:]
-			if ox += mr; ox == w.Out[2] {
+			if ox += n; ox == w.Out[2] {
 				ox, oy = 0, oy+1
 			}
 			continue
 		}
 		t.y, t.x, t.lin, t.y0, t.x0, t.lin0 = &y, &x, &lin, 0, 0, 0
 		for i := range mr {
-			if m+i >= m1 {
+			if i >= n {
 				z[i] = outside
 				continue
 			}
