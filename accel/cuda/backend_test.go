@@ -293,3 +293,18 @@ func TestOpenWithout(t *testing.T) {
 	}
 	require.True(t, errors.Is(err, accel.ErrUnavailable), "%v", err)
 }
+
+// TestOpenTooOld: a device that no text is for is refused at once, one that has a
+// text gets those that its programs need and no others.
+func TestOpenTooOld(t *testing.T) {
+	d := newFake()
+	d.capable = [2]int{6, 1}
+	_, err := open(d)
+	require.ErrorContains(t, err, "fake has compute capability 6.1, the kernels need 7.0")
+	require.True(t, d.closed)
+	d = newFake()
+	b, err := open(d)
+	require.NoError(t, err)
+	require.Empty(t, d.modules)
+	require.NoError(t, b.Close())
+}

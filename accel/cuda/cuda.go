@@ -23,23 +23,15 @@ import (
 // ErrClosed says that the backend was closed.
 var ErrClosed = errors.New("cuda: backend is closed")
 
-// open loads the kernels into d, which the backend owns from here on.
+// open makes d a backend, which owns it from here on. Kernels are loaded once a
+// program needs them.
 func open(d driver.Driver) (*backend, error) {
-	b := &backend{drv: d, weights: map[weightKey]placed{}, slabs: map[*slab]bool{}, funcs: map[string]driver.Func{}}
-	if err := b.load(); err != nil {
+	b := &backend{drv: d, weights: map[weightKey]placed{}, slabs: map[*slab]bool{}, funcs: map[string]driver.Func{}, loaded: map[string]bool{}}
+	if c := b.machine().capability; c < kernels.Least {
+		err := fmt.Errorf("cuda: %s has compute capability %d.%d, the kernels need %d.%d", d.Name(), c/10, c%10, kernels.Least/10, kernels.Least%10)
 		return nil, errors.Join(err, d.Close())
 	}
 	return b, nil
-}
-
-// load gives the device the next module. b.mu is held.
-func (b *backend) load() error {
-	m := kernels.Modules()[b.modules]
-	if err := b.drv.LoadModule(m.PTX); err != nil {
-		return fmt.Errorf("cuda: %s: loading the kernels of %s: %w", b.drv.Name(), m.Name, err)
-	}
-	b.modules++
-	return nil
 }
 
 // backend is a device with its kernels, and the weights that programs share. Any
@@ -52,8 +44,8 @@ type backend struct {
 	slabs   map[*slab]bool
 	bytes   int
 	funcs   map[string]driver.Func
-	modules int // loaded
-	states  int // open
+	loaded  map[string]bool // texts, by name
+	states  int             // open
 	closed  bool
 }
 
@@ -92,20 +84,20 @@ func (b *backend) Close() error {
 	return errors.Join(append(errs, b.drv.Close())...)
 }
 
-// function finds a kernel once, and loads the module that has it. b.mu is held.
+// function finds a kernel once, and gives the device the text that has it. b.mu is
+// held.
 func (b *backend) function(name string) (driver.Func, error) {
 	if f, ok := b.funcs[name]; ok {
 		return f, nil
 	}
-	for i, m := range kernels.Modules() {
-		if i < b.modules || !slices.Contains(m.Names, name) {
+	for _, m := range kernels.Modules() {
+		if !slices.Contains(m.Names, name) || b.loaded[m.Name] {
 			continue
 		}
-		for b.modules <= i {
-			if err := b.load(); err != nil {
-				return 0, err
-			}
+		if err := b.drv.LoadModule(m.PTX); err != nil {
+			return 0, fmt.Errorf("cuda: %s: loading the kernels of %s: %w", b.drv.Name(), m.Name, err)
 		}
+		b.loaded[m.Name] = true
 	}
 	f, err := b.drv.Function(name)
 	if err != nil {

@@ -123,7 +123,7 @@ func TestPrecisionRefused(t *testing.T) {
 	p, err := b.Compile(g, accel.Options{})
 	require.NoError(t, err)
 	require.NoError(t, p.(*program).Close())
-	require.Equal(t, []string{"teff.ptx"}, d.modules)
+	require.Equal(t, []string{"f32.ptx"}, d.modules)
 	require.NoError(t, b.Close())
 }
 
@@ -142,7 +142,7 @@ func TestPrecisionsShareBackend(t *testing.T) {
 		}
 	}
 	require.Len(t, b.weights, 4+2, "four forms of one, and batch norm's two")
-	require.Equal(t, []string{"teff.ptx", "tensor.ptx"}, d.modules)
+	require.Equal(t, []string{"f32.ptx", "tf32.ptx", "f16.ptx", "bf16.ptx"}, d.modules)
 	require.NoError(t, b.Close())
 }
 

@@ -145,3 +145,9 @@ KERNEL softmax_i8(const u8 *x, const float *exps, u8 *y, i64 outer, i64 n, i64 i
 		y[base + i * inner] = limited((int)(v + 0.5f) + (int)zero, (int)lo, (int)hi);
 	}
 }
+
+#define ELEM u8
+#define NAMED(k) k##_i8
+#include "move.cu"
+#undef ELEM
+#undef NAMED

@@ -13,21 +13,35 @@ import (
 	"strings"
 )
 
-//go:generate sh ptx.sh teff.cu sm_70 teff.ptx
-//go:generate sh ptx.sh tensor.cu sm_80 tensor.ptx
+//go:generate sh ptx.sh f32.cu sm_70 f32.ptx
+//go:generate sh ptx.sh train.cu sm_70 train.ptx
+//go:generate sh ptx.sh int8.cu sm_70 int8.ptx
+//go:generate sh ptx.sh f16.cu sm_80 f16.ptx
+//go:generate sh ptx.sh bf16.cu sm_80 bf16.ptx
+//go:generate sh ptx.sh tf32.cu sm_80 tf32.ptx
+//go:generate sh ptx.sh i8mma.cu sm_80 i8mma.ptx
 //go:generate go run ../internal/kerneltable RESOURCES.md
 
-// PTX is the text of the kernels on float32 and on integers, for compute capability 7.0 and
-// later.
-//
-//go:embed teff.ptx
-var PTX string
+// The texts. A device compiles those that a network's kernels are in, and no others.
+var (
+	//go:embed f32.ptx
+	f32PTX string
+	//go:embed train.ptx
+	trainPTX string
+	//go:embed int8.ptx
+	int8PTX string
+	//go:embed f16.ptx
+	f16PTX string
+	//go:embed bf16.ptx
+	bf16PTX string
+	//go:embed tf32.ptx
+	tf32PTX string
+	//go:embed i8mma.ptx
+	i8mmaPTX string
+)
 
-// TensorPTX is the text of the kernels on two-byte elements and of those that
-// use tensor cores, for compute capability 8.0 and later.
-//
-//go:embed tensor.ptx
-var TensorPTX string
+// Least is the least device that any text is for: 70 is 7.0.
+const Least = 70
 
 // Module is a text of kernels and the least device that runs it.
 type Module struct {
@@ -38,16 +52,23 @@ type Module struct {
 	Names      []string
 }
 
-// Modules are the texts, each with its kernels in the order of the text.
+// Modules are the texts, each with its kernels in the order of the text: on float32,
+// those of a training step, on integers; on two-byte elements, products included;
+// products of the other kinds on tensor cores.
 func Modules() []Module {
 	return []Module{
-		{"teff.ptx", "teff.cu", PTX, 70, append(append([]string{"conv_f32"}, typed("f32")...),
+		{"f32.ptx", "f32.cu", f32PTX, Least, append([]string{"conv_f32"}, typed("f32")...)},
+		{"train.ptx", "train.cu", trainPTX, Least, []string{
 			"convgrad_f32", "bnstats_f32", "bnapply_f32", "bnsums_f32", "bngrad_f32", "clampgrad_f32", "maxgrad_f32", "lossgrad_f32",
 			"dropout_f32", "gather_f32", "squares_f32", "verdict_f32", "sgd_f32", "adam_f32", "adagrad_f32",
-			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8")},
-		{"tensor.ptx", "tensor.cu", TensorPTX, 80, append(append(append(
-			[]string{"conv_f16_128", "conv_f16_64", "conv_bf16_128", "conv_bf16_64", "conv_tf32_128", "conv_tf32_64", "conv_i8_128", "conv_i8_64", "conv_i8z_64"},
-			"narrow_f16", "widen_f16"), typed("f16")...), append([]string{"narrow_bf16", "widen_bf16"}, typed("bf16")...)...)},
+		}},
+		{"int8.ptx", "int8.cu", int8PTX, Least, []string{
+			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8",
+		}},
+		{"f16.ptx", "f16.cu", f16PTX, 80, append([]string{"conv_f16_128", "conv_f16_64", "narrow_f16", "widen_f16"}, typed("f16")...)},
+		{"bf16.ptx", "bf16.cu", bf16PTX, 80, append([]string{"conv_bf16_128", "conv_bf16_64", "narrow_bf16", "widen_bf16"}, typed("bf16")...)},
+		{"tf32.ptx", "tf32.cu", tf32PTX, 80, []string{"conv_tf32_128", "conv_tf32_64"}},
+		{"i8mma.ptx", "i8mma.cu", i8mmaPTX, 80, []string{"conv_i8_128", "conv_i8_64", "conv_i8z_64"}},
 	}
 }
 

@@ -58,6 +58,7 @@ func TestParams(t *testing.T) {
 // in registers and holds no approximate arithmetic.
 func TestPTX(t *testing.T) {
 	for _, m := range Modules() {
+		require.Less(t, len(m.PTX), 1<<19, "%s is a text of its own for less to be compiled", m.Name)
 		for _, bad := range []string{".local", "approx", ".ftz", "call"} {
 			require.NotContains(t, m.PTX, bad, m.Name)
 		}

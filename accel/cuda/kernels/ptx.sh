@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles the kernels: ptx.sh SOURCE ARCHITECTURE OUT. Needs clang 16 and no CUDA toolkit; another
-# version writes other text for the same kernels. Comments and needless blanks are left out: they were a tenth of tensor.ptx.
+# version writes other text for the same kernels. Comments and needless blanks are left out: they were a tenth of the text.
 set -e
 cd "$(dirname "$0")"
 "${CLANG:-clang-16}" -x cuda --cuda-gpu-arch="$2" -nocudainc -nocudalib --cuda-device-only \

@@ -55,6 +55,6 @@ func TestErrors(t *testing.T) {
 	path := tool(t)
 	_, err := Assemble(path, ".version 6.0\n.target sm_70\n.address_size 64\n.visible .entry a() { nonsense; }\n", 70)
 	require.ErrorContains(t, err, "nonsense")
-	_, err = Assemble(path, kernels.PTX, 60)
+	_, err = Assemble(path, kernels.Modules()[0].PTX, 60)
 	require.Error(t, err)
 }

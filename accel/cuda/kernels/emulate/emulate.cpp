@@ -6,8 +6,13 @@
 #include <utility>
 
 #define TEFF_HOST
-#include "../teff.cu"
-#include "../tensor.cu"
+#include "../f32.cu"
+#include "../train.cu"
+#include "../int8.cu"
+#include "../f16.cu"
+#include "../bf16.cu"
+#include "../tf32.cu"
+#include "../i8mma.cu"
 
 namespace emulate {
 

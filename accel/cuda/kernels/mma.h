@@ -1,5 +1,6 @@
 // Convolution on tensor cores: conv_f32's product, with tiles of both operands in
 // shared memory, brought there by asynchronous copies some steps ahead.
+#pragma once
 #include "common.h"
 #include "quantised.h"
 #include "warp.h"
@@ -247,49 +248,3 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 		});
 	}
 };
-
-// conv_KIND_TILE: conv_f32's parameters on elements of the kind, bias float, TILE
-// by TILE a block. Weights may have two parts that add up: [OC,2,KH,KW,C/G]. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
-#define CONV(name, P, E, TILE, AHEAD)                                                                          \
-	KERNELS(TILE == 128 ? 2 : 4) name(const E *x, const E *w, const float *bias, const E *res, E *y,                                 \
-	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
-	            i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 act, double lo, double hi) {            \
-		alignas(128) __shared__ unsigned char tiles[AHEAD * 2 * TILE * ROW];                                   \
-		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
-		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
-		Product<P, TILE, TILE, AHEAD> p;                                                                       \
-		p.run(tiles, x, w, c, {0, 0}, act & PARTS ? 2 : 1);                                                    \
-		p.store(bias, res, y, c, yPitch, act, (float)lo, (float)hi);                                           \
-	}
-
-CONV(conv_f16_128, half, half, 128, 3)
-CONV(conv_f16_64, half, half, 64, 4)
-CONV(conv_bf16_128, bfloat, bfloat, 128, 3)
-CONV(conv_bf16_64, bfloat, bfloat, 64, 4)
-CONV(conv_tf32_128, tf32, float, 128, 3)
-CONV(conv_tf32_64, tf32, float, 64, 4)
-
-// conv_i8_TILE is conv_i8 on tensor cores, for sums of x*w with the zero point of x
-// in the bias already; conv_i8z_TILE is for weights that have one, too: zw times the
-// sum of x is taken off. In images x holds zx outside. With unsigned x both are of
-// x-128. Grid (ceil(N*OH*OW/TILE), ceil(OC/G/TILE), G).
-#define CONV8(name, TILE, AHEAD, ROWSUMS)                                                                      \
-	KERNELS(TILE == 128 ? 2 : ROWSUMS ? 3 : 4) name(const u8 *x, const u8 *w, const int *bias, const float *scale, u8 *y,                          \
-	            i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,            \
-	            i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 isSigned, i64 zx, i64 zw, i64 zero, i64 lo, i64 hi) { \
-		alignas(128) __shared__ unsigned char tiles[AHEAD * 2 * TILE * ROW];                                   \
-		const Window c = {(int)N,  (int)H,  (int)W,  (int)C,  (int)OH, (int)OW, (int)OC, (int)KH,            \
-		                  (int)KW, (int)SH, (int)SW, (int)DH, (int)DW, (int)PT, (int)PL, (int)G};             \
-		Product<int8, TILE, TILE, AHEAD, ROWSUMS> p;                                                           \
-		p.run(tiles, x, w, c, {isSigned ? 0u : 0x80808080u, ((u32)zx & 255) * 0x01010101u}, 1);       \
-		const int z = (int)zw;                                                                                 \
-		p.each(c, [&](int to, int oc, int v, int row) INLINE {                                                 \
-			u32 sum = (u32)v + (u32)bias[oc];                                                                  \
-			if (ROWSUMS) sum -= (u32)row * (u32)z;                                                             \
-			y[to * yPitch + oc] = stored((float)(int)sum * scale[oc], (int)zero, (int)lo, (int)hi);            \
-		});                                                                                                    \
-	}
-
-CONV8(conv_i8_128, 128, 3, false)
-CONV8(conv_i8_64, 64, 4, false)
-CONV8(conv_i8z_64, 64, 4, true)
