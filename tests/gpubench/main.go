@@ -32,6 +32,7 @@ type settings struct {
 	size                 int // of images; 0: the network's own
 	side                 int // of the matrices that give the matrix rate
 	runs                 int
+	least                int // runs kernel by kernel, of which the least times count
 	python               string
 	json                 bool
 }
@@ -63,6 +64,7 @@ func main() {
 	flag.IntVar(&s.size, "size", 0, "side of images; 0: the network's own")
 	flag.IntVar(&s.side, "side", 8192, "side of the matrices that give the matrix rate")
 	flag.IntVar(&s.runs, "runs", 50, "timed runs")
+	flag.IntVar(&s.least, "least", 10, "runs kernel by kernel, of which the least times count")
 	flag.StringVar(&s.python, "python", "/usr/bin/python3", "a python with torch")
 	flag.BoolVar(&s.json, "json", false, "print one JSON object")
 	flag.Parse()
@@ -155,7 +157,7 @@ func network(b accel.Backend, name string, batch int, p ops.Precision, limits ra
 	if err != nil {
 		return nil, err
 	}
-	ks, err := kernels(m, sess, p, limits)
+	ks, err := kernels(m, sess, p, limits, s.least)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func rates(b accel.Backend, p ops.Precision, s settings) (rate, error) {
 	if err != nil {
 		return rate{}, err
 	}
-	ns, err := least(sess)
+	ns, err := least(sess, s.least)
 	var r rate
 	for i, l := range sess.Layers() {
 		switch t := float64(max(1, ns[i])); l.Name {
@@ -91,10 +91,10 @@ func bytesOf(p ops.Precision) int {
 }
 
 // least is the least time of each layer over some runs.
-func least(s *runtime.Session) ([]int64, error) {
+func least(s *runtime.Session, runs int) ([]int64, error) {
 	ns := s.Profile()
 	best := make([]int64, len(ns))
-	for i := range 10 {
+	for i := range runs {
 		if err := s.Run(context.Background()); err != nil {
 			return best, err
 		}
@@ -109,8 +109,8 @@ func least(s *runtime.Session) ([]int64, error) {
 
 // kernels sums up the layers by kernel. What a layer moves at least is its
 // operands, its weights and its result, once.
-func kernels(m *runtime.Model, s *runtime.Session, p ops.Precision, limits rate) ([]kernel, error) {
-	ns, err := least(s)
+func kernels(m *runtime.Model, s *runtime.Session, p ops.Precision, limits rate, runs int) ([]kernel, error) {
+	ns, err := least(s, runs)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func emulated(t *testing.T) []string {
 		require.NoError(t, closeBackend(b))
 		return nil
 	}
-	lib, err := fake.Build(t.TempDir())
+	lib, err := fake.Library()
 	if errors.Is(err, fake.ErrNoCompiler) {
 		t.Skip(err)
 	}

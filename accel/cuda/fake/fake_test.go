@@ -13,7 +13,7 @@ import (
 // TestUse runs a program in C++ on the library: the default build needs no cgo.
 func TestUse(t *testing.T) {
 	dir := t.TempDir()
-	lib, err := Build(dir)
+	lib, err := Library()
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}
@@ -33,8 +33,8 @@ func TestUse(t *testing.T) {
 		{"lost", "TEFF_FAKE_LOST=2", "ok\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command(bin, c.name, "../kernels/teff.ptx")
-			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, c.env)
+			cmd := exec.Command(bin, c.name, "../kernels/f32.ptx")
+			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Dir(lib), c.env)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, string(out))
 			require.Equal(t, c.want, string(out))

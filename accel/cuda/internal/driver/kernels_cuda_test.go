@@ -5,12 +5,11 @@ package driver
 import (
 	"encoding/binary"
 	"math"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	emulated "github.com/teff-ml/teff/accel/cuda/fake"
 	"github.com/teff-ml/teff/accel/cuda/kernels"
 )
 
@@ -18,9 +17,8 @@ import (
 // which is strict about contexts, addresses and recording, and does work only
 // when something waits for it.
 func TestEmulated(t *testing.T) {
-	lib := filepath.Join(t.TempDir(), "libcuda.so.1")
-	out, err := exec.Command("sh", "../../fake/build.sh", lib).CombinedOutput()
-	require.NoError(t, err, string(out))
+	lib, err := emulated.Library()
+	require.NoError(t, err)
 	for _, test := range []string{"TestKernels", "TestFault"} {
 		again(t, test, "TEFF_LIBCUDA="+lib)
 	}

@@ -94,7 +94,8 @@ void yield(Stop why) {
 
 void begin(Fiber *f) {
 	f->parity = 0;
-	f->groups.assign(1, {});
+	f->group = 0;
+	f->copies.clear();
 }
 
 const char *block(const Kernel *k, const uint64_t *params, unsigned threads) {

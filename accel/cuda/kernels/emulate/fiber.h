@@ -19,7 +19,9 @@ enum Stop { AT_BARRIER, AT_WARP, AT_END };
 struct Copy {
 	char *to;
 	const char *from; // null: zeros
+	int group;
 };
+
 
 // A fiber is made once and then runs one thread after another. ucontext gives it
 // its stack; changing by _setjmp leaves out the two system calls of swapcontext.
@@ -29,7 +31,8 @@ struct Fiber {
 	std::unique_ptr<char[]> stack;
 	Stop stop;
 	int parity; // of the warp's exchanges
-	std::vector<std::vector<Copy>> groups; // of copies not waited for, the last one open
+	std::vector<Copy> copies; // not waited for, in order
+	int group; // the open one
 };
 
 extern Fiber *current; // null in kernels whose threads never meet

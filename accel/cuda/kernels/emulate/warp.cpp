@@ -15,20 +15,28 @@ struct Words {
 	unsigned w[6];
 };
 
+// Box is what a warp's lanes give each other at a time.
+struct Box {
+	Words of[WARP];
+	bool summed; // sums are these words' product
+	double sums[16][8];
+};
+
 // Two sets of mailboxes in turn: a lane is at most one exchange ahead of another.
-Words boxes[1024 / WARP][2][WARP];
+Box boxes[1024 / WARP][2];
 
 // exchange gives a lane's words to its warp, and back all lanes'.
-const Words *exchange(const unsigned *w, int n) {
-	static const Words none[WARP] = {};
+Box &exchange(const unsigned *w, int n) {
+	static Box none;
 	if (!current) {
 		fault = "threads of a kernel that is said to have none meet in a warp";
 		return none;
 	}
 	const int t = now.thread;
-	Words *box = boxes[t / WARP][current->parity];
+	Box &box = boxes[t / WARP][current->parity];
 	current->parity ^= 1;
-	memcpy(box[t % WARP].w, w, (size_t)n * 4);
+	memcpy(box.of[t % WARP].w, w, (size_t)n * 4);
+	box.summed = false;
 	yield(AT_WARP);
 	return box;
 }
@@ -38,22 +46,37 @@ int lane() { return now.thread % WARP; }
 float added(float d, double sum) { return (float)(d + sum); }
 int added(int d, double sum) { return (int)((unsigned)d + (unsigned)(int)sum); } // wraps
 
-// product is d += a*b for elements of `bits` bits, which number() reads.
+// multiply is a*b of a whole warp, for elements of `bits` bits, which number() reads.
+template <int bits, class F> void multiply(Box &box, F number) {
+	enum { PER = 32 / bits, DEEP = 8 * PER };
+	typedef double Row __attribute__((vector_size(64))); // of 8
+	double a[16][DEEP];
+	Row b[DEEP];
+	for (int from = 0; from < WARP; from++) { // lane 4g+i has words i and i+4 of rows g and g+8, and of column g
+		const unsigned *w = box.of[from].w;
+		const int g = from / 4, at = from % 4 * PER;
+		for (int e = 0; e < PER; e++) {
+			a[g][at + e] = number(w[0], e), a[g + 8][at + e] = number(w[1], e);
+			a[g][at + e + DEEP / 2] = number(w[2], e), a[g + 8][at + e + DEEP / 2] = number(w[3], e);
+			b[at + e][g] = number(w[4], e), b[at + e + DEEP / 2][g] = number(w[5], e);
+		}
+	}
+	for (int row = 0; row < 16; row++) {
+		Row sum = {};
+		for (int k = 0; k < DEEP; k++) sum += a[row][k] * b[k];
+		memcpy(box.sums[row], &sum, sizeof sum);
+	}
+	box.summed = true;
+}
+
+// product is d += a*b: whichever lane goes on first multiplies for all.
 template <int bits, class D, class F> void product(D *d, const unsigned *a, const unsigned *b, F number) {
 	unsigned w[6];
 	memcpy(w, a, 16);
 	memcpy(w + 4, b, 8);
-	const Words *all = exchange(w, 6);
-	const int g = lane() / 4, i = lane() % 4, per = 32 / bits;
-	for (int r = 0; r < 4; r++) {
-		const int row = g + r / 2 * 8, col = i * 2 + r % 2;
-		double sum = 0;
-		for (int word = 0; word < 8; word++) {
-			const unsigned u = all[row % 8 * 4 + word % 4].w[row / 8 + word / 4 * 2], v = all[col * 4 + word % 4].w[4 + word / 4];
-			for (int e = 0; e < per; e++) sum += (double)number(u, e) * number(v, e);
-		}
-		d[r] = added(d[r], sum);
-	}
+	Box &box = exchange(w, 6);
+	if (!box.summed) multiply<bits>(box, number);
+	for (int r = 0; r < 4; r++) d[r] = added(d[r], box.sums[lane() / 4 + r / 2 * 8][lane() % 4 * 2 + r % 2]);
 }
 
 } // namespace
@@ -62,9 +85,9 @@ void ldmatrix(unsigned *r, const void *row) {
 	const uintptr_t at = (uintptr_t)row;
 	if (at % 16) fault = "ldmatrix of a row that is not aligned";
 	const unsigned w[2] = {(unsigned)at, (unsigned)((uint64_t)at >> 32)};
-	const Words *all = exchange(w, 2);
+	const Box &box = exchange(w, 2);
 	for (int j = 0; j < 4; j++) {
-		const Words &from = all[j * 8 + lane() / 4];
+		const Words &from = box.of[j * 8 + lane() / 4];
 		memcpy(r + j, (const char *)((uint64_t)from.w[1] << 32 | from.w[0]) + lane() % 4 * 4, 4);
 	}
 }
@@ -93,26 +116,25 @@ void copyAsync(void *to, const void *from, bool there) {
 	}
 	if ((uintptr_t)to % 16 || (there && (uintptr_t)from % 16)) fault = "a copy of 16 bytes that are not aligned";
 	memset(to, 0xff, 16); // whoever reads it before it is waited for finds no number
-	current->groups.back().push_back({(char *)to, there ? (const char *)from : nullptr});
+	current->copies.push_back({(char *)to, there ? (const char *)from : nullptr, current->group});
 }
 
 void commit() {
-	if (current) current->groups.emplace_back();
+	if (current) current->group++;
 }
 
 void arrived(int groups) {
 	if (!current || noWaits) return;
-	auto &all = current->groups;
-	// The open group does not count.
-	while ((int)all.size() - 1 > groups) {
-		for (const Copy &c : all.front()) {
-			if (c.from)
-				memcpy(c.to, c.from, 16);
-			else
-				memset(c.to, 0, 16);
-		}
-		all.erase(all.begin());
+	auto &all = current->copies;
+	size_t done = 0;
+	for (; done < all.size() && all[done].group < current->group - groups; done++) {
+		const Copy &c = all[done];
+		if (c.from)
+			memcpy(c.to, c.from, 16);
+		else
+			memset(c.to, 0, 16);
 	}
+	all.erase(all.begin(), all.begin() + (std::ptrdiff_t)done);
 }
 
 unsigned short toHalf(float v) {
@@ -131,20 +153,11 @@ unsigned short toHalf(float v) {
 	return (unsigned short)(sign | ((rb >> 13) - (112u << 10)));
 }
 
-static float halfValue(unsigned h) {
-	const unsigned sign = (unsigned)(h & 0x8000) << 16, e = h >> 10 & 31, f = h & 1023;
-	if (e == 31) return __builtin_bit_cast(float, sign | 0x7f800000u | f << 13);
-	const float m = e ? std::ldexp(1.f + (float)f / 1024, (int)e - 15) : std::ldexp((float)f, -24);
-	return sign ? -m : m;
-}
-
+// fromHalf moves the exponent by a product, which subnormal numbers come out of right.
 float fromHalf(unsigned short bits) {
-	static float *const values = [] { // products read each many times
-		float *v = new float[1 << 16];
-		for (unsigned h = 0; h < 1 << 16; h++) v[h] = halfValue(h);
-		return v;
-	}();
-	return values[bits];
+	const unsigned sign = (unsigned)(bits & 0x8000) << 16, rest = (unsigned)(bits & 0x7fff) << 13;
+	const unsigned m = rest >= 0x7c00u << 13 ? rest | 0x7f800000u : __builtin_bit_cast(unsigned, __builtin_bit_cast(float, rest) * 0x1p112f);
+	return __builtin_bit_cast(float, sign | m);
 }
 
 unsigned short toBfloat(float v) {
