@@ -80,10 +80,7 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	case k.byPairs(p):
 		layout, path = fmt.Sprintf("pairs/%dx%d", k.taps, k.kc), "pairs/"+k.gemm.Name
 	}
-	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
-		k.packPart(tensor.CastSlice[float32](dst), part, buf)
-	})
-	k.packed = tensor.CastSlice[float32](packed)
+	k.pack(p, layout)
 	k.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
 	if n := kern.RowsSize(k.gemm.MR, k.rows, k.taps); !k.direct && 4*n <= keptTable {
 		k.table, k.tableInts = make([]int32, n), 0
@@ -94,6 +91,13 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
 	p.Path(path + p.Choice.suffix(0))
 	return k
+}
+
+func (k *convGemm) pack(p *Prep, layout string) {
+	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
+		k.packPart(tensor.CastSlice[float32](dst), part, buf)
+	})
+	k.packed = tensor.CastSlice[float32](packed)
 }
 
 // keptTable is bytes of a table that are worth keeping: writing them takes
@@ -377,17 +381,25 @@ func (t *convPadTask) Do(a *Args, i, _ int) {
 	dst := k.paddedCopies(a)[n*k.paddedFloat+d*k.padW[1]*line:]
 	src := a.In[0].F32()[n*k.InSize()*k.ic:]
 	d -= k.PadLo[0]
-	left := k.PadLo[2] * k.ic
-	have := min(k.In[2]*k.ic, line-left)
 	for h := range k.padW[1] {
 		to := dst[h*line : (h+1)*line]
-		ih := h - k.PadLo[1]
-		if uint(d) >= uint(k.In[0]) || uint(ih) >= uint(k.In[1]) || have <= 0 {
+		if uint(d) >= uint(k.In[0]) {
 			clear(to)
 			continue
 		}
-		clear(to[:left])
-		copy(to[left:], src[(d*k.In[1]+ih)*k.In[2]*k.ic:][:have])
-		clear(to[left+have:])
+		k.padLine(to, src[d*k.In[1]*k.In[2]*k.ic:], h)
 	}
+}
+
+// padLine copies a line of the padded plane src, the h-th with the padding.
+func (k *convGemm) padLine(to, src []float32, h int) {
+	left := k.PadLo[2] * k.ic
+	have := min(k.In[2]*k.ic, len(to)-left)
+	if h -= k.PadLo[1]; uint(h) >= uint(k.In[1]) || have <= 0 {
+		clear(to)
+		return
+	}
+	clear(to[:left])
+	copy(to[left:], src[h*k.In[2]*k.ic:][:have])
+	clear(to[left+have:])
 }

@@ -133,11 +133,7 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 		return k, nil
 	}
 	f := &poolFast{poolKernel: k}
-	f.args = kern.PoolF32Args{
-		H: g.In[1], W: g.In[2], C: k.c, Pixel: k.c, Average: o.Fn == PoolAvg, CountPad: o.CountIncludePad,
-		KH: g.Kernel[1], KW: g.Kernel[2], SH: g.Stride[1], SW: g.Stride[2], DH: g.Dilation[1], DW: g.Dilation[2],
-		PT: g.PadLo[1], PL: g.PadLo[2], OH: g.Out[1], OW: g.Out[2], OutPixel: k.pitch,
-	}
+	f.args = o.args(&g, k.c, k.pitch)
 	f.band = g.Out[1]
 	if p.Threads > 1 {
 		f.band = min(f.band, max(1, (1<<18)/max(1, g.Out[2]*k.c*g.Taps())))
@@ -145,6 +141,15 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 	f.bands = (g.Out[1] + f.band - 1) / f.band
 	p.Path("pool")
 	return f, nil
+}
+
+// args is what the vector kernel is told of c channels, results pitch apart.
+func (o *Pool) args(g *Geom, c, pitch int) kern.PoolF32Args {
+	return kern.PoolF32Args{
+		H: g.In[1], W: g.In[2], C: c, Pixel: c, Average: o.Fn == PoolAvg, CountPad: o.CountIncludePad,
+		KH: g.Kernel[1], KW: g.Kernel[2], SH: g.Stride[1], SW: g.Stride[2], DH: g.Dilation[1], DW: g.Dilation[2],
+		PT: g.PadLo[1], PL: g.PadLo[2], OH: g.Out[1], OW: g.Out[2], OutPixel: pitch,
+	}
 }
 
 // poolFast runs bands of output rows through the vector kernel.

@@ -137,7 +137,7 @@ func (c *compiler) lifetimes() {
 	}
 	for _, ch := range c.chains {
 		for _, x := range ch.in {
-			c.lastUse[x] = max(c.lastUse[x], int(ch.last))
+			c.lastUse[x] = max(c.lastUse[x], int(ch.last()))
 		}
 	}
 	for _, id := range c.g.Inputs() {
