@@ -16,6 +16,9 @@ type Choice struct {
 	Winograd int `json:"winograd,omitempty"`
 	// Tiles is how many tiles a block of Winograd has, as far as there is scratch.
 	Tiles int `json:"tiles,omitempty"`
+	// Weights says when Winograd's weights are transformed: 1 in advance, 2 while
+	// they are used.
+	Weights int `json:"weights,omitempty"`
 	// Plain makes a direct product multiply and add, not by pairs.
 	Plain bool `json:"plain,omitempty"`
 	// Panels is the width of a plain product's panels: 1 as wide as can be, 2 narrower.
@@ -29,6 +32,8 @@ type Choice struct {
 // The values of Choice's fields.
 const (
 	WinogradNone = -1
+	WeightsReady = 1
+	WeightsPlain = 2
 	PanelsWide   = 1
 	PanelsNarrow = 2
 	CutRows      = 1

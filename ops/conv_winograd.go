@@ -65,6 +65,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	if k.w.M == 2 && p.Choice.Winograd != 2 && bf16Suits(p, s) {
 		return nil // twice the products an instruction, and a quarter of the weights
 	}
+	k.fly(p)
 	threads := max(1, p.Threads)
 	if room := p.ScratchBudget/threads - 4*k.form; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
 		mr := k.w.Gemm.MR
@@ -96,6 +97,9 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	by, nr := k.w.Gemm.Name, k.w.Gemm.NR
 	if k.w.Pairs != nil {
 		by = "pairs/" + by
+	}
+	if k.w.Fly {
+		by = "fly/" + by
 	}
 	layout := "winograd/" + string(rune('0'+k.w.M)) + by
 	packed := p.PackParts(weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
@@ -196,7 +200,7 @@ func (k *convWinograd) Run(a *Args) {
 		a.Parallel((k.oc+k.columns-1)/k.columns, k)
 	} else if k.perBlock {
 		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
-		a.Parallel(k.w.Blocks()*k.w.Planes(), &k.multiply)
+		a.Parallel(k.w.Blocks()*k.w.Products(), &k.multiply)
 		a.Parallel(k.w.Blocks()*k.chunks, &k.output)
 	} else {
 		a.Parallel(k.w.Blocks(), k)
@@ -238,9 +242,9 @@ type winogradMultiply struct{ k *convWinograd }
 
 func (t *winogradMultiply) Do(a *Args, i, worker int) {
 	k := t.k
-	args, b := k.args(a, worker), i/k.w.Planes()
-	plane := i % k.w.Planes()
-	k.w.Multiply(&args, k.slot(a, b), b, plane, plane+1)
+	args, b := k.args(a, worker), i/k.w.Products()
+	product := i % k.w.Products()
+	k.w.Multiply(&args, k.slot(a, b), b, product, product+1)
 }
 
 type winogradOutput struct{ k *convWinograd }

@@ -37,6 +37,8 @@ var candidates = append([]candidate{
 	{"direct", winograd(ops.WinogradNone)},
 	{"winograd 2", winograd(2)},
 	{"winograd 4", winograd(4)},
+	{"weights transformed in advance", weights(ops.WeightsReady)},
+	{"weights transformed while used", weights(ops.WeightsPlain)},
 	{"plain products", func(c ops.Choice, _ int) (ops.Choice, bool) { c.Plain = true; return c, true }},
 	{"wide panels", panels(ops.PanelsWide)},
 	{"narrow panels", panels(ops.PanelsNarrow)},
@@ -46,6 +48,13 @@ var candidates = append([]candidate{
 
 func winograd(m int) func(ops.Choice, int) (ops.Choice, bool) {
 	return func(c ops.Choice, _ int) (ops.Choice, bool) { c.Winograd = m; return c, true }
+}
+
+func weights(when int) func(ops.Choice, int) (ops.Choice, bool) {
+	return func(c ops.Choice, _ int) (ops.Choice, bool) {
+		c.Weights = when
+		return c, c.Winograd != ops.WinogradNone
+	}
 }
 
 func panels(n int) func(ops.Choice, int) (ops.Choice, bool) {

@@ -63,7 +63,7 @@ func TestAnyChoiceIsValid(t *testing.T) {
 		for _, n := range []string{"three", "expand", "dw", "project", "last"} {
 			choices[n] = ops.Choice{
 				Winograd: pick(-1, 0, 2, 4, 3, -9), Tiles: pick(0, 1, 5, 24, math.MaxInt32, -3), Panels: pick(0, 1, 2, 7),
-				Cut: pick(0, 1, 2, -1), Alone: pick(0, 1) == 1, Plain: pick(0, 1) == 1,
+				Cut: pick(0, 1, 2, -1), Alone: pick(0, 1) == 1, Plain: pick(0, 1) == 1, Weights: pick(0, 1, 2, 3),
 			}
 		}
 		got, layers := output(t, g, runtime.WithChoices(choices), runtime.WithThreads(1))

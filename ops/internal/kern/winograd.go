@@ -33,6 +33,7 @@ type WinogradF32 struct {
 	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
 	Once        bool     // products take the place of what they are of; see CanOnce
+	Fly         bool     // weights are packed as they are and transformed while they are used; see CanFly
 	tilesY      int
 	tilesX      int
 }
@@ -70,6 +71,9 @@ func (w *WinogradF32) Plan() {
 		}
 	}
 	w.Tiles = max(1, min(w.Tiles, w.total()))
+	if w.Fly {
+		w.Tiles = (w.Tiles + flyTiles - 1) / flyTiles * flyTiles
+	}
 }
 
 // Worthwhile reports whether a 3x3 convolution of these sizes is likely to be faster this way than as a direct product.
@@ -90,11 +94,24 @@ func (w *WinogradF32) Blocks() int { return (w.total() + w.Tiles - 1) / w.Tiles 
 // BlockTiles is the number of tiles in block b.
 func (w *WinogradF32) BlockTiles(b int) int { return min(w.Tiles, w.total()-b*w.Tiles) }
 
-// Planes is the number of matrix products of a block.
+// Planes is the number of planes of a block.
 func (w *WinogradF32) Planes() int { return w.planes() }
 
+// Products is the number of parts of a block's products: one a plane, or with Fly one a panel.
+func (w *WinogradF32) Products() int {
+	if w.Fly {
+		return w.OC / flyNR
+	}
+	return w.planes()
+}
+
 // PackedSize is the length of the transformed, packed weights in floats.
-func (w *WinogradF32) PackedSize() int { return w.planes() * w.planeSize() }
+func (w *WinogradF32) PackedSize() int {
+	if w.Fly {
+		return 9 * w.IC * w.OC
+	}
+	return w.planes() * w.planeSize()
+}
 
 // planeSize is the floats of a plane's packed weights.
 func (w *WinogradF32) planeSize() int {
@@ -162,7 +179,11 @@ func (w *WinogradF32) Columns(a *WinogradArgs, scratch []float32, b0, b1, n0, n1
 	for b := b0; b < b1; b++ {
 		n := w.BlockTiles(b)
 		w.Input(a, scratch, b, 0, n)
-		w.multiply(a, scratch, b, 0, w.planes(), n0, n1)
+		if w.Fly {
+			w.multiplyFly(a, scratch, b, n0, n1)
+		} else {
+			w.multiply(a, scratch, b, 0, w.planes(), n0, n1)
+		}
 		w.output(a, scratch, b, 0, n, n0, n1)
 	}
 }
@@ -186,6 +207,9 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.M + 2
 	if w.n()*w.InPixel > MaxTap || len(scratch) < w.ScratchSize() || len(a.In) < (w.N*w.H*w.W-1)*w.InPixel+w.IC {
 		panic("kern: BUG: winograd: input or scratch does not match the sizes")
+	}
+	if w.Fly && i1 == w.BlockTiles(b) {
+		w.fillFly(scratch, i1)
 	}
 	if useWinoAVX512 {
 		w.inputStrips(a, scratch, b, i0, i1)
@@ -245,8 +269,12 @@ func (w *WinogradF32) place(tile int) (img, y, x int) {
 // smallPlane is the bytes of a plane's weights below which the products are so short that starting them shows.
 const smallPlane = 64 << 10
 
-// Multiply computes planes p0 to p1 of block b.
+// Multiply computes products p0 to p1 of block b.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
+	if w.Fly {
+		w.multiplyFly(a, scratch, b, p0*flyNR, p1*flyNR)
+		return
+	}
 	w.multiply(a, scratch, b, p0, p1, 0, w.OC)
 }
 

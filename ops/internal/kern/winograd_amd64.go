@@ -86,3 +86,17 @@ func winoOutput2AVX2(t *winoTile)
 
 //go:noescape
 func winoOutput4AVX2(t *winoTile)
+
+func winoFlyColumn(t *winoFly, inner bool) {
+	if inner {
+		winoFly4InnerAVX512(t)
+	} else {
+		winoFly4OuterAVX512(t)
+	}
+}
+
+//go:noescape
+func winoFly4InnerAVX512(t *winoFly)
+
+//go:noescape
+func winoFly4OuterAVX512(t *winoFly)

@@ -14,3 +14,5 @@ func gemmPlanes16(t *planes16) { panic("kern: BUG: no assembly in this build") }
 func winoSpread(t *winoTile)       { panic("kern: BUG: no assembly in this build") }
 func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
+
+func winoFlyColumn(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }

@@ -16,6 +16,10 @@ func (w *WinogradF32) PackScratch() int {
 // the product wants it. n0 is a multiple of the product's NR, and n is NR unless they are the last. Ranges may be packed at
 // the same time. tmp is scratch of PackScratch floats.
 func (w *WinogradF32) Pack(dst, weights []float32, n0, n int, tmp []float32) {
+	if w.Fly {
+		w.packFly(dst, weights, n0, n)
+		return
+	}
 	if w.Pairs != nil {
 		w.packPairs(dst, weights, n0, n, tmp)
 		return

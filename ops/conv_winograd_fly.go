@@ -1,0 +1,30 @@
+package ops
+
+import "github.com/teff-ml/teff/ops/internal/kern"
+
+// flyTiles is up to how many tiles weights are transformed while they are used,
+// flyWeights from how many bytes of transformed weights on: below, they may stay
+// in a cache from one run to the next.
+const flyTiles, flyWeights = 8, 1 << 20
+
+// fly turns to weights that are transformed while they are used, where these are
+// many and tiles are few.
+func (k *convWinograd) fly(p *Prep) {
+	w := k.w
+	w.M, w.Once = 4, false
+	c := p.Choice
+	if c.Weights == WeightsReady || c.Winograd == 2 || c.Tiles != 0 || !w.CanFly() {
+		return
+	}
+	side := func(n int) int { return (n + w.M - 1) / w.M }
+	tiles, bytes := w.N*side(w.OH)*side(w.OW), 4*k.w.Planes()*w.IC*w.OC
+	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || tiles > flyTiles || bytes <= flyWeights) {
+		return
+	}
+	w.Fly, w.Tiles = true, tiles
+	w.Plan()
+	if threads := max(1, p.Threads); p.ScratchBudget > 0 && 4*threads*roundUp(w.ScratchSize(), 16) > p.ScratchBudget {
+		return
+	}
+	k.w = w
+}

@@ -1,0 +1,54 @@
+package ops
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// TestConvWinogradFly checks the convolution whose weights are transformed while
+// they are used against the direct product: the same bits on any number of
+// threads, in the room that there is, and less memory than with transformed
+// weights. Where these are small, or images large, nothing changes.
+func TestConvWinogradFly(t *testing.T) {
+	if !cpu.Enabled("winofly/avx512") || !kern.WinogradFlyPays() {
+		t.Skip("not here")
+	}
+	op := &Conv{Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Act{Fn: UnaryRelu}, Residual: true}
+	run := func(n, side, ic, oc int, p Prep) (tensor.Tensor, Requests) {
+		in := []tensor.Tensor{normalTensor(1, n, side, side, ic), normalTensor(4, n, side, side, oc)}
+		params := []tensor.Tensor{normalTensor(2, oc, 3, 3, ic), normalTensor(3, oc)}
+		pl := closing(t, max(1, p.Threads))
+		defer pl.Close()
+		got, err := RunPrepared(op, in, params, &p, pl)
+		require.NoError(t, err)
+		return got, p.Requests()
+	}
+	for _, n := range []int{1, 2} {
+		exact, _ := run(n, 7, 160, 144, Prep{Exact: true})
+		first, plain := run(n, 7, 160, 144, Prep{})
+		require.Contains(t, plain.Path, "winograd-f4/fly/")
+		require.Less(t, relative(first.F32(), exact.F32()), 1e-5)
+		_, ready := run(n, 7, 160, 144, Prep{Choice: Choice{Weights: WeightsReady}})
+		require.Contains(t, ready.Path, "winograd-f2/")
+		require.Less(t, plain.Scratch, ready.Scratch)
+		for threads := 2; threads <= 5; threads++ {
+			got, _ := run(n, 7, 160, 144, Prep{Threads: threads})
+			require.Equal(t, first.Data, got.Data, "%d threads", threads)
+		}
+		_, small := run(n, 7, 160, 144, Prep{ScratchBudget: plain.Scratch - 1})
+		require.Contains(t, small.Path, "winograd-f2/")
+		_, small = run(n, 7, 160, 144, Prep{ScratchBudget: plain.Scratch})
+		require.Equal(t, plain, small)
+	}
+	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 14, 256, 256}} {
+		_, r := run(c[0], c[1], c[2], c[3], Prep{})
+		require.NotContains(t, r.Path, "fly", c)
+	}
+	_, r := run(1, 9, 16, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
+	require.Contains(t, r.Path, "fly")
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.winoFly.
+const (
+	flyV, flyVPlane, flyVTile, flyWeights, flyChannels   = 0, 8, 16, 24, 32
+	flyM, flyMPlane, flyMTile, flyAhead, flyScale, flyG1 = 40, 48, 56, 64, 72, 80
+	flyG2, flyAdd                                        = 84, 88
+)
+
+// winogradFly writes products of four tiles by sixteen output channels whose weights are transformed in registers, a column
+// of six planes at a time: twenty-four accumulators, and of eight more the weights of one input channel after the other. In
+// the outer columns G has one element that is not zero, so these take their taps as they are.
+func winogradFly(a *asm) {
+	f := &fly{asm: a}
+	f.write("winoFly4InnerAVX512", true)
+	f.write("winoFly4OuterAVX512", false)
+}
+
+type fly struct{ *asm }
+
+func (f *fly) acc(plane, tile int) reg.VecPhysical { return zs[4*plane+tile] }
+
+// constants are a row of G' and 4.
+func (f *fly) constants(t reg.Register, inner bool) {
+	if inner {
+		f.VBROADCASTSS(mem(t, flyG1), zs[29])
+		f.VBROADCASTSS(mem(t, flyG2), zs[30])
+	}
+	f.MOVL(operand.U32(four), reg.ECX)
+	f.VPBROADCASTD(reg.ECX, zs[31])
+}
+
+// planes hands on the transformed weights of an input channel, plane by plane.
+func (f *fly) planes(inner bool, weights reg.Register, at int, put func(i int, w reg.VecPhysical)) {
+	t0, t1, t2, s, p := zs[24], zs[25], zs[26], zs[27], zs[28]
+	for i, r := range []reg.VecPhysical{t0, t1, t2} {
+		f.VMOVUPS(mem(weights, at+192*i), r)
+		if inner {
+			f.VFMADD231PS(mem(weights, at+192*i+128), zs[30], r)
+			f.VFMADD231PS(mem(weights, at+192*i+64), zs[29], r)
+		}
+	}
+	put(0, t0)
+	f.VADDPS(t2, t0, s)
+	f.VADDPS(t1, s, p)
+	put(1, p)
+	f.VSUBPS(t1, s, s)
+	put(2, s)
+	f.VFMADD231PS(t2, zs[31], t0) // t0 + 4 t2
+	f.VADDPS(t1, t1, t1)
+	f.VADDPS(t1, t0, p)
+	put(3, p)
+	f.VSUBPS(t1, t0, t0)
+	put(4, t0)
+	put(5, t2)
+}
+
+func (f *fly) write(name string, inner bool) {
+	f.fn(name, "winoFly.generic")
+	t := f.arg(reg.RBX)
+	v := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9, reg.R10, reg.R11}
+	plane, tile, tile3, weights, n, ahead := reg.RAX, reg.R12, reg.R13, reg.RDX, reg.RCX, reg.R14
+	element := func(base reg.Register, tile1 int, p, p3 reg.Register, disp int) operand.Mem {
+		switch tile1 {
+		case 0:
+			return mem(base, disp)
+		case 3:
+			return memx(base, p3, 1, disp)
+		}
+		return memx(base, p, uint8(tile1), disp)
+	}
+	// products are what is done with element(...) of M for all accumulators; RSI is the plane.
+	products := func(do func(i, j int, m operand.Mem)) {
+		f.MOVQ(mem(t, flyM), v[0])
+		f.MOVQ(mem(t, flyMPlane), plane)
+		f.MOVQ(mem(t, flyMTile), tile)
+		f.LEAQ(memx(tile, tile, 2, 0), tile3)
+		for i := range 6 {
+			for j := range 4 {
+				do(i, j, element(v[0], j, tile, tile3, 0))
+			}
+			f.ADDQ(plane, v[0])
+		}
+	}
+	start, loop, end := f.label("start"), f.label("loop"), f.label("end")
+	for i := range 24 {
+		f.VPXORD(zs[i], zs[i], zs[i])
+	}
+	f.MOVQ(mem(t, flyAdd), n)
+	f.TESTQ(n, n)
+	f.JZ(operand.LabelRef(start))
+	products(func(i, j int, m operand.Mem) { f.VMOVUPS(m, f.acc(i, j)) })
+	f.Label(start)
+	f.constants(t, inner)
+	f.MOVQ(mem(t, flyV), v[0])
+	f.MOVQ(mem(t, flyVPlane), plane)
+	for i := range 5 {
+		f.LEAQ(memx(v[i], plane, 1, 0), v[i+1])
+	}
+	f.MOVQ(mem(t, flyVTile), tile)
+	f.LEAQ(memx(tile, tile, 2, 0), tile3)
+	f.MOVQ(mem(t, flyWeights), weights)
+	f.MOVQ(mem(t, flyAhead), ahead)
+	f.MOVQ(mem(t, flyChannels), n)
+	f.SHRQ(imm(1), n)
+	f.JZ(operand.LabelRef(end))
+	f.Label(loop)
+	for i := range 3 {
+		f.PREFETCHT1(mem(ahead, 64*i))
+	}
+	for u := range 2 {
+		add := func(i int, w reg.VecPhysical) {
+			for j := range 4 {
+				f.VFMADD231PS_BCST(element(v[i], j, tile, tile3, 4*u), w, f.acc(i, j))
+			}
+		}
+		f.planes(inner, weights, 9*64*u, add)
+	}
+	for i := range 6 {
+		f.ADDQ(imm(8), v[i])
+	}
+	f.ADDQ(operand.I32(2*9*64), weights)
+	f.ADDQ(operand.I32(192), ahead)
+	f.DECQ(n)
+	f.JNZ(operand.LabelRef(loop))
+	f.Label(end)
+	plain := f.label("plain")
+	scale := reg.RDI
+	f.MOVQ(mem(t, flyScale), scale)
+	f.TESTQ(scale, scale)
+	f.JZ(operand.LabelRef(plain))
+	for i := range 6 {
+		f.VBROADCASTSS(mem(scale, 4*i), zs[24])
+		for j := range 4 {
+			f.VMULPS(zs[24], f.acc(i, j), f.acc(i, j))
+		}
+	}
+	f.Label(plain)
+	products(func(i, j int, m operand.Mem) { f.VMOVUPS(f.acc(i, j), m) })
+	f.VZEROUPPER()
+	f.RET()
+}
