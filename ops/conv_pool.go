@@ -217,7 +217,7 @@ func (k *gemmBands) offsets(rows, cols int) []int32 {
 	w.Out = [3]int{1, rows, cols}
 	t := make([]int32, kern.RowsSize(k.gemm.MR, rows*cols, k.taps))
 	w.In[1] = math.MaxInt32 // rows to come
-	w.FillRows(t, k.gemm.MR, 0, rows*cols)
+	w.FillRows(t, k.gemm.MR, kern.Tiles{}, 0, rows*cols)
 	return t
 }
 
