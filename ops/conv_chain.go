@@ -26,14 +26,42 @@ const chainWeights = 512 << 10
 type convChain struct {
 	expand  *convGemm // or nil
 	dw      *convDepthwise
-	project *convGemm // or nil
-	band    int       // output rows of a band
-	part    int       // output rows of a task: whole bands
-	parts   int       // tasks of an image
-	rows    int       // rows of expanded input a worker has room for
-	wide    int       // floats of those
-	floats  int       // of a worker's scratch
-	room    int       // where in it products by pairs have theirs
+	project *convGemm      // or nil
+	band    int            // output rows of a band
+	part    int            // output rows of a task: whole bands
+	parts   int            // tasks of an image
+	rows    int            // rows of expanded input a worker has room for
+	wide    int            // floats of those
+	floats  int            // of a worker's scratch
+	room    int            // where in it products by pairs have theirs
+	plans   []*kern.DWPlan // of small layers, a band each; or nil
+}
+
+// sharedWeights is the most that the weights of a small chain may take, as all
+// workers read them.
+const sharedWeights = 256 << 10
+
+// chainShares is how many parts a depthwise convolution and the pointwise one behind
+// it are best cut into, where one core's cache would hold everything: of several
+// workers each then reads what it wrote, and they wait for each other once.
+func chainShares(s *[3]convSpec, weights, threads int) int {
+	dw, project := &s[1], &s[2]
+	if s[0].n > 0 || project.n == 0 || weights > sharedWeights || dw.n >= 4*threads || dw.Out[1] < 2*threads {
+		return 1
+	}
+	return parts(project.OutSize()*project.oc*project.ic+depthwiseMACs*dw.OutSize()*dw.oc*dw.Taps(), taskMACs, threads)
+}
+
+// bandArgs is the depthwise convolution of output rows y0 to y1, from row r0 of its input, which is where In is to
+// start.
+func (k *convChain) bandArgs(y0, y1 int) (args kern.DWF32Args, r0 int) {
+	g := &k.dw.Geom
+	r0 = max(0, y0*g.Stride[1]-g.PadLo[1])
+	r1 := min(g.In[1], (y1-1)*g.Stride[1]-g.PadLo[1]+(g.Kernel[1]-1)*g.Dilation[1]+1)
+	args = k.dw.args
+	args.H, args.PT = r1-r0, args.PT+r0-y0*g.Stride[1]
+	args.OH = y1 - y0
+	return args, r0
 }
 
 // ChainConvs prepares a pointwise convolution, a depthwise one, and a pointwise
@@ -71,7 +99,9 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 	}
 	g := &s[1].Geom
 	reach := (g.Kernel[1]-1)*g.Dilation[1] + 1 // rows of input under one of output
-	if between/s[1].n <= chainBytes || weights > chainWeights ||
+	small := between/s[1].n <= chainBytes      // what lies between stays in a cache: of one core, where there are several
+	shares := chainShares(&s, weights, max(1, last.Threads))
+	if small && shares == 1 || weights > chainWeights ||
 		g.PadLo[1] >= reach || (g.Out[1]-1)*g.Stride[1]-g.PadLo[1] >= g.In[1] { // some row would see padding alone
 		return nil
 	}
@@ -99,7 +129,11 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 	}
 	k.band = min(max(k.band, least), g.Out[1])
 	k.part = g.Out[1]
-	if threads > 1 {
+	if small {
+		k.part = (g.Out[1] + shares - 1) / shares
+		bands := (k.part + k.band - 1) / k.band
+		k.band = (k.part + bands - 1) / bands // alike
+	} else if threads > 1 {
 		bands := (g.Out[1] + k.band - 1) / k.band
 		k.part = (bands + 2*threads - 1) / (2 * threads) * k.band
 	}
@@ -120,6 +154,15 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 			form = "pairs/"
 		}
 	}
+	if small && k.dw.plans != nil {
+		for part := 0; part < g.Out[1]; part += k.part {
+			for y, end := part, min(g.Out[1], part+k.part); y < end; y += k.band {
+				args, _ := k.bandArgs(y, min(end, y+k.band))
+				args.OutPixel = s[1].oc
+				k.plans = append(k.plans, args.Plan(0, args.OH))
+			}
+		}
+	}
 	last.NeedScratch(4 * k.floats * threads)
 	last.Path("chain/" + form + kern.SelectGemmF32().Name)
 	return k
@@ -138,9 +181,8 @@ func (k *convChain) Do(a *Args, i, worker int) {
 	end := min(g.Out[1], (part+1)*k.part)
 	for y0 := part * k.part; y0 < end; y0 += k.band {
 		y1 := min(end, y0+k.band)
-		r0 := max(0, y0*g.Stride[1]-g.PadLo[1])
-		r1 := min(g.In[1], (y1-1)*g.Stride[1]-g.PadLo[1]+(g.Kernel[1]-1)*g.Dilation[1]+1)
-		args := k.dw.args
+		args, r0 := k.bandArgs(y0, y1)
+		r1 := r0 + args.H
 		if k.expand != nil {
 			if kept := have1 - r0; r0 >= have0 && kept > 0 {
 				copy(scratch, scratch[(r0-have0)*line:(have1-have0)*line])
@@ -157,15 +199,17 @@ func (k *convChain) Do(a *Args, i, worker int) {
 		} else {
 			args.In = a.In[0].F32()[(n*g.In[1]+r0)*line:]
 		}
-		args.H, args.PT = r1-r0, args.PT+r0-y0*g.Stride[1]
 		m0 := (n*g.Out[1] + y0) * g.Out[2] // pixels of the result before the band
 		if k.project == nil {
 			args.Out = a.Out.F32()[m0*args.OutPixel:]
 		} else {
 			args.Out, args.OutPixel = scratch[k.wide:], k.dw.oc
 		}
-		args.OH = y1 - y0
-		k.dw.rowsInto(nil, &args, nil, 0, args.OH)
+		var plan *kern.DWPlan
+		if k.plans != nil {
+			plan = k.plans[part*((k.part+k.band-1)/k.band)+(y0-part*k.part)/k.band]
+		}
+		k.dw.rowsInto(plan, &args, nil, 0, args.OH)
 		if k.project == nil {
 			continue
 		}

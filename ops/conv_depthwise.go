@@ -49,14 +49,14 @@ func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 	default:
 		k.args.Min, k.args.Max = lo, hi
 	}
-	// Bands of some microseconds, so that a waiting worker finds something.
-	work := s.Out[2] * s.oc * s.Taps()
-	k.band = s.Out[1]
-	if p.Threads > 1 {
-		k.band = min(s.Out[1], max(1, (1<<16)/max(1, work)))
+	work := s.Out[1] * s.Out[2] * s.oc * s.Taps()
+	k.bands = 1
+	if threads := max(1, p.Threads); s.n < 4*threads {
+		k.bands = parts(depthwiseMACs*work, taskMACs, threads)
 	}
+	k.band = (s.Out[1] + k.bands - 1) / k.bands
 	k.bands = (s.Out[1] + k.band - 1) / k.band
-	if s.Out[1]*work <= plannedMACs {
+	if work <= plannedMACs {
 		for y := 0; y < s.Out[1]; y += k.band {
 			k.plans = append(k.plans, k.args.Plan(y, min(y+k.band, s.Out[1])))
 		}

@@ -58,7 +58,7 @@ type convGemm struct {
 	taps, kc    int
 	rows        int // rows of one product: an image's, or the batch's if direct
 	images      int // products a group
-	rowChunk    int // rows of one task, a multiple of MR
+	rowChunk    int // rows of one task
 	rowChunks   int
 	colChunk    int
 	colChunks   int
@@ -82,10 +82,11 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 	}
 	k.pack(p, layout)
 	k.split(max(1, p.Threads), p.ScratchBudget, p.Choice.Cut)
-	if n := kern.RowsSize(k.gemm.MR, k.rows, k.taps); !k.direct && 4*n <= keptTable {
-		k.table, k.tableInts = make([]int32, n), 0
-		for m := 0; m < k.rows; m += k.rowChunk {
-			k.fillRows(k.table[m*k.taps:], m, min(k.rows, m+k.rowChunk))
+	if n := k.chunkTable(); !k.direct && 4*n*k.rowChunks <= keptTable {
+		k.table, k.tableInts = make([]int32, n*k.rowChunks), 0
+		for i := range k.rowChunks {
+			m := i * k.rowChunk
+			k.fillRows(k.table[i*n:], m, min(k.rows, m+k.rowChunk))
 		}
 	}
 	p.NeedScratch(4*(k.tableInts+k.pairFloats)*max(1, p.Threads) + 4*k.paddedFloat*k.n)
@@ -176,10 +177,6 @@ func (k *convGemm) joinsTaps() bool {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// taskMACs is about 2 µs of work, below which waking others costs more than
-// it saves.
-const taskMACs = 1 << 17
-
 // cacheBytes of weights stay in the second-level cache while rows pass.
 const cacheBytes = 512 << 10
 
@@ -191,36 +188,31 @@ func (k *convGemm) split(threads, room, cut int) {
 	depth := k.taps * k.kc
 	mr, nr := k.gemm.MR, k.gemm.NR
 	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
-	k.rowChunk, k.colChunk = tiles, panels
-	macs := k.rows * k.ocg * depth
+	k.rowChunk, k.colChunk = k.rows, panels
 	want := 1 // tasks of one product
-	if threads > 1 {
-		want = min(max(1, macs/taskMACs), 4*threads)
-		if k.images*k.groups >= 4*threads {
-			want = 1
-		}
+	if k.images*k.groups < 4*threads {
+		want = parts(k.rows*k.ocg*depth, taskMACs, threads)
 	}
-	columns := 4*depth*k.ocg > cacheBytes && panels >= want
+	columns := (4*depth*k.ocg > cacheBytes || tiles < want) && panels >= want
 	if cut != 0 {
 		columns = cut == CutColumns
 	}
 	if columns {
 		k.colChunk = (panels + want - 1) / want
 	} else {
-		k.rowChunk = (tiles + want - 1) / want
+		k.rowChunk = (k.rows + want - 1) / want
 		// A table for many rows would push the weights out of the cache.
-		k.rowChunk = min(k.rowChunk, max(8, (64<<10)/(4*mr*k.taps)))
+		k.rowChunk = min(k.rowChunk, mr*max(8, (64<<10)/(4*mr*k.taps)))
 	}
 	if room > 0 && !k.direct { // each worker has a table
 		table := (room-4*k.paddedFloat*k.n)/threads - 64 - 4*k.pairFloats
-		k.rowChunk = min(k.rowChunk, max(1, table/(4*kern.RowsSize(mr, mr, k.taps))))
+		k.rowChunk = min(k.rowChunk, mr*max(1, table/(4*kern.RowsSize(mr, mr, k.taps))))
 	}
-	k.rowChunk *= mr
 	k.colChunk *= nr
 	k.rowChunks = (k.rows + k.rowChunk - 1) / k.rowChunk
 	k.colChunks = (k.ocg + k.colChunk - 1) / k.colChunk
 	if !k.direct {
-		k.tableInts = roundUp(kern.RowsSize(mr, min(k.rowChunk, roundUp(k.rows, mr)), k.taps), 16)
+		k.tableInts = roundUp(kern.RowsSize(mr, k.rowChunk, k.taps), 16)
 	}
 }
 
@@ -311,7 +303,7 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 	} else {
 		table := k.table
 		if table != nil {
-			table = table[m0*k.taps:]
+			table = table[m0/k.rowChunk*k.chunkTable():]
 		} else {
 			table = tensor.CastSlice[int32](a.Scratch)[worker*each:][:k.tableInts]
 			k.fillRows(table, m0, m1)
@@ -330,6 +322,9 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 		}
 	}
 }
+
+// chunkTable is the entries of the table of a task.
+func (k *convGemm) chunkTable() int { return kern.RowsSize(k.gemm.MR, k.rowChunk, k.taps) }
 
 // cut is how a table of m rows is.
 func (k *convGemm) cut(m int) kern.Tiles {

@@ -77,9 +77,9 @@ func (k *convGemmInt) splitBands(want, threads int) {
 	k.colChunk *= nr
 	bands := (oh + b.rows - 1) / b.rows
 	k.rowChunk = bands
-	if want > 1 || threads > 1 && k.images*k.rows*k.ocg*k.taps*k.kc > taskMACsInt/4 {
+	if want > 1 || threads > 1 && k.images*k.rows*k.ocg*k.taps*k.kc > 2*taskMACs {
 		// Smaller tasks than elsewhere: claiming one is cheap, and who comes late does less.
-		k.rowChunk = max(1, taskMACsInt/8/(b.rows*ow*k.ocg*k.taps*k.kc))
+		k.rowChunk = max(1, taskMACs/(b.rows*ow*k.ocg*k.taps*k.kc))
 	}
 	k.rowChunk *= b.rows * ow
 	k.rowChunks = (oh*ow + k.rowChunk - 1) / k.rowChunk

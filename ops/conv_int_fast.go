@@ -97,9 +97,6 @@ func (k *convGemmInt) layout(threads int) {
 	}
 }
 
-// taskMACsInt is the same for integers, by measurement some 5 µs.
-const taskMACsInt = 8 * taskMACs
-
 // split cuts the product into tasks; see convGemm.split.
 func (k *convGemmInt) split(threads int) {
 	depth := k.taps * k.kc
@@ -107,8 +104,8 @@ func (k *convGemmInt) split(threads int) {
 	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
 	k.rowChunk, k.colChunk = tiles, panels
 	want := 1
-	if threads > 1 && k.images*k.groups < 4*threads {
-		want = min(max(1, k.rows*k.ocg*depth/taskMACsInt), 4*threads)
+	if k.images*k.groups < 4*threads {
+		want = parts(k.rows*k.ocg*depth, taskMACsInt, threads)
 	}
 	if k.band.rows > 0 {
 		k.splitBands(want, threads)
@@ -206,10 +203,11 @@ func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requan
 		OutZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}}
 	k.args.Quads = k.args.NewQuads()
-	k.band = s.Out[1]
-	if work := s.Out[2] * s.oc * taps; p.Threads > 1 {
-		k.band = min(s.Out[1], max(1, (1<<19)/max(1, work)))
+	k.bands = 1
+	if threads := max(1, p.Threads); s.n < 4*threads {
+		k.bands = parts(s.OutSize()*s.oc*taps, taskMACs, threads)
 	}
+	k.band = (s.Out[1] + k.bands - 1) / k.bands
 	k.bands = (s.Out[1] + k.band - 1) / k.band
 	k.scratch = roundUp(k.args.ScratchSize(), 64)
 	slots := max(1, p.Threads)

@@ -54,7 +54,7 @@ func cutGemm(g *kern.GemmF32, m, n, k, products, threads int) gemmCut {
 	c := gemmCut{rows: tiles, cols: panels}
 	want := 1
 	if threads > 1 && products < 4*threads {
-		want = min(max(1, m*n*k/taskMACs), 4*threads)
+		want = parts(m*n*k, taskMACs, threads)
 		if want == 1 && 4*n*k > cacheBytes {
 			want = threads // few rows, but a lot of weights to read
 		}

@@ -105,10 +105,7 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 		LDC:  outPitch(p.OutPitch, k.out), CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}
 	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
-	tasks := 1
-	if p.Threads > 1 {
-		tasks = min(panels, 4*p.Threads, max(1, rows*k.out*depth/taskMACsInt))
-	}
+	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt, max(1, p.Threads)))
 	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
 	k.chunks = (k.out + k.chunk - 1) / k.chunk
 	p.Path("gemm/" + k.gemm.Name)

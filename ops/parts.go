@@ -1,0 +1,28 @@
+package ops
+
+// taskMACs is about 1.5 µs of float32 work, below which a part is not worth
+// another worker: handing it over costs half a microsecond, and half of what it
+// reads and writes changes cores.
+const taskMACs = 1 << 17
+
+// taskMACsInt is the same for integers.
+const taskMACsInt = 4 * taskMACs
+
+// depthwiseMACs is how many of a product's multiply-adds take as long as one of a
+// depthwise convolution.
+const depthwiseMACs = 2
+
+// parts is how many parts work of macs multiply-adds is cut into, where task of
+// them are worth a part: short work into one a thread, all alike, for each more
+// costs a tenth of a microsecond; long work into more, so that a worker that
+// comes late does less.
+func parts(macs, task, threads int) int {
+	if threads == 1 {
+		return 1
+	}
+	n := min(threads, macs/task)
+	if many := macs / (4 * task) / threads * threads; many > n {
+		n = min(many, 4*threads)
+	}
+	return max(1, n)
+}
