@@ -242,7 +242,7 @@ func (w *dwArm) any(mode string) {
 					w.op("VFMLA V%d.S4, V%d.S4, V%d.S4", 18+v, 8+v, v)
 				case "Max": // the element unless the maximum is greater: FMAX would keep a NaN for good
 					w.three(0x6ea0e400, "FCMGT", 8+v, v, 18+v)
-					w.three(0x6ee01c00, "BIF", v, 18+v, 8+v)
+					w.threeAs(0x6ee01c00, "BIF", "16B", "16B", v, 18+v, 8+v)
 				case "Sum":
 					w.three(0x4e20d400, "FADD", v, v, 18+v)
 				}

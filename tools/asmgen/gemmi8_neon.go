@@ -16,8 +16,14 @@ func (w *neon) sdot(d, n, m, e int) {
 	w.word(0x4f80e000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "SDOT V%d.4S, V%d.16B, V%d.4B[%d]", d, n, m, e)
 }
 
-func (w *neon) two(base int, name string, d, n int) {
-	w.word(base|n<<5|d, "%s V%d, V%d", name, d, n)
+// two is an instruction of one source, from lanes named from to lanes named to.
+func (w *neon) two(base int, name, to, from string, d, n int) {
+	w.word(base|n<<5|d, "%s V%d.%s, V%d.%s", name, d, to, n, from)
+}
+
+// threeAs is three for sources of other lanes than 4S, and results of others again.
+func (w *neon) threeAs(base int, name, to, from string, d, n, m int) {
+	w.word(base|m<<16|n<<5|d, "%s V%d.%s, V%d.%s, V%d.%s", name, d, to, n, from, m, from)
 }
 
 // group adds element e of each row's register against the next eight columns.
@@ -136,16 +142,16 @@ func (w *neon) finishI8(mr int) {
 	for i := range mr {
 		for j := range 2 {
 			v := 2*i + j
-			w.two(0x4e21d800, "SCVTF.4S", v, v)
+			w.two(0x4e21d800, "SCVTF", "4S", "4S", v, v)
 			w.three(0x6e20dc00, "FMUL", v, v, 16+j)
 			w.three(0x4e20c400, "FMAXNM", v, v, 18)
 			w.three(0x4ea0f400, "FMIN", v, v, 19)
-			w.two(0x4e21a800, "FCVTNS.4S", v, v)
+			w.two(0x4e21a800, "FCVTNS", "4S", "4S", v, v)
 			w.op("VADD V20.S4, V%d.S4, V%d.S4", v, v)
 		}
-		w.two(0x0e612800, "XTN.4H", 21, 2*i)
-		w.two(0x4e612800, "XTN2.8H", 21, 2*i+1)
-		w.two(0x0e212800, "XTN.8B", 21, 21)
+		w.two(0x0e612800, "XTN", "4H", "4S", 21, 2*i)
+		w.two(0x4e612800, "XTN2", "8H", "4S", 21, 2*i+1)
+		w.two(0x0e212800, "XTN", "8B", "8H", 21, 21)
 		w.op("VST1 [V21.B8], (R6)")
 		w.op("ADD  R7, R6")
 	}

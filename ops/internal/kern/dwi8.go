@@ -1,6 +1,11 @@
 package kern
 
-import "github.com/teff-ml/teff/ops/internal/cpu"
+import (
+	"math"
+	"unsafe"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+)
 
 // Integer depthwise convolution, NHWC, one filter a channel:
 //
@@ -13,12 +18,14 @@ var (
 	useDWI8VNNI = cpu.VNNI && haveAsm
 	useDWI8AVX2 = cpu.AVX2 && haveAsm
 	useDWI8VBMI = cpu.VBMI && haveAsm // quads
+	useDWI8NEON = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("dwi8/vnni", &useDWI8VNNI)
 	cpu.Register("dwi8/avx2", &useDWI8AVX2)
 	cpu.Register("dwi8/vbmi", &useDWI8VBMI)
+	cpu.Register("dwi8/neon", &useDWI8NEON)
 }
 
 // DWI8Weights are the prepared columns of a depthwise convolution, padded to whole vectors of channels.
@@ -26,6 +33,8 @@ type DWI8Weights struct {
 	w     []int32 // [KH][KW][padded C], 16-bit numbers with the zero point taken off
 	bias  []int32
 	scale []float32
+
+	half []int16 // w again, without gaps, as NEON wants it; nil where its kernels do not serve
 }
 
 // padC is the channels rounded up to the widest vector.
@@ -49,7 +58,23 @@ func PackDWI8(w []byte, taps, c int, signed bool, zero, bias []int32, scale []fl
 			d.w[t*p+i] = int32(uint16(v - zeroAt(zero, i)))
 		}
 	}
+	if useDWI8NEON && finite(d.scale) {
+		d.half = make([]int16, len(d.w))
+		for i, v := range d.w {
+			d.half[i] = int16(v)
+		}
+	}
 	return d
+}
+
+// finite says that no element is infinite or a NaN, so that none of their products with integers is a NaN.
+func finite(s []float32) bool {
+	for _, v := range s {
+		if !(v >= -math.MaxFloat32 && v <= math.MaxFloat32) {
+			return false
+		}
+	}
+	return true
 }
 
 // DWI8Args is one convolution over one image. Run reads it only, so that workers may share it.
@@ -108,12 +133,12 @@ func (a *DWI8Args) Run(y0, y1 int) {
 	}
 }
 
-// vectorChannels is how many channels assembly does: AVX2 whole vectors only.
+// vectorChannels is how many channels assembly does: whole vectors only but for AVX-512.
 func (a *DWI8Args) vectorChannels() int {
 	switch {
 	case useDWI8VNNI:
 		return a.C
-	case useDWI8AVX2:
+	case useDWI8AVX2, useDWI8NEON && a.Weights.half != nil && a.InZero == valueI8(byte(a.InZero), a.InSigned):
 		return a.C &^ 7
 	}
 	return 0
@@ -153,7 +178,6 @@ func (a *DWI8Args) tile(y, x, ky0, ky1, kx0, kx1, channels int) dwTileI8 {
 		rows:      ky1 - ky0,
 		cols:      kx1 - kx0,
 		colStride: a.DW * a.Pixel,
-		w:         &a.Weights.w[(ky0*a.KW+kx0)*p],
 		wRow:      4 * a.KW * p,
 		wTap:      4 * p,
 		out:       &a.Out[(y*a.OW+x)*a.OutPixel],
@@ -174,12 +198,21 @@ func (a *DWI8Args) run(y, ky0, ky1 int, r *tiles, channels int) {
 	t := a.tile(y, r.x, ky0, ky1, r.kx0, r.kx1, channels)
 	t.tiles = r.count
 	t.inStep, t.outStep = r.n*a.SW*a.Pixel, r.n*a.OutPixel
+	kx := r.kx0
+	if r.shared {
+		kx = 0
+		t.left, t.right, t.back = r.left, r.right, r.left*a.Pixel
+	}
+	at := (ky0*a.KW + kx) * padC(a.C)
+	t.w = &a.Weights.w[at]
+	if useDWI8NEON {
+		t.w = (*int32)(unsafe.Pointer(&a.Weights.half[at]))
+		t.wRow, t.wTap = t.wRow/2, t.wTap/2
+	}
 	if !r.shared {
 		dwI8Any(&t, a.InSigned)
 		return
 	}
-	t.w = &a.Weights.w[ky0*a.KW*padC(a.C)]
-	t.left, t.right, t.back = r.left, r.right, r.left*a.Pixel
 	dwI8Shared(&t, a.InSigned, a.KW, a.SW, r.n)
 }
 

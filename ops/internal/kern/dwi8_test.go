@@ -2,6 +2,7 @@ package kern
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -59,6 +60,9 @@ func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned, sma
 	for i := range c {
 		bias[i], scale[i], zero[i] = int32(r.IntN(2000)-1000), r.Float32()*0.02, signedByte(byte(r.Uint32()), wSigned)
 	}
+	if !small && r.IntN(4) == 0 { // past what converts to 32 bits
+		scale[r.IntN(c)] = []float32{noMax, float32(math.NaN()), 3e7, -1e38}[r.IntN(4)]
+	}
 	if small { // weights that fit a byte without their zero point, and pixels without gaps
 		a.Pixel, a.In = c, a.In[:h*w*c]
 		if r.IntN(2) == 0 {
@@ -73,6 +77,7 @@ func testDWI8(t *testing.T, r *rand.Rand, c int, g [4]int, aSigned, wSigned, sma
 		}
 	}
 	a.Weights = PackDWI8(weights, k*k, c, wSigned, zero, bias, scale)
+	a.Weights.half = atEdge(t, a.Weights.half)
 	a.Quads = a.NewQuads()
 	if small && k == 3 && g[2] == 1 && useDWI8VBMI {
 		require.NotNil(t, a.Quads)
