@@ -36,6 +36,18 @@ func (w *neon) three(base int, name string, d, n, m int) {
 	w.word(base|m<<16|n<<5|d, "%s V%d.4S, V%d.4S, V%d.4S", name, d, n, m)
 }
 
+// tapRows finds where a tap's rows start, elements of 1<<shift bytes, and how long they are.
+func (w *neon) tapRows(mr, shift int) {
+	for i := range mr {
+		w.op("MOVW %d(R3), R%d", 4*i, 8+i)
+		w.op("CMP  $0, R%d", 8+i)
+		w.op("ADD  R%d<<%d, R1, R%d", 8+i, shift, 8+i)
+		w.op("CSEL LT, R2, R%d, R%d", 8+i, 8+i)
+	}
+	w.op("ADD  $32, R3")
+	w.op("MOVD %d(R0), R19", tileKC)
+}
+
 func (w *neon) kernel(mr int) {
 	w.line("\n// func gemmF32x%dx8NEON(t *tileF32): see GemmF32Args.runGeneric for what it computes.", mr)
 	w.line("TEXT ·gemmF32x%dx8NEON(SB), NOSPLIT, $0-8", mr)
@@ -56,14 +68,7 @@ func (w *neon) kernel(mr int) {
 		w.op("VMOV V1.B16, V%d.B16", 2*i+1)
 	}
 	w.line("tap:")
-	for i := range mr {
-		w.op("MOVW %d(R3), R%d", 4*i, 8+i)
-		w.op("CMP  $0, R%d", 8+i)
-		w.op("ADD  R%d<<2, R1, R%d", 8+i, 8+i)
-		w.op("CSEL LT, R2, R%d, R%d", 8+i, 8+i)
-	}
-	w.op("ADD  $32, R3")
-	w.op("MOVD %d(R0), R19", tileKC)
+	w.tapRows(mr, 2)
 	w.line("four:")
 	w.op("CMP  $4, R19")
 	w.op("BLT  one")

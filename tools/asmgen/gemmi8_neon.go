@@ -57,14 +57,7 @@ func (w *neon) kernelI8(mr int) {
 		w.op("VMOV V1.B16, V%d.B16", 2*i+1)
 	}
 	w.line("tap:")
-	for i := range mr {
-		w.op("MOVW %d(R3), R%d", 4*i, 8+i)
-		w.op("CMP  $0, R%d", 8+i)
-		w.op("ADD  R%d, R1, R%d", 8+i, 8+i)
-		w.op("CSEL LT, R2, R%d, R%d", 8+i, 8+i)
-	}
-	w.op("ADD  $32, R3")
-	w.op("MOVD %d(R0), R19", tileKC)
+	w.tapRows(mr, 0)
 	w.line("sixteen:")
 	w.op("CMP  $16, R19")
 	w.op("BLT  four")
@@ -116,44 +109,30 @@ func (w *neon) kernelI8(mr int) {
 	w.line("next:")
 	w.op("SUB  $1, R4")
 	w.op("CBNZ R4, tap")
-	w.finishI8(mr)
+	w.finishI8(mr, 0, 16)
 }
 
-// finishI8 takes off the zero points of weights, requantises and stores. FMAXNM gives the bound for a NaN.
-func (w *neon) finishI8(mr int) {
+// finishI8 takes off the zero points of weights, requantises and stores. Sums are in acc and after, tmp and the four after
+// it are free.
+func (w *neon) finishI8(mr, acc, tmp int) {
 	w.op("MOVD %d(R0), R6", tileI8WZero)
 	w.op("CBZ  R6, symmetric")
 	w.op("MOVD %d(R0), R7", tileI8Sums)
-	w.op("VLD1 (R6), [V16.S4, V17.S4]")
+	w.op("VLD1 (R6), [V%d.S4, V%d.S4]", tmp, tmp+1)
 	for i := range mr {
-		w.op("VLD1R.P 4(R7), [V18.S4]")
-		w.three(0x6ea09400, "MLS", 2*i, 16, 18)
-		w.three(0x6ea09400, "MLS", 2*i+1, 17, 18)
+		w.op("VLD1R.P 4(R7), [V%d.S4]", tmp+2)
+		w.three(0x6ea09400, "MLS", acc+2*i, tmp, tmp+2)
+		w.three(0x6ea09400, "MLS", acc+2*i+1, tmp+1, tmp+2)
 	}
 	w.line("symmetric:")
 	w.op("MOVD %d(R0), R6", tileI8Scale)
-	w.op("VLD1 (R6), [V16.S4, V17.S4]")
-	for i, off := range []int{tileI8Min, tileI8Max, tileI8Zero} {
-		w.op("ADD  $%d, R0, R6", off)
-		w.op("VLD1R (R6), [V%d.S4]", 18+i)
-	}
+	w.op("VLD1 (R6), [V%d.S4, V%d.S4]", tmp, tmp+1)
+	w.bounds(6, tmp+2, tileI8Min, tileI8Max, tileI8Zero)
 	w.op("MOVD %d(R0), R6", tileI8C)
 	w.op("MOVD %d(R0), R7", tileI8LDC)
 	for i := range mr {
-		for j := range 2 {
-			v := 2*i + j
-			w.two(0x4e21d800, "SCVTF", "4S", "4S", v, v)
-			w.three(0x6e20dc00, "FMUL", v, v, 16+j)
-			w.three(0x4e20c400, "FMAXNM", v, v, 18)
-			w.three(0x4ea0f400, "FMIN", v, v, 19)
-			w.two(0x4e21a800, "FCVTNS", "4S", "4S", v, v)
-			w.op("VADD V20.S4, V%d.S4, V%d.S4", v, v)
-		}
-		w.two(0x0e612800, "XTN", "4H", "4S", 21, 2*i)
-		w.two(0x4e612800, "XTN2", "8H", "4S", 21, 2*i+1)
-		w.two(0x0e212800, "XTN", "8B", "8H", 21, 21)
-		w.op("VST1 [V21.B8], (R6)")
-		w.op("ADD  R7, R6")
+		w.requantize(acc+2*i, tmp, tmp+2)
+		w.op("VST1.P [V%d.B8], (R6)(R7)", acc+2*i)
 	}
 	w.op("RET")
 }

@@ -67,6 +67,7 @@ var files = []file{
 	{"gemmbf16_amd64.s", avo(gemmBF16)},
 	{"winoi8_avx512_amd64.s", avo(winogradI8)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},
+	{"gemmi8_mlal_arm64.s", gemmI8MLAL},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

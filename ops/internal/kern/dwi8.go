@@ -1,7 +1,6 @@
 package kern
 
 import (
-	"math"
 	"unsafe"
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
@@ -34,7 +33,7 @@ type DWI8Weights struct {
 	bias  []int32
 	scale []float32
 
-	half []int16 // w again, without gaps, as NEON wants it; nil where its kernels do not serve
+	half []int16 // w again, without gaps, as NEON wants it
 }
 
 // padC is the channels rounded up to the widest vector.
@@ -58,23 +57,13 @@ func PackDWI8(w []byte, taps, c int, signed bool, zero, bias []int32, scale []fl
 			d.w[t*p+i] = int32(uint16(v - zeroAt(zero, i)))
 		}
 	}
-	if useDWI8NEON && finite(d.scale) {
+	if useDWI8NEON {
 		d.half = make([]int16, len(d.w))
 		for i, v := range d.w {
 			d.half[i] = int16(v)
 		}
 	}
 	return d
-}
-
-// finite says that no element is infinite or a NaN, so that none of their products with integers is a NaN.
-func finite(s []float32) bool {
-	for _, v := range s {
-		if !(v >= -math.MaxFloat32 && v <= math.MaxFloat32) {
-			return false
-		}
-	}
-	return true
 }
 
 // DWI8Args is one convolution over one image. Run reads it only, so that workers may share it.
@@ -138,7 +127,7 @@ func (a *DWI8Args) vectorChannels() int {
 	switch {
 	case useDWI8VNNI:
 		return a.C
-	case useDWI8AVX2, useDWI8NEON && a.Weights.half != nil && a.InZero == valueI8(byte(a.InZero), a.InSigned):
+	case useDWI8AVX2, useDWI8NEON && len(a.Weights.half) > 0 && a.InZero == valueI8(byte(a.InZero), a.InSigned):
 		return a.C &^ 7
 	}
 	return 0

@@ -9,19 +9,28 @@ const askAheadPays, flipsCost = false, false
 // tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
 func (g *GemmI8) tile(t *tileI8, mr int, _ bool) {
 	if t.n == g.NR {
-		tileSDOT(t, mr)
+		g.whole(t, mr)
 		return
 	}
 	var block [64]byte
 	whole := *t
 	whole.c, whole.ldc = &block[0], g.NR
-	tileSDOT(&whole, mr)
+	g.whole(&whole, mr)
 	for i := range mr {
 		copy(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(t.c), i*t.ldc)), t.n), block[i*g.NR:])
 	}
 }
 
-// rowSums adds up what each row of a tile reads, as the signed numbers that SDOT sees.
+// whole runs a tile of all columns.
+func (g *GemmI8) whole(t *tileI8, mr int) {
+	if g.Group == 4 {
+		tileI8SDOT(t, mr)
+	} else {
+		tileI8MLAL(t, mr)
+	}
+}
+
+// rowSums adds up what each row of a tile reads, as the signed numbers that the kernels see.
 func (g *GemmI8) rowSums(t *tileI8) {
 	offsets := unsafe.Slice(t.rows, t.taps*g.MR)
 	sums := unsafe.Slice(t.sums, t.mr)
@@ -39,7 +48,7 @@ func (g *GemmI8) rowSums(t *tileI8) {
 	}
 }
 
-func tileSDOT(t *tileI8, mr int) {
+func tileI8SDOT(t *tileI8, mr int) {
 	switch mr {
 	case 8:
 		gemmI8x8x8SDOT(t)
@@ -57,6 +66,27 @@ func tileSDOT(t *tileI8, mr int) {
 		gemmI8x2x8SDOT(t)
 	case 1:
 		gemmI8x1x8SDOT(t)
+	}
+}
+
+func tileI8MLAL(t *tileI8, mr int) {
+	switch mr {
+	case 8:
+		gemmI8x8x8MLAL(t)
+	case 7:
+		gemmI8x7x8MLAL(t)
+	case 6:
+		gemmI8x6x8MLAL(t)
+	case 5:
+		gemmI8x5x8MLAL(t)
+	case 4:
+		gemmI8x4x8MLAL(t)
+	case 3:
+		gemmI8x3x8MLAL(t)
+	case 2:
+		gemmI8x2x8MLAL(t)
+	case 1:
+		gemmI8x1x8MLAL(t)
 	}
 }
 
@@ -85,3 +115,27 @@ func gemmI8x2x8SDOT(t *tileI8)
 
 //go:noescape
 func gemmI8x1x8SDOT(t *tileI8)
+
+//go:noescape
+func gemmI8x8x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x7x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x6x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x5x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x4x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x3x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x2x8MLAL(t *tileI8)
+
+//go:noescape
+func gemmI8x1x8MLAL(t *tileI8)
