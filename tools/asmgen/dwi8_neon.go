@@ -121,35 +121,6 @@ func (w *dwArmI8) mulAdd(x, weights, acc int) {
 	w.threeAs(0x4e608000, "SMLAL2", "4S", "8H", acc+1, x, weights)
 }
 
-// bounds loads what requantize needs beside scales to v and the two after it, through a register, from where R0 says.
-func (w *neon) bounds(through, v, least, most, zero int) {
-	for i, off := range []int{least, most, zero} {
-		w.op("ADD  $%d, R0, R%d", off, through)
-		w.op("VLD1R (R%d), [V%d.S4]", through, v+i)
-	}
-	w.two(0x4e21a800, "FCVTNS", "4S", "4S", v+1, v+1)
-	for i := 1; i < 3; i++ {
-		w.two(0x0e612800, "XTN", "4H", "4S", v+i, v+i)
-		w.op("VDUP V%d.D[0], V%d.D2", v+i, v+i)
-	}
-}
-
-// requantize turns sums v and the next into the eight bytes of v. FMAXNM gives the bound for a NaN; what is beyond 32 bits
-// is the largest number there, and in 16 bits.
-func (w *neon) requantize(v, scale, bounds int) {
-	for i := range 2 {
-		w.two(0x4e21d800, "SCVTF", "4S", "4S", v+i, v+i)
-		w.three(0x6e20dc00, "FMUL", v+i, v+i, scale+i)
-		w.three(0x4e20c400, "FMAXNM", v+i, v+i, bounds)
-		w.two(0x4e21a800, "FCVTNS", "4S", "4S", v+i, v+i)
-	}
-	w.two(0x0e614800, "SQXTN", "4H", "4S", v, v)
-	w.two(0x4e614800, "SQXTN2", "8H", "4S", v, v+1)
-	w.threeAs(0x4e606c00, "SMIN", "8H", "8H", v, v, bounds+1)
-	w.op("VADD V%d.H8, V%d.H8, V%d.H8", bounds+2, v, v)
-	w.two(0x0e212800, "XTN", "8B", "8H", v, v)
-}
-
 // scales loads those of n, 2 or 4, vectors of 32 bits.
 func (w *dwArmI8) scales(n int) {
 	w.op("MOVD %d(R0), R19", dwI8Scale)

@@ -1,10 +1,5 @@
 package main
 
-import (
-	"bytes"
-	"fmt"
-)
-
 // gemmNEON writes the arm64 fp32 tile kernels, one to eight rows of eight columns. avo does not know arm64, and Go's
 // assembler no multiply-add by element, nor vector maximum, minimum and sum of floats: those are encoded here.
 //
@@ -17,23 +12,6 @@ func gemmNEON() ([]byte, error) {
 		w.kernel(mr)
 	}
 	return w.Bytes(), nil
-}
-
-type neon struct{ bytes.Buffer }
-
-func (w *neon) line(format string, a ...any) { fmt.Fprintf(w, format+"\n", a...) }
-func (w *neon) op(format string, a ...any)   { w.line("\t"+format, a...) }
-func (w *neon) word(v int, text string, a ...any) {
-	w.op("WORD $0x%08x // "+text, append([]any{v}, a...)...)
-}
-
-// fmla is FMLA Vd.4S, Vn.4S, Vm.S[e].
-func (w *neon) fmla(d, n, m, e int) {
-	w.word(0x4f801000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "FMLA V%d.4S, V%d.4S, V%d.S[%d]", d, n, m, e)
-}
-
-func (w *neon) three(base int, name string, d, n, m int) {
-	w.word(base|m<<16|n<<5|d, "%s V%d.4S, V%d.4S, V%d.4S", name, d, n, m)
 }
 
 // tapRows finds where a tap's rows start, elements of 1<<shift bytes, and how long they are.

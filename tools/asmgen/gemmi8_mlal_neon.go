@@ -9,6 +9,7 @@ func gemmI8MLAL() ([]byte, error) {
 	for mr := 8; mr >= 1; mr-- {
 		w.kernelMLAL(mr)
 	}
+	w.rowSumsNEON()
 	return w.Bytes(), nil
 }
 

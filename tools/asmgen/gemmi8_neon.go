@@ -16,16 +16,6 @@ func (w *neon) sdot(d, n, m, e int) {
 	w.word(0x4f80e000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "SDOT V%d.4S, V%d.16B, V%d.4B[%d]", d, n, m, e)
 }
 
-// two is an instruction of one source, from lanes named from to lanes named to.
-func (w *neon) two(base int, name, to, from string, d, n int) {
-	w.word(base|n<<5|d, "%s V%d.%s, V%d.%s", name, d, to, n, from)
-}
-
-// threeAs is three for sources of other lanes than 4S, and results of others again.
-func (w *neon) threeAs(base int, name, to, from string, d, n, m int) {
-	w.word(base|m<<16|n<<5|d, "%s V%d.%s, V%d.%s, V%d.%s", name, d, to, n, from, m, from)
-}
-
 // group adds element e of each row's register against the next eight columns.
 func (w *neon) group(mr, e int) {
 	w.op("VLD1.P 32(R5), [V16.B16, V17.B16]")
@@ -134,5 +124,61 @@ func (w *neon) finishI8(mr, acc, tmp int) {
 		w.requantize(acc+2*i, tmp, tmp+2)
 		w.op("VST1.P [V%d.B8], (R6)(R7)", acc+2*i)
 	}
+	w.op("RET")
+}
+
+// rowSumsNEON writes the sums over all taps of the bytes, as signed numbers after the flip, that each row of a tile reads.
+// R1 to R5 as gemmNEON's with the sums in R5; R8 the row, R9 its index, R10 taps left, R11 the offset's address, R19 bytes
+// left of the tap. V0 and R12 the sum.
+func (w *neon) rowSumsNEON() {
+	w.line("\n// func gemmI8RowSumsNEON(t *tileI8): see GemmI8Args.runGeneric for what it computes.")
+	w.line("TEXT ·gemmI8RowSumsNEON(SB), NOSPLIT, $0-8")
+	w.op("MOVD t+0(FP), R0")
+	for i, off := range []int{tileA, tileZero, tileRows, tileI8MR, tileI8Sums} {
+		w.op("MOVD %d(R0), R%d", off, i+1)
+	}
+	w.op("ADD  $%d, R0, R6", tileI8Xor)
+	w.op("VLD1R (R6), [V23.S4]")
+	w.op("VMOV V23.S[0], R7")
+	w.op("MOVD $0, R9")
+	w.line("row:")
+	w.op("VEOR V0.B16, V0.B16, V0.B16")
+	w.op("MOVD $0, R12")
+	w.op("ADD  R9<<2, R3, R11")
+	w.op("MOVD %d(R0), R10", tileTaps)
+	w.line("tap:")
+	w.op("MOVW (R11), R8")
+	w.op("CMP  $0, R8")
+	w.op("ADD  R8, R1, R8")
+	w.op("CSEL LT, R2, R8, R8")
+	w.op("MOVD %d(R0), R19", tileKC)
+	w.line("sixteen:")
+	w.op("CMP  $16, R19")
+	w.op("BLT  one")
+	w.op("VLD1.P 16(R8), [V1.B16]")
+	w.op("VEOR V23.B16, V1.B16, V1.B16")
+	w.two(0x4e202800, "SADDLP", "8H", "16B", 1, 1)
+	w.two(0x4e606800, "SADALP", "4S", "8H", 0, 1)
+	w.op("SUB  $16, R19")
+	w.op("B    sixteen")
+	w.line("one:")
+	w.op("CBZ  R19, next")
+	w.op("MOVBU.P 1(R8), R6")
+	w.op("EOR  R7, R6, R6")
+	w.op("SXTB R6, R6")
+	w.op("ADD  R6, R12, R12")
+	w.op("SUB  $1, R19")
+	w.op("B    one")
+	w.line("next:")
+	w.op("ADD  $32, R11")
+	w.op("SUB  $1, R10")
+	w.op("CBNZ R10, tap")
+	w.op("VADDV V0.S4, V0")
+	w.op("VMOV V0.S[0], R6")
+	w.op("ADD  R6, R12, R12")
+	w.op("MOVW.P R12, 4(R5)")
+	w.op("ADD  $1, R9")
+	w.op("CMP  R4, R9")
+	w.op("BLT  row")
 	w.op("RET")
 }

@@ -68,6 +68,8 @@ var files = []file{
 	{"winoi8_avx512_amd64.s", avo(winogradI8)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},
 	{"gemmi8_mlal_arm64.s", gemmI8MLAL},
+	{"veci8_neon_arm64.s", vecI8NEON},
+	{"maxi8_neon_arm64.s", maxI8NEON},
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},

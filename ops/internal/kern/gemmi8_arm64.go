@@ -31,22 +31,10 @@ func (g *GemmI8) whole(t *tileI8, mr int) {
 }
 
 // rowSums adds up what each row of a tile reads, as the signed numbers that the kernels see.
-func (g *GemmI8) rowSums(t *tileI8) {
-	offsets := unsafe.Slice(t.rows, t.taps*g.MR)
-	sums := unsafe.Slice(t.sums, t.mr)
-	for i := range sums {
-		sums[i] = 0
-		for tap := range t.taps {
-			row := t.zero
-			if o := offsets[tap*g.MR+i]; o >= 0 {
-				row = (*byte)(unsafe.Add(unsafe.Pointer(t.a), o))
-			}
-			for _, b := range unsafe.Slice(row, t.kc) {
-				sums[i] += int32(int8(b ^ byte(t.flip)))
-			}
-		}
-	}
-}
+func (g *GemmI8) rowSums(t *tileI8) { gemmI8RowSumsNEON(t) }
+
+//go:noescape
+func gemmI8RowSumsNEON(t *tileI8)
 
 func tileI8SDOT(t *tileI8, mr int) {
 	switch mr {

@@ -2,9 +2,15 @@ package kern
 
 import "github.com/teff-ml/teff/ops/internal/cpu"
 
-var useMaxI8AVX2 = cpu.AVX2 && haveAsm
+var (
+	useMaxI8AVX2 = cpu.AVX2 && haveAsm
+	useMaxI8NEON = cpu.NEON && haveNEON
+)
 
-func init() { cpu.Register("maxi8/avx2", &useMaxI8AVX2) }
+func init() {
+	cpu.Register("maxi8/avx2", &useMaxI8AVX2)
+	cpu.Register("maxi8/neon", &useMaxI8NEON)
+}
 
 // MaxI8Args are windows over bytes, int8 or uint8, that all lie inside their input.
 type MaxI8Args struct {
@@ -34,7 +40,7 @@ func MaxPoolI8(dst, x []byte, a *MaxI8Args) {
 	// The last of each, so that assembly stays inside.
 	_ = dst[(a.Pixels-1)*a.OutStep+a.C-1]
 	_ = x[(a.Pixels-1)*a.InStep+(a.Rows-1)*a.RowStride+(a.Cols-1)*a.ColStride+a.C-1]
-	if useMaxI8AVX2 && a.C >= 16 {
+	if (useMaxI8AVX2 || useMaxI8NEON) && a.C >= 16 {
 		maxI8Run(&maxI8Tile{&dst[0], &x[0], a.C, a.Rows, a.Cols, a.RowStride, a.ColStride, a.Pixels, a.InStep, a.OutStep}, a.Signed)
 		return
 	}

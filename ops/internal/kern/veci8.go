@@ -13,12 +13,14 @@ var (
 	useVecI8VNNI   = cpu.VNNI && haveAsm
 	useVecI8AVX512 = cpu.AVX512 && haveAsm
 	useVecI8AVX2   = cpu.AVX2 && haveAsm
+	useVecI8NEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("veci8/vnni", &useVecI8VNNI)
 	cpu.Register("veci8/avx512", &useVecI8AVX512)
 	cpu.Register("veci8/avx2", &useVecI8AVX2)
+	cpu.Register("veci8/neon", &useVecI8NEON)
 }
 
 // vecI8Op is a loop that exists in assembly.
@@ -31,6 +33,7 @@ const (
 	vecQuantize
 	vecDequantize
 	vecAccI8
+	vecRequantI8 // NEON alone
 )
 
 // vecI8Args is what a loop is handed; assembly knows the offsets (see TestVecI8Layout).
@@ -65,7 +68,7 @@ func vectorsI8(n int) int {
 	switch {
 	case useVecI8AVX512:
 		return n &^ 15
-	case useVecI8AVX2:
+	case useVecI8AVX2, useVecI8NEON:
 		return n &^ 7
 	}
 	return 0
@@ -88,6 +91,9 @@ func AddI8(dst, x, y []byte, a *AddI8Args) {
 		dots = len(dst) &^ 63
 	}
 	n := dots + vectorsI8(len(dst)-dots)
+	if useVecI8NEON && a.Shift == 0 {
+		n = 0 // it adds the zero point to what is less than 32 bits
+	}
 	if n > 0 {
 		bias := a.Bias // flipped bytes are 128 too large
 		if a.XSigned {
@@ -230,7 +236,15 @@ func MaxI8(dst, x []byte, signed bool) {
 // RequantizeI8 sets dst = clamp(roundHalfEven(float32(x)·scale) + zero, lo, hi).
 func RequantizeI8(dst []byte, x []int32, scale float32, zero, lo, hi int32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = requantI8(v, scale, zero, lo, hi)
+	n := 0
+	if useVecI8NEON {
+		n = vectorsI8(len(dst))
+	}
+	if n > 0 {
+		vecI8Run(vecRequantI8, &vecI8Args{dst: &dst[0], x: bytePointer(&x[0]), n: n, zero: zero, scale: scale, flo: float32(lo - zero),
+			fhi: float32(hi - zero)})
+	}
+	for i, v := range x[n:] {
+		dst[n+i] = requantI8(v, scale, zero, lo, hi)
 	}
 }
