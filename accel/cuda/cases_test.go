@@ -40,6 +40,9 @@ func cases() []opCase {
 		{&ops.Conv{Window: win(3, 1, 1), Act: ops.Relu}, [][]int{{1, 24, 24, 9}}, [][]int{{70, 3, 3, 9}, {70}}},
 		{&ops.Conv{Window: win(3, 1, 1), Groups: 2, Residual: true}, [][]int{{1, 5, 6, 18}, {1, 5, 6, 8}}, [][]int{{8, 3, 3, 9}}},
 		{&ops.Conv{Window: win(1, 2, 0), Groups: 2}, [][]int{{1, 5, 6, 2 * wide}}, [][]int{{8, 1, 1, wide}, {8}}},
+		// So few tiles over so many terms that these are cut.
+		{&ops.Conv{Window: win(3, 1, 1), Act: ops.Relu, Residual: true}, [][]int{{1, 4, 5, 112}, {1, 4, 5, 24}}, [][]int{{24, 3, 3, 112}, {24}}},
+		{&ops.Dense{Act: act(ops.UnarySigmoid)}, [][]int{{1, 1107}}, [][]int{{70, 1107}, {70}}},
 		{&ops.Dense{Act: act(ops.UnaryTanh)}, [][]int{{1, wide}}, [][]int{{70, wide}, {70}}},
 		{&ops.Dense{}, [][]int{{1, 300}}, [][]int{{200, 300}, {200}}},
 		{&ops.Dense{Act: ops.Relu}, [][]int{{1, 30}}, [][]int{{70, 30}, {70}}},

@@ -47,6 +47,8 @@ func (a *fakeArgs) limited(i int, v int32) byte {
 // fakeInts are the kernels on integers as plain loops.
 var fakeInts = map[string]func(*fakeArgs){
 	"conv_i8": fakeConvInt,
+	"cut_i8":  fakeCutInt,
+	"join_i8": fakeJoinInt,
 	"pool_i8": fakePoolInt,
 	"reduce_i8": func(a *fakeArgs) {
 		x, y, v := a.bytes(0), a.bytes(1), a.ints(2, 6)

@@ -32,8 +32,11 @@ type widened struct {
 // element is the type of a tensor's elements in a kernel.
 func (a *fakeArgs) element(i int) string {
 	switch {
-	case a.words[0] == "narrow" && i == 0, a.words[0] == "widen" && i == 1, a.words[1] == "tf32":
+	case a.words[0] == "narrow" && i == 0, a.words[0] == "widen" && i == 1, a.words[1] == "tf32",
+		a.words[0] == "cut" && i == 2, a.words[0] == "join" && i < 2:
 		return "f32"
+	case a.words[0] == "join":
+		return a.joinElement(i)
 	case strings.HasSuffix(a.words[0], "conv") && (i == 3 || i == 4) && a.words[0] != "deconv" && a.words[1] != "tf32":
 		return a.convElement(i)
 	case a.words[0] == "dwconv" && i == 1, strings.HasSuffix(a.words[0], "conv") && i == 2, a.words[0] == "affine" && (i == 1 || i == 2): // bias, scale and shift
@@ -46,6 +49,8 @@ func (a *fakeArgs) element(i int) string {
 func (a *fakeArgs) convElement(i int) string {
 	act := a.ints(22, 1)[0]
 	switch {
+	case a.words[1] == "f32" && i == 4 && a.words[0] == "conv" && a.v[25] != 0: // parts of sums
+		return "f32"
 	case a.words[1] == "f32" && i == 4 && act&storesHalf != 0:
 		return "f16"
 	case a.words[1] == "f32" && i == 4 && act&storesBfloat != 0:
@@ -136,11 +141,21 @@ var fakeKernels = map[string]func(*fakeArgs){
 		if a.words[len(a.words)-1] == "128" {
 			t = 128
 		}
+		deep := 0
+		if a.words[1] == "f32" {
+			deep = a.ints(25, 1)[0]
+		}
+		if deep > 0 {
+			fakeStretches(a, a.ptr(0), a.ptr(1), a.ptr(4), v, 1, 16*deep)
+			return
+		}
 		if want := [3]int{(rows + t - 1) / t, (oc/g + t - 1) / t, g}; a.grid != want {
 			panic(fmt.Sprintf("grid %v, want %v", a.grid, want))
 		}
 		fakeConv(a, v)
 	},
+	"cut":  fakeCut,
+	"join": fakeJoin,
 	"dwconv": func(a *fakeArgs) {
 		v := a.ints(5, 17)
 		if v[3] != v[15] {
@@ -239,25 +254,14 @@ func walk(i int, dims, strides []int) (at int) {
 // fakeConv: v is N,H,W,C, OH,OW,OC, KH,KW, SH,SW, DH,DW, PT,PL, G, yPitch.
 func fakeConv(a *fakeArgs, v []int) {
 	x, w, bias, res, y := a.ptr(0), a.ptr(1), a.ptr(2), a.ptr(3), a.ptr(4)
-	h, wd, c, oh, ow, oc, kh, kw := v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
-	cg, og, parts := c/v[15], oc/v[15], 1
+	c, oh, ow, oc, kh, kw := v[3], v[4], v[5], v[6], v[7], v[8]
+	cg, parts := c/v[15], 1
 	if len(a.words) == 3 && a.v[22]&twoParts != 0 {
 		parts = 2
 	}
 	for row := range v[0] * oh * ow {
-		n, i, j := row/(oh*ow), row/ow%oh, row%ow
 		for o := range oc {
-			s := 0.0
-			for tap := range parts * kh * kw {
-				t := tap % (kh * kw)
-				p, q := i*v[9]+t/kw*v[11]-v[13], j*v[10]+t%kw*v[12]-v[14]
-				if p < 0 || p >= h || q < 0 || q >= wd {
-					continue
-				}
-				for k := range cg {
-					s += float64(x[((n*h+p)*wd+q)*c+o/og*cg+k]) * float64(w[(o*parts*kh*kw+tap)*cg+k])
-				}
-			}
+			s := fakeSum(x, w, v, parts, row, o, 0, parts*kh*kw*cg)
 			if bias != nil {
 				s += float64(bias[o])
 			}

@@ -20,15 +20,16 @@ var (
 // fakeDriver is a device that computes in Go when work is queued, in float64. It knows what
 // is allocated: an address outside is a fault, and so is what is left at Close.
 type fakeDriver struct {
-	next     driver.Ptr
-	memory   map[driver.Ptr][]byte
-	capable  [2]int
-	modules  []string
-	pinned   map[*byte]int
-	streams  map[driver.Stream][]func() error // work being captured; nil: none is
-	captures map[driver.Stream]bool
-	graphs   map[driver.Graph][]func() error
-	names    []string
+	next       driver.Ptr
+	memory     map[driver.Ptr][]byte
+	capable    [2]int
+	processors int
+	modules    []string
+	pinned     map[*byte]int
+	streams    map[driver.Stream][]func() error // work being captured; nil: none is
+	captures   map[driver.Stream]bool
+	graphs     map[driver.Graph][]func() error
+	names      []string
 
 	allocs   int // so far
 	failAt   int // the allocation that fails, from 1; 0 none
@@ -47,7 +48,7 @@ func newFake() *fakeDriver {
 
 func (d *fakeDriver) Name() string           { return "fake" }
 func (d *fakeDriver) Capability() (int, int) { return d.capable[0], d.capable[1] }
-func (d *fakeDriver) Processors() int        { return 4 }
+func (d *fakeDriver) Processors() int        { return max(4, d.processors) }
 func (d *fakeDriver) Memory() (int, int, error) {
 	return 1 << 20, 1 << 30, nil
 }

@@ -73,6 +73,9 @@ func intCases() []intCase {
 		{&ops.Conv{Window: win(3, 1, 1), Groups: 4, Out: out(i8, 0.3, 4)}, []tensor.Spec{img}, []tensor.Tensor{randomBytes(i8, 0, true, 8, 3, 3, 1), biasOf(8)}},
 		{&ops.Conv{Window: win(3, 2, 1), Groups: 2, Out: out(i8, 0.3, 4)}, []tensor.Spec{wide}, []tensor.Tensor{randomBytes(i8, 0, true, 6, 3, 3, 16), biasOf(6)}},
 		{&ops.Conv{Window: win(3, 1, 1), Act: ops.Relu, Out: out(i8, 0.9, 1)}, []tensor.Spec{quantised(i8, 0.05, 0, 1, 24, 24, 16)}, []tensor.Tensor{randomBytes(i8, 0, true, 70, 3, 3, 16), biasOf(70)}},
+		// So few tiles over so many terms that these are cut.
+		{&ops.Conv{Window: win(3, 1, 1), Act: ops.Relu, Out: out(i8, 0.9, 1)}, []tensor.Spec{quantised(i8, 0.05, -7, 1, 4, 5, 224)}, []tensor.Tensor{randomBytes(i8, 0, true, 24, 3, 3, 224), biasOf(24)}},
+		{&ops.Conv{Window: win(3, 1, 1), Out: out(u8, 0.9, 128)}, []tensor.Spec{quantised(u8, 0.05, 131, 1, 4, 5, 231)}, []tensor.Tensor{randomBytes(i8, 0, true, 9, 3, 3, 231)}},
 		{&ops.Dense{Out: out(u8, 0.9, 128)}, row, []tensor.Tensor{randomBytes(u8, 130, false, 13, 50), biasOf(13)}},
 		{&ops.Dense{Act: ops.Relu, Out: out(i8, 0.4, 0)}, []tensor.Spec{quantised(i8, 0.1, 9, 1, 50)}, []tensor.Tensor{randomBytes(i8, 0, true, 13, 50), biasOf(13)}},
 		{&ops.Pool{Window: win(3, 2, 1), Out: out(i8, 0.05, -3)}, []tensor.Spec{img}, nil},
@@ -182,7 +185,7 @@ func TestIntegers(t *testing.T) {
 	for k := range fakeInts {
 		require.Positive(t, launched[k], "no case launches %s", k)
 	}
-	for _, k := range []string{"conv_i8_64", "conv_i8_128", "conv_i8z_64"} {
+	for _, k := range []string{"conv_i8_64", "conv_i8_128", "conv_i8z_64", "cut_i8", "join_i8"} {
 		require.Positive(t, launched[k], "no case launches %s", k)
 	}
 }

@@ -106,9 +106,10 @@ func (n *node) convolve(v window, residual bool, act ops.Act) error {
 	flags := n.stores(residual)
 	kernel, grid := "conv_f32", n.tiles(rows, each, v.groups, tile)
 	var w ref
+	parts, whole := 1, false // of the weights; whole: terms are not cut
 	switch {
 	case v.groups > 1 && v.groups == v.c:
-		kernel, grid, w = "dwconv_"+n.element, [3]int{(rows*v.oc + threads - 1) / threads, 1, 1}, n.floats(wi)
+		kernel, grid, w, whole = "dwconv_"+n.element, [3]int{(rows*v.oc + threads - 1) / threads, 1, 1}, n.floats(wi), true
 	case n.numbers.product != "":
 		size := n.tile(rows, each, v.groups)
 		if flags != 0 {
@@ -116,9 +117,10 @@ func (n *node) convolve(v window, residual bool, act ops.Act) error {
 		}
 		split := n.splits(&v, wi)
 		if split {
-			flags |= twoParts
+			parts = 2
 		}
 		kernel, grid, w = fmt.Sprintf("conv_%s_%d", n.numbers.product, size), n.tiles(rows, each, v.groups, size), n.filter(wi, split)
+		whole = size != tile
 	default:
 		w = n.operand(wi)
 	}
@@ -127,9 +129,18 @@ func (n *node) convolve(v window, residual bool, act ops.Act) error {
 	}
 	clamp, _ := fused(act)
 	clamp[0].bits |= uint64(flags)
-	n.call(kernel, grid, []param{at(n.operand(0)), at(w), at(bias), at(n.operand(ri)), at(n.y)},
-		ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
-			v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups, n.pitch()), clamp)
+	if stretches, deep := n.cut(grid[0]*grid[1], ceil(parts*v.terms(), n.deep()), n.joining()); stretches > 1 && !whole && v.groups == 1 {
+		n.stretched(&v, n.operand(0), w, bias, n.operand(ri), rows, parts, stretches, deep, clamp)
+		return n.finish(act)
+	}
+	if parts == 2 {
+		clamp[0].bits |= twoParts
+	}
+	var all []param
+	if kernel == "conv_f32" {
+		all = ints(0)
+	}
+	n.call(kernel, grid, []param{at(n.operand(0)), at(w), at(bias), at(n.operand(ri)), at(n.y)}, v.params(), ints(v.groups, n.pitch()), clamp, all)
 	return n.finish(act)
 }
 

@@ -127,10 +127,19 @@ func (n *node) convolveInt(v window, act ops.Act) error {
 		if grid = n.tiles(rows, each, v.groups, size); max(grid[1], grid[2]) > maxGrid {
 			return fmt.Errorf("%d groups of %d channels are more than a grid holds", v.groups, each)
 		}
+		if kernel == "conv_i8_64" && v.groups == 1 {
+			if stretches, deep := n.cut(grid[0]*grid[1], ceil(v.terms(), 64), onTensorCores); stretches > 1 {
+				sums := n.scratchOf(4 * rows * v.oc * stretches)
+				n.call("cut_i8", n.tiles(rows, v.oc, stretches, size), []param{at(n.operand(0)), at(n.made(c.weights())), at(sums)},
+					v.params(), ints(sign(x), zx, deep))
+				n.count("join_i8", rows*v.oc, []param{at(sums), at(n.made(bias)), at(n.made(c.scales())), at(n.y)},
+					ints(rows*v.oc, v.oc, stretches, n.pitch()), tail)
+				return nil
+			}
+		}
 	}
 	n.call(kernel, grid, []param{at(n.operand(0)), at(n.made(c.weights())), at(n.made(bias)), at(n.made(c.scales())), at(n.y)},
-		ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
-			v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups, n.pitch(), sign(x), zx, zw), tail)
+		v.params(), ints(v.groups, n.pitch(), sign(x), zx, zw), tail)
 	return nil
 }
 

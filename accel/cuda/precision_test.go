@@ -79,10 +79,10 @@ func scale(o ops.Op) float64 {
 // kernels80 are the kernels that a program of these numbers may launch.
 func kernels80(n numbers) []string {
 	var names []string
-	for _, k := range []string{"dwconv", "deconv", "pool", "gavg", "softmax", "norm", "reduce", "matmul", "unary", "binary", "affine", "copy", "fill", "resize"} {
+	for _, k := range []string{"dwconv", "deconv", "pool", "gavg", "softmax", "norm", "reduce", "matmul", "unary", "binary", "affine", "copy", "fill", "join", "resize"} {
 		names = append(names, k+"_"+n.element)
 	}
-	names = append(names, "conv_"+n.product+"_64", "conv_"+n.product+"_128")
+	names = append(names, "conv_"+n.product+"_64", "conv_"+n.product+"_128", "cut_"+n.product)
 	if n.size == 2 {
 		names = append(names, "narrow_"+n.element, "widen_"+n.element)
 	}

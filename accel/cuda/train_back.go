@@ -306,12 +306,10 @@ func (b *backward) conv(nd *node, v window, residual bool, act ops.Act) ([]learn
 	if max(grid[1], grid[2]) > maxGrid {
 		return nil, fmt.Errorf("%d groups are more than a grid holds", v.groups)
 	}
-	shape := ints(v.images, v.h, v.w, v.c, v.oh, v.ow, v.oc, v.kernel[0], v.kernel[1], v.stride[0], v.stride[1],
-		v.dilation[0], v.dilation[1], v.pad[0], v.pad[1], v.groups)
 	var learn []learned
 	if learns(b.c, b.g, nd.id, 0) {
 		dw := nd.scratch(k * v.oc)
-		nd.call("convgrad_f32", grid, []param{at(nd.operand(0)), at(d), at(dw)}, shape)
+		b.weightGradient(nd, &v, d, dw, grid)
 		learn = append(learn, learned{0, dw})
 	}
 	if len(nd.Params) > 1 && learns(b.c, b.g, nd.id, 1) {

@@ -3,6 +3,7 @@
 
 CONV(conv_bf16_128, bfloat, bfloat, 128, 3)
 CONV(conv_bf16_64, bfloat, bfloat, 64, 4)
+CUT(cut_bf16, bfloat, bfloat)
 
 #define ELEM bfloat
 #define NAMED(k) k##_bf16

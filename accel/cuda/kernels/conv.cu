@@ -6,14 +6,16 @@
 // conv_f32: a block makes 64 output pixels by 64 channels of a group, a thread
 // 4 by 4 of them. x [N,H,W,C], w [OC,KH,KW,C/G], bias [OC] or none, res
 // [N,OH,OW,OC] or none, y rows of OC elements every yPitch, stored as act says.
-// Grid (ceil(N*OH*OW/64), ceil(OC/G/64), G).
+// deep, where it is not 0, is how many steps of 16 terms a block adds up: y is then
+// the sums of each stretch of the only group, [stretches,N*OH*OW,OC], and join_f32 does
+// the rest. Grid (ceil(N*OH*OW/64), ceil(OC/G/64), G or stretches).
 KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *res, float *y,
                 i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,
-                i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 act, double lo, double hi) {
+                i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 yPitch, i64 act, double lo, double hi, i64 deep) {
 	alignas(16) __shared__ float xs[STEP * PITCH];
 	alignas(16) __shared__ float ws[STEP * PITCH];
 
-	const int t = threadX(), g = blockZ();
+	const int t = threadX(), stretch = deep ? blockZ() : 0, g = deep ? 0 : blockZ();
 	const int cg = (int)(C / G), ocg = (int)(OC / G), k = (int)(KH * KW) * cg;
 	const i64 pixels = N * OH * OW, m0 = (i64)blockX() * TILE;
 	const int oc0 = blockY() * TILE;
@@ -34,11 +36,12 @@ KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *
 	const bool x4 = cg % 4 == 0 && C % 4 == 0 && aligned16(x);
 	const bool w4 = k % 4 == 0 && aligned16(w);
 	Taps tap = {0, 0, 0};
-	tap.skip(part, cg, (int)KW);
+	const int first = stretch * (int)deep * STEP, last = deep && first + (int)deep * STEP < k ? first + (int)deep * STEP : k;
+	tap.skip(first + part, cg, (int)KW);
 
 	const int tx = t % 16 * 4, ty = t / 16 * 4;
 	float sum[4][4] = {};
-	for (int k0 = 0; k0 < k; k0 += STEP) {
+	for (int k0 = first; k0 < last; k0 += STEP) {
 		f4 a = {}, b = {};
 		const int kk = k0 + part;
 		if (image && x4) { // the four are channels of one tap
@@ -81,6 +84,7 @@ KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *
 		}
 	}
 
+	if (deep) y += stretch * pixels * OC;
 #pragma unroll
 	for (int r = 0; r < 4; r++) {
 		i64 to = m0 + ty + r;
@@ -91,6 +95,10 @@ KERNEL conv_f32(const float *x, const float *w, const float *bias, const float *
 			if (at >= ocg) break;
 			at += g * ocg;
 			float v = sum[r][c];
+			if (deep) {
+				y[to * OC + at] = v;
+				continue;
+			}
 			if (bias) v += bias[at];
 			if (res) v += res[to * OC + at];
 			put(y, to * yPitch + at, act, clampAct(v, act & CLAMP, (float)lo, (float)hi));

@@ -3,6 +3,7 @@
 
 CONV(conv_f16_128, half, half, 128, 3)
 CONV(conv_f16_64, half, half, 64, 4)
+CUT(cut_f16, half, half)
 
 #define ELEM half
 #define NAMED(k) k##_f16

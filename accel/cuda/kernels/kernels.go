@@ -65,17 +65,17 @@ func Modules() []Module {
 		{"int8.ptx", "int8.cu", int8PTX, Least, []string{
 			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8",
 		}},
-		{"f16.ptx", "f16.cu", f16PTX, 80, append([]string{"conv_f16_128", "conv_f16_64", "narrow_f16", "widen_f16"}, typed("f16")...)},
-		{"bf16.ptx", "bf16.cu", bf16PTX, 80, append([]string{"conv_bf16_128", "conv_bf16_64", "narrow_bf16", "widen_bf16"}, typed("bf16")...)},
-		{"tf32.ptx", "tf32.cu", tf32PTX, 80, []string{"conv_tf32_128", "conv_tf32_64"}},
-		{"i8mma.ptx", "i8mma.cu", i8mmaPTX, 80, []string{"conv_i8_128", "conv_i8_64", "conv_i8z_64"}},
+		{"f16.ptx", "f16.cu", f16PTX, 80, append([]string{"conv_f16_128", "conv_f16_64", "cut_f16", "narrow_f16", "widen_f16"}, typed("f16")...)},
+		{"bf16.ptx", "bf16.cu", bf16PTX, 80, append([]string{"conv_bf16_128", "conv_bf16_64", "cut_bf16", "narrow_bf16", "widen_bf16"}, typed("bf16")...)},
+		{"tf32.ptx", "tf32.cu", tf32PTX, 80, []string{"conv_tf32_128", "conv_tf32_64", "cut_tf32"}},
+		{"i8mma.ptx", "i8mma.cu", i8mmaPTX, 80, []string{"conv_i8_128", "conv_i8_64", "conv_i8z_64", "cut_i8", "join_i8"}},
 	}
 }
 
 // typed are the kernels that are there for every type of elements.
 func typed(element string) (names []string) {
 	for _, k := range []string{
-		"dwconv", "deconv", "pool", "gavg", "softmax", "norm", "reduce", "matmul", "unary", "binary", "affine", "copy", "fill", "resize",
+		"dwconv", "deconv", "pool", "gavg", "softmax", "norm", "reduce", "matmul", "unary", "binary", "affine", "copy", "fill", "join", "resize",
 	} {
 		names = append(names, k+"_"+element)
 	}
@@ -100,6 +100,8 @@ func Params(name string) int {
 		switch base {
 		case "conv":
 			return 28
+		case "cut":
+			return 21
 		case "pool":
 			return 26
 		case "reduce":
@@ -117,8 +119,17 @@ func Params(name string) int {
 		}
 	}
 	switch base {
-	case "conv", "dwconv":
+	case "conv":
+		if elements == "f32" {
+			return 26
+		}
 		return 25
+	case "dwconv":
+		return 25
+	case "cut":
+		return 20
+	case "join":
+		return 11
 	case "deconv":
 		return 23
 	case "pool":
@@ -144,7 +155,7 @@ func Params(name string) int {
 	case "resize":
 		return 13
 	case "convgrad":
-		return 19
+		return 20
 	case "bnstats", "bngrad":
 		return 10
 	case "bnapply", "bnsums":

@@ -44,7 +44,9 @@ struct Zeros {
 
 // Product makes BM output pixels by BN channels in a block of 8 warps, 2 along
 // pixels and 4 along channels, with AHEAD tiles of both operands in flight or use.
-template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Product {
+// Where the terms are CUT, the last dimension of the grid counts stretches of them and
+// not groups, of which there is one.
+template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false, bool CUT = false> struct Product {
 	typedef typename Element<P>::type E;
 	typedef typename Sum<P>::type S;
 	enum {
@@ -76,8 +78,9 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 	__device__ static void put(u32 *v, int j, float e) { v[j] = __builtin_bit_cast(u32, e); }
 	template <class Q> __device__ static void put(u32 *v, int j, Q e) { v[j / 2] |= (u32)e.bits << j % 2 * 16; }
 
-	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c, Zeros z, int parts) {
-		const int t = threadX(), g = blockZ(), lane = t % 32;
+	// run adds up the products of all steps; of deep of them, a stretch, where terms are cut.
+	__device__ INLINE void run(unsigned char *tiles, const E *x, const E *w, const Window &c, Zeros z, int parts, int deep = 0) {
+		const int t = threadX(), g = CUT ? 0 : blockZ(), lane = t % 32;
 		const int cg = c.C / c.G, ocg = c.OC / c.G, k = c.KH * c.KW * cg * parts;
 		const int pixels = c.N * c.OH * c.OW, m0 = blockX() * BM;
 		const int oc0 = blockY() * BN;
@@ -106,8 +109,8 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 		const bool xWhole = cg % PER == 0 && c.C % PER == 0 && aligned16(x);
 		const bool wWhole = k % PER == 0 && aligned16(w);
 		Taps tap = {0, 0, 0};
-		tap.around(part * PER, cg, c.KW, c.KH);
-		int kk = part * PER;
+		int kk = part * PER + (CUT ? blockZ() * deep * DEEP : 0);
+		tap.around(kk, cg, c.KW, c.KH);
 
 		auto load = [&](int stage) INLINE {
 			unsigned char *to = tiles + stage * BYTES;
@@ -158,7 +161,11 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 #pragma unroll
 			for (int r = 0; r < 4; r++) rows[i][r] = 0;
 
-		const int steps = (k + DEEP - 1) / DEEP;
+		int steps = (k + DEEP - 1) / DEEP;
+		if (CUT) {
+			steps -= blockZ() * deep;
+			if (steps > deep) steps = deep;
+		}
 		const int warpRow = t / 32 % 2 * (BM / 2), warpCol = BM + t / 64 * (BN / 4);
 		int use = 0, fill = 0;
 		for (int s = 1 - AHEAD; s < steps; s++) { // the first steps only load
@@ -213,7 +220,7 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 	// each gives every result of this thread: its pixel, its channel, the sum and the
 	// sum of x.
 	template <class F> __device__ INLINE void each(const Window &c, F result) {
-		const int t = threadX(), lane = t % 32, ocg = c.OC / c.G, g = blockZ();
+		const int t = threadX(), lane = t % 32, ocg = c.OC / c.G, g = CUT ? 0 : blockZ();
 		const int pixels = c.N * c.OH * c.OW, m = blockX() * BM + t / 32 % 2 * (BM / 2) + lane / 4;
 		const int oc = blockY() * BN + t / 64 * (BN / 4) + lane % 4 * 2;
 #pragma unroll
@@ -230,6 +237,12 @@ template <class P, int BM, int BN, int AHEAD, bool ROWSUMS = false> struct Produ
 						if (to < pixels) result(to, g * ocg + in, sum[i][j][r * 2 + q], rows[ROWSUMS ? i : 0][r * 2 + q]);
 					}
 			}
+	}
+
+	// partial writes the sums of a stretch as they are: to [stretches,pixels,OC].
+	__device__ INLINE void partial(S *y, const Window &c) {
+		y += (i64)blockZ() * (c.N * c.OH * c.OW) * c.OC;
+		each(c, [&](int m, int oc, S v, S) INLINE { y[(i64)m * c.OC + oc] = v; });
 	}
 
 	// store adds bias and residual, applies the activation and writes. Tiles of 64

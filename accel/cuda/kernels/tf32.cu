@@ -3,3 +3,4 @@
 
 CONV(conv_tf32_128, tf32, float, 128, 3)
 CONV(conv_tf32_64, tf32, float, 64, 4)
+CUT(cut_tf32, tf32, float)

@@ -5,13 +5,15 @@
 
 // convgrad_f32 is the gradient of a convolution's weights: w [OC,KH,KW,C/G] from x
 // [N,H,W,C] and the result's gradient d [N,OH,OW,OC]. A block makes 64 channels by
-// 64 weights of a group, a thread 4 by 4. Grid (ceil(KH*KW*C/G/64), ceil(OC/G/64), G).
+// 64 weights of a group, a thread 4 by 4. deep, where it is not 0, is how many steps of
+// 16 pixels a block adds up: w is then the sums of each stretch of the only group, [stretches,OC,KH,KW,C].
+// Grid (ceil(KH*KW*C/G/64), ceil(OC/G/64), G or stretches).
 KERNEL convgrad_f32(const float *x, const float *d, float *w,
                     i64 N, i64 H, i64 W, i64 C, i64 OH, i64 OW, i64 OC, i64 KH, i64 KW, i64 SH, i64 SW,
-                    i64 DH, i64 DW, i64 PT, i64 PL, i64 G) {
+                    i64 DH, i64 DW, i64 PT, i64 PL, i64 G, i64 deep) {
 	alignas(16) __shared__ float xs[STEP * PITCH];
 	alignas(16) __shared__ float ds[STEP * PITCH];
-	const int t = threadX(), g = blockZ(), cg = (int)(C / G), ocg = (int)(OC / G), k = (int)(KH * KW) * cg;
+	const int t = threadX(), stretch = deep ? blockZ() : 0, g = deep ? 0 : blockZ(), cg = (int)(C / G), ocg = (int)(OC / G), k = (int)(KH * KW) * cg;
 	const int k0 = blockX() * TILE, oc0 = blockY() * TILE, pixels = (int)(N * OH * OW);
 
 	// Thread t brings four neighbouring weights' x, and four channels' d, of pixel t/16.
@@ -25,7 +27,9 @@ KERNEL convgrad_f32(const float *x, const float *d, float *w,
 	}
 	const int tx = t % 16 * 4, ty = t / 16 * 4;
 	float sum[4][4] = {};
-	for (int m0 = 0; m0 < pixels; m0 += STEP) {
+	const int first = stretch * (int)deep * STEP, last = deep && first + (int)deep * STEP < pixels ? first + (int)deep * STEP : pixels;
+	w += (i64)stretch * OC * k;
+	for (int m0 = first; m0 < last; m0 += STEP) {
 		const int m = m0 + line;
 		f4 a = {}, b = {};
 		if (m < pixels) {

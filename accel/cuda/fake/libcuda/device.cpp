@@ -98,7 +98,7 @@ API cuDeviceGetAttribute(int *v, int attribute, int d) {
 	case 10: *v = 32; break;                        // warp
 	case 12: *v = 65536; break;                     // registers of a block
 	case 13: case 36: *v = 1000000; break;          // clocks, kHz
-	case 16: *v = 1; break;                         // multiprocessors
+	case 16: *v = (int)setting("TEFF_FAKE_PROCESSORS", 4); break; // multiprocessors
 	case 37: *v = 64; break;                        // memory bus, bits
 	case 39: *v = 1024; break;                      // threads of a multiprocessor
 	case 41: *v = 1; break;                         // one address space with the host

@@ -7,6 +7,7 @@
 //   TEFF_FAKE_DEVICES  0: no device (1)
 //   TEFF_FAKE_MEMORY   bytes of device memory (1 GiB)
 //   TEFF_FAKE_CAPABILITY  the compute capability, 80 is 8.0 (80)
+//   TEFF_FAKE_PROCESSORS  multiprocessors (4)
 //   TEFF_FAKE_LOST     n: the device is lost at the n-th kernel
 //   TEFF_FAKE_LEAKS    1: names what is left when the context goes
 #pragma once

@@ -51,15 +51,15 @@ template <auto f> void call(const uint64_t *p) { apply<f>(f, p); }
 	ENTRY(dwconv_##type, false), ENTRY(deconv_##type, false), ENTRY(pool_##type, false), ENTRY(gavg_##type, true), \
 	    ENTRY(softmax_##type, true), ENTRY(norm_##type, true), ENTRY(reduce_##type, true), ENTRY(matmul_##type, true), \
 	    ENTRY(unary_##type, false), ENTRY(binary_##type, false), ENTRY(affine_##type, false),                  \
-	    ENTRY(copy_##type, false), ENTRY(fill_##type, false), ENTRY(resize_##type, false)
+	    ENTRY(copy_##type, false), ENTRY(fill_##type, false), ENTRY(join_##type, false), ENTRY(resize_##type, false)
 #define CAST(type) ENTRY(narrow_##type, false), ENTRY(widen_##type, false)
-#define TILES(type) ENTRY(conv_##type##_128, true), ENTRY(conv_##type##_64, true)
+#define TILES(type) ENTRY(conv_##type##_128, true), ENTRY(conv_##type##_64, true), ENTRY(cut_##type, true)
 const Kernel kernels[] = {
     ENTRY(conv_f32, true), TYPED(f32),  TILES(f16),  TILES(bf16),  TILES(tf32),
     CAST(f16),             TYPED(f16), CAST(bf16), TYPED(bf16),
     ENTRY(conv_i8, false), ENTRY(pool_i8, false), ENTRY(reduce_i8, false), ENTRY(table_i8, false), ENTRY(lookup_i8, false),
     ENTRY(quantize_i8, false), ENTRY(binary_i8, false), ENTRY(softmax_i8, false), ENTRY(copy_i8, false), ENTRY(fill_i8, false),
-    TILES(i8), ENTRY(conv_i8z_64, true),
+    TILES(i8), ENTRY(conv_i8z_64, true), ENTRY(join_i8, false),
     ENTRY(convgrad_f32, true), ENTRY(bnstats_f32, true), ENTRY(bnapply_f32, false), ENTRY(bnsums_f32, true), ENTRY(bngrad_f32, false),
     ENTRY(clampgrad_f32, false), ENTRY(maxgrad_f32, false), ENTRY(lossgrad_f32, true), ENTRY(dropout_f32, false),
     ENTRY(gather_f32, false), ENTRY(squares_f32, true), ENTRY(verdict_f32, true), ENTRY(sgd_f32, false), ENTRY(adam_f32, false), ENTRY(adagrad_f32, false),

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "../launch.h"
@@ -77,6 +78,17 @@ inline void run(const char *name, i64 gx, i64 gy, i64 gz, const Params &p) {
 }
 
 inline i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
+
+// stretch is a length to cut steps into, or 0 for all of them at once.
+inline i64 stretch(i64 steps, i64 groups) { return groups == 1 && pick(3) == 0 ? 1 + pick((unsigned)steps) : 0; }
+
+// join runs the kernel that adds up a product's parts, which lie in part.
+inline void join(const char *type, Array &part, const void *bias, const void *res, const void *y, i64 rows, i64 oc, i64 pitch, i64 act, double lo, double hi) {
+	REQUIRE(part.whole(), "a part of a product wrote beside its sums");
+	const i64 n = rows * oc;
+	run((std::string("join_") + type).c_str(), ceilDiv(n, 256), 1, 1,
+	    Params()(part.data())(bias)(res)(y)(n)(oc)((i64)part.n / n)(pitch)(act)(lo)(hi));
+}
 
 inline float clampTo(float v, i64 act, float lo, float hi) { return act == 0 ? v : v < lo ? lo : v > hi ? hi : v; }
 

@@ -24,10 +24,13 @@ void convolution(Window v, i64 oc, i64 g, size_t shift) {
 				}
 		}
 	}
+	const i64 steps = ceilDiv(rows, 16), cut = stretch(steps, g), parts = cut ? ceilDiv(steps, cut) : 1;
+	Array part((size_t)(cut ? parts * oc * k : 1));
 	Params p;
-	p(x.data())(d.data())(dw.data());
+	p(x.data())(d.data())(cut ? part.data() : dw.data());
 	for (i64 q : {v.n, v.h, v.w, v.c, v.oh, v.ow, oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, g}) p(q);
-	run("convgrad_f32", ceilDiv(k, 64), ceilDiv(ocg, 64), g, p);
+	run("convgrad_f32", ceilDiv(k, 64), ceilDiv(ocg, 64), g * parts, p(cut));
+	if (cut) join("f32", part, nullptr, nullptr, dw.data(), oc, k, k, 0, 0, 0);
 	p = Params();
 	p(d.data())(w.data())(nullptr)(dx.data());
 	for (i64 q : {v.n, v.oh, v.ow, oc, v.h, v.w, v.c, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, g, (i64)0}) p(q);

@@ -21,7 +21,8 @@ template <class E> double rounding() { return 0; }
 template <> double rounding<half>() { return 1.0 / 2048; }
 template <> double rounding<bfloat>() { return 1.0 / 256; }
 
-template <class E> void convolution(const std::string &name, i64 tile, const Case &v) {
+template <class E> void convolution(const std::string &type, i64 tile, const Case &v) {
+	const std::string name = "conv_" + type + "_" + std::to_string(tile);
 	const i64 oh = (v.h + 2 * v.pt - (v.kh - 1) * v.dh - 1) / v.sh + 1, ow = (v.w + 2 * v.pl - (v.kw - 1) * v.dw - 1) / v.sw + 1;
 	if (v.h + 2 * v.pt < (v.kh - 1) * v.dh + 1 || v.w + 2 * v.pl < (v.kw - 1) * v.dw + 1) return;
 	const i64 cg = v.c / v.g, ocg = v.oc / v.g, rows = v.n * oh * ow, pitch = v.oc + v.extra;
@@ -33,14 +34,23 @@ template <class E> void convolution(const std::string &name, i64 tile, const Cas
 	const bool tf = sizeof(E) == 4; // weights come rounded, what they meet is rounded on the way
 	for (size_t i = 0; tf && i < w.n; i++) w[i] = E(tf32Of(w[i]));
 	const float lo = -0.25f, hi = 0.75f;
+	const void *bias = v.bias ? b.data() : nullptr, *res = !v.res ? nullptr : v.plus ? (const void *)r4.data() : r.data();
+	const void *to = v.wide ? (const void *)y4.data() : y.data();
+	const i64 act = v.act | (v.wide ? 2 : 0) | (v.plus ? 4 : 0) | (v.parts ? 8 : 0);
+	const i64 steps = ceilDiv(parts * taps * cg, 64 / (i64)sizeof(E)), cut = tile == 64 ? stretch(steps, v.g) : 0, stretches = cut ? ceilDiv(steps, cut) : 1;
+	Array part((size_t)(cut ? stretches * rows * v.oc : 1));
 	Params p;
-	p(x.data())(w.data())(v.bias ? b.data() : nullptr);
-	p(!v.res ? nullptr : v.plus ? (const void *)r4.data() : r.data())(v.wide ? (const void *)y4.data() : y.data());
-	for (i64 q : {v.n, v.h, v.w, v.c, oh, ow, v.oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, v.g, pitch,
-	              v.act | (v.wide ? 2 : 0) | (v.plus ? 4 : 0) | (v.parts ? 8 : 0)})
-		p(q);
-	p((double)lo)((double)hi);
-	run(name.c_str(), ceilDiv(rows, tile), ceilDiv(ocg, tile), v.g, p);
+	p(x.data())(w.data());
+	if (cut)
+		p(part.data());
+	else
+		p(bias)(res)(to);
+	for (i64 q : {v.n, v.h, v.w, v.c, oh, ow, v.oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl}) p(q);
+	if (cut)
+		run(("cut_" + type).c_str(), ceilDiv(rows, 64), ceilDiv(ocg, 64), stretches, p(parts)(cut));
+	else
+		run(name.c_str(), ceilDiv(rows, tile), ceilDiv(ocg, tile), v.g, p(v.g)(pitch)(act)((double)lo)((double)hi));
+	if (cut) join(sizeof(E) == 4 ? "f32" : type.c_str(), part, bias, res, to, rows, v.oc, pitch, act & ~8ll, lo, hi);
 	REQUIRE(x.whole() && w.whole() && r.whole() && y.whole() && r4.whole() && y4.whole(), "%s wrote beside an array", name.c_str());
 	int wrong = 0;
 	for (i64 m = 0; m < rows; m++) {
@@ -69,21 +79,20 @@ template <class E> void convolution(const std::string &name, i64 tile, const Cas
 	        name.c_str(), wrong, v.n, v.h, v.w, v.c, oh, ow, v.oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, v.g);
 }
 
-template <class E> void kind(const char *type) {
+template <class E> void kind(const std::string &type) {
 	shown = 0; // a part of its own
 	for (i64 tile : {64, 128}) {
-		const std::string name = std::string("conv_") + type + "_" + std::to_string(tile);
 		for (int i = 0; i < 14; i++) {
 			// Half of the cases have whole chunks of channels.
 			const i64 g = 1 + pick(2), cg = i % 2 ? 8 * (1 + pick(6)) : 1 + pick(20), ocg = pick(3) ? 1 + pick(40) : 60 + pick(90);
-			convolution<E>(name, tile, {1 + pick(2), 1 + pick(9), 1 + pick(9), cg * g, ocg * g, 1 + pick(3), 1 + pick(3), 1 + pick(2), 1 + pick(2),
+			convolution<E>(type, tile, {1 + pick(2), 1 + pick(9), 1 + pick(9), cg * g, ocg * g, 1 + pick(3), 1 + pick(3), 1 + pick(2), 1 + pick(2),
 			                            1 + pick(2), 1 + pick(2), pick(3), pick(3), g, pick(2) * pick(5), pick(2) > 0, pick(2) > 0, pick(2), pick(5) == 0,
 			                            tile == 64 && sizeof(E) == 2 && pick(2), tile == 64 && sizeof(E) == 2 && pick(2), pick(2) > 0});
 		}
 		// A dense layer; more pixels and channels than a tile; the stem of an image network.
-		convolution<E>(name, tile, {140, 1, 1, 136, 130, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, true, false, 0, 0});
-		convolution<E>(name, tile, {1, 12, 12, 32, 129, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, true, true, 1, 0});
-		convolution<E>(name, tile, {2, 17, 17, 3, 64, 7, 7, 2, 2, 1, 1, 3, 3, 1, 0, true, false, 1, 0});
+		convolution<E>(type, tile, {140, 1, 1, 136, 130, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, true, false, 0, 0});
+		convolution<E>(type, tile, {1, 12, 12, 32, 129, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, true, true, 1, 0});
+		convolution<E>(type, tile, {2, 17, 17, 3, 64, 7, 7, 2, 2, 1, 1, 3, 3, 1, 0, true, false, 1, 0});
 	}
 }
 

@@ -9,14 +9,18 @@ void convolution(const char *name, Window v, i64 oc, i64 g, bool bias, bool res,
 	    y((size_t)(rows * pitch - extra));
 	x.random(), w.random(), b.random(), r.random();
 	const float lo = -0.25f, hi = act == 1 ? 0.75f : 0;
+	const bool deep = !strcmp(name, "conv_f32"); // not by channels
+	const i64 steps = ceilDiv(v.kh * v.kw * cg, 16), cut = deep ? stretch(steps, g) : 0, parts = cut ? ceilDiv(steps, cut) : 1;
+	Array part((size_t)(cut ? parts * rows * oc : 1));
 	Params p;
-	p(x.data())(w.data())(bias ? b.data() : nullptr)(res ? r.data() : nullptr)(y.data());
+	p(x.data())(w.data())(bias ? b.data() : nullptr)(res ? r.data() : nullptr)(cut ? part.data() : y.data());
 	for (i64 q : {v.n, v.h, v.w, v.c, v.oh, v.ow, oc, v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.pt, v.pl, g, pitch, act}) p(q);
 	p((double)lo)((double)hi);
-	if (!strcmp(name, "conv_f32"))
-		run(name, ceilDiv(rows, 64), ceilDiv(ocg, 64), g, p);
+	if (deep)
+		run(name, ceilDiv(rows, 64), ceilDiv(ocg, 64), g * parts, p(cut));
 	else
 		run(name, ceilDiv(rows * oc, 256), 1, 1, p);
+	if (cut) join("f32", part, bias ? b.data() : nullptr, res ? r.data() : nullptr, y.data(), rows, oc, pitch, act, lo, hi);
 	REQUIRE(x.whole() && w.whole() && b.whole() && r.whole() && y.whole(), "%s wrote beside an array", name);
 	int wrong = 0;
 	for (i64 m = 0; m < rows; m++) {
