@@ -238,6 +238,12 @@ func (l *lowering) made(w weight) ref {
 	return ref{in: inWeight, index: len(l.weights) - 1}
 }
 
+// changes says that a trainer changes a weight: what is known of it now will not do.
+func (l *lowering) changes(t tensor.Tensor) bool {
+	_, own := l.own[&t.Data[0]]
+	return own
+}
+
 // viewed gives a value that needs no step its place: a constant among the
 // weights, another shape of its input in that input's memory.
 func (n *node) viewed() bool {

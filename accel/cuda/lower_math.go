@@ -102,7 +102,7 @@ func (n *node) arith(kind int, x1, x2, y ref, s1, s2 tensor.Shape, clamp []param
 // prelu with one slope is leaky; with more it is max(x, 0) + slope*min(x, 0).
 func (n *node) prelu() error {
 	x, y, elems := n.operand(0), n.y, n.Out.Shape.Elems()
-	if s, ok := n.known(1); ok && s.Shape.Elems() == 1 {
+	if s, ok := n.known(1); ok && s.Shape.Elems() == 1 && !n.changes(s) {
 		n.unary(unaryLeaky, float64(s.F32()[0]), 0, x, y, elems)
 		return nil
 	}

@@ -148,25 +148,40 @@ func inner(reduced []bool, x tensor.Shape) bool {
 }
 
 func (n *node) groupNorm(o *ops.GroupNorm) error {
+	outer, pos, groups, width := n.groupSets(o)
+	return n.norm(outer, pos, groups, width, 0, o.Eps)
+}
+
+// groupSets are a group norm's sets as norm counts them.
+func (n *node) groupSets(o *ops.GroupNorm) (outer, pos, groups, width int) {
 	x := n.spec(0).Shape
 	g := o.Groups
 	if g == 0 {
 		g = x.Channels()
 	}
-	return n.norm(x.Dim(0), x.Rows()/x.Dim(0), g, x.Channels()/g, 0, o.Eps)
+	return x.Dim(0), x.Rows() / x.Dim(0), g, x.Channels() / g
 }
 
 func (n *node) layerNorm(o *ops.LayerNorm) error {
+	outer, width, err := n.layerSets(o)
+	if err != nil {
+		return err
+	}
+	return n.norm(outer, 1, 1, width, o.Output, o.Eps)
+}
+
+// layerSets are a layer norm's sets, each of width numbers.
+func (n *node) layerSets(o *ops.LayerNorm) (outer, width int, err error) {
 	x := n.spec(0).Shape
 	axis, ok := axisOf(o.Axis, x.Rank())
 	if !ok {
-		return fmt.Errorf("axis %d of %v", o.Axis, x)
+		return 0, 0, fmt.Errorf("axis %d of %v", o.Axis, x)
 	}
-	outer := 1
+	outer = 1
 	for i := range axis {
 		outer *= x.Dim(i)
 	}
-	return n.norm(outer, 1, 1, x.Elems()/outer, o.Output, o.Eps)
+	return outer, x.Elems() / outer, nil
 }
 
 // norm is sets of elements that are normalised together.

@@ -271,6 +271,12 @@ func (b *backward) gradients(nd *node) ([]learned, error) {
 		return nil, b.pool(nd, o)
 	case *ops.GlobalPool:
 		return nil, b.globalPool(nd, o)
+	case *ops.GroupNorm:
+		return b.groupNorm(nd, o)
+	case *ops.LayerNorm:
+		return b.layerNorm(nd, o)
+	case *ops.PRelu:
+		return b.prelu(nd)
 	}
 	return nil, fmt.Errorf("%v has no gradient here", nd.Op.Kind())
 }
@@ -313,10 +319,7 @@ func (b *backward) conv(nd *node, v window, residual bool, act ops.Act) ([]learn
 		learn = append(learn, learned{0, dw})
 	}
 	if len(nd.Params) > 1 && learns(b.c, b.g, nd.id, 1) {
-		db := nd.scratch(v.oc)
-		nd.count("reduce_f32", v.oc, []param{at(d), at(db)}, ints(v.oc, rows, int(ops.ReduceSum), 0),
-			ints(six([]int{v.oc}, 1)...), ints(six([]int{1}, 0)...), ints(six([]int{rows}, 1)...), ints(six([]int{v.oc}, 0)...))
-		learn = append(learn, learned{1, db})
+		learn = append(learn, learned{1, b.sum(nd, d, v.oc, 1, rows, v.oc)})
 	}
 	if b.needs[nd.In[0]] {
 		to, add := b.into(nd, 0)

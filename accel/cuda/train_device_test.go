@@ -41,11 +41,15 @@ func deviceTraining(t *testing.T) {
 		{"adagrad, frozen", "resnet8", 12, 3, train.Config{Optimizer: train.Adagrad{WeightDecay: 1e-3, RateDecay: 0.1, Eps: 1e-4}, Norm: train.NormFrozen}},
 		{"norms and biases", "resnet8", 12, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Trainable: train.NormsAndBiases(), Grow: func(u int) int { return 1 + u }}},
 		{"concatenation", "squeezenet", 48, 1, train.Config{Optimizer: train.SGD{Momentum: 0.9}}},
+		{"group norms, means, slopes", "normed", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9, WeightDecay: 1e-3}}},
 		{"dropout", "dscnn", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Seed: 77}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.cfg.Batch, c.cfg.Exact = 4, true
-			g := small(t, c.network, c.size)
+			g := slopesNet(t)
+			if c.network != "normed" {
+				g = small(t, c.network, c.size)
+			}
 			b, err := Open()
 			require.NoError(t, err)
 			pair := func() *twins {
@@ -146,6 +150,40 @@ func (w *twins) alike(within float64) {
 func (w *twins) close() {
 	require.NoError(w.t, w.dev.Close())
 	require.NoError(w.t, w.cpu.Close())
+}
+
+// slopesNet has the operators with gradients that no network of arch has.
+func slopesNet(t *testing.T) *graph.Graph {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(11, 12))
+	w := func(scale, mean float64, dims ...int) tensor.Tensor {
+		p := tensor.New(tensor.F32Spec(dims...))
+		for j := range p.F32() {
+			p.F32()[j] = float32(mean + scale*rng.NormFloat64())
+		}
+		return p
+	}
+	win := func(k, s, p int) ops.Window {
+		return ops.Window{Kernel: []int{k, k}, Stride: []int{s, s}, PadLo: []int{p, p}, PadHi: []int{p, p}}
+	}
+	b := graph.NewBuilder("slopes")
+	x := b.Input("x", tensor.F32Spec(1, 12, 11, 3), true)
+	x = b.Add("c1", &ops.Conv{Window: win(3, 1, 1)}, []tensor.Tensor{w(0.3, 0, 12, 3, 3, 3)}, x)
+	x = b.Add("n1", &ops.GroupNorm{Groups: 3, Eps: 1e-3}, []tensor.Tensor{w(0.2, 1, 12), w(0.2, 0, 12)}, x)
+	x = b.Add("p1", &ops.PRelu{}, []tensor.Tensor{w(0.1, 0.25, 12)}, x)
+	x = b.Add("a1", &ops.Pool{Window: win(3, 2, 1), Fn: ops.PoolAvg}, nil, x)
+	y := b.Add("c2", &ops.Conv{Window: win(3, 1, 1)}, []tensor.Tensor{w(0.2, 0, 12, 3, 3, 12), w(0.1, 0, 12)}, x)
+	y = b.Add("n2", &ops.GroupNorm{Groups: 4, Eps: 1e-3}, []tensor.Tensor{w(0.2, 1, 12), w(0.2, 0, 12)}, y)
+	y = b.Add("p2", &ops.PRelu{}, []tensor.Tensor{w(0.1, 0.25, 1)}, y)
+	x = b.Add("sum", &ops.Binary{Fn: ops.BinaryAdd}, nil, x, y)
+	x = b.Add("a2", &ops.Pool{Window: win(2, 2, 1), Fn: ops.PoolAvg, CountIncludePad: true}, nil, x)
+	x = b.Add("n3", &ops.LayerNorm{Axis: 1, Eps: 1e-3}, []tensor.Tensor{w(0.2, 1, 4, 4, 12), w(0.2, 0, 4, 4, 12)}, x)
+	x = b.Add("mean", &ops.GlobalPool{Fn: ops.PoolAvg}, nil, x)
+	x = b.Add("flat", &ops.Reshape{Dims: []int{0, 12}}, nil, x)
+	b.Output("y", b.Add("d", &ops.Dense{}, []tensor.Tensor{w(0.3, 0, 10, 12), w(0.1, 0, 10)}, x))
+	g, err := b.Build()
+	require.NoError(t, err)
+	return g
 }
 
 // diagonalNet gives dropout's result as its scores.

@@ -50,6 +50,12 @@ func TestTrainerRefused(t *testing.T) {
 			d := b.Add("d", &ops.Dense{}, w(3, 8), x)
 			return b.Add("it", &ops.Binary{Fn: ops.BinaryMul}, nil, d, d)
 		},
+		"slopes": func(b *graph.Builder, x graph.ID) graph.ID {
+			d := b.Add("d", &ops.Dense{}, w(4, 8), b.Add("r", &ops.Reshape{Dims: []int{0, 1, 8}}, nil, x))
+			p := b.Add("p", &ops.PRelu{}, w(1, 1, 2), b.Add("s", &ops.Reshape{Dims: []int{0, 2, 2}}, nil, d))
+			q := b.Add("it", &ops.PRelu{}, w(2, 1), p)
+			return b.Add("e", &ops.Dense{}, w(3, 4), b.Add("f", &ops.Reshape{Dims: []int{0, 4}}, nil, q))
+		},
 		"a row of classes": func(b *graph.Builder, x graph.ID) graph.ID {
 			return b.Add("it", &ops.Reshape{Dims: []int{0, 3, 1}}, nil, b.Add("d", &ops.Dense{}, w(3, 8), x))
 		},

@@ -61,6 +61,7 @@ func Modules() []Module {
 		{"train.ptx", "train.cu", trainPTX, Least, []string{
 			"convgrad_f32", "bnstats_f32", "bnapply_f32", "bnsums_f32", "bngrad_f32", "clampgrad_f32", "maxgrad_f32", "lossgrad_f32",
 			"dropout_f32", "gather_f32", "squares_f32", "verdict_f32", "sgd_f32", "adam_f32", "adagrad_f32",
+			"normgrad_f32", "normsums_f32", "avggrad_f32", "prelugrad_f32",
 		}},
 		{"int8.ptx", "int8.cu", int8PTX, Least, []string{
 			"conv_i8", "pool_i8", "reduce_i8", "table_i8", "lookup_i8", "quantize_i8", "binary_i8", "softmax_i8", "copy_i8", "fill_i8",
@@ -156,8 +157,12 @@ func Params(name string) int {
 		return 13
 	case "convgrad":
 		return 20
-	case "bnstats", "bngrad":
+	case "bnstats", "bngrad", "normsums":
 		return 10
+	case "normgrad":
+		return 11
+	case "avggrad":
+		return 19
 	case "bnapply", "bnsums":
 		return 8
 	case "squares":
@@ -166,7 +171,7 @@ func Params(name string) int {
 		return 4
 	case "clampgrad", "dropout":
 		return 6
-	case "verdict":
+	case "verdict", "prelugrad":
 		return 7
 	case "lossgrad", "adagrad":
 		return 8

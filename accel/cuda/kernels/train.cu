@@ -312,3 +312,5 @@ KERNEL adagrad_f32(float *w, const float *g, float *h, const float *step, const 
 	h[e] += d * d;
 	w[e] -= step[RATE] * d / (sqrtF(h[e]) + (float)eps);
 }
+
+#include "grads.cu"

@@ -63,6 +63,7 @@ const Kernel kernels[] = {
     ENTRY(convgrad_f32, true), ENTRY(bnstats_f32, true), ENTRY(bnapply_f32, false), ENTRY(bnsums_f32, true), ENTRY(bngrad_f32, false),
     ENTRY(clampgrad_f32, false), ENTRY(maxgrad_f32, false), ENTRY(lossgrad_f32, true), ENTRY(dropout_f32, false),
     ENTRY(gather_f32, false), ENTRY(squares_f32, true), ENTRY(verdict_f32, true), ENTRY(sgd_f32, false), ENTRY(adam_f32, false), ENTRY(adagrad_f32, false),
+    ENTRY(normgrad_f32, true), ENTRY(normsums_f32, true), ENTRY(avggrad_f32, false), ENTRY(prelugrad_f32, false),
 };
 
 bool stray; // a barrier in a kernel that is said to have none

@@ -100,3 +100,4 @@ void checkProducts();
 void checkTyped();
 void checkTensorCores();
 void checkGradients();
+void checkNormGradients();

@@ -13,7 +13,7 @@ int main(int args, char **arg) {
 	}
 	typedef std::vector<void (*)()> Checks;
 	// Where something is forgotten, the kernels that would show it are enough.
-	const Checks all = {checkWindows, checkRows, checkFunctions, checkPointwise, checkProducts, checkTyped, checkTensorCores, checkGradients},
+	const Checks all = {checkWindows, checkRows, checkFunctions, checkPointwise, checkProducts, checkTyped, checkTensorCores, checkGradients, checkNormGradients},
 	             some = {checkWindows, checkProducts, checkTensorCores};
 	for (auto check : *how ? some : all) shown = 0, check();
 	printf("%d checks, %d failures\n", checks, failures);
