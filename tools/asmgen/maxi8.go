@@ -40,12 +40,32 @@ func maxI8Loop(a *asm, name string, width int, r reg.VecPhysical, larger func(op
 	a.MOVQ(mem(t, miPixels), reg.R12)
 	a.MOVQ(mem(t, miChannels), reg.RAX)
 	a.SUBQ(imm(width), reg.RAX) // where the last block starts
+	a.XORQ(reg.R15, reg.R15)    // 1: windows of 3 x 3, the usual ones, whose taps follow each other without loops
+	a.CMPQ(mem(t, miRows), imm(3))
 	pixel, block, row, col, next := a.label("pixel"), a.label("block"), a.label("row"), a.label("col"), a.label("next")
+	store := a.label("store")
+	a.JNE(operand.LabelRef(pixel))
+	a.CMPQ(mem(t, miCols), imm(3))
+	a.JNE(operand.LabelRef(pixel))
+	a.INCQ(reg.R15)
 	a.Label(pixel)
 	a.XORQ(reg.RSI, reg.RSI) // channel
 	a.Label(block)
 	a.LEAQ(memx(reg.R8, reg.RSI, 1, 0), reg.R13)
 	a.VMOVDQU(mem(reg.R13, 0), r)
+	loops := a.label("loops")
+	a.TESTQ(reg.R15, reg.R15)
+	a.JZ(operand.LabelRef(loops))
+	for i := range 3 {
+		if i > 0 {
+			larger(mem(reg.R13, 0))
+		}
+		larger(memx(reg.R13, reg.R11, 1, 0))
+		larger(memx(reg.R13, reg.R11, 2, 0))
+		a.ADDQ(reg.R10, reg.R13)
+	}
+	a.JMP(operand.LabelRef(store))
+	a.Label(loops)
 	a.MOVQ(mem(t, miRows), reg.RDX)
 	a.Label(row)
 	a.MOVQ(reg.R13, reg.RDI)
@@ -58,6 +78,7 @@ func maxI8Loop(a *asm, name string, width int, r reg.VecPhysical, larger func(op
 	a.ADDQ(reg.R10, reg.R13)
 	a.DECQ(reg.RDX)
 	a.JNE(operand.LabelRef(row))
+	a.Label(store)
 	a.VMOVDQU(r, memx(reg.R9, reg.RSI, 1, 0))
 	a.CMPQ(reg.RSI, reg.RAX)
 	a.JEQ(operand.LabelRef(next))

@@ -15,6 +15,12 @@ TEXT ·maxU8x32AVX2(SB), NOSPLIT, $0-8
 	MOVQ 56(BX), R12
 	MOVQ 16(BX), AX
 	SUBQ $+32, AX
+	XORQ R15, R15
+	CMPQ 24(BX), $+3
+	JNE  pixel1
+	CMPQ 32(BX), $+3
+	JNE  pixel1
+	INCQ R15
 
 pixel1:
 	XORQ SI, SI
@@ -22,7 +28,23 @@ pixel1:
 block2:
 	LEAQ    (R8)(SI*1), R13
 	VMOVDQU (R13), Y0
-	MOVQ    24(BX), DX
+	TESTQ   R15, R15
+	JZ      loops7
+	VPMAXUB (R13)(R11*1), Y0, Y0
+	VPMAXUB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	VPMAXUB (R13), Y0, Y0
+	VPMAXUB (R13)(R11*1), Y0, Y0
+	VPMAXUB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	VPMAXUB (R13), Y0, Y0
+	VPMAXUB (R13)(R11*1), Y0, Y0
+	VPMAXUB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	JMP     store6
+
+loops7:
+	MOVQ 24(BX), DX
 
 row3:
 	MOVQ R13, DI
@@ -36,6 +58,8 @@ col4:
 	ADDQ    R10, R13
 	DECQ    DX
 	JNE     row3
+
+store6:
 	VMOVDQU Y0, (R9)(SI*1)
 	CMPQ    SI, AX
 	JEQ     next5
@@ -63,40 +87,64 @@ TEXT ·maxS8x32AVX2(SB), NOSPLIT, $0-8
 	MOVQ 56(BX), R12
 	MOVQ 16(BX), AX
 	SUBQ $+32, AX
+	XORQ R15, R15
+	CMPQ 24(BX), $+3
+	JNE  pixel8
+	CMPQ 32(BX), $+3
+	JNE  pixel8
+	INCQ R15
 
-pixel6:
+pixel8:
 	XORQ SI, SI
 
-block7:
+block9:
 	LEAQ    (R8)(SI*1), R13
 	VMOVDQU (R13), Y0
-	MOVQ    24(BX), DX
+	TESTQ   R15, R15
+	JZ      loops14
+	VPMAXSB (R13)(R11*1), Y0, Y0
+	VPMAXSB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	VPMAXSB (R13), Y0, Y0
+	VPMAXSB (R13)(R11*1), Y0, Y0
+	VPMAXSB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	VPMAXSB (R13), Y0, Y0
+	VPMAXSB (R13)(R11*1), Y0, Y0
+	VPMAXSB (R13)(R11*2), Y0, Y0
+	ADDQ    R10, R13
+	JMP     store13
 
-row8:
+loops14:
+	MOVQ 24(BX), DX
+
+row10:
 	MOVQ R13, DI
 	MOVQ 32(BX), CX
 
-col9:
+col11:
 	VPMAXSB (DI), Y0, Y0
 	ADDQ    R11, DI
 	DECQ    CX
-	JNE     col9
+	JNE     col11
 	ADDQ    R10, R13
 	DECQ    DX
-	JNE     row8
+	JNE     row10
+
+store13:
 	VMOVDQU Y0, (R9)(SI*1)
 	CMPQ    SI, AX
-	JEQ     next10
+	JEQ     next12
 	ADDQ    $+32, SI
 	CMPQ    SI, AX
 	CMOVQGT AX, SI
-	JMP     block7
+	JMP     block9
 
-next10:
+next12:
 	ADDQ 64(BX), R8
 	ADDQ 72(BX), R9
 	DECQ R12
-	JNE  pixel6
+	JNE  pixel8
 	VZEROUPPER
 	RET
 
@@ -111,40 +159,64 @@ TEXT ·maxU8x16AVX2(SB), NOSPLIT, $0-8
 	MOVQ 56(BX), R12
 	MOVQ 16(BX), AX
 	SUBQ $+16, AX
+	XORQ R15, R15
+	CMPQ 24(BX), $+3
+	JNE  pixel15
+	CMPQ 32(BX), $+3
+	JNE  pixel15
+	INCQ R15
 
-pixel11:
+pixel15:
 	XORQ SI, SI
 
-block12:
+block16:
 	LEAQ    (R8)(SI*1), R13
 	VMOVDQU (R13), X0
-	MOVQ    24(BX), DX
+	TESTQ   R15, R15
+	JZ      loops21
+	VPMAXUB (R13)(R11*1), X0, X0
+	VPMAXUB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	VPMAXUB (R13), X0, X0
+	VPMAXUB (R13)(R11*1), X0, X0
+	VPMAXUB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	VPMAXUB (R13), X0, X0
+	VPMAXUB (R13)(R11*1), X0, X0
+	VPMAXUB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	JMP     store20
 
-row13:
+loops21:
+	MOVQ 24(BX), DX
+
+row17:
 	MOVQ R13, DI
 	MOVQ 32(BX), CX
 
-col14:
+col18:
 	VPMAXUB (DI), X0, X0
 	ADDQ    R11, DI
 	DECQ    CX
-	JNE     col14
+	JNE     col18
 	ADDQ    R10, R13
 	DECQ    DX
-	JNE     row13
+	JNE     row17
+
+store20:
 	VMOVDQU X0, (R9)(SI*1)
 	CMPQ    SI, AX
-	JEQ     next15
+	JEQ     next19
 	ADDQ    $+16, SI
 	CMPQ    SI, AX
 	CMOVQGT AX, SI
-	JMP     block12
+	JMP     block16
 
-next15:
+next19:
 	ADDQ 64(BX), R8
 	ADDQ 72(BX), R9
 	DECQ R12
-	JNE  pixel11
+	JNE  pixel15
 	VZEROUPPER
 	RET
 
@@ -159,39 +231,63 @@ TEXT ·maxS8x16AVX2(SB), NOSPLIT, $0-8
 	MOVQ 56(BX), R12
 	MOVQ 16(BX), AX
 	SUBQ $+16, AX
+	XORQ R15, R15
+	CMPQ 24(BX), $+3
+	JNE  pixel22
+	CMPQ 32(BX), $+3
+	JNE  pixel22
+	INCQ R15
 
-pixel16:
+pixel22:
 	XORQ SI, SI
 
-block17:
+block23:
 	LEAQ    (R8)(SI*1), R13
 	VMOVDQU (R13), X0
-	MOVQ    24(BX), DX
+	TESTQ   R15, R15
+	JZ      loops28
+	VPMAXSB (R13)(R11*1), X0, X0
+	VPMAXSB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	VPMAXSB (R13), X0, X0
+	VPMAXSB (R13)(R11*1), X0, X0
+	VPMAXSB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	VPMAXSB (R13), X0, X0
+	VPMAXSB (R13)(R11*1), X0, X0
+	VPMAXSB (R13)(R11*2), X0, X0
+	ADDQ    R10, R13
+	JMP     store27
 
-row18:
+loops28:
+	MOVQ 24(BX), DX
+
+row24:
 	MOVQ R13, DI
 	MOVQ 32(BX), CX
 
-col19:
+col25:
 	VPMAXSB (DI), X0, X0
 	ADDQ    R11, DI
 	DECQ    CX
-	JNE     col19
+	JNE     col25
 	ADDQ    R10, R13
 	DECQ    DX
-	JNE     row18
+	JNE     row24
+
+store27:
 	VMOVDQU X0, (R9)(SI*1)
 	CMPQ    SI, AX
-	JEQ     next20
+	JEQ     next26
 	ADDQ    $+16, SI
 	CMPQ    SI, AX
 	CMOVQGT AX, SI
-	JMP     block17
+	JMP     block23
 
-next20:
+next26:
 	ADDQ 64(BX), R8
 	ADDQ 72(BX), R9
 	DECQ R12
-	JNE  pixel16
+	JNE  pixel22
 	VZEROUPPER
 	RET

@@ -21,7 +21,7 @@ func TestMaxPoolI8(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		for c := 1; c < 100; c++ {
 			for _, signed := range []bool{false, true} {
-				a := &MaxI8Args{Signed: signed, C: c, Rows: 1 + r.IntN(3), Cols: 1 + r.IntN(3), Pixels: 1 + r.IntN(3), OutStep: c + r.IntN(4)}
+				a := &MaxI8Args{Signed: signed, C: c, Rows: 1 + r.IntN(4), Cols: 1 + r.IntN(4), Pixels: 1 + r.IntN(3), OutStep: c + r.IntN(4)}
 				a.ColStride = c + r.IntN(3)
 				a.RowStride = 4*a.ColStride + r.IntN(5)
 				a.InStep = a.ColStride * (1 + r.IntN(2))
