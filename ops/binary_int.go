@@ -63,6 +63,7 @@ func (k *binaryInt) path(p *Prep) {
 	}
 	p.Path("vector/int")
 	k.add = kern.AddI8Args{XSigned: k.a.signed, YSigned: k.b.signed, MX: k.ma, MY: k.mb, Bias: k.bias, Shift: k.shift, Zero: k.zero, Lo: k.lo, Hi: k.hi}
+	k.add.Prepare()
 	k.mul = kern.MulI8Args{
 		XSigned: k.a.signed, YSigned: k.b.signed, XZero: k.a.zero, YZero: k.b.zero,
 		Scale: k.scale, Zero: k.zero, Lo: k.lo, Hi: k.hi,

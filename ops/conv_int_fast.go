@@ -150,6 +150,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 	if k.direct {
 		args.A, args.LDA = a.In[0].Data[group*k.icg:], k.ic
 		args.C = a.Out.Data[first:]
+		k.other(a, &args, first)
 		k.gemm.Run(&args, m0, m1, n0, n1)
 		return
 	}
@@ -159,6 +160,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		for ; m0 < m1; m0 += k.band.rows * k.Out[2] {
 			k.copyBand(scratch, a.In[0].Data[image*k.InSize()*k.ic:], m0/k.Out[2])
 			args.C = a.Out.Data[first+m0*k.pitch:]
+			k.other(a, &args, first+m0*k.pitch)
 			k.gemm.Run(&args, 0, min(m1-m0, k.band.rows*k.Out[2]), n0, n1)
 		}
 		return
@@ -167,7 +169,15 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 	k.window.FillRows(table, k.gemm.MR, kern.Tiles{}, m0, m1)
 	args.A, args.Rows = a.In[0].Data[image*k.InSize()*k.ic+group*k.icg:], table
 	args.C = a.Out.Data[first+m0*k.pitch:]
+	k.other(a, &args, first+m0*k.pitch)
 	k.gemm.Run(&args, 0, m1-m0, n0, n1)
+}
+
+// other is the other operand of a sum (see ConvAdd), which lies as the result does.
+func (k *convGemmInt) other(a *Args, args *kern.GemmI8Args, at int) {
+	if args.Sum != nil {
+		args.Res = a.In[1].Data[at:]
+	}
 }
 
 // convDepthwiseInt is one filter a channel, vectors over channels. Tasks are

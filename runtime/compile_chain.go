@@ -7,7 +7,8 @@ import (
 	"github.com/teff-ml/teff/ops/graph"
 )
 
-// chain is a run of operators that one step computes band by band.
+// chain is a run of operators that one step computes, band by band or tile by
+// tile.
 type chain struct {
 	nodes   []graph.ID // first to last
 	in      []graph.ID // what the step reads
@@ -17,8 +18,8 @@ type chain struct {
 func (ch *chain) last() graph.ID { return ch.nodes[len(ch.nodes)-1] }
 
 // findChains finds depthwise convolutions with the pointwise ones around them,
-// and convolutions with a pool behind them, whose results nobody else reads,
-// where the operators say that going through them band by band pays. Lifetimes
+// and convolutions with a pool or an addition behind them, whose results nobody
+// else reads, where the operators say that going through them band by band pays. Lifetimes
 // are corrected: what the first reads lives until the last, and what lies
 // between lives nowhere.
 func (c *compiler) findChains() {
@@ -29,6 +30,7 @@ func (c *compiler) findChains() {
 	for i := range c.g.Len() {
 		c.findChain(graph.ID(i))
 		c.findPoolChain(graph.ID(i))
+		c.findSum(graph.ID(i))
 	}
 	if len(c.chains) > 0 {
 		c.lifetimes()
@@ -100,16 +102,38 @@ func (c *compiler) findPoolChain(p graph.ID) {
 	}
 }
 
+// findSum looks for an integer convolution right before the addition id, which
+// adds to it as it is stored.
+func (c *compiler) findSum(id graph.ID) {
+	n := c.g.Node(id)
+	add, ok := n.Op.(*ops.Binary)
+	if !ok || len(n.In) != 2 {
+		return
+	}
+	for i, x := range n.In {
+		if conv, ok := c.g.Node(x).Op.(*ops.Conv); ok && x == id-1 && c.alone(x) && ops.CanConvAdd(conv, add, i, c.prep(x), c.prep(id)) {
+			c.join(&chain{nodes: []graph.ID{x, id}, in: []graph.ID{c.g.Node(x).In[0], n.In[1-i]}, prepare: func(p []*ops.Prep) ops.Kernel {
+				return ops.ConvAdd(conv, add, i, p[0], p[1])
+			}})
+			return
+		}
+	}
+}
+
 // joins makes one step of the nodes of ch, if the operators have one.
 func (c *compiler) joins(ch *chain) bool {
 	if c.prepareChain(ch) == nil {
 		return false
 	}
+	c.join(ch)
+	return true
+}
+
+func (c *compiler) join(ch *chain) {
 	c.chains[ch.last()] = ch
 	for _, id := range ch.nodes[:len(ch.nodes)-1] {
 		c.inner[id] = true
 	}
-	return true
 }
 
 // alone reports whether a value is computed for a single reader.

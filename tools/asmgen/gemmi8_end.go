@@ -61,7 +61,7 @@ func (g *gemmInt) finishWide() {
 		g.load(g.isa, mem(scale, j*g.isa.bytes()), g.b(j), false)
 	}
 	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
-	c, ldc := reg.RCX, reg.RDX
+	c, ldc, words := reg.RCX, reg.RDX, reg.R8
 	each := func(f func(x reg.VecPhysical, j int)) {
 		for i := range g.mr {
 			for j := range g.nv {
@@ -80,32 +80,51 @@ func (g *gemmInt) finishWide() {
 	g.VBROADCASTSS(mem(t, tileI8Max), zero)
 	each(func(x reg.VecPhysical, _ int) { g.VMINPS(x, zero, x) }) // a NaN stays one, and becomes the least integer
 	g.Label(tame)
+	g.VMOVDQU64(g.order, order)
+	g.MOVQ(g.panelAt, c)
+	g.SHRQ(operand.U8(2), c)
+	g.MOVQ(c, reg.RSI)
+	g.ADDQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	end := g.label("end")
+	if g.many() {
+		plain := g.label("product")
+		g.MOVQ(mem(t, tileI8Add), words)
+		g.TESTQ(words, words)
+		g.JZ(operand.LabelRef(plain))
+		g.ADDQ(mem(t, tileI8Res), reg.RSI)
+		g.MOVQ(mem(t, tileI8LDR), reg.RDI)
+		g.forms(end, mem(words, awFree), addEnd, freeAddEnd)
+		g.Label(plain)
+	}
 	g.VPBROADCASTD(mem(t, tileI8Words), zero)
 	g.VPBROADCASTD(mem(t, tileI8Lo), lo)
 	g.VPBROADCASTD(mem(t, tileI8Hi), hi)
 	g.VPBROADCASTD(mem(t, tileI8OutXor), flip)
-	g.VMOVDQU64(g.order, order)
-	g.MOVQ(g.panelAt, c)
-	g.SHRQ(operand.U8(2), c)
-	g.ADDQ(mem(t, tileI8C), c)
-	g.MOVQ(mem(t, tileI8LDC), ldc)
-	if g.nv < 2 || g.mr < 8 {
-		g.packRows(wholeEnd)
-		return
-	}
-	end, free, bare := g.label("end"), g.label("free"), g.label("bare")
-	g.MOVL(mem(t, tileI8End), reg.EAX)
-	g.CMPL(reg.EAX, imm(1))
-	g.JE(operand.LabelRef(free))
-	g.JA(operand.LabelRef(bare))
-	g.packRows(wholeEnd)
-	g.JMP(operand.LabelRef(end))
-	g.Label(free)
-	g.packRows(freeEnd)
-	g.JMP(operand.LabelRef(end))
-	g.Label(bare)
-	g.packRows(bareEnd)
+	g.forms(end, mem(t, tileI8End), wholeEnd, freeEnd, bareEnd)
 	g.Label(end)
+}
+
+// many says that the tile is one of those that most results come from: it has ends of its own for what is usual.
+func (g *gemmInt) many() bool { return g.nv == 2 && g.mr >= 8 }
+
+// forms writes the first of some ends and, for products of many results, the others, of which the number at m chooses.
+func (g *gemmInt) forms(end string, m operand.Mem, f ...endForm) {
+	if g.many() {
+		g.MOVL(m, reg.EAX)
+	} else {
+		f = f[:1]
+	}
+	for i, form := range f {
+		next := g.label("form")
+		if i < len(f)-1 {
+			g.CMPL(reg.EAX, imm(i))
+			g.JNE(operand.LabelRef(next))
+		}
+		g.packRows(form)
+		g.JMP(operand.LabelRef(end))
+		g.Label(next)
+	}
 }
 
 // endForm is how much packRows does, in the order of kern.tileI8's end.
@@ -115,6 +134,9 @@ const (
 	wholeEnd endForm = iota
 	freeEnd          // unsigned results whose limits are a byte's
 	bareEnd          // those, and their zero point is 0
+
+	addEnd     // any limits, and another operand is added (see adder); panels are whole
+	freeAddEnd // such results are unsigned and their limits are a byte's
 )
 
 // packRows rounds the scaled sums, packs and stores them, with what finishWide put into registers.
@@ -122,9 +144,17 @@ func (g *gemmInt) packRows(f endForm) {
 	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
 	c, ldc := reg.RCX, reg.RDX
 	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
+	sum := &adder{g.asm, reg.R8, [3]reg.VecPhysical{zero, lo, hi}, f == freeAddEnd}
+	adds := f == addEnd || f == freeAddEnd
+	if adds {
+		sum.load()
+	}
 	pack := func(i, j int) reg.VecPhysical {
 		g.VPACKSSDW(vector(j), vector(i), vector(i))
-		if f != bareEnd {
+		switch {
+		case adds:
+			g.VPADDSW(mem(sum.words, awProduct), vector(i), vector(i))
+		case f != bareEnd:
 			g.VPADDSW(zero, vector(i), vector(i))
 		}
 		return vector(i)
@@ -139,13 +169,21 @@ func (g *gemmInt) packRows(f endForm) {
 		if n == 4 {
 			y = pack(i+2, i+3)
 		}
-		g.VPACKUSWB(y, x, x)
+		if adds {
+			g.VPACKSSWB(y, x, x)
+		} else {
+			g.VPACKUSWB(y, x, x)
+		}
 		if f == wholeEnd {
 			g.VPMAXUB(lo, x, x)
 			g.VPMINUB(hi, x, x)
 			g.VPXORD(flip, x, x)
 		}
 		g.VPERMD(x, order, x)
+		if adds {
+			g.residual(sum.words)
+			sum.add(x, g.b(0), g.b(1), g.b(0), flip)
+		}
 		for k := range n / g.nv {
 			low := int(x.ID().Index())
 			if k > 0 {
@@ -166,6 +204,15 @@ func (g *gemmInt) packRows(f endForm) {
 			g.ADDQ(ldc, c)
 		}
 	}
+}
+
+// residual loads two rows of the other operand one after the other, as the results lie, into the first register of B.
+func (g *gemmInt) residual(words reg.Register) {
+	res, ldr, y := reg.RSI, reg.RDI, g.b(0)
+	g.VMOVDQU64(mem(res, 0), ys[y.ID().Index()])
+	g.VINSERTI64X4(operand.U8(1), memx(res, ldr, 1, 0), y, y)
+	g.LEAQ(memx(res, ldr, 2, 0), res)
+	g.VPXORD(mem(words, awFlipY), y, y)
 }
 
 // finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.

@@ -11,7 +11,7 @@ const (
 	viMX, viMY, viBias, viShift             = 32, 36, 40, 44
 	viZero, viLo, viHi                      = 48, 52, 56
 	viFlipX, viFlipY, viScale, viFLo, viFHi = 60, 64, 68, 72, 76
-	viOutXor                                = 80
+	viWords                                 = 80
 )
 
 // vecI8 writes the loops over bytes, whole vectors only: what is left over is Go's. A byte becomes a 32-bit number by
@@ -33,7 +33,7 @@ func vecI8(a *asm, v isa) {
 		g.narrow(r[0])
 	})
 	if v.wide() {
-		g.addDots()
+		g.addI8Words()
 	}
 	// dst = clamp(round(float(x·y)·scale) + zero), with mx and my the zero points of x and y after flipping
 	g.loop("vecMulI8", []operand.Mem{g.at(viX), g.at(viY)}, []int{viMX, viMY, viScale, viZero, viFLo, viFHi, viFlipX, viFlipY}, func(r, p []reg.VecPhysical) {
@@ -67,44 +67,6 @@ func vecI8(a *asm, v isa) {
 		g.VPSUBD(p[1], r[0], r[0])
 		g.VPADDD(memx(reg.R9, reg.RAX, 4, 0), r[0], r[0])
 		g.VMOVUPS(r[0], memx(reg.R9, reg.RAX, 4, 0))
-	})
-}
-
-// addDots is vecAddI8 on 64 numbers a step. A pair of x and y in 16 bits meets its multipliers in one dot product, but a
-// multiplier has more bits: those from bit 7 meet the pair times 128, the lower 7 the pair itself. See AddI8Args.dots.
-func (g *vecInt) addDots() {
-	p := g.start("vecAddI8Dots", []int{viMX, viMY, viBias, viZero, viLo, viHi, viFlipX, viFlipY, viOutXor, viShift})
-	x, y, none := g.reg(0), g.reg(1), g.reg(12)
-	pair := []reg.VecPhysical{g.reg(16), g.reg(17), g.reg(18), g.reg(19)}
-	sum := []reg.VecPhysical{g.reg(20), g.reg(21), g.reg(22), g.reg(23)}
-	g.MOVQ(g.at(viX), reg.RSI)
-	g.MOVQ(g.at(viY), reg.RDI)
-	g.VPXORD(none, none, none)
-	g.steps(64, func() {
-		g.VPXORD(memx(reg.RSI, reg.RAX, 1, 0), p[6], x)
-		g.VPXORD(memx(reg.RDI, reg.RAX, 1, 0), p[7], y)
-		g.VPUNPCKLBW(y, x, pair[1]) // within each 128 bits, as the packing at the end
-		g.VPUNPCKHBW(y, x, pair[3])
-		g.VPUNPCKLBW(none, pair[1], pair[0])
-		g.VPUNPCKHBW(none, pair[1], pair[1])
-		g.VPUNPCKLBW(none, pair[3], pair[2])
-		g.VPUNPCKHBW(none, pair[3], pair[3])
-		for i, s := range sum {
-			g.VMOVDQA64(p[2], s)
-			g.VPDPWSSD(p[1], pair[i], s)
-			g.VPSLLW(operand.U8(7), pair[i], pair[i])
-			g.VPDPWSSD(p[0], pair[i], s)
-			g.VPSRAVD(p[9], s, s)
-		}
-		for i := 0; i < 4; i += 2 {
-			g.VPACKSSDW(sum[i+1], sum[i], sum[i])
-			g.VPADDSW(p[3], sum[i], sum[i])
-		}
-		g.VPACKUSWB(sum[2], sum[0], x)
-		g.VPMAXUB(p[4], x, x)
-		g.VPMINUB(p[5], x, x)
-		g.VPXORD(p[8], x, x)
-		g.VMOVDQU64(x, memx(reg.R9, reg.RAX, 1, 0))
 	})
 }
 

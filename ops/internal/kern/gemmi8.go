@@ -92,6 +92,10 @@ type GemmI8Args struct {
 	LDC     int
 	CZero   int32 // zero point, and limits after adding it: within -128..127 or 0..255 as the output's type is
 	Lo, Hi  int32
+
+	Sum *GemmI8Sum // or nil: what is added to the result
+	Res []byte     // with Sum: the other operand, row m at Res[m*LDR]; not C
+	LDR int
 }
 
 // GemmI8Columns is what a column's sum meets: made by Columns.
@@ -115,7 +119,9 @@ func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 	}
 	a.check(g, m0, m1, n0, n1)
 	if g.isa == isaGeneric {
-		a.runGeneric(m0, m1, n0, n1)
+		if a.runGeneric(m0, m1, n0, n1); a.Sum != nil {
+			a.addRows(m0, m1, n0, n1)
+		}
 		return
 	}
 	bytes := blockBytes
@@ -178,6 +184,11 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 				t.wzero = &a.Cols.zero[n]
 			}
 			t.n = nr
+			if a.Sum != nil && !a.addInside(g, &t, m, n, mr) {
+				g.tile(&t, mr, nr <= g.Half)
+				a.addRows(m, m+mr, n, next)
+				continue
+			}
 			g.tile(&t, mr, nr <= g.Half)
 		}
 	}
@@ -203,6 +214,8 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 		len(a.Cols.bias) < cols || len(a.Cols.scale) < cols || a.Cols.zero != nil && len(a.Cols.zero) < cols,
 		len(a.C) < (m1-1)*a.LDC+n1:
 		panic("kern: BUG: gemmi8: range or slice does not match the sizes")
+	case a.Sum != nil && len(a.Res) < (m1-1)*a.LDR+n1:
+		panic("kern: BUG: gemmi8: the other operand of the sum is too short")
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemmi8: rows of A outside the slice")
 	case a.Rows != nil && (m0%g.MR != 0 || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
@@ -236,6 +249,9 @@ type tileI8 struct {
 	wild           uint32
 	end            uint32  // 1: neither limits nor sign change a result; 2: nor does the zero point
 	ahead          uintptr // what to ask for ahead, or weights of this tile
+	res            *byte   // with add: the other operand
+	ldr            int
+	add            *addWords // or nil
 }
 
 // limits is how AVX-512 wants zero point and limits.

@@ -579,19 +579,585 @@ symmetric9:
 	VMINPS       Z23, Z27, Z23
 
 tame10:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	MOVQ          184(AX), R8
+	TESTQ         R8, R8
+	JZ            product12
+	ADDQ          168(AX), SI
+	MOVQ          176(AX), DI
+	MOVL          896(R8), AX
+	CMPL          AX, $+0
+	JNE           form13
+	VMOVDQU64     (R8), Z27
+	VMOVDQU64     64(R8), Z28
+	VMOVDQU64     128(R8), Z29
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       768(R8), Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       768(R8), Z2, Z2
+	VPACKSSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z0, Z25
+	VPUNPCKLBW    Z24, Z0, Z0
+	VPMADDUBSW    Z0, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z0, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z0, Z29, Z0
+	VPADDSW       Z24, Z0, Z0
+	VPSRAVW       384(R8), Z0, Z0
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z0, Z0
+	VPMAXSB       576(R8), Z0, Z0
+	VPMINSB       640(R8), Z0, Z0
+	VPXORD        704(R8), Z0, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       768(R8), Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       768(R8), Z6, Z6
+	VPACKSSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z4, Z25
+	VPUNPCKLBW    Z24, Z4, Z4
+	VPMADDUBSW    Z4, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z4, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z4, Z29, Z4
+	VPADDSW       Z24, Z4, Z4
+	VPSRAVW       384(R8), Z4, Z4
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z4, Z4
+	VPMAXSB       576(R8), Z4, Z4
+	VPMINSB       640(R8), Z4, Z4
+	VPXORD        704(R8), Z4, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       768(R8), Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       768(R8), Z10, Z10
+	VPACKSSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z8, Z25
+	VPUNPCKLBW    Z24, Z8, Z8
+	VPMADDUBSW    Z8, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z8, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z8, Z29, Z8
+	VPADDSW       Z24, Z8, Z8
+	VPSRAVW       384(R8), Z8, Z8
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z8, Z8
+	VPMAXSB       576(R8), Z8, Z8
+	VPMINSB       640(R8), Z8, Z8
+	VPXORD        704(R8), Z8, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       768(R8), Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       768(R8), Z14, Z14
+	VPACKSSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z12, Z25
+	VPUNPCKLBW    Z24, Z12, Z12
+	VPMADDUBSW    Z12, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z12, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z12, Z29, Z12
+	VPADDSW       Z24, Z12, Z12
+	VPSRAVW       384(R8), Z12, Z12
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z12, Z12
+	VPMAXSB       576(R8), Z12, Z12
+	VPMINSB       640(R8), Z12, Z12
+	VPXORD        704(R8), Z12, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKSSDW     Z17, Z16, Z16
+	VPADDSW       768(R8), Z16, Z16
+	VPACKSSDW     Z19, Z18, Z18
+	VPADDSW       768(R8), Z18, Z18
+	VPACKSSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z16, Z25
+	VPUNPCKLBW    Z24, Z16, Z16
+	VPMADDUBSW    Z16, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z16, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z16, Z29, Z16
+	VPADDSW       Z24, Z16, Z16
+	VPSRAVW       384(R8), Z16, Z16
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z16, Z16
+	VPMAXSB       576(R8), Z16, Z16
+	VPMINSB       640(R8), Z16, Z16
+	VPXORD        704(R8), Z16, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z16, Y17
+	VMOVDQU8      Y17, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKSSDW     Z21, Z20, Z20
+	VPADDSW       768(R8), Z20, Z20
+	VPACKSSDW     Z23, Z22, Z22
+	VPADDSW       768(R8), Z22, Z22
+	VPACKSSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z20, Z25
+	VPUNPCKLBW    Z24, Z20, Z20
+	VPMADDUBSW    Z20, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z20, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z20, Z29, Z20
+	VPADDSW       Z24, Z20, Z20
+	VPSRAVW       384(R8), Z20, Z20
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z20, Z20
+	VPMAXSB       576(R8), Z20, Z20
+	VPMINSB       640(R8), Z20, Z20
+	VPXORD        704(R8), Z20, Z20
+	VMOVDQU8      Y20, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z20, Y21
+	VMOVDQU8      Y21, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end11
+
+form13:
+	VMOVDQU64     (R8), Z27
+	VMOVDQU64     64(R8), Z28
+	VMOVDQU64     128(R8), Z29
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       768(R8), Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       768(R8), Z2, Z2
+	VPACKSSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z0, Z25
+	VPUNPCKLBW    Z24, Z0, Z0
+	VPMADDUBSW    Z0, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z0, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z0, Z29, Z0
+	VPADDSW       Z24, Z0, Z0
+	VPSRAVW       384(R8), Z0, Z0
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z0, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       768(R8), Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       768(R8), Z6, Z6
+	VPACKSSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z4, Z25
+	VPUNPCKLBW    Z24, Z4, Z4
+	VPMADDUBSW    Z4, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z4, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z4, Z29, Z4
+	VPADDSW       Z24, Z4, Z4
+	VPSRAVW       384(R8), Z4, Z4
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z4, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       768(R8), Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       768(R8), Z10, Z10
+	VPACKSSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z8, Z25
+	VPUNPCKLBW    Z24, Z8, Z8
+	VPMADDUBSW    Z8, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z8, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z8, Z29, Z8
+	VPADDSW       Z24, Z8, Z8
+	VPSRAVW       384(R8), Z8, Z8
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z8, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       768(R8), Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       768(R8), Z14, Z14
+	VPACKSSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z12, Z25
+	VPUNPCKLBW    Z24, Z12, Z12
+	VPMADDUBSW    Z12, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z12, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z12, Z29, Z12
+	VPADDSW       Z24, Z12, Z12
+	VPSRAVW       384(R8), Z12, Z12
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z12, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKSSDW     Z17, Z16, Z16
+	VPADDSW       768(R8), Z16, Z16
+	VPACKSSDW     Z19, Z18, Z18
+	VPADDSW       768(R8), Z18, Z18
+	VPACKSSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z16, Z25
+	VPUNPCKLBW    Z24, Z16, Z16
+	VPMADDUBSW    Z16, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z16, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z16, Z29, Z16
+	VPADDSW       Z24, Z16, Z16
+	VPSRAVW       384(R8), Z16, Z16
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z16, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z16, Y17
+	VMOVDQU8      Y17, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKSSDW     Z21, Z20, Z20
+	VPADDSW       768(R8), Z20, Z20
+	VPACKSSDW     Z23, Z22, Z22
+	VPADDSW       768(R8), Z22, Z22
+	VPACKSSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z20, Z25
+	VPUNPCKLBW    Z24, Z20, Z20
+	VPMADDUBSW    Z20, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z20, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z20, Z29, Z20
+	VPADDSW       Z24, Z20, Z20
+	VPSRAVW       384(R8), Z20, Z20
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z20, Z20
+	VMOVDQU8      Y20, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z20, Y21
+	VMOVDQU8      Y21, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end11
+
+product12:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	MOVL          156(AX), AX
-	CMPL          AX, $+1
-	JE            free12
-	JA            bare13
+	CMPL          AX, $+0
+	JNE           form15
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -702,7 +1268,9 @@ tame10:
 	ADDQ          DX, CX
 	JMP           end11
 
-free12:
+form15:
+	CMPL          AX, $+1
+	JNE           form16
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -795,7 +1363,7 @@ free12:
 	ADDQ          DX, CX
 	JMP           end11
 
-bare13:
+form16:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -874,6 +1442,7 @@ bare13:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
+	JMP           end11
 
 end11:
 	ADDQ $+128, 88(SP)
@@ -915,7 +1484,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel14:
+panel18:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -941,7 +1510,7 @@ panel14:
 	VMOVAPS Z1, Z15
 	MOVQ    80(SP), CX
 
-tap15:
+tap19:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -979,11 +1548,11 @@ tap15:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest16
+	JGE     rest20
 	KTESTW  K2, K2
-	JZ      plain19
+	JZ      plain23
 
-main20:
+main24:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1041,11 +1610,11 @@ main20:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main20
-	JMP         rest16
+	JLT         main24
+	JMP         rest20
 
-plain19:
-main21:
+plain23:
+main25:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1103,13 +1672,13 @@ main21:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main21
+	JLT          main25
 
-rest16:
+rest20:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial17
+	JLT         partial21
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1142,9 +1711,9 @@ rest16:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial17:
+partial21:
 	TESTQ        AX, AX
-	JZ           next18
+	JZ           next22
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1191,14 +1760,14 @@ partial17:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next18:
+next22:
 	DECQ         8(SP)
-	JNZ          tap15
+	JNZ          tap19
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric22
+	JZ           symmetric26
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1236,7 +1805,7 @@ next18:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric22:
+symmetric26:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1275,7 +1844,7 @@ symmetric22:
 	VMULPS       Z25, Z15, Z15
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame23
+	JZ           tame27
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1294,20 +1863,404 @@ symmetric22:
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
 
-tame23:
+tame27:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	MOVQ          184(AX), R8
+	TESTQ         R8, R8
+	JZ            product29
+	ADDQ          168(AX), SI
+	MOVQ          176(AX), DI
+	MOVL          896(R8), AX
+	CMPL          AX, $+0
+	JNE           form30
+	VMOVDQU64     (R8), Z27
+	VMOVDQU64     64(R8), Z28
+	VMOVDQU64     128(R8), Z29
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       768(R8), Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       768(R8), Z2, Z2
+	VPACKSSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z0, Z25
+	VPUNPCKLBW    Z24, Z0, Z0
+	VPMADDUBSW    Z0, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z0, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z0, Z29, Z0
+	VPADDSW       Z24, Z0, Z0
+	VPSRAVW       384(R8), Z0, Z0
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z0, Z0
+	VPMAXSB       576(R8), Z0, Z0
+	VPMINSB       640(R8), Z0, Z0
+	VPXORD        704(R8), Z0, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       768(R8), Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       768(R8), Z6, Z6
+	VPACKSSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z4, Z25
+	VPUNPCKLBW    Z24, Z4, Z4
+	VPMADDUBSW    Z4, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z4, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z4, Z29, Z4
+	VPADDSW       Z24, Z4, Z4
+	VPSRAVW       384(R8), Z4, Z4
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z4, Z4
+	VPMAXSB       576(R8), Z4, Z4
+	VPMINSB       640(R8), Z4, Z4
+	VPXORD        704(R8), Z4, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       768(R8), Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       768(R8), Z10, Z10
+	VPACKSSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z8, Z25
+	VPUNPCKLBW    Z24, Z8, Z8
+	VPMADDUBSW    Z8, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z8, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z8, Z29, Z8
+	VPADDSW       Z24, Z8, Z8
+	VPSRAVW       384(R8), Z8, Z8
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z8, Z8
+	VPMAXSB       576(R8), Z8, Z8
+	VPMINSB       640(R8), Z8, Z8
+	VPXORD        704(R8), Z8, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       768(R8), Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       768(R8), Z14, Z14
+	VPACKSSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z12, Z25
+	VPUNPCKLBW    Z24, Z12, Z12
+	VPMADDUBSW    Z12, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z12, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z12, Z29, Z12
+	VPADDSW       Z24, Z12, Z12
+	VPSRAVW       384(R8), Z12, Z12
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       320(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKSSWB     Z25, Z12, Z12
+	VPMAXSB       576(R8), Z12, Z12
+	VPMINSB       640(R8), Z12, Z12
+	VPXORD        704(R8), Z12, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end28
+
+form30:
+	VMOVDQU64     (R8), Z27
+	VMOVDQU64     64(R8), Z28
+	VMOVDQU64     128(R8), Z29
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       768(R8), Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       768(R8), Z2, Z2
+	VPACKSSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z0, Z25
+	VPUNPCKLBW    Z24, Z0, Z0
+	VPMADDUBSW    Z0, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z0, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z0, Z29, Z0
+	VPADDSW       Z24, Z0, Z0
+	VPSRAVW       384(R8), Z0, Z0
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z0, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       768(R8), Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       768(R8), Z6, Z6
+	VPACKSSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z4, Z25
+	VPUNPCKLBW    Z24, Z4, Z4
+	VPMADDUBSW    Z4, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z4, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z4, Z29, Z4
+	VPADDSW       Z24, Z4, Z4
+	VPSRAVW       384(R8), Z4, Z4
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z4, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       768(R8), Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       768(R8), Z10, Z10
+	VPACKSSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z8, Z25
+	VPUNPCKLBW    Z24, Z8, Z8
+	VPMADDUBSW    Z8, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z8, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z8, Z29, Z8
+	VPADDSW       Z24, Z8, Z8
+	VPSRAVW       384(R8), Z8, Z8
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z8, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       768(R8), Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       768(R8), Z14, Z14
+	VPACKSSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU64     (SI), Y24
+	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
+	LEAQ          (SI)(DI*2), SI
+	VPXORD        512(R8), Z24, Z24
+	VPUNPCKHBW    Z24, Z12, Z25
+	VPUNPCKLBW    Z24, Z12, Z12
+	VPMADDUBSW    Z12, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z12, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z12, Z29, Z12
+	VPADDSW       Z24, Z12, Z12
+	VPSRAVW       384(R8), Z12, Z12
+	VPMADDUBSW    Z25, Z27, Z24
+	VPADDW        192(R8), Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPMADDUBSW    Z25, Z28, Z30
+	VPADDW        256(R8), Z30, Z30
+	VPADDW        Z30, Z24, Z24
+	VPSRAW        $0x07, Z24, Z24
+	VPADDSW       832(R8), Z24, Z24
+	VPMADDUBSW    Z25, Z29, Z25
+	VPADDSW       Z24, Z25, Z25
+	VPSRAVW       384(R8), Z25, Z25
+	VPACKUSWB     Z25, Z12, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end28
+
+product29:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	MOVL          156(AX), AX
-	CMPL          AX, $+1
-	JE            free25
-	JA            bare26
+	CMPL          AX, $+0
+	JNE           form32
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1380,9 +2333,11 @@ tame23:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end24
+	JMP           end28
 
-free25:
+form32:
+	CMPL          AX, $+1
+	JNE           form33
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1443,9 +2398,9 @@ free25:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end24
+	JMP           end28
 
-bare26:
+form33:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1498,11 +2453,12 @@ bare26:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
+	JMP           end28
 
-end24:
+end28:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel14
+	JNZ  panel18
 	VZEROUPPER
 	RET
 
@@ -1539,7 +2495,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel27:
+panel35:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1557,7 +2513,7 @@ panel27:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap28:
+tap36:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1579,11 +2535,11 @@ tap28:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest29
+	JGE     rest37
 	KTESTW  K2, K2
-	JZ      plain32
+	JZ      plain40
 
-main33:
+main41:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1617,11 +2573,11 @@ main33:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main33
-	JMP         rest29
+	JLT         main41
+	JMP         rest37
 
-plain32:
-main34:
+plain40:
+main42:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1655,13 +2611,13 @@ main34:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main34
+	JLT          main42
 
-rest29:
+rest37:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial30
+	JLT         partial38
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1682,9 +2638,9 @@ rest29:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial30:
+partial38:
 	TESTQ        AX, AX
-	JZ           next31
+	JZ           next39
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1711,14 +2667,14 @@ partial30:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next31:
+next39:
 	DECQ         8(SP)
-	JNZ          tap28
+	JNZ          tap36
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric35
+	JZ           symmetric43
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1740,7 +2696,7 @@ next31:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric35:
+symmetric43:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1763,7 +2719,7 @@ symmetric35:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame36
+	JZ           tame44
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1774,16 +2730,17 @@ symmetric35:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame36:
+tame44:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1820,251 +2777,18 @@ tame36:
 	VEXTRACTI64X4 $0x01, Z4, Y5
 	VMOVDQU8      Y5, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+128, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel27
+	JMP           end45
+
+end45:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel35
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
-	MOVQ         t+0(FP), AX
-	MOVQ         8(AX), CX
-	MOVQ         CX, 32(SP)
-	MOVQ         (AX), CX
-	MOVQ         CX, 40(SP)
-	MOVQ         40(AX), CX
-	MOVQ         CX, 80(SP)
-	MOVQ         128(AX), CX
-	MOVQ         CX, 96(SP)
-	MOVQ         88(AX), CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVD        DX, K1
-	MOVQ         32(AX), CX
-	ANDQ         $+3, CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVW        DX, K3
-	VPBROADCASTD 116(AX), Z26
-	KMOVW        116(AX), K2
-	MOVQ         160(AX), BP
-	MOVQ         32(AX), CX
-	MOVQ         CX, 16(SP)
-	ANDQ         $-8, CX
-	MOVQ         CX, 24(SP)
-	XORQ         CX, CX
-	MOVQ         CX, 88(SP)
-
-panel37:
-	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    48(AX), CX
-	ADDQ    88(SP), CX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	MOVQ    80(SP), CX
-
-tap38:
-	MOVQ    (SP), DI
-	MOVQ    40(SP), AX
-	MOVLQSX (DI), SI
-	TESTQ   SI, SI
-	LEAQ    (AX)(SI*1), SI
-	CMOVQLT 32(SP), SI
-	MOVLQSX 4(DI), DI
-	TESTQ   DI, DI
-	LEAQ    (AX)(DI*1), DI
-	CMOVQLT 32(SP), DI
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest39
-	KTESTW  K2, K2
-	JZ      plain42
-
-main43:
-	PREFETCHT1  (BP)
-	PREFETCHT1  64(BP)
-	PREFETCHT1  128(BP)
-	PREFETCHT1  192(BP)
-	ADDQ        $+256, BP
-	VMOVUPS     (CX), Z24
-	VMOVUPS     64(CX), Z25
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	VMOVUPS     128(CX), Z24
-	VMOVUPS     192(CX), Z25
-	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	ADDQ        $+256, CX
-	ADDQ        $+8, AX
-	CMPQ        AX, 24(SP)
-	JLT         main43
-	JMP         rest39
-
-plain42:
-main44:
-	PREFETCHT1   (BP)
-	PREFETCHT1   64(BP)
-	PREFETCHT1   128(BP)
-	PREFETCHT1   192(BP)
-	ADDQ         $+256, BP
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VPBROADCASTD (SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VPBROADCASTD (DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	VMOVUPS      128(CX), Z24
-	VMOVUPS      192(CX), Z25
-	VPBROADCASTD 4(SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VPBROADCASTD 4(DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	ADDQ         $+256, CX
-	ADDQ         $+8, AX
-	CMPQ         AX, 24(SP)
-	JLT          main44
-
-rest39:
-	SUBQ        16(SP), AX
-	NEGQ        AX
-	CMPQ        AX, $+4
-	JLT         partial40
-	MOVQ        24(SP), AX
-	VMOVUPS     (CX), Z24
-	VMOVUPS     64(CX), Z25
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	ADDQ        $+128, CX
-	ADDQ        $+4, AX
-	SUBQ        16(SP), AX
-	NEGQ        AX
-
-partial40:
-	TESTQ        AX, AX
-	JZ           next41
-	NEGQ         AX
-	ADDQ         16(SP), AX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VMOVDQU8.Z   (SI)(AX*1), K3, X27
-	VPBROADCASTD X27, Z27
-	VPXORD       Z26, Z27, Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VMOVDQU8.Z   (DI)(AX*1), K3, X28
-	VPBROADCASTD X28, Z28
-	VPXORD       Z26, Z28, Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	ADDQ         $+128, CX
-
-next41:
-	DECQ         8(SP)
-	JNZ          tap38
-	MOVQ         CX, 80(SP)
-	MOVQ         t+0(FP), AX
-	MOVQ         56(AX), CX
-	TESTQ        CX, CX
-	JZ           symmetric45
-	ADDQ         88(SP), CX
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VPMULLD.BCST (DX), Z24, Z27
-	VPSUBD       Z27, Z0, Z0
-	VPMULLD.BCST (DX), Z25, Z28
-	VPSUBD       Z28, Z1, Z1
-	VPMULLD.BCST 4(DX), Z24, Z27
-	VPSUBD       Z27, Z2, Z2
-	VPMULLD.BCST 4(DX), Z25, Z28
-	VPSUBD       Z28, Z3, Z3
-
-symmetric45:
-	MOVQ         96(AX), CX
-	ADDQ         88(SP), CX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z24, Z0, Z0
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z25, Z1, Z1
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z24, Z2, Z2
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z25, Z3, Z3
-	MOVL         152(AX), DX
-	TESTL        DX, DX
-	JZ           tame46
-	VBROADCASTSS 108(AX), Z27
-	VMINPS       Z0, Z27, Z0
-	VMINPS       Z1, Z27, Z1
-	VMINPS       Z2, Z27, Z2
-	VMINPS       Z3, Z27, Z3
-
-tame46:
-	VPBROADCASTD  136(AX), Z27
-	VPBROADCASTD  140(AX), Z28
-	VPBROADCASTD  144(AX), Z29
-	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       Z27, Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       Z27, Z2, Z2
-	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       Z28, Z0, Z0
-	VPMINUB       Z29, Z0, Z0
-	VPXORD        Z30, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
-	ADDQ          $+128, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel37
-	VZEROUPPER
-	RET
-
-// func gemmI8x1x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2105,15 +2829,21 @@ panel47:
 	ADDQ    88(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
 tap48:
-	MOVQ    (SP), SI
+	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
-	MOVLQSX (SI), SI
+	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
+	MOVLQSX 4(DI), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*1), DI
+	CMOVQLT 32(SP), DI
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
@@ -2132,11 +2862,17 @@ main53:
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	VMOVUPS     128(CX), Z24
 	VMOVUPS     192(CX), Z25
 	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
@@ -2155,11 +2891,17 @@ main54:
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	VMOVUPS      128(CX), Z24
 	VMOVUPS      192(CX), Z25
 	VPBROADCASTD 4(SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
@@ -2176,6 +2918,9 @@ rest49:
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	ADDQ        $+128, CX
 	ADDQ        $+4, AX
 	SUBQ        16(SP), AX
@@ -2193,6 +2938,11 @@ partial50:
 	VPXORD       Z26, Z27, Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VMOVDQU8.Z   (DI)(AX*1), K3, X28
+	VPBROADCASTD X28, Z28
+	VPXORD       Z26, Z28, Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
 next51:
@@ -2211,6 +2961,10 @@ next51:
 	VPSUBD       Z27, Z0, Z0
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
+	VPMULLD.BCST 4(DX), Z24, Z27
+	VPSUBD       Z27, Z2, Z2
+	VPMULLD.BCST 4(DX), Z25, Z28
+	VPSUBD       Z28, Z3, Z3
 
 symmetric55:
 	MOVQ         96(AX), CX
@@ -2221,23 +2975,234 @@ symmetric55:
 	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
 	JZ           tame56
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
 
 tame56:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end57
+
+end57:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel47
+	VZEROUPPER
+	RET
+
+// func gemmI8x1x32AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
+	MOVQ         t+0(FP), AX
+	MOVQ         8(AX), CX
+	MOVQ         CX, 32(SP)
+	MOVQ         (AX), CX
+	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         88(AX), CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVD        DX, K1
+	MOVQ         32(AX), CX
+	ANDQ         $+3, CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVW        DX, K3
+	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
+	MOVQ         32(AX), CX
+	MOVQ         CX, 16(SP)
+	ANDQ         $-8, CX
+	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+
+panel59:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	MOVQ    80(SP), CX
+
+tap60:
+	MOVQ    (SP), SI
+	MOVQ    40(SP), AX
+	MOVLQSX (SI), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*1), SI
+	CMOVQLT 32(SP), SI
+	ADDQ    $+48, (SP)
+	XORQ    AX, AX
+	CMPQ    AX, 24(SP)
+	JGE     rest61
+	KTESTW  K2, K2
+	JZ      plain64
+
+main65:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	PREFETCHT1  128(BP)
+	PREFETCHT1  192(BP)
+	ADDQ        $+256, BP
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	VMOVUPS     128(CX), Z24
+	VMOVUPS     192(CX), Z25
+	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	ADDQ        $+256, CX
+	ADDQ        $+8, AX
+	CMPQ        AX, 24(SP)
+	JLT         main65
+	JMP         rest61
+
+plain64:
+main66:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	PREFETCHT1   128(BP)
+	PREFETCHT1   192(BP)
+	ADDQ         $+256, BP
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main66
+
+rest61:
+	SUBQ        16(SP), AX
+	NEGQ        AX
+	CMPQ        AX, $+4
+	JLT         partial62
+	MOVQ        24(SP), AX
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	ADDQ        $+128, CX
+	ADDQ        $+4, AX
+	SUBQ        16(SP), AX
+	NEGQ        AX
+
+partial62:
+	TESTQ        AX, AX
+	JZ           next63
+	NEGQ         AX
+	ADDQ         16(SP), AX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VMOVDQU8.Z   (SI)(AX*1), K3, X27
+	VPBROADCASTD X27, Z27
+	VPXORD       Z26, Z27, Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         $+128, CX
+
+next63:
+	DECQ         8(SP)
+	JNZ          tap60
+	MOVQ         CX, 80(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           symmetric67
+	ADDQ         88(SP), CX
+	MOVQ         64(AX), DX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPMULLD.BCST (DX), Z24, Z27
+	VPSUBD       Z27, Z0, Z0
+	VPMULLD.BCST (DX), Z25, Z28
+	VPSUBD       Z28, Z1, Z1
+
+symmetric67:
+	MOVQ         96(AX), CX
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame68
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+
+tame68:
+	VMOVDQU64    rowOrder<>+0(SB), Z31
+	MOVQ         88(SP), CX
+	SHRQ         $0x02, CX
+	MOVQ         CX, SI
+	ADDQ         72(AX), CX
+	MOVQ         80(AX), DX
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
 	VPBROADCASTD 148(AX), Z30
-	VMOVDQU64    rowOrder<>+0(SB), Z31
-	MOVQ         88(SP), CX
-	SHRQ         $0x02, CX
-	ADDQ         72(AX), CX
-	MOVQ         80(AX), DX
 	VCVTPS2DQ    Z0, Z0
 	VCVTPS2DQ    Z1, Z1
 	VPACKSSDW    Z1, Z0, Z0
@@ -2249,9 +3214,12 @@ tame56:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     Y0, K1, (CX)
 	ADDQ         DX, CX
-	ADDQ         $+128, 88(SP)
-	DECQ         96(SP)
-	JNZ          panel47
+	JMP          end69
+
+end69:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel59
 	VZEROUPPER
 	RET
 
@@ -2288,7 +3256,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel57:
+panel71:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2310,7 +3278,7 @@ panel57:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap58:
+tap72:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	MOVLQSX (DX), SI
@@ -2364,11 +3332,11 @@ tap58:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest59
+	JGE     rest73
 	KTESTW  K2, K2
-	JZ      plain62
+	JZ      plain76
 
-main63:
+main77:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2424,11 +3392,11 @@ main63:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main63
-	JMP         rest59
+	JLT         main77
+	JMP         rest73
 
-plain62:
-main64:
+plain76:
+main78:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2484,13 +3452,13 @@ main64:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main64
+	JLT          main78
 
-rest59:
+rest73:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial60
+	JLT         partial74
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2522,9 +3490,9 @@ rest59:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial60:
+partial74:
 	TESTQ        AX, AX
-	JZ           next61
+	JZ           next75
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2578,14 +3546,14 @@ partial60:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next61:
+next75:
 	DECQ         8(SP)
-	JNZ          tap58
+	JNZ          tap72
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric65
+	JZ           symmetric79
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2614,7 +3582,7 @@ next61:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric65:
+symmetric79:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2644,7 +3612,7 @@ symmetric65:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame66
+	JZ           tame80
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2659,16 +3627,17 @@ symmetric65:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame66:
+tame80:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2741,9 +3710,12 @@ tame66:
 	VEXTRACTI32X4 $0x03, Z8, X11
 	VMOVDQU8      X11, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+64, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel57
+	JMP           end81
+
+end81:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel71
 	VZEROUPPER
 	RET
 
@@ -2780,7 +3752,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel67:
+panel83:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2798,7 +3770,7 @@ panel67:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap68:
+tap84:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	MOVLQSX (R13), SI
@@ -2836,11 +3808,11 @@ tap68:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest69
+	JGE     rest85
 	KTESTW  K2, K2
-	JZ      plain72
+	JZ      plain88
 
-main73:
+main89:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2880,11 +3852,11 @@ main73:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main73
-	JMP         rest69
+	JLT         main89
+	JMP         rest85
 
-plain72:
-main74:
+plain88:
+main90:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2924,13 +3896,13 @@ main74:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main74
+	JLT          main90
 
-rest69:
+rest85:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial70
+	JLT         partial86
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2954,9 +3926,9 @@ rest69:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial70:
+partial86:
 	TESTQ        AX, AX
-	JZ           next71
+	JZ           next87
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2994,14 +3966,14 @@ partial70:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next71:
+next87:
 	DECQ         8(SP)
-	JNZ          tap68
+	JNZ          tap84
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric75
+	JZ           symmetric91
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3022,7 +3994,7 @@ next71:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric75:
+symmetric91:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3044,7 +4016,7 @@ symmetric75:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame76
+	JZ           tame92
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -3055,16 +4027,17 @@ symmetric75:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame76:
+tame92:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -3113,9 +4086,12 @@ tame76:
 	VEXTRACTI32X4 $0x03, Z4, X7
 	VMOVDQU8      X7, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+64, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel67
+	JMP           end93
+
+end93:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel83
 	VZEROUPPER
 	RET
 
@@ -3152,7 +4128,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel77:
+panel95:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3166,7 +4142,7 @@ panel77:
 	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
-tap78:
+tap96:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -3188,11 +4164,11 @@ tap78:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest79
+	JGE     rest97
 	KTESTW  K2, K2
-	JZ      plain82
+	JZ      plain100
 
-main83:
+main101:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -3216,11 +4192,11 @@ main83:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main83
-	JMP         rest79
+	JLT         main101
+	JMP         rest97
 
-plain82:
-main84:
+plain100:
+main102:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -3244,13 +4220,13 @@ main84:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main102
 
-rest79:
+rest97:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial80
+	JLT         partial98
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3266,9 +4242,9 @@ rest79:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial80:
+partial98:
 	TESTQ        AX, AX
-	JZ           next81
+	JZ           next99
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3290,14 +4266,14 @@ partial80:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next81:
+next99:
 	DECQ         8(SP)
-	JNZ          tap78
+	JNZ          tap96
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric85
+	JZ           symmetric103
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3310,7 +4286,7 @@ next81:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric85:
+symmetric103:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3324,23 +4300,24 @@ symmetric85:
 	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame86
+	JZ           tame104
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame86:
+tame104:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -3365,9 +4342,12 @@ tame86:
 	VEXTRACTI32X4 $0x03, Z0, X3
 	VMOVDQU8      X3, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+64, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel77
+	JMP           end105
+
+end105:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel95
 	VZEROUPPER
 	RET
 
@@ -3404,7 +4384,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel87:
+panel107:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3416,7 +4396,7 @@ panel87:
 	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
-tap88:
+tap108:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3430,11 +4410,11 @@ tap88:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest89
+	JGE     rest109
 	KTESTW  K2, K2
-	JZ      plain92
+	JZ      plain112
 
-main93:
+main113:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -3451,11 +4431,11 @@ main93:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main93
-	JMP         rest89
+	JLT         main113
+	JMP         rest109
 
-plain92:
-main94:
+plain112:
+main114:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -3472,13 +4452,13 @@ main94:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main94
+	JLT          main114
 
-rest89:
+rest109:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial90
+	JLT         partial110
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3490,9 +4470,9 @@ rest89:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial90:
+partial110:
 	TESTQ        AX, AX
-	JZ           next91
+	JZ           next111
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3506,14 +4486,14 @@ partial90:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next91:
+next111:
 	DECQ         8(SP)
-	JNZ          tap88
+	JNZ          tap108
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric95
+	JZ           symmetric115
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3522,7 +4502,7 @@ next91:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric95:
+symmetric115:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3532,21 +4512,22 @@ symmetric95:
 	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame96
+	JZ           tame116
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame96:
+tame116:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	MOVQ          CX, SI
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VPACKSSDW     Z1, Z0, Z0
@@ -3561,9 +4542,12 @@ tame96:
 	VEXTRACTI32X4 $0x01, Z0, X1
 	VMOVDQU8      X1, K1, (CX)
 	ADDQ          DX, CX
-	ADDQ          $+64, 88(SP)
-	DECQ          96(SP)
-	JNZ           panel87
+	JMP           end117
+
+end117:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel107
 	VZEROUPPER
 	RET
 
@@ -3600,7 +4584,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel97:
+panel119:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3611,7 +4595,7 @@ panel97:
 	VMOVUPS (CX), Z0
 	MOVQ    80(SP), CX
 
-tap98:
+tap120:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3621,11 +4605,11 @@ tap98:
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest99
+	JGE     rest121
 	KTESTW  K2, K2
-	JZ      plain102
+	JZ      plain124
 
-main103:
+main125:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -3638,11 +4622,11 @@ main103:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main103
-	JMP         rest99
+	JLT         main125
+	JMP         rest121
 
-plain102:
-main104:
+plain124:
+main126:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -3655,13 +4639,13 @@ main104:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main104
+	JLT          main126
 
-rest99:
+rest121:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial100
+	JLT         partial122
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3671,9 +4655,9 @@ rest99:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial100:
+partial122:
 	TESTQ        AX, AX
-	JZ           next101
+	JZ           next123
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3683,21 +4667,21 @@ partial100:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next101:
+next123:
 	DECQ         8(SP)
-	JNZ          tap98
+	JNZ          tap120
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric105
+	JZ           symmetric127
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric105:
+symmetric127:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3705,20 +4689,21 @@ symmetric105:
 	VMULPS       Z24, Z0, Z0
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame106
+	JZ           tame128
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 
-tame106:
+tame128:
+	VMOVDQU64    rowOrder<>+0(SB), Z31
+	MOVQ         88(SP), CX
+	SHRQ         $0x02, CX
+	MOVQ         CX, SI
+	ADDQ         72(AX), CX
+	MOVQ         80(AX), DX
 	VPBROADCASTD 136(AX), Z27
 	VPBROADCASTD 140(AX), Z28
 	VPBROADCASTD 144(AX), Z29
 	VPBROADCASTD 148(AX), Z30
-	VMOVDQU64    rowOrder<>+0(SB), Z31
-	MOVQ         88(SP), CX
-	SHRQ         $0x02, CX
-	ADDQ         72(AX), CX
-	MOVQ         80(AX), DX
 	VCVTPS2DQ    Z0, Z0
 	VPACKSSDW    Z0, Z0, Z0
 	VPADDSW      Z27, Z0, Z0
@@ -3729,9 +4714,12 @@ tame106:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     X0, K1, (CX)
 	ADDQ         DX, CX
-	ADDQ         $+64, 88(SP)
-	DECQ         96(SP)
-	JNZ          panel97
+	JMP          end129
+
+end129:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel119
 	VZEROUPPER
 	RET
 
@@ -3753,40 +4741,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row107:
+row131:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap108:
+tap132:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole109:
+whole133:
 	SUBQ    $+64, CX
-	JLT     tail110
+	JLT     tail134
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole109
+	JMP     whole133
 
-tail110:
+tail134:
 	CMPQ       CX, $-64
-	JEQ        done111
+	JEQ        done135
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done111:
+done135:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap108
+	JNZ           tap132
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -3797,6 +4785,6 @@ done111:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row107
+	JNZ           row131
 	VZEROUPPER
 	RET

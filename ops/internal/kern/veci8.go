@@ -10,14 +10,14 @@ import (
 // Every path gives the same bits.
 
 var (
-	useVecI8VNNI   = cpu.VNNI && haveAsm
+	useVecI8Words  = cpu.AVX512 && haveAsm
 	useVecI8AVX512 = cpu.AVX512 && haveAsm
 	useVecI8AVX2   = cpu.AVX2 && haveAsm
 	useVecI8NEON   = cpu.NEON && haveNEON
 )
 
 func init() {
-	cpu.Register("veci8/vnni", &useVecI8VNNI)
+	cpu.Register("veci8/words", &useVecI8Words)
 	cpu.Register("veci8/avx512", &useVecI8AVX512)
 	cpu.Register("veci8/avx2", &useVecI8AVX2)
 	cpu.Register("veci8/neon", &useVecI8NEON)
@@ -28,7 +28,7 @@ type vecI8Op uint8
 
 const (
 	vecAddI8 vecI8Op = iota
-	vecAddI8Dots
+	vecAddI8Words
 	vecMulI8
 	vecQuantize
 	vecDequantize
@@ -46,7 +46,7 @@ type vecI8Args struct {
 	zero, lo, hi    int32
 	flipX, flipY    uint32
 	scale, flo, fhi float32
-	outXor          uint32 // vecAddI8Dots, where multipliers are two of 16 bits, zero too, and limits, flips and this four bytes
+	words           *addWords // vecAddI8Words, which needs nothing else but pointers and n
 }
 
 func flipOf(signed bool) uint32 {
@@ -72,80 +72,6 @@ func vectorsI8(n int) int {
 		return n &^ 7
 	}
 	return 0
-}
-
-// AddI8Args are the fixed-point constants of XNNPACK's integer addition.
-type AddI8Args struct {
-	XSigned, YSigned bool
-	MX, MY           int32 // multipliers
-	Bias             int32 // with the rounding and the zero points of x and y
-	Shift            uint  // below 32
-	Zero, Lo, Hi     int32 // zero point of the result, and limits after adding it
-}
-
-// AddI8 sets dst = clamp(((x·MX + y·MY + Bias) >> Shift) + Zero, Lo, Hi), wrapping in int32 before the shift.
-func AddI8(dst, x, y []byte, a *AddI8Args) {
-	x, y = x[:len(dst)], y[:len(dst)]
-	dots := 0
-	if useVecI8VNNI && a.dots() {
-		dots = len(dst) &^ 63
-	}
-	n := dots + vectorsI8(len(dst)-dots)
-	if useVecI8NEON && a.Shift == 0 {
-		n = 0 // it adds the zero point to what is less than 32 bits
-	}
-	if n > 0 {
-		bias := a.Bias // flipped bytes are 128 too large
-		if a.XSigned {
-			bias -= 128 * a.MX
-		}
-		if a.YSigned {
-			bias -= 128 * a.MY
-		}
-		t := vecI8Args{n: n - dots, mx: a.MX, my: a.MY, bias: bias, shift: int32(a.Shift),
-			zero: a.Zero, lo: a.Lo, hi: a.Hi, flipX: flipOf(a.XSigned), flipY: flipOf(a.YSigned)}
-		if dots > 0 {
-			d := a.dotArgs(t)
-			d.dst, d.x, d.y, d.n = &dst[0], &x[0], &y[0], dots
-			vecI8Run(vecAddI8Dots, &d)
-		}
-		if n > dots {
-			t.dst, t.x, t.y = &dst[dots], &x[dots], &y[dots]
-			vecI8Run(vecAddI8, &t)
-		}
-	}
-	for i := n; i < len(dst); i++ {
-		v := (a.Bias+valueI8(x[i], a.XSigned)*a.MX+valueI8(y[i], a.YSigned)*a.MY)>>a.Shift + a.Zero
-		dst[i] = byte(min(max(v, a.Lo), a.Hi))
-	}
-}
-
-// dots says that multipliers split into two of 16 bits, and that a sum saturated
-// to 16 bits is beyond the limits where the whole one is.
-func (a *AddI8Args) dots() bool {
-	const most = 1 << 22
-	up := a.up()
-	return -most <= a.MX && a.MX < most && -most <= a.MY && a.MY < most && a.Shift > 0 && -128 <= a.Zero && a.Zero <= 255 &&
-		a.Lo+up >= 0 && a.Lo <= a.Hi && a.Hi+up <= 255
-}
-
-// up makes limits those of unsigned bytes.
-func (a *AddI8Args) up() int32 {
-	if a.Lo < 0 || a.Zero < 0 {
-		return 128
-	}
-	return 0
-}
-
-// dotArgs turns the constants of vecAddI8 into those of vecAddI8Dots.
-func (a *AddI8Args) dotArgs(t vecI8Args) vecI8Args {
-	const words, quads = 1<<16 + 1, 1<<24 + 1<<16 + 1<<8 + 1
-	up := a.up()
-	t.mx, t.my = a.MX>>7&0xffff|a.MY>>7<<16, a.MX&127|a.MY&127<<16
-	t.zero = int32(uint32(uint16(a.Zero+up)) * words)
-	t.lo, t.hi = int32(uint32(a.Lo+up)*quads), int32(uint32(a.Hi+up)*quads)
-	t.flipX, t.flipY, t.outXor = t.flipX*quads, t.flipY*quads, uint32(up)*quads
-	return t
 }
 
 // MulI8Args are the constants of an integer product.

@@ -4,8 +4,8 @@ package kern
 
 // vecI8Run runs one loop over whole vectors.
 func vecI8Run(op vecI8Op, t *vecI8Args) {
-	if op == vecAddI8Dots {
-		vecAddI8DotsAVX512(t)
+	if op == vecAddI8Words {
+		vecAddI8WordsAVX512(t)
 		return
 	}
 	if useVecI8AVX512 {
@@ -43,7 +43,7 @@ func vecI8Run(op vecI8Op, t *vecI8Args) {
 func vecAddI8AVX512(t *vecI8Args)
 
 //go:noescape
-func vecAddI8DotsAVX512(t *vecI8Args)
+func vecAddI8WordsAVX512(t *vecI8Args)
 
 //go:noescape
 func vecMulI8AVX512(t *vecI8Args)

@@ -17,7 +17,7 @@ func TestVecI8Layout(t *testing.T) {
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80}, []uintptr{
 		unsafe.Offsetof(x.dst), unsafe.Offsetof(x.x), unsafe.Offsetof(x.y), unsafe.Offsetof(x.n), unsafe.Offsetof(x.mx), unsafe.Offsetof(x.my),
 		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.shift), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi),
-		unsafe.Offsetof(x.flipX), unsafe.Offsetof(x.flipY), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.flo), unsafe.Offsetof(x.fhi), unsafe.Offsetof(x.outXor)})
+		unsafe.Offsetof(x.flipX), unsafe.Offsetof(x.flipY), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.flo), unsafe.Offsetof(x.fhi), unsafe.Offsetof(x.words)})
 }
 
 func TestVecI8(t *testing.T) {
@@ -48,12 +48,6 @@ func testVecI8(t *testing.T, r *rand.Rand, n int, xs, ys, os bool) {
 			require.Equal(t, want(i), got, "n=%d [%d]", n, i)
 		}
 	}
-	add := AddI8Args{XSigned: xs, YSigned: ys, MX: int32(r.IntN(1 << 21)), MY: -int32(r.IntN(1 << 21)), Bias: int32(r.Uint32()), Shift: uint(10 + r.IntN(12)),
-		Zero: zero, Lo: lo + 3, Hi: hi}
-	check(func(dst []byte) { AddI8(dst, x, y, &add) }, func(i int) byte {
-		v := (add.Bias+signedByte(x[i], xs)*add.MX+signedByte(y[i], ys)*add.MY)>>add.Shift + zero
-		return byte(min(max(v, add.Lo), add.Hi))
-	})
 	mul := MulI8Args{XSigned: xs, YSigned: ys, XZero: signedByte(byte(r.Uint32()), xs), YZero: signedByte(byte(r.Uint32()), ys), Scale: r.Float32() * 0.02,
 		Zero: zero, Lo: lo, Hi: hi - 1}
 	check(func(dst []byte) { MulI8(dst, x, y, &mul) }, func(i int) byte {
@@ -79,42 +73,6 @@ func testVecI8(t *testing.T, r *rand.Rand, n int, xs, ys, os bool) {
 	check(func(dst []byte) { RequantizeI8(dst, sums, 0.1, zero, lo, hi) }, func(i int) byte { return requantI8(sums[i], 0.1, zero, lo, hi) })
 }
 
-// TestAddI8 is for constants at the ends of what the dot products take, and beyond.
-func TestAddI8(t *testing.T) {
-	cputest.ForEachPath(t, "veci8/", func(t *testing.T) {
-		r := rand.New(rand.NewPCG(3, 4))
-		ms := []int32{0, 1, -1, 127, 128, -128, -129, 1<<21 - 1, -1 << 21, 1<<22 - 1, -1 << 22, 1 << 22, -1<<22 - 1, math.MaxInt32, math.MinInt32}
-		for range 1000 {
-			n := r.IntN(200)
-			x, y := atEdge(t, randBytes(r, n)), atEdge(t, randBytes(r, n))
-			for i := range x {
-				if i%5 == 0 {
-					x[i], y[i] = byte(r.IntN(2)*255), byte(r.IntN(2)*255)
-				}
-			}
-			a := AddI8Args{XSigned: r.IntN(2) == 0, YSigned: r.IntN(2) == 0, MX: ms[r.IntN(len(ms))], MY: ms[r.IntN(len(ms))],
-				Bias: int32(r.Uint32()) >> r.IntN(20), Shift: uint(r.IntN(30)), Lo: int32(r.IntN(100)), Hi: 255}
-			if r.IntN(2) == 0 {
-				a.Lo, a.Hi = -128+int32(r.IntN(100)), 127
-			}
-			a.Zero = a.Hi - int32(r.IntN(256))
-			want := make([]byte, n)
-			for i := range want {
-				v := (a.Bias+signedByte(x[i], a.XSigned)*a.MX+signedByte(y[i], a.YSigned)*a.MY)>>a.Shift + a.Zero
-				want[i] = byte(min(max(v, a.Lo), a.Hi))
-			}
-			guard, dst := newGuarded[byte](n, n%3, 77)
-			AddI8(dst, x, y, &a)
-			if n > 0 {
-				guard.check(t, dst)
-			}
-			require.Equal(t, want, dst, "%+v", a)
-			AddI8(x, x, y, &a) // in place
-			require.Equal(t, want, x, "%+v", a)
-		}
-	})
-}
-
 // TestMaxI8All compares every pair of bytes, eight different ones at a time.
 func TestMaxI8All(t *testing.T) {
 	for _, signed := range []bool{false, true} {
@@ -130,16 +88,4 @@ func TestMaxI8All(t *testing.T) {
 			}
 		}
 	}
-}
-
-func BenchmarkAddI8(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 2))
-	x, y, dst := randBytes(r, 1<<14), randBytes(r, 1<<14), make([]byte, 1<<14)
-	a := AddI8Args{MX: 1 << 20, MY: 1<<21 - 3, Bias: 1 << 19, Shift: 21, Hi: 255}
-	cputest.ForEachPathB(b, "veci8/", func(b *testing.B) {
-		b.SetBytes(1 << 14)
-		for b.Loop() {
-			AddI8(dst, x, y, &a)
-		}
-	})
 }
