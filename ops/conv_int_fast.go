@@ -40,10 +40,15 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	signed := w.DType == tensor.I8
 	k.group = k.gemm.PackedSize(k.ocg, k.taps, k.kc)
 	layout := fmt.Sprintf("conv/%s/%d/%d/%d", k.gemm.Name, k.groups, k.taps, k.kc)
-	k.packed = p.Pack(w, layout, k.group*k.groups, func(dst []byte) {
-		for g := range k.groups {
-			k.gemm.Pack(dst[g*k.group:(g+1)*k.group], w.Data[g*k.ocg*depth:], k.ocg, k.taps, k.kc, depth, signed, perGroup(w.Quant.Zero, g, k.ocg))
+	columns := packPanels * k.gemm.NR // of a part
+	parts := (k.ocg + columns - 1) / columns
+	k.packed = p.PackParts(w, layout, k.group*k.groups, parts*k.groups, func(dst []byte, part int, _ *packBuffer) {
+		g, n0 := part/parts, part%parts*columns
+		n, zero := min(columns, k.ocg-n0), perGroup(w.Quant.Zero, g, k.ocg)
+		if len(zero) > 1 {
+			zero = zero[n0:]
 		}
+		k.gemm.Pack(dst[g*k.group+k.gemm.PackedSize(n0, k.taps, k.kc):], w.Data[(g*k.ocg+n0)*depth:], n, k.taps, k.kc, depth, signed, zero)
 	})
 	var bias []int32
 	if s.bias {

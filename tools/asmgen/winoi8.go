@@ -31,6 +31,7 @@ func winogradI8(a *asm) {
 	a.AddDatum(0, operand.U32(0x38e38e39))
 	w.input()
 	w.output()
+	w.weights()
 	for _, mr := range []int{13, 12, 8, 4, 2, 1} {
 		gemmI16(a, mr)
 	}

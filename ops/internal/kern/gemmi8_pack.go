@@ -26,11 +26,21 @@ func (g *GemmI8) depth(kc int) int { return (kc + g.Group - 1) / g.Group * g.Gro
 // uint8 as signed says. zero holds the weights' zero points: none (all 0), one, or n.
 func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []int32) {
 	dst = dst[:g.PackedSize(n, taps, kc)]
-	clear(dst)
-	depth := g.depth(kc)
-	for j := range n {
+	depth, columns := g.depth(kc), packedColumns(n, g.NR, g.Half)
+	if depth != kc || columns != n {
+		clear(dst)
+	}
+	first := 0
+	if depth == kc && ld%4 == 0 && g.Group == 4 && !g.wide && signed && packLanes(columns) > 0 {
+		// Groups are moved as float32 numbers are: [k][NR], too.
+		for ; first < n; first += g.NR {
+			width := min(g.NR, columns-first)
+			packColumns(asFloats(dst[g.panelBytes(taps, kc, first):]), asFloats(w[first*ld:]), width, min(width, n-first), taps*kc/4, ld/4)
+		}
+	}
+	for j := first; j < n; j++ {
 		panel := j / g.NR * g.NR
-		width := min(g.NR, packedColumns(n, g.NR, g.Half)-panel)
+		width := min(g.NR, columns-panel)
 		base := g.panelBytes(taps, kc, panel)
 		for t := range taps {
 			col := w[j*ld+t*kc:][:kc]
@@ -97,18 +107,10 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 	}
 	left := make([]int32, cols) // zero points of the weights as the kernel sees them
 	for j := range n {
-		var sum int32  // of those weights
-		var size int64 // the most that they can make of unsigned bytes
-		for _, v := range w[j*ld:][:taps*kc] {
-			x := int32(v)
-			if signed {
-				x = int32(int8(v))
-			}
-			sum += x
-			if !signed {
-				x -= 128
-			}
-			size += 255 * int64(max(x, -x))
+		sums, most := sumsI8(w[j*ld:][:taps*kc], signed)
+		sum, size := int32(sums), 255*most // of those weights; the most that they can make of unsigned bytes
+		if !signed {
+			sum += 128 * k
 		}
 		z := zeroAt(zero, j)
 		if !g.wide && !signed {

@@ -10,3 +10,6 @@ func floatPointer(p *uint16) *float32 { return (*float32)(unsafe.Pointer(p)) }
 
 // bytesAfter is the address n bytes after p.
 func bytesAfter(p *byte, n int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), n)) }
+
+// asFloats is b as moves of four bytes take it.
+func asFloats(b []byte) []float32 { return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4) }

@@ -28,6 +28,9 @@ func gemmI16(rows int, t *tileI16) {
 func winoInputI8(t *winoTileI8)  { winoInputI8AVX512(t) }
 func winoOutputI8(t *winoTileI8) { winoOutputI8AVX512(t) }
 
+// winoWeightsI8 transforms the weights of one output channel.
+func winoWeightsI8(t *winoTileI8) { winoWeightsI8AVX512(t) }
+
 // See winoInputI8Generic and outputGeneric for what the transforms of a tile compute.
 
 //go:noescape
@@ -35,6 +38,11 @@ func winoInputI8AVX512(t *winoTileI8)
 
 //go:noescape
 func winoOutputI8AVX512(t *winoTileI8)
+
+// See packGeneric for what the transform of weights computes.
+//
+//go:noescape
+func winoWeightsI8AVX512(t *winoTileI8)
 
 // Tile kernels, rows x columns; see gemmI16Generic for what they compute.
 

@@ -802,6 +802,321 @@ loop8:
 	VZEROUPPER
 	RET
 
+DATA winoI8Pairs<>+0(SB)/4, $0x00000000
+DATA winoI8Pairs<>+4(SB)/4, $0x00000080
+DATA winoI8Pairs<>+8(SB)/4, $0x00000100
+DATA winoI8Pairs<>+12(SB)/4, $0x00000180
+DATA winoI8Pairs<>+16(SB)/4, $0x00000200
+DATA winoI8Pairs<>+20(SB)/4, $0x00000280
+DATA winoI8Pairs<>+24(SB)/4, $0x00000300
+DATA winoI8Pairs<>+28(SB)/4, $0x00000380
+DATA winoI8Pairs<>+32(SB)/4, $0x00000400
+DATA winoI8Pairs<>+36(SB)/4, $0x00000480
+DATA winoI8Pairs<>+40(SB)/4, $0x00000500
+DATA winoI8Pairs<>+44(SB)/4, $0x00000580
+DATA winoI8Pairs<>+48(SB)/4, $0x00000600
+DATA winoI8Pairs<>+52(SB)/4, $0x00000680
+DATA winoI8Pairs<>+56(SB)/4, $0x00000700
+DATA winoI8Pairs<>+60(SB)/4, $0x00000780
+GLOBL winoI8Pairs<>(SB), RODATA|NOPTR, $64
+
+// func winoWeightsI8AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·winoWeightsI8AVX512(SB), NOSPLIT, $0-8
+	MOVQ      t+0(FP), BX
+	MOVQ      (BX), SI
+	MOVQ      24(BX), DI
+	MOVQ      32(BX), R10
+	MOVQ      40(BX), CX
+	MOVQ      CX, R8
+	LEAQ      (R10)(R10*2), R11
+	ADDQ      R11, R11
+	VMOVDQU64 winoI8Pairs<>+0(SB), Z30
+
+loop9:
+	MOVQ        SI, R13
+	VPMOVSXBW   (R13), Z18
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z19
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z20
+	VPADDW      Z20, Z18, Z24
+	VPADDW      Z20, Z20, Z29
+	VPADDW      Z18, Z18, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z18, Z25, Z25
+	VPADDW      Z19, Z19, Z26
+	VPSUBW      Z24, Z19, Z24
+	VPADDW      Z28, Z27, Z0
+	VPSUBW      Z26, Z24, Z1
+	VMOVDQA64   Z24, Z2
+	VPADDW      Z26, Z25, Z3
+	VPSUBW      Z26, Z25, Z4
+	VMOVDQA64   Z29, Z5
+	MOVQ        SI, R13
+	LEAQ        (SI)(R8*1), R13
+	VPMOVSXBW   (R13), Z18
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z19
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z20
+	VPADDW      Z20, Z18, Z24
+	VPADDW      Z20, Z20, Z29
+	VPADDW      Z18, Z18, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z18, Z25, Z25
+	VPADDW      Z19, Z19, Z26
+	VPSUBW      Z24, Z19, Z24
+	VPADDW      Z28, Z27, Z6
+	VPSUBW      Z26, Z24, Z7
+	VMOVDQA64   Z24, Z8
+	VPADDW      Z26, Z25, Z9
+	VPSUBW      Z26, Z25, Z10
+	VMOVDQA64   Z29, Z11
+	MOVQ        SI, R13
+	LEAQ        (SI)(R8*2), R13
+	VPMOVSXBW   (R13), Z18
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z19
+	LEAQ        (R13)(R8*2), R13
+	ADDQ        R8, R13
+	VPMOVSXBW   (R13), Z20
+	VPADDW      Z20, Z18, Z24
+	VPADDW      Z20, Z20, Z29
+	VPADDW      Z18, Z18, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z18, Z25, Z25
+	VPADDW      Z19, Z19, Z26
+	VPSUBW      Z24, Z19, Z24
+	VPADDW      Z28, Z27, Z12
+	VPSUBW      Z26, Z24, Z13
+	VMOVDQA64   Z24, Z14
+	VPADDW      Z26, Z25, Z15
+	VPSUBW      Z26, Z25, Z16
+	VMOVDQA64   Z29, Z17
+	MOVQ        DI, R12
+	VPADDW      Z12, Z0, Z24
+	VPADDW      Z12, Z12, Z29
+	VPADDW      Z0, Z0, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z0, Z25, Z25
+	VPADDW      Z6, Z6, Z26
+	VPSUBW      Z24, Z6, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	VPADDW      Z13, Z1, Z24
+	VPADDW      Z13, Z13, Z29
+	VPADDW      Z1, Z1, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z1, Z25, Z25
+	VPADDW      Z7, Z7, Z26
+	VPSUBW      Z24, Z7, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	VPADDW      Z14, Z2, Z24
+	VPADDW      Z14, Z14, Z29
+	VPADDW      Z2, Z2, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z2, Z25, Z25
+	VPADDW      Z8, Z8, Z26
+	VPSUBW      Z24, Z8, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	VPADDW      Z15, Z3, Z24
+	VPADDW      Z15, Z15, Z29
+	VPADDW      Z3, Z3, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z3, Z25, Z25
+	VPADDW      Z9, Z9, Z26
+	VPSUBW      Z24, Z9, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	VPADDW      Z16, Z4, Z24
+	VPADDW      Z16, Z16, Z29
+	VPADDW      Z4, Z4, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z4, Z25, Z25
+	VPADDW      Z10, Z10, Z26
+	VPSUBW      Z24, Z10, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	VPADDW      Z17, Z5, Z24
+	VPADDW      Z17, Z17, Z29
+	VPADDW      Z5, Z5, Z27
+	VPADDW      Z27, Z27, Z28
+	VPADDW      Z29, Z29, Z25
+	VPADDW      Z29, Z25, Z29
+	VPADDW      Z5, Z25, Z25
+	VPADDW      Z11, Z11, Z26
+	VPSUBW      Z24, Z11, Z24
+	VPADDW      Z28, Z27, Z18
+	VPSUBW      Z26, Z24, Z19
+	VMOVDQA64   Z24, Z20
+	VPADDW      Z26, Z25, Z21
+	VPSUBW      Z26, Z25, Z22
+	VMOVDQA64   Z29, Z23
+	MOVQ        R12, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z18, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z19, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z20, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z21, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z22, K1, (R13)(Z30*1)
+	ADDQ        R11, R13
+	KXNORW      K1, K1, K1
+	VPSCATTERDD Z23, K1, (R13)(Z30*1)
+	ADDQ        R10, R12
+	ADDQ        $+32, SI
+	ADDQ        $+2048, DI
+	SUBQ        $+32, CX
+	JNZ         loop9
+	VZEROUPPER
+	RET
+
 // func gemmI16x13x32AVX512(t *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·gemmI16x13x32AVX512(SB), NOSPLIT, $16-8
@@ -815,7 +1130,7 @@ TEXT ·gemmI16x13x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile9:
+tile10:
 	LEAQ   (R10)(BX*2), R11
 	ADDQ   BX, R11
 	LEAQ   (R11)(BX*2), R12
@@ -854,12 +1169,12 @@ tile9:
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines11
+	JLE    lines12
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines11:
-main10:
+lines12:
+main11:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -953,7 +1268,7 @@ main10:
 	ADDQ         $+8, R13
 	ADDQ         $+8, R14
 	SUBQ         $+2, SI
-	JNZ          main10
+	JNZ          main11
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	VMOVDQU64    Z2, 128(DI)
@@ -987,7 +1302,7 @@ main10:
 	SUBQ         SI, R14
 	MOVQ         R14, R10
 	DECQ         (SP)
-	JNZ          tile9
+	JNZ          tile10
 	VZEROUPPER
 	RET
 
@@ -1004,7 +1319,7 @@ TEXT ·gemmI16x12x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile12:
+tile13:
 	LEAQ   (R10)(BX*2), R11
 	ADDQ   BX, R11
 	LEAQ   (R11)(BX*2), R12
@@ -1039,12 +1354,12 @@ tile12:
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines14
+	JLE    lines15
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines14:
-main13:
+lines15:
+main14:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -1131,7 +1446,7 @@ main13:
 	ADDQ         $+8, R12
 	ADDQ         $+8, R13
 	SUBQ         $+2, SI
-	JNZ          main13
+	JNZ          main14
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	VMOVDQU64    Z2, 128(DI)
@@ -1165,7 +1480,7 @@ main13:
 	SUBQ         SI, R13
 	MOVQ         R13, R10
 	DECQ         (SP)
-	JNZ          tile12
+	JNZ          tile13
 	VZEROUPPER
 	RET
 
@@ -1182,7 +1497,7 @@ TEXT ·gemmI16x8x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile15:
+tile16:
 	LEAQ   (R10)(BX*2), R11
 	ADDQ   BX, R11
 	LEAQ   (R11)(BX*2), R12
@@ -1207,12 +1522,12 @@ tile15:
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines17
+	JLE    lines18
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines17:
-main16:
+lines18:
+main17:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -1274,7 +1589,7 @@ main16:
 	ADDQ         $+8, R11
 	ADDQ         $+8, R12
 	SUBQ         $+2, SI
-	JNZ          main16
+	JNZ          main17
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	VMOVDQU64    Z2, 128(DI)
@@ -1299,7 +1614,7 @@ main16:
 	SUBQ         SI, R12
 	MOVQ         R12, R10
 	DECQ         (SP)
-	JNZ          tile15
+	JNZ          tile16
 	VZEROUPPER
 	RET
 
@@ -1316,7 +1631,7 @@ TEXT ·gemmI16x4x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile18:
+tile19:
 	LEAQ   (R10)(BX*2), R11
 	ADDQ   BX, R11
 	VPXORD Z0, Z0, Z0
@@ -1331,12 +1646,12 @@ tile18:
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines20
+	JLE    lines21
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines20:
-main19:
+lines21:
+main20:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -1373,7 +1688,7 @@ main19:
 	ADDQ         $+8, R10
 	ADDQ         $+8, R11
 	SUBQ         $+2, SI
-	JNZ          main19
+	JNZ          main20
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	VMOVDQU64    Z2, 128(DI)
@@ -1389,7 +1704,7 @@ main19:
 	SUBQ         SI, R11
 	MOVQ         R11, R10
 	DECQ         (SP)
-	JNZ          tile18
+	JNZ          tile19
 	VZEROUPPER
 	RET
 
@@ -1406,7 +1721,7 @@ TEXT ·gemmI16x2x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile21:
+tile22:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1415,12 +1730,12 @@ tile21:
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines23
+	JLE    lines24
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines23:
-main22:
+lines24:
+main23:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -1444,7 +1759,7 @@ main22:
 	ADDQ         $+256, CX
 	ADDQ         $+8, R10
 	SUBQ         $+2, SI
-	JNZ          main22
+	JNZ          main23
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	VMOVDQU64    Z2, 128(DI)
@@ -1456,7 +1771,7 @@ main22:
 	ADDQ         BX, R10
 	SUBQ         SI, R10
 	DECQ         (SP)
-	JNZ          tile21
+	JNZ          tile22
 	VZEROUPPER
 	RET
 
@@ -1473,19 +1788,19 @@ TEXT ·gemmI16x1x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ 56(AX), SI
 	MOVQ SI, 8(SP)
 
-tile24:
+tile25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   16(AX), CX
 	MOVQ   32(AX), SI
 	XORQ   R8, R8
 	CMPQ   8(SP), $+0
-	JLE    lines26
+	JLE    lines27
 	SUBQ   SI, 8(SP)
 	MOVQ   $+64, R8
 
-lines26:
-main25:
+lines27:
+main26:
 	VMOVDQU64    (CX), Z26
 	VMOVDQU64    64(CX), Z27
 	PREFETCHT0   (R9)
@@ -1503,7 +1818,7 @@ main25:
 	ADDQ         $+256, CX
 	ADDQ         $+8, R10
 	SUBQ         $+2, SI
-	JNZ          main25
+	JNZ          main26
 	VMOVDQU64    Z0, (DI)
 	VMOVDQU64    Z1, 64(DI)
 	ADDQ         $+128, DI
@@ -1512,6 +1827,6 @@ main25:
 	ADDQ         BX, R10
 	SUBQ         SI, R10
 	DECQ         (SP)
-	JNZ          tile24
+	JNZ          tile25
 	VZEROUPPER
 	RET

@@ -1,5 +1,7 @@
 package kern
 
+import "unsafe"
+
 // WinogradI8Columns is what the sums of each output channel meet.
 type WinogradI8Columns struct {
 	bias  []int32 // 36 times, with the input's zero point taken off
@@ -16,14 +18,9 @@ func (w *WinogradI8) Columns(weights []byte, bias []int32, scale []float32, zero
 		low, high = low-128, high-128
 	}
 	for n := range w.OC {
-		var up, down, b int64 // sums of positive weights, and of negative ones
-		for _, v := range weights[n*9*w.IC:][:9*w.IC] {
-			if x := int64(int8(v)); x > 0 {
-				up += x
-			} else {
-				down += x
-			}
-		}
+		sum, size := sumsI8(weights[n*9*w.IC:][:9*w.IC], true)
+		up, down := (sum+size)/2, (sum-size)/2 // sums of positive weights, and of negative ones
+		var b int64
 		if bias != nil {
 			b = int64(bias[n])
 		}
@@ -43,6 +40,19 @@ func (w *WinogradI8) Columns(weights []byte, bias []int32, scale []float32, zero
 func (w *WinogradI8) Pack(dst []int16, weights []byte, p int) {
 	size := w.IC * WinogradI8Panel
 	dst = dst[p*winoI8Planes*size:][:winoI8Planes*size]
+	if useWinoI8VNNI {
+		_ = weights[WinogradI8Panel*9*w.IC-1]
+		for n := range WinogradI8Panel {
+			winoWeightsI8(&winoTileI8{base: &weights[n*9*w.IC], planes: unsafe.Pointer(&dst[2*n]), stride: 2 * size, channels: w.IC})
+		}
+		return
+	}
+	w.packGeneric(dst, weights)
+}
+
+// packGeneric is the definition for a panel.
+func (w *WinogradI8) packGeneric(dst []int16, weights []byte) {
+	size := w.IC * WinogradI8Panel
 	for n := range WinogradI8Panel {
 		g := weights[n*9*w.IC:][:9*w.IC]
 		for k := range w.IC {

@@ -274,3 +274,24 @@ func BenchmarkWinogradI8(b *testing.B) {
 		})
 	}
 }
+
+// TestWinogradI8Pack: every transformed weight is where and what the definition says.
+func TestWinogradI8Pack(t *testing.T) {
+	if !useWinoI8VNNI {
+		t.Skip("no assembly")
+	}
+	r := rand.New(rand.NewPCG(4, 4))
+	for _, ic := range []int{32, 64, 160} {
+		w := &WinogradI8{IC: ic, OC: 64}
+		weights := atEdge(t, randBytes(r, 32*9*ic))
+		guard, got := newGuarded[int16](w.PackedSize(), 0, 77)
+		want := make([]int16, w.PackedSize())
+		w.Pack(got, weights, 1)
+		guard.check(t, got)
+		w.packGeneric(want[w.PackedSize()/2:], weights)
+		require.Equal(t, want[w.PackedSize()/2:], got[w.PackedSize()/2:], "%d channels", ic)
+		for _, v := range got[:w.PackedSize()/2] {
+			require.Equal(t, int16(77), v)
+		}
+	}
+}
