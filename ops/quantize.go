@@ -127,12 +127,21 @@ type quantizeFixed struct {
 
 func (k *quantizeFixed) Run(a *Args) {
 	if !k.plain {
-		kern.QuantizeI8(a.Out.Data, a.In[0].F32(), k.scale, k.zero, k.lo, k.hi)
+		a.Parallel((len(a.Out.Data)+quantizePart-1)/quantizePart, k)
 		return
 	}
 	for i, v := range a.In[0].F32() {
 		a.Out.Data[i] = byte(roundClamp(v/k.scale, k.zero, k.lo, k.hi))
 	}
+}
+
+// quantizePart is the elements of a task.
+const quantizePart = chunkElems
+
+// Do computes a part.
+func (k *quantizeFixed) Do(a *Args, i, _ int) {
+	y := a.Out.Data[i*quantizePart : min(len(a.Out.Data), (i+1)*quantizePart)]
+	kern.QuantizeI8(y, a.In[0].F32()[i*quantizePart:], k.scale, k.zero, k.lo, k.hi)
 }
 
 // quantizeOperands has them as operands.

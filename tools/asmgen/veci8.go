@@ -48,11 +48,15 @@ func vecI8(a *asm, v isa) {
 		g.narrow(r[0])
 	})
 	// dst = clamp(round(x/scale) + zero), x float32
-	g.floats("vecQuantize", []int{viScale, viZero, viFLo, viFHi}, func(r reg.VecPhysical, p []reg.VecPhysical) {
-		g.VDIVPS(p[0], r, r)
-		g.round(r, p[1], p[2], p[3])
-		g.narrow(r)
-	})
+	if v.wide() {
+		g.quantize()
+	} else {
+		g.floats("vecQuantize", []int{viScale, viZero, viFLo, viFHi}, func(r reg.VecPhysical, p []reg.VecPhysical) {
+			g.VDIVPS(p[0], r, r)
+			g.round(r, p[1], p[2], p[3])
+			g.narrow(r)
+		})
+	}
 	// dst = float(x - mx)·scale
 	g.loop("vecDequantize", []operand.Mem{g.at(viX)}, []int{viMX, viScale, viFlipX}, func(r, p []reg.VecPhysical) {
 		g.VPXOR3(p[2], r[0])
@@ -67,6 +71,27 @@ func vecI8(a *asm, v isa) {
 		g.VPSUBD(p[1], r[0], r[0])
 		g.VPADDD(memx(reg.R9, reg.RAX, 4, 0), r[0], r[0])
 		g.VMOVUPS(r[0], memx(reg.R9, reg.RAX, 4, 0))
+	})
+}
+
+// quantize divides by multiplying with the scale's reciprocal, rounded, and correcting twice by what is left of x: the first
+// time makes a neighbour of the quotient, the second the quotient as it is rounded, by Markstein's theorem (IBM Journal of
+// Research and Development 34, 1990). Limits bound x, as nothing may overflow on the way.
+func (g *vecInt) quantize() {
+	q, left := g.reg(10), g.reg(11)
+	g.floats("vecQuantizeTimes", []int{viScale, viZero, viFLo, viFHi, viMX}, func(r reg.VecPhysical, p []reg.VecPhysical) {
+		scale, zero, lo, hi, reciprocal := p[0], p[1], p[2], p[3], p[4]
+		g.VMAXPS(lo, r, r)
+		g.VMINPS(hi, r, r)
+		g.VMULPS(reciprocal, r, q)
+		for range 2 {
+			g.VMOVAPS(r, left)
+			g.VFNMADD231PS(q, scale, left)
+			g.VFMADD231PS(left, reciprocal, q)
+		}
+		g.VCVTPS2DQ(q, r)
+		g.VPADDD(zero, r, r)
+		g.narrow(r)
 	})
 }
 

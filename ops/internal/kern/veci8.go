@@ -2,6 +2,7 @@ package kern
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
 )
@@ -31,6 +32,7 @@ const (
 	vecAddI8Words
 	vecMulI8
 	vecQuantize
+	vecQuantizeTimes // by the reciprocal of the scale; AVX-512 alone
 	vecDequantize
 	vecAccI8
 	vecRequantI8 // NEON alone
@@ -40,7 +42,7 @@ const (
 type vecI8Args struct {
 	dst, x, y       *byte
 	n               int
-	mx, my          int32
+	mx, my          int32 // of vecQuantizeTimes mx is the reciprocal of scale, a float32
 	bias            int32
 	shift           int32
 	zero, lo, hi    int32
@@ -101,8 +103,13 @@ func QuantizeI8(dst []byte, x []float32, scale float32, zero, lo, hi int32) {
 	x = x[:len(dst)]
 	n := vectorsI8(len(dst))
 	if n > 0 {
-		vecI8Run(vecQuantize, &vecI8Args{dst: &dst[0], x: bytePointer(&x[0]), n: n, zero: zero, scale: scale, flo: float32(lo - zero),
-			fhi: float32(hi - zero)})
+		t := vecI8Args{dst: &dst[0], x: bytePointer(&x[0]), n: n, zero: zero, scale: scale, flo: float32(lo - zero), fhi: float32(hi - zero)}
+		if useVecI8AVX512 && 1.0/(1<<60) <= scale && scale <= 1<<60 { // what is multiplied with keeps away from the ends of float32
+			t.flo, t.fhi, t.mx = t.flo*scale, t.fhi*scale, int32(math.Float32bits(1/scale))
+			vecI8Run(vecQuantizeTimes, &t)
+		} else {
+			vecI8Run(vecQuantize, &t)
+		}
 	}
 	for i := n; i < len(dst); i++ {
 		dst[i] = roundI8(x[i]/scale, zero, lo, hi)

@@ -4,8 +4,12 @@ package kern
 
 // vecI8Run runs one loop over whole vectors.
 func vecI8Run(op vecI8Op, t *vecI8Args) {
-	if op == vecAddI8Words {
+	switch op {
+	case vecAddI8Words:
 		vecAddI8WordsAVX512(t)
+		return
+	case vecQuantizeTimes:
+		vecQuantizeTimesAVX512(t)
 		return
 	}
 	if useVecI8AVX512 {
@@ -15,7 +19,7 @@ func vecI8Run(op vecI8Op, t *vecI8Args) {
 		case vecMulI8:
 			vecMulI8AVX512(t)
 		case vecQuantize:
-			vecQuantizeAVX512(t)
+			vecQuantizeAVX2(t)
 		case vecDequantize:
 			vecDequantizeAVX512(t)
 		case vecAccI8:
@@ -49,7 +53,7 @@ func vecAddI8WordsAVX512(t *vecI8Args)
 func vecMulI8AVX512(t *vecI8Args)
 
 //go:noescape
-func vecQuantizeAVX512(t *vecI8Args)
+func vecQuantizeTimesAVX512(t *vecI8Args)
 
 //go:noescape
 func vecDequantizeAVX512(t *vecI8Args)

@@ -150,9 +150,9 @@ done6:
 	VZEROUPPER
 	RET
 
-// func vecQuantizeAVX512(t *byte)
+// func vecQuantizeTimesAVX512(t *byte)
 // Requires: AVX, AVX512F
-TEXT ·vecQuantizeAVX512(SB), NOSPLIT, $0-8
+TEXT ·vecQuantizeTimesAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
 	MOVQ         (BX), R9
 	MOVQ         24(BX), CX
@@ -160,23 +160,30 @@ TEXT ·vecQuantizeAVX512(SB), NOSPLIT, $0-8
 	VPBROADCASTD 48(BX), Z3
 	VPBROADCASTD 72(BX), Z4
 	VPBROADCASTD 76(BX), Z5
+	VPBROADCASTD 32(BX), Z6
 	VMOVD        44(BX), X15
 	XORQ         AX, AX
 	MOVQ         8(BX), SI
 
 loop7:
-	CMPQ      CX, $+16
-	JLT       done8
-	VMOVUPS   (SI)(AX*4), Z0
-	VDIVPS    Z2, Z0, Z0
-	VMAXPS    Z4, Z0, Z0
-	VMINPS    Z5, Z0, Z0
-	VCVTPS2DQ Z0, Z0
-	VPADDD    Z3, Z0, Z0
-	VPMOVDB   Z0, (R9)(AX*1)
-	ADDQ      $+16, AX
-	SUBQ      $+16, CX
-	JMP       loop7
+	CMPQ         CX, $+16
+	JLT          done8
+	VMOVUPS      (SI)(AX*4), Z0
+	VMAXPS       Z4, Z0, Z0
+	VMINPS       Z5, Z0, Z0
+	VMULPS       Z6, Z0, Z10
+	VMOVAPS      Z0, Z11
+	VFNMADD231PS Z10, Z2, Z11
+	VFMADD231PS  Z11, Z6, Z10
+	VMOVAPS      Z0, Z11
+	VFNMADD231PS Z10, Z2, Z11
+	VFMADD231PS  Z11, Z6, Z10
+	VCVTPS2DQ    Z10, Z0
+	VPADDD       Z3, Z0, Z0
+	VPMOVDB      Z0, (R9)(AX*1)
+	ADDQ         $+16, AX
+	SUBQ         $+16, CX
+	JMP          loop7
 
 done8:
 	VZEROUPPER

@@ -89,3 +89,33 @@ func TestMaxI8All(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantizeI8Ties: quotients at and beside what is halfway between two results, by scales of all sizes, are rounded as
+// division rounds.
+func TestQuantizeI8Ties(t *testing.T) {
+	cputest.ForEachPath(t, "veci8/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(11, 12))
+		x, dst := make([]float32, 4*512), make([]byte, 4*512)
+		for i := range 3000 {
+			scale := float32(math.Ldexp(1+r.Float64(), r.IntN(20)-18))
+			if i%10 == 0 {
+				scale = float32(math.Ldexp(1+r.Float64(), r.IntN(270)-140))
+			}
+			zero := int32(r.IntN(256))
+			for j := range x {
+				v := float32(float64(scale) * (float64(j/4) - 256 + 0.5))
+				for range r.IntN(3) {
+					v = math.Nextafter32(v, float32(math.Inf(2*r.IntN(2)-1)))
+				}
+				x[j] = v
+			}
+			copy(x, []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 0, noMax, noMin, 1e-45, -1e-45})
+			QuantizeI8(dst, x, scale, zero, 0, 255)
+			for j, got := range dst {
+				if want := roundI8(x[j]/scale, zero, 0, 255); got != want {
+					t.Fatalf("%v / %v: %d, want %d", x[j], scale, got, want)
+				}
+			}
+		}
+	})
+}
