@@ -21,6 +21,9 @@ func (o *MatMul) prepareInt(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !p.Reference && s.m*s.n*s.k*s.batches > 0 {
+		return o.prepareGemmInt(p, s, a, b, rq), nil
+	}
 	p.Path("reference/int")
 	return &matMulIntReference{s, p.Params, newQ8(a), newQ8(b), rq}, nil
 }

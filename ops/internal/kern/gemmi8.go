@@ -88,7 +88,8 @@ type GemmI8Args struct {
 	B       []byte // PackedSize(N, Taps, KC) bytes from Pack
 	N       int    // columns in all
 	Cols    *GemmI8Columns
-	C       []byte // output, row m at C[m*LDC]
+	Bias    []int32 // in place of Cols', or nil
+	C       []byte  // output, row m at C[m*LDC]
 	LDC     int
 	CZero   int32 // zero point, and limits after adding it: within -128..127 or 0..255 as the output's type is
 	Lo, Hi  int32
@@ -152,7 +153,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 	} else {
 		t.a, t.zero = &a.A[0], &a.Zero[0]
 	}
-	perColumn := g.panelBytes(a.Taps, a.KC, 1)
+	perColumn, bias := g.panelBytes(a.Taps, a.KC, 1), a.bias()
 	for m := m0; m < m1; m += g.MR {
 		if a.Rows == nil {
 			t.a = &a.A[m*a.LDA]
@@ -178,7 +179,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 				t.ahead += uintptr(((n1-n0)*(4+i) - (n-n0)*3) * perColumn / 4)
 			}
 			t.c = &a.C[m*a.LDC+n]
-			t.bias = &a.Cols.bias[n]
+			t.bias = &bias[n]
 			t.scale = &a.Cols.scale[n]
 			if a.Cols.zero != nil {
 				t.wzero = &a.Cols.zero[n]
@@ -192,6 +193,14 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			g.tile(&t, mr, nr <= g.Half)
 		}
 	}
+}
+
+// bias is what the columns' sums start at.
+func (a *GemmI8Args) bias() []int32 {
+	if a.Bias != nil {
+		return a.Bias
+	}
+	return a.Cols.bias
 }
 
 // row returns the KC bytes that row m+i sees through tap t; m is the first row of a tile of mr.
@@ -211,7 +220,7 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 	case m0 < 0 || n0 < 0 || n1 > a.N || a.Taps <= 0 || a.KC <= 0 || a.Cols == nil,
 		n0%g.NR != 0 || n1%g.NR != 0 && n1 != a.N,
 		len(a.B) < g.PackedSize(a.N, a.Taps, a.KC),
-		len(a.Cols.bias) < cols || len(a.Cols.scale) < cols || a.Cols.zero != nil && len(a.Cols.zero) < cols,
+		len(a.bias()) < cols || len(a.Cols.scale) < cols || a.Cols.zero != nil && len(a.Cols.zero) < cols,
 		len(a.C) < (m1-1)*a.LDC+n1:
 		panic("kern: BUG: gemmi8: range or slice does not match the sizes")
 	case a.Sum != nil && len(a.Res) < (m1-1)*a.LDR+n1:

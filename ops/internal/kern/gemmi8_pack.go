@@ -99,12 +99,7 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 	cols := packedColumns(n, g.NR, g.Half)
 	c := &GemmI8Columns{bias: make([]int32, cols), scale: make([]float32, cols)}
 	k := int32(taps * kc)
-	switch {
-	case aSigned && !g.signed:
-		az += 128
-	case !aSigned && g.signed:
-		az -= 128
-	}
+	az = g.inside(az, aSigned)
 	left := make([]int32, cols) // zero points of the weights as the kernel sees them
 	for j := range n {
 		sums, most := sumsI8(w[j*ld:][:taps*kc], signed)
@@ -154,6 +149,7 @@ func Fill(b []byte, v byte) {
 
 // runGeneric is the definition: one element after the other.
 func (a *GemmI8Args) runGeneric(m0, m1, n0, n1 int) {
+	bias := a.bias()
 	depth := a.Taps * a.KC
 	var flip byte
 	if a.ASigned {
@@ -180,7 +176,7 @@ func (a *GemmI8Args) runGeneric(m0, m1, n0, n1 int) {
 				}
 			}
 			for j := range min(4, n1-n) {
-				s := acc[j] + a.Cols.bias[n+j]
+				s := acc[j] + bias[n+j]
 				if a.Cols.zero != nil {
 					s -= a.Cols.zero[n+j] * sum
 				}
