@@ -57,6 +57,7 @@ var files = []file{
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"maxi8_avx2_amd64.s", avo(maxI8)},
+	{"sumsi8_avx2_amd64.s", avo(sumsI8)},
 	{"gemm_neon_arm64.s", gemmNEON},
 	{"dw_neon_arm64.s", dwNEON},
 	{"dwi8_neon_arm64.s", dwI8NEON},

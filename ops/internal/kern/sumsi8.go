@@ -1,9 +1,25 @@
 package kern
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// sumsI8 is the sum of w's numbers, and that of their magnitudes: int8, or uint8 less 128. Eight at a time: added up in four
-// times 16 bits, which hold those of 128 steps.
+	"github.com/teff-ml/teff/ops/internal/cpu"
+)
+
+var useSumsI8AVX2 = cpu.AVX2 && haveAsm
+
+func init() { cpu.Register("sumsi8/avx2", &useSumsI8AVX2) }
+
+// sumsI8Tile is what assembly is handed: whole vectors. It knows the offsets (see TestSumsI8).
+type sumsI8Tile struct {
+	x        *byte
+	n        int
+	flip     uint32
+	up, size uint64 // results: the numbers with 128 added, and their magnitudes
+}
+
+// sumsI8 is the sum of w's numbers, and that of their magnitudes: int8, or uint8 less 128. The plain loop takes eight at a
+// time, added up in four times 16 bits, which hold those of 128 steps.
 func sumsI8(w []byte, signed bool) (sum, size int64) {
 	const (
 		ones = 0x0101010101010101
@@ -15,6 +31,11 @@ func sumsI8(w []byte, signed bool) (sum, size int64) {
 		flip = top
 	}
 	n := int64(len(w))
+	if whole := len(w) &^ 31; useSumsI8AVX2 && whole > 0 {
+		t := sumsI8Tile{x: &w[0], n: whole, flip: uint32(flip)}
+		sumsI8Run(&t)
+		sum, size, w = int64(t.up), int64(t.size), w[whole:]
+	}
 	for len(w) >= 8 {
 		var up, mags uint64 // of the numbers with 128 added
 		block := w[:min(len(w)&^7, 8*128)]

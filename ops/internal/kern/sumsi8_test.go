@@ -3,11 +3,22 @@ package kern
 import (
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
 )
 
 func TestSumsI8(t *testing.T) {
+	skipUnless64(t)
+	var x sumsI8Tile
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32}, []uintptr{
+		unsafe.Offsetof(x.x), unsafe.Offsetof(x.n), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.up), unsafe.Offsetof(x.size)})
+	cputest.ForEachPath(t, "sumsi8/", testSumsI8)
+}
+
+func testSumsI8(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 9))
 	for n := range 3000 {
 		if n > 100 {
