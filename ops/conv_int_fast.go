@@ -63,7 +63,7 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	kern.Fill(k.zero, byte(zx))
 	k.args = kern.GemmI8Args{
 		ASigned: x.DType == tensor.I8, Zero: k.zero, Taps: k.taps, KC: k.kc, N: k.ocg,
-		LDC: k.pitch, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
+		Inside: k.band.rows > 0, LDC: k.pitch, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}
 	k.split(max(1, p.Threads))
 	if k.band.rows > 0 && k.cols[0].Symmetric() {

@@ -16,7 +16,7 @@ const (
 	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
 	tileI8Panels, tileI8Words, tileI8Lo, tileI8Hi         = 128, 136, 140, 144
 	tileI8OutXor, tileI8Wild, tileI8End, tileI8Ahead      = 148, 152, 156, 160
-	tileI8Res, tileI8LDR, tileI8Add                       = 168, 176, 184
+	tileI8Res, tileI8LDR, tileI8Add, tileI8Inside         = 168, 176, 184, 192
 )
 
 // gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
@@ -60,12 +60,14 @@ type gemmInt struct {
 	// AVX-512 goes over some whole panels: where the weights of the next are, how far in bytes its bias and scales are
 	// from the first's, and how many are left.
 	panelB, panelAt, panels operand.Mem
+
+	inside operand.Mem // AVX-512: 1: no offset stands for the zero row
 }
 
 func (g *gemmInt) write() {
 	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
-	local := g.AllocLocal(104)
-	g.panelB, g.panelAt, g.panels = local.Offset(80), local.Offset(88), local.Offset(96)
+	local := g.AllocLocal(112)
+	g.panelB, g.panelAt, g.panels, g.inside = local.Offset(80), local.Offset(88), local.Offset(96), local.Offset(104)
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
 	g.flip, g.bytes = local.Offset(48), local.Offset(64)
@@ -75,7 +77,7 @@ func (g *gemmInt) write() {
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
-	}{{tileZero, g.zero}, {tileA, g.base}, {tileB, g.panelB}, {tileI8Panels, g.panels}} {
+	}{{tileZero, g.zero}, {tileA, g.base}, {tileB, g.panelB}, {tileI8Panels, g.panels}, {tileI8Inside, g.inside}} {
 		g.MOVQ(mem(t, f.from), s)
 		g.MOVQ(s, f.to)
 	}
@@ -189,12 +191,25 @@ func (g *gemmInt) pointers(base reg.GPPhysical) {
 	last := gps[g.mr-1]
 	g.MOVQ(g.rows, last)
 	g.MOVQ(g.base, base)
+	done := g.label("pointers")
+	if g.wide() { // where taps are short, this is a tenth of the time
+		padded := g.label("padded")
+		g.CMPQ(g.inside, imm(0))
+		g.JE(operand.LabelRef(padded))
+		for i := range g.mr {
+			g.MOVLQSX(mem(last, 4*i), gps[i])
+			g.ADDQ(base, gps[i])
+		}
+		g.JMP(operand.LabelRef(done))
+		g.Label(padded)
+	}
 	for i := range g.mr {
 		g.MOVLQSX(mem(last, 4*i), gps[i])
 		g.TESTQ(gps[i], gps[i])
 		g.LEAQ(memx(base, gps[i], 1, 0), gps[i])
 		g.CMOVQLT(g.zero, gps[i])
 	}
+	g.Label(done)
 	g.ADDQ(imm(4*g.isa.rows), g.rows)
 }
 

@@ -82,6 +82,7 @@ type GemmI8Args struct {
 	ASigned bool    // the bytes of A are int8
 	Rows    []int32 // RowsSize entries [tile][tap][MR]: offsets into A, negative for Zero; nil: see LDA
 	Zero    []byte  // KC bytes of A's zero point, which padding reads; needed with Rows
+	Inside  bool    // none of Rows is negative
 	LDA     int     // with Rows nil and Taps 1: row m starts at A[m*LDA]
 	Taps    int
 	KC      int    // bytes of a tap
@@ -144,6 +145,9 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 	}
 	if g.isa == isaAVX512 {
 		t.limits(a)
+	}
+	if a.Rows == nil || a.Inside {
+		t.inside = 1
 	}
 	if a.Rows == nil {
 		for i := range g.MR {
@@ -261,6 +265,7 @@ type tileI8 struct {
 	res            *byte   // with add: the other operand
 	ldr            int
 	add            *addWords // or nil
+	inside         int       // 1: no offset is negative
 }
 
 // limits is how AVX-512 wants zero point and limits.

@@ -6,7 +6,7 @@
 
 // func gemmI8x6x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -16,6 +16,8 @@ TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -75,9 +77,9 @@ tap2:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest3
+	JGE     rest4
 
-main6:
+main7:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -169,13 +171,13 @@ main6:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main6
+	JLT          main7
 
-rest3:
+rest4:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial4
+	JLT          partial5
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -226,9 +228,9 @@ rest3:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial4:
+partial5:
 	TESTQ        AX, AX
-	JZ           next5
+	JZ           next6
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -277,7 +279,7 @@ partial4:
 	VPADDD       Y15, Y11, Y11
 	ADDQ         $+64, CX
 
-next5:
+next6:
 	DECQ         8(SP)
 	JNZ          tap2
 	MOVQ         t+0(FP), AX
@@ -371,22 +373,22 @@ next5:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial7
+	JNE          partial8
 	VMOVDQU      X14, (CX)
-	JMP          stored8
+	JMP          stored9
 
-partial7:
+partial8:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte9:
+byte10:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte9
+	JLT  byte10
 
-stored8:
+stored9:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -395,22 +397,22 @@ stored8:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial10
+	JNE          partial11
 	VMOVDQU      X14, (CX)
-	JMP          stored11
+	JMP          stored12
 
-partial10:
+partial11:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte12:
+byte13:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte12
+	JLT  byte13
 
-stored11:
+stored12:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -419,22 +421,22 @@ stored11:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial13
+	JNE          partial14
 	VMOVDQU      X14, (CX)
-	JMP          stored14
+	JMP          stored15
 
-partial13:
+partial14:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte15:
+byte16:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte15
+	JLT  byte16
 
-stored14:
+stored15:
 	ADDQ         DX, CX
 	VPAND        Y12, Y6, Y6
 	VPAND        Y12, Y7, Y7
@@ -443,22 +445,22 @@ stored14:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial16
+	JNE          partial17
 	VMOVDQU      X14, (CX)
-	JMP          stored17
+	JMP          stored18
 
-partial16:
+partial17:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte18:
+byte19:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte18
+	JLT  byte19
 
-stored17:
+stored18:
 	ADDQ         DX, CX
 	VPAND        Y12, Y8, Y8
 	VPAND        Y12, Y9, Y9
@@ -467,22 +469,22 @@ stored17:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial19
+	JNE          partial20
 	VMOVDQU      X14, (CX)
-	JMP          stored20
+	JMP          stored21
 
-partial19:
+partial20:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte21:
+byte22:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte21
+	JLT  byte22
 
-stored20:
+stored21:
 	ADDQ         DX, CX
 	VPAND        Y12, Y10, Y10
 	VPAND        Y12, Y11, Y11
@@ -491,28 +493,28 @@ stored20:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial22
+	JNE          partial23
 	VMOVDQU      X14, (CX)
-	JMP          stored23
+	JMP          stored24
 
-partial22:
+partial23:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte24:
+byte25:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte24
+	JLT  byte25
 
-stored23:
+stored24:
 	VZEROUPPER
 	RET
 
 // func gemmI8x5x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -522,6 +524,8 @@ TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -549,7 +553,7 @@ TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y1, Y9
 	MOVQ         80(SP), CX
 
-tap26:
+tap27:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -575,9 +579,9 @@ tap26:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest27
+	JGE     rest29
 
-main30:
+main32:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -655,13 +659,13 @@ main30:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main30
+	JLT          main32
 
-rest27:
+rest29:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial28
+	JLT          partial30
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -705,9 +709,9 @@ rest27:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial28:
+partial30:
 	TESTQ        AX, AX
-	JZ           next29
+	JZ           next31
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -749,9 +753,9 @@ partial28:
 	VPADDD       Y15, Y9, Y9
 	ADDQ         $+64, CX
 
-next29:
+next31:
 	DECQ         8(SP)
-	JNZ          tap26
+	JNZ          tap27
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -831,22 +835,22 @@ next29:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial31
+	JNE          partial33
 	VMOVDQU      X14, (CX)
-	JMP          stored32
+	JMP          stored34
 
-partial31:
+partial33:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte33:
+byte35:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte33
+	JLT  byte35
 
-stored32:
+stored34:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -855,22 +859,22 @@ stored32:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial34
+	JNE          partial36
 	VMOVDQU      X14, (CX)
-	JMP          stored35
+	JMP          stored37
 
-partial34:
+partial36:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte36:
+byte38:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte36
+	JLT  byte38
 
-stored35:
+stored37:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -879,22 +883,22 @@ stored35:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial37
+	JNE          partial39
 	VMOVDQU      X14, (CX)
-	JMP          stored38
+	JMP          stored40
 
-partial37:
+partial39:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte39:
+byte41:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte39
+	JLT  byte41
 
-stored38:
+stored40:
 	ADDQ         DX, CX
 	VPAND        Y12, Y6, Y6
 	VPAND        Y12, Y7, Y7
@@ -903,22 +907,22 @@ stored38:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial40
+	JNE          partial42
 	VMOVDQU      X14, (CX)
-	JMP          stored41
+	JMP          stored43
 
-partial40:
+partial42:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte42:
+byte44:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte42
+	JLT  byte44
 
-stored41:
+stored43:
 	ADDQ         DX, CX
 	VPAND        Y12, Y8, Y8
 	VPAND        Y12, Y9, Y9
@@ -927,28 +931,28 @@ stored41:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial43
+	JNE          partial45
 	VMOVDQU      X14, (CX)
-	JMP          stored44
+	JMP          stored46
 
-partial43:
+partial45:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte45:
+byte47:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte45
+	JLT  byte47
 
-stored44:
+stored46:
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -958,6 +962,8 @@ TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -983,7 +989,7 @@ TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y1, Y7
 	MOVQ         80(SP), CX
 
-tap47:
+tap49:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -1005,9 +1011,9 @@ tap47:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest48
+	JGE     rest51
 
-main51:
+main54:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1071,13 +1077,13 @@ main51:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main51
+	JLT          main54
 
-rest48:
+rest51:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial49
+	JLT          partial52
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1114,9 +1120,9 @@ rest48:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial49:
+partial52:
 	TESTQ        AX, AX
-	JZ           next50
+	JZ           next53
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1151,9 +1157,9 @@ partial49:
 	VPADDD       Y15, Y7, Y7
 	ADDQ         $+64, CX
 
-next50:
+next53:
 	DECQ         8(SP)
-	JNZ          tap47
+	JNZ          tap49
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1221,30 +1227,6 @@ next50:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial52
-	VMOVDQU      X14, (CX)
-	JMP          stored53
-
-partial52:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte54:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte54
-
-stored53:
-	ADDQ         DX, CX
-	VPAND        Y12, Y2, Y2
-	VPAND        Y12, Y3, Y3
-	VPACKUSDW    Y3, Y2, Y14
-	VPERMQ       $0xd8, Y14, Y14
-	VEXTRACTI128 $0x01, Y14, X15
-	VPACKUSWB    X15, X14, X14
-	CMPQ         R8, $+16
 	JNE          partial55
 	VMOVDQU      X14, (CX)
 	JMP          stored56
@@ -1262,9 +1244,9 @@ byte57:
 
 stored56:
 	ADDQ         DX, CX
-	VPAND        Y12, Y4, Y4
-	VPAND        Y12, Y5, Y5
-	VPACKUSDW    Y5, Y4, Y14
+	VPAND        Y12, Y2, Y2
+	VPAND        Y12, Y3, Y3
+	VPACKUSDW    Y3, Y2, Y14
 	VPERMQ       $0xd8, Y14, Y14
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
@@ -1286,9 +1268,9 @@ byte60:
 
 stored59:
 	ADDQ         DX, CX
-	VPAND        Y12, Y6, Y6
-	VPAND        Y12, Y7, Y7
-	VPACKUSDW    Y7, Y6, Y14
+	VPAND        Y12, Y4, Y4
+	VPAND        Y12, Y5, Y5
+	VPACKUSDW    Y5, Y4, Y14
 	VPERMQ       $0xd8, Y14, Y14
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
@@ -1309,12 +1291,36 @@ byte63:
 	JLT  byte63
 
 stored62:
+	ADDQ         DX, CX
+	VPAND        Y12, Y6, Y6
+	VPAND        Y12, Y7, Y7
+	VPACKUSDW    Y7, Y6, Y14
+	VPERMQ       $0xd8, Y14, Y14
+	VEXTRACTI128 $0x01, Y14, X15
+	VPACKUSWB    X15, X14, X14
+	CMPQ         R8, $+16
+	JNE          partial64
+	VMOVDQU      X14, (CX)
+	JMP          stored65
+
+partial64:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte66:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte66
+
+stored65:
 	VZEROUPPER
 	RET
 
 // func gemmI8x3x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -1324,6 +1330,8 @@ TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -1347,7 +1355,7 @@ TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y1, Y5
 	MOVQ         80(SP), CX
 
-tap65:
+tap68:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -1365,9 +1373,9 @@ tap65:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest66
+	JGE     rest70
 
-main69:
+main73:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1417,13 +1425,13 @@ main69:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main69
+	JLT          main73
 
-rest66:
+rest70:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial67
+	JLT          partial71
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1453,9 +1461,9 @@ rest66:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial67:
+partial71:
 	TESTQ        AX, AX
-	JZ           next68
+	JZ           next72
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1483,9 +1491,9 @@ partial67:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+64, CX
 
-next68:
+next72:
 	DECQ         8(SP)
-	JNZ          tap65
+	JNZ          tap68
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1541,22 +1549,22 @@ next68:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial70
+	JNE          partial74
 	VMOVDQU      X14, (CX)
-	JMP          stored71
+	JMP          stored75
 
-partial70:
+partial74:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte72:
+byte76:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte72
+	JLT  byte76
 
-stored71:
+stored75:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -1565,22 +1573,22 @@ stored71:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial73
+	JNE          partial77
 	VMOVDQU      X14, (CX)
-	JMP          stored74
+	JMP          stored78
 
-partial73:
+partial77:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte75:
+byte79:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte75
+	JLT  byte79
 
-stored74:
+stored78:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VPAND        Y12, Y5, Y5
@@ -1589,28 +1597,28 @@ stored74:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial76
+	JNE          partial80
 	VMOVDQU      X14, (CX)
-	JMP          stored77
+	JMP          stored81
 
-partial76:
+partial80:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte78:
+byte82:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte78
+	JLT  byte82
 
-stored77:
+stored81:
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -1620,6 +1628,8 @@ TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -1641,7 +1651,7 @@ TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y1, Y3
 	MOVQ         80(SP), CX
 
-tap80:
+tap84:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -1655,9 +1665,9 @@ tap80:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest81
+	JGE     rest86
 
-main84:
+main89:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1693,13 +1703,13 @@ main84:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main89
 
-rest81:
+rest86:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial82
+	JLT          partial87
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1722,9 +1732,9 @@ rest81:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial82:
+partial87:
 	TESTQ        AX, AX
-	JZ           next83
+	JZ           next88
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1745,9 +1755,9 @@ partial82:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+64, CX
 
-next83:
+next88:
 	DECQ         8(SP)
-	JNZ          tap80
+	JNZ          tap84
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1791,22 +1801,22 @@ next83:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial85
+	JNE          partial90
 	VMOVDQU      X14, (CX)
-	JMP          stored86
+	JMP          stored91
 
-partial85:
+partial90:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte87:
+byte92:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte87
+	JLT  byte92
 
-stored86:
+stored91:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VPAND        Y12, Y3, Y3
@@ -1815,28 +1825,28 @@ stored86:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial88
+	JNE          partial93
 	VMOVDQU      X14, (CX)
-	JMP          stored89
+	JMP          stored94
 
-partial88:
+partial93:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte90:
+byte95:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte90
+	JLT  byte95
 
-stored89:
+stored94:
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x16AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -1846,6 +1856,8 @@ TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -1865,7 +1877,7 @@ TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $104-8
 	VMOVUPS      32(CX), Y1
 	MOVQ         80(SP), CX
 
-tap92:
+tap97:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -1875,9 +1887,9 @@ tap92:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest93
+	JGE     rest99
 
-main96:
+main102:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VPBROADCASTW (SI)(AX*1), X14
@@ -1899,13 +1911,13 @@ main96:
 	ADDQ         $+128, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main96
+	JLT          main102
 
-rest93:
+rest99:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial94
+	JLT          partial100
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -1921,9 +1933,9 @@ rest93:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial94:
+partial100:
 	TESTQ        AX, AX
-	JZ           next95
+	JZ           next101
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -1937,9 +1949,9 @@ partial94:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+64, CX
 
-next95:
+next101:
 	DECQ         8(SP)
-	JNZ          tap92
+	JNZ          tap97
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -1971,28 +1983,28 @@ next95:
 	VEXTRACTI128 $0x01, Y14, X15
 	VPACKUSWB    X15, X14, X14
 	CMPQ         R8, $+16
-	JNE          partial97
+	JNE          partial103
 	VMOVDQU      X14, (CX)
-	JMP          stored98
+	JMP          stored104
 
-partial97:
+partial103:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte99:
+byte105:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte99
+	JLT  byte105
 
-stored98:
+stored104:
 	VZEROUPPER
 	RET
 
 // func gemmI8x6x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2002,6 +2014,8 @@ TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -2025,7 +2039,7 @@ TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y0, Y5
 	MOVQ         80(SP), CX
 
-tap101:
+tap107:
 	MOVQ    (SP), R11
 	MOVQ    40(SP), AX
 	MOVLQSX (R11), SI
@@ -2055,9 +2069,9 @@ tap101:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest102
+	JGE     rest109
 
-main105:
+main112:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2123,13 +2137,13 @@ main105:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main105
+	JLT          main112
 
-rest102:
+rest109:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial103
+	JLT          partial110
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2167,9 +2181,9 @@ rest102:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial103:
+partial110:
 	TESTQ        AX, AX
-	JZ           next104
+	JZ           next111
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2205,9 +2219,9 @@ partial103:
 	VPADDD       Y15, Y5, Y5
 	ADDQ         $+32, CX
 
-next104:
+next111:
 	DECQ         8(SP)
-	JNZ          tap101
+	JNZ          tap107
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2260,138 +2274,138 @@ next104:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial106
+	JNE          partial113
 	VMOVQ        X14, (CX)
-	JMP          stored107
+	JMP          stored114
 
-partial106:
+partial113:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte108:
+byte115:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte108
+	JLT  byte115
 
-stored107:
+stored114:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial109
+	JNE          partial116
 	VMOVQ        X14, (CX)
-	JMP          stored110
+	JMP          stored117
 
-partial109:
+partial116:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte111:
+byte118:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte111
+	JLT  byte118
 
-stored110:
+stored117:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial112
+	JNE          partial119
 	VMOVQ        X14, (CX)
-	JMP          stored113
+	JMP          stored120
 
-partial112:
+partial119:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte114:
+byte121:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte114
+	JLT  byte121
 
-stored113:
+stored120:
 	ADDQ         DX, CX
 	VPAND        Y12, Y3, Y3
 	VEXTRACTI128 $0x01, Y3, X15
 	VPACKUSDW    X15, X3, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial115
+	JNE          partial122
 	VMOVQ        X14, (CX)
-	JMP          stored116
+	JMP          stored123
 
-partial115:
+partial122:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte117:
+byte124:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte117
+	JLT  byte124
 
-stored116:
+stored123:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X15
 	VPACKUSDW    X15, X4, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial118
+	JNE          partial125
 	VMOVQ        X14, (CX)
-	JMP          stored119
+	JMP          stored126
 
-partial118:
+partial125:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte120:
+byte127:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte120
+	JLT  byte127
 
-stored119:
+stored126:
 	ADDQ         DX, CX
 	VPAND        Y12, Y5, Y5
 	VEXTRACTI128 $0x01, Y5, X15
 	VPACKUSDW    X15, X5, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial121
+	JNE          partial128
 	VMOVQ        X14, (CX)
-	JMP          stored122
+	JMP          stored129
 
-partial121:
+partial128:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte123:
+byte130:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte123
+	JLT  byte130
 
-stored122:
+stored129:
 	VZEROUPPER
 	RET
 
 // func gemmI8x5x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2401,6 +2415,8 @@ TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -2423,7 +2439,7 @@ TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y0, Y4
 	MOVQ         80(SP), CX
 
-tap125:
+tap132:
 	MOVQ    (SP), R10
 	MOVQ    40(SP), AX
 	MOVLQSX (R10), SI
@@ -2449,9 +2465,9 @@ tap125:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest126
+	JGE     rest134
 
-main129:
+main137:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2507,13 +2523,13 @@ main129:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main129
+	JLT          main137
 
-rest126:
+rest134:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial127
+	JLT          partial135
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2546,9 +2562,9 @@ rest126:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial127:
+partial135:
 	TESTQ        AX, AX
-	JZ           next128
+	JZ           next136
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2579,9 +2595,9 @@ partial127:
 	VPADDD       Y15, Y4, Y4
 	ADDQ         $+32, CX
 
-next128:
+next136:
 	DECQ         8(SP)
-	JNZ          tap125
+	JNZ          tap132
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2628,116 +2644,116 @@ next128:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial130
+	JNE          partial138
 	VMOVQ        X14, (CX)
-	JMP          stored131
+	JMP          stored139
 
-partial130:
+partial138:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte132:
+byte140:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte132
+	JLT  byte140
 
-stored131:
+stored139:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial133
+	JNE          partial141
 	VMOVQ        X14, (CX)
-	JMP          stored134
+	JMP          stored142
 
-partial133:
+partial141:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte135:
+byte143:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte135
+	JLT  byte143
 
-stored134:
+stored142:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial136
+	JNE          partial144
 	VMOVQ        X14, (CX)
-	JMP          stored137
+	JMP          stored145
 
-partial136:
+partial144:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte138:
+byte146:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte138
+	JLT  byte146
 
-stored137:
+stored145:
 	ADDQ         DX, CX
 	VPAND        Y12, Y3, Y3
 	VEXTRACTI128 $0x01, Y3, X15
 	VPACKUSDW    X15, X3, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial139
+	JNE          partial147
 	VMOVQ        X14, (CX)
-	JMP          stored140
+	JMP          stored148
 
-partial139:
+partial147:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte141:
+byte149:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte141
+	JLT  byte149
 
-stored140:
+stored148:
 	ADDQ         DX, CX
 	VPAND        Y12, Y4, Y4
 	VEXTRACTI128 $0x01, Y4, X15
 	VPACKUSDW    X15, X4, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial142
+	JNE          partial150
 	VMOVQ        X14, (CX)
-	JMP          stored143
+	JMP          stored151
 
-partial142:
+partial150:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte144:
+byte152:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte144
+	JLT  byte152
 
-stored143:
+stored151:
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2747,6 +2763,8 @@ TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -2768,7 +2786,7 @@ TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y0, Y3
 	MOVQ         80(SP), CX
 
-tap146:
+tap154:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	MOVLQSX (R9), SI
@@ -2790,9 +2808,9 @@ tap146:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest147
+	JGE     rest156
 
-main150:
+main159:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -2838,13 +2856,13 @@ main150:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main150
+	JLT          main159
 
-rest147:
+rest156:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial148
+	JLT          partial157
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -2872,9 +2890,9 @@ rest147:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial148:
+partial157:
 	TESTQ        AX, AX
-	JZ           next149
+	JZ           next158
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -2900,9 +2918,9 @@ partial148:
 	VPADDD       Y15, Y3, Y3
 	ADDQ         $+32, CX
 
-next149:
+next158:
 	DECQ         8(SP)
-	JNZ          tap146
+	JNZ          tap154
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -2943,72 +2961,6 @@ next149:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial151
-	VMOVQ        X14, (CX)
-	JMP          stored152
-
-partial151:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte153:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte153
-
-stored152:
-	ADDQ         DX, CX
-	VPAND        Y12, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X15
-	VPACKUSDW    X15, X1, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
-	JNE          partial154
-	VMOVQ        X14, (CX)
-	JMP          stored155
-
-partial154:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte156:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte156
-
-stored155:
-	ADDQ         DX, CX
-	VPAND        Y12, Y2, Y2
-	VEXTRACTI128 $0x01, Y2, X15
-	VPACKUSDW    X15, X2, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
-	JNE          partial157
-	VMOVQ        X14, (CX)
-	JMP          stored158
-
-partial157:
-	VMOVDQU X14, 64(SP)
-	XORQ    R9, R9
-
-byte159:
-	MOVB 64(SP)(R9*1), R10
-	MOVB R10, (CX)(R9*1)
-	INCQ R9
-	CMPQ R9, R8
-	JLT  byte159
-
-stored158:
-	ADDQ         DX, CX
-	VPAND        Y12, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X15
-	VPACKUSDW    X15, X3, X14
-	VPACKUSWB    X14, X14, X14
-	CMPQ         R8, $+8
 	JNE          partial160
 	VMOVQ        X14, (CX)
 	JMP          stored161
@@ -3025,12 +2977,78 @@ byte162:
 	JLT  byte162
 
 stored161:
+	ADDQ         DX, CX
+	VPAND        Y12, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X15
+	VPACKUSDW    X15, X1, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial163
+	VMOVQ        X14, (CX)
+	JMP          stored164
+
+partial163:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte165:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte165
+
+stored164:
+	ADDQ         DX, CX
+	VPAND        Y12, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X15
+	VPACKUSDW    X15, X2, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial166
+	VMOVQ        X14, (CX)
+	JMP          stored167
+
+partial166:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte168:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte168
+
+stored167:
+	ADDQ         DX, CX
+	VPAND        Y12, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X15
+	VPACKUSDW    X15, X3, X14
+	VPACKUSWB    X14, X14, X14
+	CMPQ         R8, $+8
+	JNE          partial169
+	VMOVQ        X14, (CX)
+	JMP          stored170
+
+partial169:
+	VMOVDQU X14, 64(SP)
+	XORQ    R9, R9
+
+byte171:
+	MOVB 64(SP)(R9*1), R10
+	MOVB R10, (CX)(R9*1)
+	INCQ R9
+	CMPQ R9, R8
+	JLT  byte171
+
+stored170:
 	VZEROUPPER
 	RET
 
 // func gemmI8x3x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3040,6 +3058,8 @@ TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -3060,7 +3080,7 @@ TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y0, Y2
 	MOVQ         80(SP), CX
 
-tap164:
+tap173:
 	MOVQ    (SP), R8
 	MOVQ    40(SP), AX
 	MOVLQSX (R8), SI
@@ -3078,9 +3098,9 @@ tap164:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest165
+	JGE     rest175
 
-main168:
+main178:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3116,13 +3136,13 @@ main168:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main168
+	JLT          main178
 
-rest165:
+rest175:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial166
+	JLT          partial176
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3145,9 +3165,9 @@ rest165:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial166:
+partial176:
 	TESTQ        AX, AX
-	JZ           next167
+	JZ           next177
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3168,9 +3188,9 @@ partial166:
 	VPADDD       Y15, Y2, Y2
 	ADDQ         $+32, CX
 
-next167:
+next177:
 	DECQ         8(SP)
-	JNZ          tap164
+	JNZ          tap173
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3205,72 +3225,72 @@ next167:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial169
+	JNE          partial179
 	VMOVQ        X14, (CX)
-	JMP          stored170
+	JMP          stored180
 
-partial169:
+partial179:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte171:
+byte181:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte171
+	JLT  byte181
 
-stored170:
+stored180:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial172
+	JNE          partial182
 	VMOVQ        X14, (CX)
-	JMP          stored173
+	JMP          stored183
 
-partial172:
+partial182:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte174:
+byte184:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte174
+	JLT  byte184
 
-stored173:
+stored183:
 	ADDQ         DX, CX
 	VPAND        Y12, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X15
 	VPACKUSDW    X15, X2, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial175
+	JNE          partial185
 	VMOVQ        X14, (CX)
-	JMP          stored176
+	JMP          stored186
 
-partial175:
+partial185:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte177:
+byte187:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte177
+	JLT  byte187
 
-stored176:
+stored186:
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3280,6 +3300,8 @@ TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -3299,7 +3321,7 @@ TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $104-8
 	VMOVAPS      Y0, Y1
 	MOVQ         80(SP), CX
 
-tap179:
+tap189:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	MOVLQSX (DI), SI
@@ -3313,9 +3335,9 @@ tap179:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest180
+	JGE     rest191
 
-main183:
+main194:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3341,13 +3363,13 @@ main183:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main183
+	JLT          main194
 
-rest180:
+rest191:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial181
+	JLT          partial192
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3365,9 +3387,9 @@ rest180:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial181:
+partial192:
 	TESTQ        AX, AX
-	JZ           next182
+	JZ           next193
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3383,9 +3405,9 @@ partial181:
 	VPADDD       Y15, Y1, Y1
 	ADDQ         $+32, CX
 
-next182:
+next193:
 	DECQ         8(SP)
-	JNZ          tap179
+	JNZ          tap189
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3414,50 +3436,50 @@ next182:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial184
+	JNE          partial195
 	VMOVQ        X14, (CX)
-	JMP          stored185
+	JMP          stored196
 
-partial184:
+partial195:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte186:
+byte197:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte186
+	JLT  byte197
 
-stored185:
+stored196:
 	ADDQ         DX, CX
 	VPAND        Y12, Y1, Y1
 	VEXTRACTI128 $0x01, Y1, X15
 	VPACKUSDW    X15, X1, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial187
+	JNE          partial198
 	VMOVQ        X14, (CX)
-	JMP          stored188
+	JMP          stored199
 
-partial187:
+partial198:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte189:
+byte200:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte189
+	JLT  byte200
 
-stored188:
+stored199:
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x8AVX2(t *byte)
 // Requires: AVX, AVX2, CMOV
-TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3467,6 +3489,8 @@ TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
 	MOVQ         32(AX), CX
@@ -3485,7 +3509,7 @@ TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $104-8
 	VMOVUPS      (CX), Y0
 	MOVQ         80(SP), CX
 
-tap191:
+tap202:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	MOVLQSX (SI), SI
@@ -3495,9 +3519,9 @@ tap191:
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
 	CMPQ    AX, 24(SP)
-	JGE     rest192
+	JGE     rest204
 
-main195:
+main207:
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
 	VPXOR        48(SP), X14, X14
@@ -3513,13 +3537,13 @@ main195:
 	ADDQ         $+64, CX
 	ADDQ         $+4, AX
 	CMPQ         AX, 24(SP)
-	JLT          main195
+	JLT          main207
 
-rest192:
+rest204:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 	CMPQ         AX, $+2
-	JLT          partial193
+	JLT          partial205
 	MOVQ         24(SP), AX
 	VMOVUPS      (CX), Y12
 	VPBROADCASTW (SI)(AX*1), X14
@@ -3532,9 +3556,9 @@ rest192:
 	SUBQ         16(SP), AX
 	NEGQ         AX
 
-partial193:
+partial205:
 	TESTQ        AX, AX
-	JZ           next194
+	JZ           next206
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Y12
@@ -3545,9 +3569,9 @@ partial193:
 	VPADDD       Y15, Y0, Y0
 	ADDQ         $+32, CX
 
-next194:
+next206:
 	DECQ         8(SP)
-	JNZ          tap191
+	JNZ          tap202
 	MOVQ         t+0(FP), AX
 	MOVQ         96(AX), CX
 	VMOVUPS      (CX), Y12
@@ -3570,21 +3594,21 @@ next194:
 	VPACKUSDW    X15, X0, X14
 	VPACKUSWB    X14, X14, X14
 	CMPQ         R8, $+8
-	JNE          partial196
+	JNE          partial208
 	VMOVQ        X14, (CX)
-	JMP          stored197
+	JMP          stored209
 
-partial196:
+partial208:
 	VMOVDQU X14, 64(SP)
 	XORQ    R9, R9
 
-byte198:
+byte210:
 	MOVB 64(SP)(R9*1), R10
 	MOVB R10, (CX)(R9*1)
 	INCQ R9
 	CMPQ R9, R8
-	JLT  byte198
+	JLT  byte210
 
-stored197:
+stored209:
 	VZEROUPPER
 	RET

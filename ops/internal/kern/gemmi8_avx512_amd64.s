@@ -24,7 +24,7 @@ GLOBL rowOrder<>(SB), RODATA|NOPTR, $64
 
 // func gemmI8x12x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -34,6 +34,8 @@ TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -92,6 +94,35 @@ panel1:
 tap2:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded4
+	MOVLQSX (DX), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(DX), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(DX), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(DX), R9
+	ADDQ    AX, R9
+	MOVLQSX 16(DX), R10
+	ADDQ    AX, R10
+	MOVLQSX 20(DX), R11
+	ADDQ    AX, R11
+	MOVLQSX 24(DX), R12
+	ADDQ    AX, R12
+	MOVLQSX 28(DX), R13
+	ADDQ    AX, R13
+	MOVLQSX 32(DX), R14
+	ADDQ    AX, R14
+	MOVLQSX 36(DX), R15
+	ADDQ    AX, R15
+	MOVLQSX 40(DX), BX
+	ADDQ    AX, BX
+	MOVLQSX 44(DX), DX
+	ADDQ    AX, DX
+	JMP     pointers3
+
+padded4:
 	MOVLQSX (DX), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -140,14 +171,16 @@ tap2:
 	TESTQ   DX, DX
 	LEAQ    (AX)(DX*1), DX
 	CMOVQLT 32(SP), DX
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest3
-	KTESTW  K2, K2
-	JZ      plain6
 
-main7:
+pointers3:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest5
+	KTESTW K2, K2
+	JZ     plain8
+
+main9:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -229,11 +262,11 @@ main7:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main7
-	JMP         rest3
+	JLT         main9
+	JMP         rest5
 
-plain6:
-main8:
+plain8:
+main10:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -315,13 +348,13 @@ main8:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main8
+	JLT          main10
 
-rest3:
+rest5:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial4
+	JLT         partial6
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -366,9 +399,9 @@ rest3:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial4:
+partial6:
 	TESTQ        AX, AX
-	JZ           next5
+	JZ           next7
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -435,14 +468,14 @@ partial4:
 	VPDPBUSD     Z25, Z28, Z23
 	ADDQ         $+128, CX
 
-next5:
+next7:
 	DECQ         8(SP)
 	JNZ          tap2
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric9
+	JZ           symmetric11
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -496,7 +529,7 @@ next5:
 	VPMULLD.BCST 44(DX), Z25, Z28
 	VPSUBD       Z28, Z23, Z23
 
-symmetric9:
+symmetric11:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -551,7 +584,7 @@ symmetric9:
 	VMULPS       Z25, Z23, Z23
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame10
+	JZ           tame12
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -578,7 +611,7 @@ symmetric9:
 	VMINPS       Z22, Z27, Z22
 	VMINPS       Z23, Z27, Z23
 
-tame10:
+tame12:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -587,12 +620,12 @@ tame10:
 	MOVQ          80(AX), DX
 	MOVQ          184(AX), R8
 	TESTQ         R8, R8
-	JZ            product12
+	JZ            product14
 	ADDQ          168(AX), SI
 	MOVQ          176(AX), DI
 	MOVL          896(R8), AX
 	CMPL          AX, $+0
-	JNE           form13
+	JNE           form15
 	VMOVDQU64     (R8), Z27
 	VMOVDQU64     64(R8), Z28
 	VMOVDQU64     128(R8), Z29
@@ -878,9 +911,9 @@ tame10:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end11
+	JMP           end13
 
-form13:
+form15:
 	VMOVDQU64     (R8), Z27
 	VMOVDQU64     64(R8), Z28
 	VMOVDQU64     128(R8), Z29
@@ -1148,16 +1181,16 @@ form13:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end11
+	JMP           end13
 
-product12:
+product14:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
 	MOVL          156(AX), AX
 	CMPL          AX, $+0
-	JNE           form15
+	JNE           form17
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1266,11 +1299,11 @@ product12:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end11
+	JMP           end13
 
-form15:
+form17:
 	CMPL          AX, $+1
-	JNE           form16
+	JNE           form18
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1361,9 +1394,9 @@ form15:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end11
+	JMP           end13
 
-form16:
+form18:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1442,9 +1475,9 @@ form16:
 	VEXTRACTI64X4 $0x01, Z20, Y21
 	VMOVDQU8      Y21, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end11
+	JMP           end13
 
-end11:
+end13:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
 	JNZ  panel1
@@ -1453,7 +1486,7 @@ end11:
 
 // func gemmI8x8x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -1463,6 +1496,8 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -1484,7 +1519,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel18:
+panel20:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1510,9 +1545,30 @@ panel18:
 	VMOVAPS Z1, Z15
 	MOVQ    80(SP), CX
 
-tap19:
+tap21:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded23
+	MOVLQSX (R13), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(R13), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(R13), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R13), R9
+	ADDQ    AX, R9
+	MOVLQSX 16(R13), R10
+	ADDQ    AX, R10
+	MOVLQSX 20(R13), R11
+	ADDQ    AX, R11
+	MOVLQSX 24(R13), R12
+	ADDQ    AX, R12
+	MOVLQSX 28(R13), R13
+	ADDQ    AX, R13
+	JMP     pointers22
+
+padded23:
 	MOVLQSX (R13), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -1545,14 +1601,16 @@ tap19:
 	TESTQ   R13, R13
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest20
-	KTESTW  K2, K2
-	JZ      plain23
 
-main24:
+pointers22:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest24
+	KTESTW K2, K2
+	JZ     plain27
+
+main28:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1610,11 +1668,11 @@ main24:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main24
-	JMP         rest20
+	JLT         main28
+	JMP         rest24
 
-plain23:
-main25:
+plain27:
+main29:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1672,13 +1730,13 @@ main25:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main25
+	JLT          main29
 
-rest20:
+rest24:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial21
+	JLT         partial25
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1711,9 +1769,9 @@ rest20:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial21:
+partial25:
 	TESTQ        AX, AX
-	JZ           next22
+	JZ           next26
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1760,14 +1818,14 @@ partial21:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next22:
+next26:
 	DECQ         8(SP)
-	JNZ          tap19
+	JNZ          tap21
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric26
+	JZ           symmetric30
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1805,7 +1863,7 @@ next22:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric26:
+symmetric30:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1844,7 +1902,7 @@ symmetric26:
 	VMULPS       Z25, Z15, Z15
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame27
+	JZ           tame31
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1863,7 +1921,7 @@ symmetric26:
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
 
-tame27:
+tame31:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -1872,12 +1930,12 @@ tame27:
 	MOVQ          80(AX), DX
 	MOVQ          184(AX), R8
 	TESTQ         R8, R8
-	JZ            product29
+	JZ            product33
 	ADDQ          168(AX), SI
 	MOVQ          176(AX), DI
 	MOVL          896(R8), AX
 	CMPL          AX, $+0
-	JNE           form30
+	JNE           form34
 	VMOVDQU64     (R8), Z27
 	VMOVDQU64     64(R8), Z28
 	VMOVDQU64     128(R8), Z29
@@ -2069,9 +2127,9 @@ tame27:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end28
+	JMP           end32
 
-form30:
+form34:
 	VMOVDQU64     (R8), Z27
 	VMOVDQU64     64(R8), Z28
 	VMOVDQU64     128(R8), Z29
@@ -2251,16 +2309,16 @@ form30:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end28
+	JMP           end32
 
-product29:
+product33:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
 	MOVL          156(AX), AX
 	CMPL          AX, $+0
-	JNE           form32
+	JNE           form36
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2333,11 +2391,11 @@ product29:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end28
+	JMP           end32
 
-form32:
+form36:
 	CMPL          AX, $+1
-	JNE           form33
+	JNE           form37
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2398,9 +2456,9 @@ form32:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end28
+	JMP           end32
 
-form33:
+form37:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2453,18 +2511,18 @@ form33:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end28
+	JMP           end32
 
-end28:
+end32:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel18
+	JNZ  panel20
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2474,6 +2532,8 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -2495,7 +2555,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel35:
+panel39:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2513,9 +2573,22 @@ panel35:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap36:
+tap40:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded42
+	MOVLQSX (R9), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(R9), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(R9), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R9), R9
+	ADDQ    AX, R9
+	JMP     pointers41
+
+padded42:
 	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -2532,14 +2605,16 @@ tap36:
 	TESTQ   R9, R9
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest37
-	KTESTW  K2, K2
-	JZ      plain40
 
-main41:
+pointers41:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest43
+	KTESTW K2, K2
+	JZ     plain46
+
+main47:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2573,11 +2648,11 @@ main41:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main41
-	JMP         rest37
+	JLT         main47
+	JMP         rest43
 
-plain40:
-main42:
+plain46:
+main48:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2611,13 +2686,13 @@ main42:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main42
+	JLT          main48
 
-rest37:
+rest43:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial38
+	JLT         partial44
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -2638,9 +2713,9 @@ rest37:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial38:
+partial44:
 	TESTQ        AX, AX
-	JZ           next39
+	JZ           next45
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2667,14 +2742,14 @@ partial38:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next39:
+next45:
 	DECQ         8(SP)
-	JNZ          tap36
+	JNZ          tap40
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric43
+	JZ           symmetric49
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2696,7 +2771,7 @@ next39:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric43:
+symmetric49:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2719,7 +2794,7 @@ symmetric43:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame44
+	JZ           tame50
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2730,7 +2805,7 @@ symmetric43:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame44:
+tame50:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -2777,18 +2852,18 @@ tame44:
 	VEXTRACTI64X4 $0x01, Z4, Y5
 	VMOVDQU8      Y5, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end45
+	JMP           end51
 
-end45:
+end51:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel35
+	JNZ  panel39
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2798,6 +2873,8 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -2819,7 +2896,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel47:
+panel53:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2833,9 +2910,18 @@ panel47:
 	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
-tap48:
+tap54:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded56
+	MOVLQSX (DI), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(DI), DI
+	ADDQ    AX, DI
+	JMP     pointers55
+
+padded56:
 	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -2844,14 +2930,16 @@ tap48:
 	TESTQ   DI, DI
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest49
-	KTESTW  K2, K2
-	JZ      plain52
 
-main53:
+pointers55:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest57
+	KTESTW K2, K2
+	JZ     plain60
+
+main61:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -2876,11 +2964,11 @@ main53:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main53
-	JMP         rest49
+	JLT         main61
+	JMP         rest57
 
-plain52:
-main54:
+plain60:
+main62:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -2905,13 +2993,13 @@ main54:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main54
+	JLT          main62
 
-rest49:
+rest57:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial50
+	JLT         partial58
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -2926,9 +3014,9 @@ rest49:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial50:
+partial58:
 	TESTQ        AX, AX
-	JZ           next51
+	JZ           next59
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2945,14 +3033,14 @@ partial50:
 	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
-next51:
+next59:
 	DECQ         8(SP)
-	JNZ          tap48
+	JNZ          tap54
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric55
+	JZ           symmetric63
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2966,7 +3054,7 @@ next51:
 	VPMULLD.BCST 4(DX), Z25, Z28
 	VPSUBD       Z28, Z3, Z3
 
-symmetric55:
+symmetric63:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2981,14 +3069,14 @@ symmetric55:
 	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame56
+	JZ           tame64
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame56:
+tame64:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -3017,18 +3105,18 @@ tame56:
 	VEXTRACTI64X4 $0x01, Z0, Y1
 	VMOVDQU8      Y1, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end57
+	JMP           end65
 
-end57:
+end65:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel47
+	JNZ  panel53
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3038,6 +3126,8 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -3059,7 +3149,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel59:
+panel67:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3071,21 +3161,30 @@ panel59:
 	VMOVUPS 64(CX), Z1
 	MOVQ    80(SP), CX
 
-tap60:
+tap68:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded70
+	MOVLQSX (SI), SI
+	ADDQ    AX, SI
+	JMP     pointers69
+
+padded70:
 	MOVLQSX (SI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest61
-	KTESTW  K2, K2
-	JZ      plain64
 
-main65:
+pointers69:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest71
+	KTESTW K2, K2
+	JZ     plain74
+
+main75:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -3104,11 +3203,11 @@ main65:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main65
-	JMP         rest61
+	JLT         main75
+	JMP         rest71
 
-plain64:
-main66:
+plain74:
+main76:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -3127,13 +3226,13 @@ main66:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main66
+	JLT          main76
 
-rest61:
+rest71:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial62
+	JLT         partial72
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -3145,9 +3244,9 @@ rest61:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial62:
+partial72:
 	TESTQ        AX, AX
-	JZ           next63
+	JZ           next73
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3159,14 +3258,14 @@ partial62:
 	VPDPBUSD     Z25, Z27, Z1
 	ADDQ         $+128, CX
 
-next63:
+next73:
 	DECQ         8(SP)
-	JNZ          tap60
+	JNZ          tap68
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric67
+	JZ           symmetric77
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3176,7 +3275,7 @@ next63:
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
 
-symmetric67:
+symmetric77:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3187,12 +3286,12 @@ symmetric67:
 	VMULPS       Z25, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame68
+	JZ           tame78
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame68:
+tame78:
 	VMOVDQU64    rowOrder<>+0(SB), Z31
 	MOVQ         88(SP), CX
 	SHRQ         $0x02, CX
@@ -3214,18 +3313,18 @@ tame68:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     Y0, K1, (CX)
 	ADDQ         DX, CX
-	JMP          end69
+	JMP          end79
 
-end69:
+end79:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel59
+	JNZ  panel67
 	VZEROUPPER
 	RET
 
 // func gemmI8x12x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3235,6 +3334,8 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -3256,7 +3357,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel71:
+panel81:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3278,9 +3379,38 @@ panel71:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap72:
+tap82:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded84
+	MOVLQSX (DX), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(DX), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(DX), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(DX), R9
+	ADDQ    AX, R9
+	MOVLQSX 16(DX), R10
+	ADDQ    AX, R10
+	MOVLQSX 20(DX), R11
+	ADDQ    AX, R11
+	MOVLQSX 24(DX), R12
+	ADDQ    AX, R12
+	MOVLQSX 28(DX), R13
+	ADDQ    AX, R13
+	MOVLQSX 32(DX), R14
+	ADDQ    AX, R14
+	MOVLQSX 36(DX), R15
+	ADDQ    AX, R15
+	MOVLQSX 40(DX), BX
+	ADDQ    AX, BX
+	MOVLQSX 44(DX), DX
+	ADDQ    AX, DX
+	JMP     pointers83
+
+padded84:
 	MOVLQSX (DX), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -3329,14 +3459,16 @@ tap72:
 	TESTQ   DX, DX
 	LEAQ    (AX)(DX*1), DX
 	CMOVQLT 32(SP), DX
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest73
-	KTESTW  K2, K2
-	JZ      plain76
 
-main77:
+pointers83:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest85
+	KTESTW K2, K2
+	JZ     plain88
+
+main89:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -3392,11 +3524,11 @@ main77:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main77
-	JMP         rest73
+	JLT         main89
+	JMP         rest85
 
-plain76:
-main78:
+plain88:
+main90:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -3452,13 +3584,13 @@ main78:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main78
+	JLT          main90
 
-rest73:
+rest85:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial74
+	JLT         partial86
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3490,9 +3622,9 @@ rest73:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial74:
+partial86:
 	TESTQ        AX, AX
-	JZ           next75
+	JZ           next87
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3546,14 +3678,14 @@ partial74:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next75:
+next87:
 	DECQ         8(SP)
-	JNZ          tap72
+	JNZ          tap82
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric79
+	JZ           symmetric91
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3582,7 +3714,7 @@ next75:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric79:
+symmetric91:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3612,7 +3744,7 @@ symmetric79:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame80
+	JZ           tame92
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -3627,7 +3759,7 @@ symmetric79:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame80:
+tame92:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -3710,18 +3842,18 @@ tame80:
 	VEXTRACTI32X4 $0x03, Z8, X11
 	VMOVDQU8      X11, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end81
+	JMP           end93
 
-end81:
+end93:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel71
+	JNZ  panel81
 	VZEROUPPER
 	RET
 
 // func gemmI8x8x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3731,6 +3863,8 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -3752,7 +3886,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel83:
+panel95:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3770,9 +3904,30 @@ panel83:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap84:
+tap96:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded98
+	MOVLQSX (R13), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(R13), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(R13), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R13), R9
+	ADDQ    AX, R9
+	MOVLQSX 16(R13), R10
+	ADDQ    AX, R10
+	MOVLQSX 20(R13), R11
+	ADDQ    AX, R11
+	MOVLQSX 24(R13), R12
+	ADDQ    AX, R12
+	MOVLQSX 28(R13), R13
+	ADDQ    AX, R13
+	JMP     pointers97
+
+padded98:
 	MOVLQSX (R13), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -3805,14 +3960,16 @@ tap84:
 	TESTQ   R13, R13
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest85
-	KTESTW  K2, K2
-	JZ      plain88
 
-main89:
+pointers97:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest99
+	KTESTW K2, K2
+	JZ     plain102
+
+main103:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -3852,11 +4009,11 @@ main89:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main89
-	JMP         rest85
+	JLT         main103
+	JMP         rest99
 
-plain88:
-main90:
+plain102:
+main104:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -3896,13 +4053,13 @@ main90:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main90
+	JLT          main104
 
-rest85:
+rest99:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial86
+	JLT         partial100
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3926,9 +4083,9 @@ rest85:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial86:
+partial100:
 	TESTQ        AX, AX
-	JZ           next87
+	JZ           next101
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3966,14 +4123,14 @@ partial86:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next87:
+next101:
 	DECQ         8(SP)
-	JNZ          tap84
+	JNZ          tap96
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric91
+	JZ           symmetric105
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3994,7 +4151,7 @@ next87:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric91:
+symmetric105:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4016,7 +4173,7 @@ symmetric91:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame92
+	JZ           tame106
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -4027,7 +4184,7 @@ symmetric91:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame92:
+tame106:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -4086,18 +4243,18 @@ tame92:
 	VEXTRACTI32X4 $0x03, Z4, X7
 	VMOVDQU8      X7, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end93
+	JMP           end107
 
-end93:
+end107:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel83
+	JNZ  panel95
 	VZEROUPPER
 	RET
 
 // func gemmI8x4x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -4107,6 +4264,8 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -4128,7 +4287,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel95:
+panel109:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4142,9 +4301,22 @@ panel95:
 	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
-tap96:
+tap110:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded112
+	MOVLQSX (R9), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(R9), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(R9), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R9), R9
+	ADDQ    AX, R9
+	JMP     pointers111
+
+padded112:
 	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -4161,14 +4333,16 @@ tap96:
 	TESTQ   R9, R9
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest97
-	KTESTW  K2, K2
-	JZ      plain100
 
-main101:
+pointers111:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest113
+	KTESTW K2, K2
+	JZ     plain116
+
+main117:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -4192,11 +4366,11 @@ main101:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main101
-	JMP         rest97
+	JLT         main117
+	JMP         rest113
 
-plain100:
-main102:
+plain116:
+main118:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -4220,13 +4394,13 @@ main102:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main102
+	JLT          main118
 
-rest97:
+rest113:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial98
+	JLT         partial114
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4242,9 +4416,9 @@ rest97:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial98:
+partial114:
 	TESTQ        AX, AX
-	JZ           next99
+	JZ           next115
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4266,14 +4440,14 @@ partial98:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next99:
+next115:
 	DECQ         8(SP)
-	JNZ          tap96
+	JNZ          tap110
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric103
+	JZ           symmetric119
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -4286,7 +4460,7 @@ next99:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric103:
+symmetric119:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4300,14 +4474,14 @@ symmetric103:
 	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame104
+	JZ           tame120
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame104:
+tame120:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -4342,18 +4516,18 @@ tame104:
 	VEXTRACTI32X4 $0x03, Z0, X3
 	VMOVDQU8      X3, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end105
+	JMP           end121
 
-end105:
+end121:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel95
+	JNZ  panel109
 	VZEROUPPER
 	RET
 
 // func gemmI8x2x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -4363,6 +4537,8 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -4384,7 +4560,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel107:
+panel123:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4396,9 +4572,18 @@ panel107:
 	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
-tap108:
+tap124:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded126
+	MOVLQSX (DI), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(DI), DI
+	ADDQ    AX, DI
+	JMP     pointers125
+
+padded126:
 	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -4407,14 +4592,16 @@ tap108:
 	TESTQ   DI, DI
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest109
-	KTESTW  K2, K2
-	JZ      plain112
 
-main113:
+pointers125:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest127
+	KTESTW K2, K2
+	JZ     plain130
+
+main131:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -4431,11 +4618,11 @@ main113:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main113
-	JMP         rest109
+	JLT         main131
+	JMP         rest127
 
-plain112:
-main114:
+plain130:
+main132:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -4452,13 +4639,13 @@ main114:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main114
+	JLT          main132
 
-rest109:
+rest127:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial110
+	JLT         partial128
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4470,9 +4657,9 @@ rest109:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial110:
+partial128:
 	TESTQ        AX, AX
-	JZ           next111
+	JZ           next129
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4486,14 +4673,14 @@ partial110:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next111:
+next129:
 	DECQ         8(SP)
-	JNZ          tap108
+	JNZ          tap124
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric115
+	JZ           symmetric133
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -4502,7 +4689,7 @@ next111:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric115:
+symmetric133:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4512,12 +4699,12 @@ symmetric115:
 	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame116
+	JZ           tame134
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame116:
+tame134:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -4542,18 +4729,18 @@ tame116:
 	VEXTRACTI32X4 $0x01, Z0, X1
 	VMOVDQU8      X1, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end117
+	JMP           end135
 
-end117:
+end135:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel107
+	JNZ  panel123
 	VZEROUPPER
 	RET
 
 // func gemmI8x1x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
+TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -4563,6 +4750,8 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
+	MOVQ         192(AX), CX
+	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
 	SHLQ         CL, DX
@@ -4584,7 +4773,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $104-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel119:
+panel137:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4595,21 +4784,30 @@ panel119:
 	VMOVUPS (CX), Z0
 	MOVQ    80(SP), CX
 
-tap120:
+tap138:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded140
+	MOVLQSX (SI), SI
+	ADDQ    AX, SI
+	JMP     pointers139
+
+padded140:
 	MOVLQSX (SI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
-	ADDQ    $+48, (SP)
-	XORQ    AX, AX
-	CMPQ    AX, 24(SP)
-	JGE     rest121
-	KTESTW  K2, K2
-	JZ      plain124
 
-main125:
+pointers139:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest141
+	KTESTW K2, K2
+	JZ     plain144
+
+main145:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -4622,11 +4820,11 @@ main125:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main125
-	JMP         rest121
+	JLT         main145
+	JMP         rest141
 
-plain124:
-main126:
+plain144:
+main146:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -4639,13 +4837,13 @@ main126:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main126
+	JLT          main146
 
-rest121:
+rest141:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial122
+	JLT         partial142
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4655,9 +4853,9 @@ rest121:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial122:
+partial142:
 	TESTQ        AX, AX
-	JZ           next123
+	JZ           next143
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4667,21 +4865,21 @@ partial122:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next123:
+next143:
 	DECQ         8(SP)
-	JNZ          tap120
+	JNZ          tap138
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric127
+	JZ           symmetric147
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric127:
+symmetric147:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4689,11 +4887,11 @@ symmetric127:
 	VMULPS       Z24, Z0, Z0
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame128
+	JZ           tame148
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 
-tame128:
+tame148:
 	VMOVDQU64    rowOrder<>+0(SB), Z31
 	MOVQ         88(SP), CX
 	SHRQ         $0x02, CX
@@ -4714,12 +4912,12 @@ tame128:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     X0, K1, (CX)
 	ADDQ         DX, CX
-	JMP          end129
+	JMP          end149
 
-end129:
+end149:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel119
+	JNZ  panel137
 	VZEROUPPER
 	RET
 
@@ -4741,40 +4939,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row131:
+row151:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap132:
+tap152:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole133:
+whole153:
 	SUBQ    $+64, CX
-	JLT     tail134
+	JLT     tail154
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole133
+	JMP     whole153
 
-tail134:
+tail154:
 	CMPQ       CX, $-64
-	JEQ        done135
+	JEQ        done155
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done135:
+done155:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap132
+	JNZ           tap152
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -4785,6 +4983,6 @@ done135:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row131
+	JNZ           row151
 	VZEROUPPER
 	RET

@@ -17,13 +17,13 @@ func TestTileI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x tileI8
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120,
-		128, 136, 140, 144, 148, 152, 156, 160, 168, 176, 184}, []uintptr{
+		128, 136, 140, 144, 148, 152, 156, 160, 168, 176, 184, 192}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.wzero), unsafe.Offsetof(x.sums), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max),
 		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr), unsafe.Offsetof(x.panels), unsafe.Offsetof(x.words),
 		unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi), unsafe.Offsetof(x.outXor), unsafe.Offsetof(x.wild), unsafe.Offsetof(x.end), unsafe.Offsetof(x.ahead),
-		unsafe.Offsetof(x.res), unsafe.Offsetof(x.ldr), unsafe.Offsetof(x.add)})
+		unsafe.Offsetof(x.res), unsafe.Offsetof(x.ldr), unsafe.Offsetof(x.add), unsafe.Offsetof(x.inside)})
 }
 
 func randBytes(r *rand.Rand, n int) []byte {
@@ -89,6 +89,11 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 		a.Rows = make([]int32, RowsSize(g.MR, m, taps))
 		for i := range a.Rows {
 			a.Rows[i] = int32(r.IntN(len(a.A)-kc+1+5) - 5)
+		}
+		if a.Inside = r.IntN(3) == 0; a.Inside {
+			for i, o := range a.Rows {
+				a.Rows[i] = max(0, o)
+			}
 		}
 	}
 	w, bias, scale := randBytes(r, n*k), make([]int32, n), make([]float32, n)
