@@ -65,9 +65,10 @@ type Options struct {
 	// Unsigned makes activations uint8: the same numbers, 128 higher. Some other
 	// runtimes (ONNX Runtime on x86) compute in integers only with those.
 	Unsigned bool
-	// Whole takes integers also where float32 between conversions is faster here:
-	// transposed convolutions, products of values, reductions, PRelu and resizing
-	// that interpolates. It is for what has no floats.
+	// Whole takes integers also where float32 between conversions is faster here,
+	// or where nobody measured what is lost: transposed convolutions, products of
+	// values, reductions, PRelu and resizing that interpolates. It is for what has
+	// no floats.
 	Whole bool
 	// Threads to run the samples on; 0: all.
 	Threads int
