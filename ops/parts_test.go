@@ -8,8 +8,8 @@ import (
 
 func TestParts(t *testing.T) {
 	for _, c := range [][3]int{ // multiply-adds, threads, parts
-		{1 << 40, 1, 1}, {0, 2, 1}, {2*taskMACs - 1, 2, 1}, {2 * taskMACs, 2, 2}, {15 * taskMACs, 2, 2}, {16 * taskMACs, 2, 4},
-		{1 << 40, 2, 8}, {3 * taskMACs, 8, 3}, {8 * taskMACs, 8, 8}, {1 << 40, 8, 32}, {40 * taskMACs, 3, 9},
+		{1 << 30, 1, 1}, {0, 2, 1}, {2*taskMACs - 1, 2, 1}, {2 * taskMACs, 2, 2}, {15 * taskMACs, 2, 2}, {16 * taskMACs, 2, 4},
+		{1 << 30, 2, 8}, {3 * taskMACs, 8, 3}, {8 * taskMACs, 8, 8}, {1 << 30, 8, 32}, {40 * taskMACs, 3, 9},
 	} {
 		require.Equal(t, c[2], parts(c[0], taskMACs, c[1]), "%v", c)
 	}
