@@ -25,7 +25,7 @@ type convWinograd struct {
 	act      *Act
 	residual bool
 	scratch  int // floats of a block
-	form     int // floats of a worker's rows in pairs
+	form     int // floats of a worker's rows in pairs, or of a panel's sums
 	forms    int // where they are: behind the blocks
 	columns  int // output channels of a task, with all tiles; or 0
 	perBlock bool
@@ -201,7 +201,9 @@ func (k *convWinograd) Run(a *Args) {
 	} else if k.perBlock {
 		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
 		a.Parallel(k.w.Blocks()*k.w.Products(), &k.multiply)
-		a.Parallel(k.w.Blocks()*k.chunks, &k.output)
+		if !k.w.Fly { // products go on to the outputs
+			a.Parallel(k.w.Blocks()*k.chunks, &k.output)
+		}
 	} else {
 		a.Parallel(k.w.Blocks(), k)
 	}

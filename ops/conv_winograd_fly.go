@@ -4,8 +4,9 @@ import "github.com/teff-ml/teff/ops/internal/kern"
 
 // flyTiles is up to how many tiles weights are transformed while they are used,
 // flyWeights from how many bytes of transformed weights on: below, they may stay
-// in a cache from one run to the next.
-const flyTiles, flyWeights = 8, 1 << 20
+// in a cache from one run to the next. Where it was asked for with more tiles,
+// a block has flyBlock.
+const flyTiles, flyWeights, flyBlock = 8, 1 << 20, 48
 
 // fly turns to weights that are transformed while they are used, where these are
 // many and tiles are few.
@@ -21,10 +22,11 @@ func (k *convWinograd) fly(p *Prep) {
 	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || tiles > flyTiles || bytes <= flyWeights) {
 		return
 	}
-	w.Fly, w.Tiles = true, tiles
+	w.Fly, w.Tiles = true, min(tiles, flyBlock)
 	w.Plan()
-	if threads := max(1, p.Threads); p.ScratchBudget > 0 && 4*threads*roundUp(w.ScratchSize(), 16) > p.ScratchBudget {
+	form := roundUp(w.FlySize(), 16)
+	if threads := max(1, p.Threads); p.ScratchBudget > 0 && 4*threads*(roundUp(w.ScratchSize(), 16)+form) > p.ScratchBudget {
 		return
 	}
-	k.w = w
+	k.w, k.form = w, form
 }

@@ -49,6 +49,6 @@ func TestConvWinogradFly(t *testing.T) {
 		_, r := run(c[0], c[1], c[2], c[3], Prep{})
 		require.NotContains(t, r.Path, "fly", c)
 	}
-	_, r := run(1, 9, 16, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
+	_, r := run(1, 9, 32, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
 	require.Contains(t, r.Path, "fly")
 }

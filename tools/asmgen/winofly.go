@@ -7,9 +7,9 @@ import (
 
 // Offsets of kern.winoFly.
 const (
-	flyV, flyVPlane, flyVTile, flyWeights, flyChannels   = 0, 8, 16, 24, 32
-	flyM, flyMPlane, flyMTile, flyAhead, flyScale, flyG1 = 40, 48, 56, 64, 72, 80
-	flyG2, flyAdd                                        = 84, 88
+	flyV, flyVPlane, flyWeights, flyM, flyMPlane = 0, 8, 16, 24, 32
+	flyAhead, flyScale, flyG1, flyG2             = 40, 48, 56, 60
+	flyAdd, flyDepth                             = 64, 32
 )
 
 // winogradFly writes products of four tiles by sixteen output channels whose weights are transformed in registers, a column
@@ -60,41 +60,29 @@ func (f *fly) planes(inner bool, weights reg.Register, at int, put func(i int, w
 	put(5, t2)
 }
 
+// write multiplies four tiles.
 func (f *fly) write(name string, inner bool) {
 	f.fn(name, "winoFly.generic")
 	t := f.arg(reg.RBX)
 	v := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9, reg.R10, reg.R11}
-	plane, tile, tile3, weights, n, ahead := reg.RAX, reg.R12, reg.R13, reg.RDX, reg.RCX, reg.R14
-	element := func(base reg.Register, tile1 int, p, p3 reg.Register, disp int) operand.Mem {
-		switch tile1 {
-		case 0:
-			return mem(base, disp)
-		case 3:
-			return memx(base, p3, 1, disp)
-		}
-		return memx(base, p, uint8(tile1), disp)
-	}
-	// products are what is done with element(...) of M for all accumulators; RSI is the plane.
-	products := func(do func(i, j int, m operand.Mem)) {
+	plane, weights, n, ahead, next := reg.RAX, reg.RDX, reg.RCX, reg.R12, reg.R13
+	// sums are what is done with an accumulator and its place in M.
+	sums := func(do func(m operand.Mem, r reg.VecPhysical)) {
 		f.MOVQ(mem(t, flyM), v[0])
-		f.MOVQ(mem(t, flyMPlane), plane)
-		f.MOVQ(mem(t, flyMTile), tile)
-		f.LEAQ(memx(tile, tile, 2, 0), tile3)
 		for i := range 6 {
 			for j := range 4 {
-				do(i, j, element(v[0], j, tile, tile3, 0))
+				do(mem(v[0], 64*j), f.acc(i, j))
 			}
-			f.ADDQ(plane, v[0])
+			f.ADDQ(mem(t, flyMPlane), v[0])
 		}
 	}
-	start, loop, end := f.label("start"), f.label("loop"), f.label("end")
+	start, loop, plain := f.label("start"), f.label("loop"), f.label("plain")
 	for i := range 24 {
 		f.VPXORD(zs[i], zs[i], zs[i])
 	}
-	f.MOVQ(mem(t, flyAdd), n)
-	f.TESTQ(n, n)
-	f.JZ(operand.LabelRef(start))
-	products(func(i, j int, m operand.Mem) { f.VMOVUPS(m, f.acc(i, j)) })
+	f.CMPQ(mem(t, flyAdd), imm(0))
+	f.JEQ(operand.LabelRef(start))
+	sums(func(m operand.Mem, r reg.VecPhysical) { f.VMOVUPS(m, r) })
 	f.Label(start)
 	f.constants(t, inner)
 	f.MOVQ(mem(t, flyV), v[0])
@@ -102,34 +90,30 @@ func (f *fly) write(name string, inner bool) {
 	for i := range 5 {
 		f.LEAQ(memx(v[i], plane, 1, 0), v[i+1])
 	}
-	f.MOVQ(mem(t, flyVTile), tile)
-	f.LEAQ(memx(tile, tile, 2, 0), tile3)
+	f.LEAQ(memx(v[5], plane, 1, 0), next)
 	f.MOVQ(mem(t, flyWeights), weights)
 	f.MOVQ(mem(t, flyAhead), ahead)
-	f.MOVQ(mem(t, flyChannels), n)
-	f.SHRQ(imm(1), n)
-	f.JZ(operand.LabelRef(end))
+	f.MOVQ(operand.I32(flyDepth/2), n)
 	f.Label(loop)
 	for i := range 3 {
 		f.PREFETCHT1(mem(ahead, 64*i))
+		f.PREFETCHT0(mem(next, 64*i))
 	}
 	for u := range 2 {
-		add := func(i int, w reg.VecPhysical) {
+		f.planes(inner, weights, 9*64*u, func(i int, w reg.VecPhysical) {
 			for j := range 4 {
-				f.VFMADD231PS_BCST(element(v[i], j, tile, tile3, 4*u), w, f.acc(i, j))
+				f.VFMADD231PS_BCST(mem(v[i], 128*j+4*u), w, f.acc(i, j))
 			}
-		}
-		f.planes(inner, weights, 9*64*u, add)
+		})
 	}
 	for i := range 6 {
 		f.ADDQ(imm(8), v[i])
 	}
 	f.ADDQ(operand.I32(2*9*64), weights)
 	f.ADDQ(operand.I32(192), ahead)
+	f.ADDQ(operand.I32(192), next)
 	f.DECQ(n)
 	f.JNZ(operand.LabelRef(loop))
-	f.Label(end)
-	plain := f.label("plain")
 	scale := reg.RDI
 	f.MOVQ(mem(t, flyScale), scale)
 	f.TESTQ(scale, scale)
@@ -141,7 +125,7 @@ func (f *fly) write(name string, inner bool) {
 		}
 	}
 	f.Label(plain)
-	products(func(i, j int, m operand.Mem) { f.VMOVUPS(f.acc(i, j), m) })
+	sums(func(m operand.Mem, r reg.VecPhysical) { f.VMOVUPS(r, m) })
 	f.VZEROUPPER()
 	f.RET()
 }

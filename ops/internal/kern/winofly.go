@@ -6,6 +6,9 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 // the transformed weights need to arrive, which are four times the plain ones: these come from memory instead, and are
 // transformed in registers, a column of six planes at a time, for four tiles and sixteen output channels.
 //
+// All that a panel of output channels works with lies together: the transformed input by 32 channels,
+// [IC/32][36][tiles][32], and the sums of one panel, [36][tiles][16], which are transformed back at once.
+//
 // G is taken without its denominators, which all are of a row or a column: U' = G' g G'ᵀ has small whole coefficients, and
 // the sums of a plane are scaled once, when they are complete.
 
@@ -14,25 +17,22 @@ var useWinoFlyAVX512 = cpu.AVX512 && haveAsm
 func init() { cpu.Register("winofly/avx512", &useWinoFlyAVX512) }
 
 const (
-	flyTiles    = 4  // of a call
-	flyNR       = 16 // output channels of a panel
-	flyChannels = 32 // input channels at a time: their weights stay in the first-level cache over all columns
+	flyNR    = 16 // output channels of a panel
+	flyDepth = 32 // input channels of a call
+	flyTiles = 4  // of a call
 )
 
 // winoFly is one column of planes; assembly knows the offsets (see TestWinoFlyLayout). Distances are in bytes.
 type winoFly struct {
-	v        *float32 // of the column's first plane, the first tile
-	vPlane   int      // from one plane to the next
-	vTile    int      // from one tile to the next
-	weights  *float32 // [channels][9][16]; the third tap for the last column
-	channels int      // even
-	m        *float32
-	mPlane   int
-	mTile    int
-	ahead    *float32    // what will be read soon: 96 bytes a channel
-	scale    *[6]float32 // of the planes, or nil for sums that are not complete
-	g1, g2   float32     // a row of G' behind a 1
-	add      int         // 1: to what is there
+	v       *float32    // [6][tiles][32], of the first tile
+	vPlane  int         // from one plane to the next
+	weights *float32    // [32][9][16]; the third tap for the last column
+	m       *float32    // [6][tiles][16]
+	mPlane  int         // from one plane to the next
+	ahead   *float32    // what will be read soon: 3 KiB
+	scale   *[6]float32 // of the planes, or nil for sums that are not complete
+	g1, g2  float32     // a row of G' behind a 1
+	add     int         // 1: to what is there
 }
 
 // flyG is the rows 1 to 4 of G', which start with 1, and flyScales what U' lacks of U.
@@ -50,24 +50,33 @@ var flyScales = func() (s [6][6]float32) {
 
 // CanFly says that the weights may be transformed while they are used.
 func (w *WinogradF32) CanFly() bool {
-	return useWinoFlyAVX512 && useWinoAVX512 && w.M == 4 && w.IC%2 == 0 && w.OC%flyNR == 0 && w.Pairs == nil
+	return useWinoFlyAVX512 && useWinoAVX512 && w.M == 4 && w.IC%flyDepth == 0 && w.OC%flyNR == 0 && w.Pairs == nil
 }
 
 // WinogradFlyPays says that memory is worth the transforms here: measured on Intel's.
 func WinogradFlyPays() bool { return haveAhead }
 
-// fillFly clears the transformed input of the tiles that a block lacks of fours.
-func (w *WinogradF32) fillFly(scratch []float32, tiles int) {
-	if fill := (-tiles & (flyTiles - 1)) * w.IC; fill > 0 {
-		for p := range w.planes() {
-			clear(scratch[p*w.stride(w.IC)+tiles*w.IC:][:fill])
-		}
+// flyPlane is the floats from one plane of V to the next, flyChunk those from 32 channels to the next, flySums those from
+// one plane of sums to the next: odd numbers of lines, as in stride.
+func (w *WinogradF32) flyPlane() int { return w.Tiles*flyDepth + 16 }
+func (w *WinogradF32) flyChunk() int { return w.planes() * w.flyPlane() }
+func (w *WinogradF32) flySums() int  { return (w.Tiles | 1) * flyNR }
+
+// FlySize is the floats that each worker needs for itself, as Form.
+func (w *WinogradF32) FlySize() int {
+	if !w.Fly {
+		return 0
 	}
+	return w.planes() * w.flySums()
 }
 
-// flyRows is the rows of a block, rounded up.
-func (w *WinogradF32) flyRows(b int) int {
-	return (w.BlockTiles(b) + flyTiles - 1) / flyTiles * flyTiles
+// fillFly clears the transformed input of the tiles that a block lacks of fours.
+func (w *WinogradF32) fillFly(scratch []float32, tiles int) {
+	if fill := -tiles & (flyTiles - 1); fill > 0 {
+		for p := range w.planes() * w.IC / flyDepth {
+			clear(scratch[p*w.flyPlane()+tiles*flyDepth:][:fill*flyDepth])
+		}
+	}
 }
 
 // packFly packs output channels n0 to n0+n: panels [IC][9][16].
@@ -80,25 +89,47 @@ func (w *WinogradF32) packFly(dst, weights []float32, n0, n int) {
 	}
 }
 
-// multiplyFly computes all planes of output channels n0 to n1 of block b.
+// multiplyFly computes output channels n0 to n1 of block b, all that follows the input's transform.
 func (w *WinogradF32) multiplyFly(a *WinogradArgs, scratch []float32, b, n0, n1 int) {
-	if n0%flyNR != 0 || n1%flyNR != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() {
+	if n0%flyNR != 0 || n1%flyNR != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() || len(a.Form) < w.FlySize() {
 		panic("kern: BUG: winograd: range or slice does not match the sizes")
 	}
-	w.flyColumns(a, scratch, b, n0, n1)
-	if a.Bias == nil {
-		return
-	}
-	sums := scratch[w.products()+w.biased()*w.stride(w.OC):]
-	for i := range w.BlockTiles(b) {
-		row := sums[i*w.OC:][n0:n1]
-		for c, x := range a.Bias[n0:n1] {
-			row[c] += x
+	w.checkOutput(a)
+	sums := a.Form
+	for n := n0; n < n1; n += flyNR {
+		w.flySum(a.Packed[9*n*w.IC:], scratch, sums, b)
+		for i := 0; i < w.BlockTiles(b) && a.Bias != nil; i++ {
+			row := sums[w.biased()*w.flySums()+i*flyNR:][:flyNR]
+			for c, x := range a.Bias[n:][:flyNR] {
+				row[c] += x
+			}
 		}
+		w.outputStrips(a, sums, b, 0, w.BlockTiles(b), n, n+flyNR)
 	}
 }
 
-// column is what calls for column j of planes have in common.
+// flySum is the sums of a panel, whose weights pass once: all columns of 32 channels after the other.
+func (w *WinogradF32) flySum(panel, scratch, sums []float32, b int) {
+	const size = 9 * flyNR * flyDepth
+	t := winoFly{vPlane: 4 * w.flyPlane(), mPlane: 4 * w.flySums()}
+	for k := 0; k < w.IC; k += flyDepth {
+		taps := panel[9*k*flyNR:]
+		then := taps[min(size, len(taps)-size):]
+		for j := range 6 {
+			if t.scale = nil; k+flyDepth == w.IC {
+				t.scale = &flyScales[j]
+			}
+			t.ahead = &then[size/6*j]
+			inner := t.column(j)
+			for i := 0; i < w.BlockTiles(b); i += flyTiles {
+				t.run(inner, scratch[k/flyDepth*w.flyChunk()+6*j*w.flyPlane()+i*flyDepth:], taps[j/5*2*flyNR:], sums[6*j*w.flySums()+i*flyNR:])
+			}
+		}
+		t.add = 1
+	}
+}
+
+// column is what calls for column j have in common. The outer ones take one tap of a row as it is.
 func (t *winoFly) column(j int) (inner bool) {
 	if inner = j%5 > 0; inner {
 		t.g1, t.g2 = flyG[j-1][0], flyG[j-1][1]
@@ -106,70 +137,36 @@ func (t *winoFly) column(j int) (inner bool) {
 	return inner
 }
 
-// flyTaps is the weights that column j starts from, of channel k and output channel n.
-func (w *WinogradF32) flyTaps(a *WinogradArgs, n, k, j int) []float32 {
-	return a.Packed[9*(n*w.IC+k*flyNR)+j/5*2*flyNR:]
-}
-
-// flyColumns is the products, without a bias.
-func (w *WinogradF32) flyColumns(a *WinogradArgs, scratch []float32, b, n0, n1 int) {
-	tiles, v, m := w.flyRows(b), w.stride(w.IC), w.stride(w.OC)
-	sums := scratch[w.products():]
-	t := winoFly{vPlane: 4 * v, vTile: 4 * w.IC, mPlane: 4 * m, mTile: 4 * w.OC}
-	for n := n0; n < n1; n += flyNR {
-		for k := 0; k < w.IC; k += flyChannels {
-			t.channels, t.add = min(flyChannels, w.IC-k), min(k, 1)
-			size := 9 * flyNR * t.channels
-			block := a.Packed[9*(n*w.IC+k*flyNR):]
-			then := block[min(size, len(block)-size):]
-			for j := range 6 {
-				inner, taps := t.column(j), w.flyTaps(a, n, k, j)
-				if t.scale = nil; k+t.channels == w.IC {
-					t.scale = &flyScales[j]
-				}
-				t.ahead = &then[size/6*j]
-				for i := 0; i < tiles; i += flyTiles {
-					t.run(inner, scratch[6*j*v+i*w.IC+k:], taps, sums[6*j*m+i*w.OC+n:])
-				}
-			}
-		}
-	}
-}
-
-// run computes a call: v, weights and m are what the pointers point at.
+// run multiplies four tiles by a column of planes. v, weights and m are what the pointers are to point at.
 func (t *winoFly) run(inner bool, v, weights, m []float32) {
 	if useWinoFlyAVX512 {
 		t.v, t.weights, t.m = &v[0], &weights[0], &m[0]
-		winoFlyColumn(t, inner)
+		winoFlyFour(t, inner)
 		return
 	}
 	t.generic(inner, v, weights, m)
 }
 
-// planes is the transformed weights of one input and one output channel.
-func (t *winoFly) planes(inner bool, w []float32) [6]float32 {
-	var h [3]float32
-	for y := range h {
-		if h[y] = w[3*y*flyNR]; inner {
-			h[y] += float32(t.g2*w[(3*y+2)*flyNR]) + float32(t.g1*w[(3*y+1)*flyNR])
-		}
-	}
-	low, high := h[0]+h[2], h[0]+4*h[2]
-	return [6]float32{h[0], low + h[1], low - h[1], high + 2*h[1], high - 2*h[1], h[2]}
-}
-
-// generic is the definition of a call; v, weights and m are what the pointers point at.
+// generic is the definition of run.
 func (t *winoFly) generic(inner bool, v, weights, m []float32) {
 	for i := range flyTiles {
 		for c := range flyNR {
 			var sum [6]float32
-			for k := range t.channels {
-				for p, u := range t.planes(inner, weights[9*k*flyNR+c:]) {
-					sum[p] += u * v[p*t.vPlane/4+i*t.vTile/4+k]
+			for k := range flyDepth {
+				w := weights[9*k*flyNR+c:]
+				var h [3]float32
+				for y := range h {
+					if h[y] = w[3*y*flyNR]; inner {
+						h[y] += float32(t.g2*w[(3*y+2)*flyNR]) + float32(t.g1*w[(3*y+1)*flyNR])
+					}
+				}
+				low, high := h[0]+h[2], h[0]+4*h[2]
+				for p, u := range [6]float32{h[0], low + h[1], low - h[1], high + 2*h[1], high - 2*h[1], h[2]} {
+					sum[p] += u * v[p*t.vPlane/4+i*flyDepth+k]
 				}
 			}
 			for p, s := range sum {
-				to := &m[p*t.mPlane/4+i*t.mTile/4+c]
+				to := &m[p*t.mPlane/4+i*flyNR+c]
 				if t.add != 0 {
 					s += *to
 				}

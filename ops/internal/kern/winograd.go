@@ -123,6 +123,9 @@ func (w *WinogradF32) planeSize() int {
 
 // ScratchSize is how many floats a block needs: transformed input and output, and a row to dump what falls outside.
 func (w *WinogradF32) ScratchSize() int {
+	if w.Fly {
+		return w.IC / flyDepth * w.flyChunk()
+	}
 	return w.products() + w.planes()*w.stride(w.OC) + w.OC
 }
 
@@ -181,9 +184,9 @@ func (w *WinogradF32) Columns(a *WinogradArgs, scratch []float32, b0, b1, n0, n1
 		w.Input(a, scratch, b, 0, n)
 		if w.Fly {
 			w.multiplyFly(a, scratch, b, n0, n1)
-		} else {
-			w.multiply(a, scratch, b, 0, w.planes(), n0, n1)
+			continue
 		}
+		w.multiply(a, scratch, b, 0, w.planes(), n0, n1)
 		w.output(a, scratch, b, 0, n, n0, n1)
 	}
 }
@@ -269,7 +272,7 @@ func (w *WinogradF32) place(tile int) (img, y, x int) {
 // smallPlane is the bytes of a plane's weights below which the products are so short that starting them shows.
 const smallPlane = 64 << 10
 
-// Multiply computes products p0 to p1 of block b.
+// Multiply computes products p0 to p1 of block b, with Fly also the outputs.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	if w.Fly {
 		w.multiplyFly(a, scratch, b, p0*flyNR, p1*flyNR)
@@ -310,16 +313,24 @@ func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0
 
 // Output transforms tiles i0 to i1 of block b back and stores them.
 func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
+	if w.Fly {
+		return
+	}
 	w.output(a, scratch, b, i0, i1, 0, w.OC)
+}
+
+// checkOutput panics where assembly would read or write outside the slices.
+func (w *WinogradF32) checkOutput(a *WinogradArgs) {
+	last := w.N*w.OH*w.OW - 1
+	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
+		panic("kern: BUG: winograd: output or residual does not match the sizes")
+	}
 }
 
 func (w *WinogradF32) output(a *WinogradArgs, scratch []float32, b, i0, i1, n0, n1 int) {
 	m := scratch[w.products()+n0:]
 	dump := scratch[w.ScratchSize()-w.OC:][:w.OC]
-	last := w.N*w.OH*w.OW - 1
-	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
-		panic("kern: BUG: winograd: output or residual does not match the sizes")
-	}
+	w.checkOutput(a)
 	if useWinoAVX512 {
 		w.outputStrips(a, m, b, i0, i1, n0, n1)
 		return

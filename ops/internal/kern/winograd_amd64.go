@@ -87,7 +87,7 @@ func winoOutput2AVX2(t *winoTile)
 //go:noescape
 func winoOutput4AVX2(t *winoTile)
 
-func winoFlyColumn(t *winoFly, inner bool) {
+func winoFlyFour(t *winoFly, inner bool) {
 	if inner {
 		winoFly4InnerAVX512(t)
 	} else {

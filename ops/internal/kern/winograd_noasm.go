@@ -15,4 +15,4 @@ func winoSpread(t *winoTile)       { panic("kern: BUG: no assembly in this build
 func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 
-func winoFlyColumn(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }
+func winoFlyFour(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }

@@ -48,17 +48,24 @@ func (t *winoStrip) mask(n, x, width int) (whole bool) {
 func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.n()
 	t := winoStrip{spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC, pitch: 4 * w.IC, step: 4 * w.M * w.InPixel, pixel: 4 * w.InPixel}
+	chunk := 0 // floats from the channels of a call to the next; 0: all at once
+	if w.Fly {
+		chunk, t.channels, t.pitch, t.stride = w.flyChunk(), flyDepth, 4*flyDepth, 4*w.flyPlane()
+	}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
 		y, x := ty*w.M-w.PT, tx*w.M-w.PL
-		t.base, t.planes, t.count = &a.In[img*w.H*w.W*w.InPixel], &scratch[i*w.IC], 1
+		t.count = 1
 		for r := range n {
 			t.rows[r] = winoRow(y+r, x, w.H, w.W, w.InPixel)
 		}
 		if t.mask(n, x, w.W) {
 			t.count = min(i1-i, w.tilesX-tx, (w.W-n-x)/w.M+1)
 		}
-		winoInputStrip(w.M, &t)
+		for c := 0; c < w.IC; c += t.channels {
+			t.base, t.planes = &a.In[img*w.H*w.W*w.InPixel+c], &scratch[i*t.channels+c/t.channels*chunk]
+			winoInputStrip(w.M, &t)
+		}
 		i += t.count
 		tx += t.count - 1
 		img, ty, tx = w.following(img, ty, tx)
@@ -69,10 +76,13 @@ func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 
 func (w *WinogradF32) outputStrips(a *WinogradArgs, m []float32, b, i0, i1, n0, n1 int) {
 	t := winoStrip{stride: 4 * w.stride(w.OC), channels: n1 - n0, pitch: 4 * w.OC, step: 4 * w.M * w.OutPixel, pixel: 4 * w.OutPixel,
 		resStep: 4 * w.M * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
+	if w.Fly {
+		t.pitch, t.stride = 4*flyNR, 4*w.flySums()
+	}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
 		y, x := ty*w.M, tx*w.M
-		t.base, t.planes, t.count = &a.Out[img*w.OH*w.OW*w.OutPixel+n0], &m[i*w.OC], 1
+		t.base, t.planes, t.count = &a.Out[img*w.OH*w.OW*w.OutPixel+n0], &m[i*t.pitch/4], 1
 		if a.Res != nil {
 			t.res = &a.Res[img*w.OH*w.OW*w.ResPixel+n0]
 		}
