@@ -7,7 +7,7 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"
 	@echo "make gpu-bench    networks on a GPU, kernel by kernel, beside PyTorch; SKIPPED without one"
+	@echo "make gpu-check    all that only a GPU can say, in 9 minutes: bin/gpu/check.md and check.json"
 
 build: $(BIN)
 
@@ -103,6 +104,18 @@ bench-train:
 gpu-bench:
 	@command -v $${CC:-cc} >/dev/null || { echo "gpu-bench: SKIPPED, needs a C compiler ($${CC:-cc})"; exit 0; }; \
 	  . accel/cuda/build.env && $(GO) run -tags cuda ./tests/gpubench -python $(PYTHON) $(ARGS)
+
+# The programs are built where Go is; bin/gpu/gpucheck needs them and the repository's
+# files, no Go. ARGS="-only golden,bench -bench '-batches 1'" for less of it.
+GPUTESTS := accel/cuda accel/cuda/internal/driver accel/cuda/internal/ptxas tools/teff
+gpu-check-build:
+	@. accel/cuda/build.env && for p in $(GPUTESTS); do \
+	  $(GO) test -c -tags cuda -ldflags='-s -w' -o bin/gpu/$$(basename $$p).test ./$$p || exit 1; done && \
+	  $(GO) build -tags cuda -trimpath -ldflags='-s -w' -o bin/gpu/gpubench ./tests/gpubench
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/gpu/gpucheck ./tests/gpucheck
+
+gpu-check: gpu-check-build
+	bin/gpu/gpucheck -python $(PYTHON) $(ARGS)
 
 clean:
 	rm -rf bin build
