@@ -269,8 +269,9 @@ func (w *WinogradF32) place(tile int) (img, y, x int) {
 	return tile / (w.tilesY * w.tilesX), tile / w.tilesX % w.tilesY, tile % w.tilesX
 }
 
-// smallPlane is the bytes of a plane's weights below which the products are so short that starting them shows.
-const smallPlane = 64 << 10
+// Products of a plane's weights of smallPlane bytes and smallWork multiply-adds at most are so short that starting them
+// shows. Longer ones ask for the next plane's weights, as a network has used others since.
+const smallPlane, smallWork = 64 << 10, 64 << 10
 
 // Multiply computes products p0 to p1 of block b, with Fly also the outputs.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
@@ -285,7 +286,7 @@ func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0
 	rows, size := w.BlockTiles(b), w.planeSize()
 	m := scratch[w.products():]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
-	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane {
+	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane && rows*w.IC*w.OC <= smallWork {
 		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
 		if w.Gemm.runPlanes16(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows) {
 			return
