@@ -152,8 +152,7 @@ func (w *dwArm) rows(body func()) {
 
 func (w *dwArm) clamp(n int) {
 	for v := range n {
-		w.three(0x4e20f400, "FMAX", v, v, 30)
-		w.three(0x4ea0f400, "FMIN", v, v, 31)
+		w.bound(v, 30, 31, 18+v%8)
 	}
 }
 

@@ -94,8 +94,7 @@ func (w *neon) kernel(mr int) {
 	w.op("MOVD %d(R0), R7", tileLDC)
 	for i := range mr {
 		for j := range 2 {
-			w.three(0x4e20f400, "FMAX", 2*i+j, 2*i+j, 16)
-			w.three(0x4ea0f400, "FMIN", 2*i+j, 2*i+j, 17)
+			w.bound(2*i+j, 16, 17, 18+j)
 		}
 		w.op("VST1 [V%d.S4, V%d.S4], (R6)", 2*i, 2*i+1)
 		w.op("ADD  R7, R6")

@@ -20,6 +20,10 @@ func (w *neon) fmla(d, n, m, e int) {
 	w.word(0x4f801000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "FMLA V%d.4S, V%d.4S, V%d.S[%d]", d, n, m, e)
 }
 
+// vfmla and vfmls add and take off products of whole vectors: d += n·m.
+func (w *neon) vfmla(d, n, m int) { w.op("VFMLA V%d.S4, V%d.S4, V%d.S4", m, n, d) }
+func (w *neon) vfmls(d, n, m int) { w.op("VFMLS V%d.S4, V%d.S4, V%d.S4", m, n, d) }
+
 func (w *neon) three(base int, name string, d, n, m int) {
 	w.word(base|m<<16|n<<5|d, "%s V%d.4S, V%d.4S, V%d.4S", name, d, n, m)
 }
@@ -37,6 +41,13 @@ func (w *neon) threeAs(base int, name, to, from string, d, n, m int) {
 // wide is an instruction whose result and first source are 4S and whose second has narrower lanes.
 func (w *neon) wide(base int, name, second string, d, n, m int) {
 	w.word(base|m<<16|n<<5|d, "%s V%d.4S, V%d.4S, V%d.%s", name, d, n, m, second)
+}
+
+// bound clamps v to a lower and an upper bound; FMAX would make 0 of -0 where the bound is 0. tmp is spent. A NaN stays.
+func (w *neon) bound(v, lo, hi, tmp int) {
+	w.three(0x6ea0e400, "FCMGT", tmp, lo, v)
+	w.threeAs(0x6ea01c00, "BIT", "16B", "16B", v, lo, tmp)
+	w.three(0x4ea0f400, "FMIN", v, v, hi)
 }
 
 // bounds loads what requantize needs beside scales to v and the two after it, through a register, from where R0 says.

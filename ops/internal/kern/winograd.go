@@ -13,11 +13,13 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useWinoAVX512 = cpu.AVX512 && haveAsm
 	useWinoAVX2   = cpu.AVX2 && haveAsm
+	useWinoNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("winograd/avx512", &useWinoAVX512)
 	cpu.Register("winograd/avx2", &useWinoAVX2)
+	cpu.Register("winograd/neon", &useWinoNEON)
 }
 
 // WinogradF32 is a 3x3 convolution of stride 1 and dilation 1, prepared. Fill the first group of fields, call Plan.
@@ -243,7 +245,7 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 				}
 			}
 		}
-		if useWinoAVX2 {
+		if useWinoAVX2 || useWinoNEON {
 			t.base, t.planes = &in[0], &v[0]
 			winoInput(w.M, &t)
 		} else {
@@ -369,7 +371,7 @@ func (w *WinogradF32) output(a *WinogradArgs, scratch []float32, b, i0, i1, n0, 
 				}
 			}
 		}
-		if useWinoAVX2 {
+		if useWinoAVX2 || useWinoNEON {
 			t.base, t.planes, t.res = &out[0], &from[0], first(res)
 			winoOutput(w.M, &t)
 		} else {

@@ -2,9 +2,7 @@
 
 package kern
 
-func winoInput(m int, t *winoTile)      { panic("kern: BUG: no assembly in this build") }
 func winoWeightsAsm(m int, t *winoPack) { panic("kern: BUG: no assembly in this build") }
-func winoOutput(m int, t *winoTile)     { panic("kern: BUG: no assembly in this build") }
 
 func winoInputStrip(m int, t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
 func winoOutputStrip(m int, t *winoStrip) { panic("kern: BUG: no assembly in this build") }
