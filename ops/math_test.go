@@ -30,7 +30,7 @@ func TestMathOnEveryPath(t *testing.T) {
 		checkGrad(t, &Dense{}, []tensor.Tensor{normalTensor(1, 4, 3)}, []tensor.Tensor{normalTensor(2, 5, 3), normalTensor(3, 5)})
 	}
 	check()
-	for _, names := range [][]string{{"gemm/avx512", "vec/avx512"}, {"gemm/avx2", "vec/avx2", "gemm/neon"}} {
+	for _, names := range [][]string{{"gemm/avx512", "vec/avx512"}, {"gemm/avx2", "vec/avx2", "gemm/neon", "vec/neon"}} {
 		for _, name := range names {
 			for _, known := range Switches() {
 				if known == name {

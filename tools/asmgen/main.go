@@ -61,6 +61,7 @@ var files = []file{
 	{"gemm_neon_arm64.s", gemmNEON},
 	{"dw_neon_arm64.s", dwNEON},
 	{"dwi8_neon_arm64.s", dwI8NEON},
+	{"vec_neon_arm64.s", vecNEON},
 	{"winograd_neon_arm64.s", winogradNEON},
 	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},

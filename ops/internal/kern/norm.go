@@ -80,7 +80,7 @@ func (l *NormLines) run(op normOp) {
 	if bad {
 		panic("kern: BUG: norm: a slice does not match the sizes")
 	}
-	if !useVec() {
+	if !useVec() || useVecNEON { // NEON has no such loops
 		l.runGeneric(op)
 		return
 	}

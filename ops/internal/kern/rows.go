@@ -23,7 +23,7 @@ func (a *Rows) Add() {
 	if a.DstPitch < 0 || a.SrcPitch < 0 || len(a.Dst) < (a.Rows-1)*a.DstPitch+a.N || len(a.Src) < (a.Rows-1)*a.SrcPitch+a.N {
 		panic("kern: BUG: rows: a slice does not match the sizes")
 	}
-	if !useVec() {
+	if !useVec() || useVecNEON { // NEON has no such loop
 		a.addGeneric()
 		return
 	}

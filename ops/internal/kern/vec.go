@@ -13,11 +13,13 @@ import (
 var (
 	useVecAVX512 = cpu.AVX512 && haveAsm
 	useVecAVX2   = cpu.AVX2 && haveAsm
+	useVecNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("vec/avx512", &useVecAVX512)
 	cpu.Register("vec/avx2", &useVecAVX2)
+	cpu.Register("vec/neon", &useVecNEON)
 }
 
 // Binary names an operation of two operands.
@@ -78,7 +80,7 @@ func first(s []float32) *float32 {
 	return &s[0]
 }
 
-func useVec() bool { return useVecAVX512 || useVecAVX2 }
+func useVec() bool { return useVecAVX512 || useVecAVX2 || useVecNEON }
 
 // BinaryF32 sets dst = clamp(x op y).
 func BinaryF32(op Binary, dst, x, y []float32, lo, hi float32) {

@@ -23,7 +23,7 @@ func TestVecLayout(t *testing.T) {
 
 // withBase runs f with all vector paths off.
 func withBase(f func()) {
-	for _, n := range []string{"vec/avx512", "vec/avx2"} {
+	for _, n := range []string{"vec/avx512", "vec/avx2", "vec/neon"} {
 		defer cpu.Set(n, false)()
 	}
 	f()
