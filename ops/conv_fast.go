@@ -185,6 +185,9 @@ const cacheBytes = 512 << 10
 // bit of the result. room bounds the scratch where it can, 0 where there is no
 // bound; cut is a Choice's.
 func (k *convGemm) split(threads, room, cut int) {
+	if k.padded {
+		k.copyTask.split(threads)
+	}
 	depth := k.taps * k.kc
 	mr, nr := k.gemm.MR, k.gemm.NR
 	tiles, panels := (k.rows+mr-1)/mr, (k.ocg+nr-1)/nr
@@ -256,7 +259,7 @@ func (k *convGemm) Repack(*Args) {
 
 func (k *convGemm) Run(a *Args) {
 	if k.padded {
-		a.Parallel(k.n*k.padW[0], &k.copyTask)
+		a.Parallel(k.copyTask.parts, &k.copyTask)
 	}
 	a.Parallel(k.images*k.groups*k.rowChunks*k.colChunks, k)
 }
@@ -364,37 +367,3 @@ func (k *convGemm) paddedCopies(a *Args) []float32 {
 
 // actRow applies an activation that kernels do not fuse to stored results.
 func actRow(act *Act, y []float32) { unaryRow(act.Fn, act.A, act.B, y, y) }
-
-// convPadTask copies a plane of the input with its padding.
-type convPadTask struct{ k *convGemm }
-
-// Do copies outermost position i%padW[0] of image i/padW[0].
-func (t *convPadTask) Do(a *Args, i, _ int) {
-	k := t.k
-	n, d := i/k.padW[0], i%k.padW[0]
-	line := k.padW[2] * k.ic
-	dst := k.paddedCopies(a)[n*k.paddedFloat+d*k.padW[1]*line:]
-	src := a.In[0].F32()[n*k.InSize()*k.ic:]
-	d -= k.PadLo[0]
-	for h := range k.padW[1] {
-		to := dst[h*line : (h+1)*line]
-		if uint(d) >= uint(k.In[0]) {
-			clear(to)
-			continue
-		}
-		k.padLine(to, src[d*k.In[1]*k.In[2]*k.ic:], h)
-	}
-}
-
-// padLine copies a line of the padded plane src, the h-th with the padding.
-func (k *convGemm) padLine(to, src []float32, h int) {
-	left := k.PadLo[2] * k.ic
-	have := min(k.In[2]*k.ic, len(to)-left)
-	if h -= k.PadLo[1]; uint(h) >= uint(k.In[1]) || have <= 0 {
-		clear(to)
-		return
-	}
-	clear(to[:left])
-	copy(to[left:], src[h*k.In[2]*k.ic:][:have])
-	clear(to[left+have:])
-}

@@ -33,6 +33,8 @@ var convCases = []convCase{
 	{name: "3x3 stride 2 lower", in: []int{1, 10, 9, 16}, oc: 32, kernel: []int{3, 3}, conv: Conv{Window: Window{Stride: []int{2, 2}, Auto: PadSameLower}}},
 	{name: "first layer", in: []int{2, 17, 16, 3}, oc: 16, kernel: []int{7, 7}, conv: Conv{Window: Window{Stride: []int{2, 2}, PadLo: []int{3, 3}, PadHi: []int{3, 3}}, Act: Clip(-1, 1)}},
 	{name: "first layer uneven", in: []int{1, 12, 14, 3}, oc: 8, kernel: []int{3, 3}, conv: Conv{Window: Window{Stride: []int{2, 2}, PadLo: []int{0, 0}, PadHi: []int{1, 1}}}},
+	{name: "first layer copied in parts", in: []int{2, 41, 43, 3}, oc: 9, kernel: []int{3, 3}, conv: Conv{Window: Window{Stride: []int{2, 2}, PadLo: []int{1, 1}, PadHi: []int{1, 1}}}},
+	{name: "3-D copied in parts", in: []int{2, 7, 17, 15, 4}, oc: 5, kernel: []int{3, 3, 3}, conv: Conv{Window: Window{Stride: []int{2, 2, 1}, PadLo: []int{1, 1, 1}, PadHi: []int{1, 0, 1}}}},
 	{name: "dilated", in: []int{1, 12, 11, 8}, oc: 9, kernel: []int{3, 2}, conv: Conv{Window: Window{Dilation: []int{2, 3}, PadLo: []int{2, 1}, PadHi: []int{1, 2}}}},
 	{name: "groups", in: []int{2, 6, 6, 12}, oc: 18, kernel: []int{3, 3}, conv: Conv{Groups: 3, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}}},
 	{name: "depthwise 3x3", in: []int{2, 9, 9, 35}, oc: 35, kernel: []int{3, 3}, conv: Conv{Groups: 35, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Clip(0, 6)}},
