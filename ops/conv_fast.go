@@ -13,12 +13,10 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 	if s.isDepthwise() {
 		return c.prepareDepthwise(p, s), nil
 	}
-	if p.Training {
-		if k := c.prepareWinogradLive(p, s); k != nil {
+	if !p.Training {
+		if k := c.prepareWinograd(p, s); k != nil {
 			return k, nil
 		}
-	} else if k := c.prepareWinograd(p, s); k != nil {
-		return k, nil
 	}
 	if k := c.prepareBF16(p, s); k != nil {
 		return k, nil

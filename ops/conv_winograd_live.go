@@ -205,6 +205,22 @@ type winoForward struct {
 	s winoStep
 }
 
+// PrepareLive is Prepare where the weights change between runs.
+func (c *Conv) PrepareLive(p *Prep) (Kernel, error) {
+	if p.Training && !p.Reference && len(p.Params) > 0 {
+		s, x, err := c.resolve(p.In, Specs(p.Params))
+		if err != nil {
+			return nil, err
+		}
+		if !x.DType.IsInt8() && !s.isDepthwise() {
+			if k := c.prepareWinogradLive(p, s); k != nil {
+				return k, nil
+			}
+		}
+	}
+	return c.Prepare(p)
+}
+
 // prepareWinogradLive is nil where the direct product is the better choice or
 // was asked for.
 func (c *Conv) prepareWinogradLive(p *Prep, s convSpec) *convWinogradLive {

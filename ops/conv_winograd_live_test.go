@@ -46,7 +46,7 @@ func TestConvWinogradLive(t *testing.T) {
 			for threads := 1; threads <= 3; threads++ {
 				pl := pool.New(threads)
 				p := &Prep{In: Specs(in), Params: params, Out: want.Spec, Threads: threads, Training: true}
-				k, err := op.Prepare(p)
+				k, err := op.PrepareLive(p)
 				require.NoError(t, err)
 				require.Contains(t, p.Requests().Path, "winograd-f4-live")
 				a := &Args{In: in, Out: tensor.New(want.Spec), Scratch: dirty(p.Requests().Scratch), Pool: pl}
@@ -69,7 +69,7 @@ func TestConvWinogradLive(t *testing.T) {
 				}
 			}
 			p := &Prep{In: Specs(in), Params: params, Out: want.Spec, Threads: 1, Training: true, Exact: true}
-			_, err = op.Prepare(p)
+			_, err = op.PrepareLive(p)
 			require.NoError(t, err)
 			require.Contains(t, p.Requests().Path, "igemm")
 			gp := &GradPrep{In: Specs(in), Params: params, Out: want.Spec, Threads: 1, Exact: true, NeedIn: []bool{true}, NeedParam: []bool{true, true}}

@@ -108,7 +108,7 @@ func (c *gradChecker) forward(t *testing.T, reference bool) tensor.Tensor {
 	out, err := c.op.Infer(p.In, Specs(p.Params))
 	require.NoError(t, err)
 	p.Out = out
-	k, err := c.op.Prepare(p)
+	k, err := PrepareLive(c.op, p)
 	require.NoError(t, err)
 	r := p.Requests()
 	c.out = tensor.New(out)
@@ -326,7 +326,7 @@ func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float6
 func checkInPlace(t *testing.T, op Op, in, params []tensor.Tensor, want tensor.Tensor) {
 	t.Helper()
 	p := &Prep{In: Specs(in), Params: params, Out: want.Spec, Threads: 1}
-	k, err := op.Prepare(p)
+	k, err := PrepareLive(op, p)
 	require.NoError(t, err)
 	r := p.Requests()
 	for _, i := range r.InPlace {
@@ -344,7 +344,7 @@ func checkAllocs(t *testing.T, op Op, in, params []tensor.Tensor, pool *Workers)
 	var err error
 	p.Out, err = op.Infer(p.In, Specs(params))
 	require.NoError(t, err)
-	k, err := op.Prepare(p)
+	k, err := PrepareLive(op, p)
 	require.NoError(t, err)
 	if k == nil {
 		return

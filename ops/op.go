@@ -166,6 +166,21 @@ type Repacker interface{ Repack(a *Args) }
 // place, from the same operands and Aux: Redo changes nothing else.
 type Redoer interface{ Redo(a *Args) }
 
+// Live is implemented by operators with a form of their own for parameters that
+// change between runs. Only trainers ask for it, through PrepareLive, so that a
+// program which only infers is linked without.
+type Live interface {
+	PrepareLive(p *Prep) (Kernel, error)
+}
+
+// PrepareLive prepares an operator for a trainer.
+func PrepareLive(op Op, p *Prep) (Kernel, error) {
+	if l, ok := op.(Live); ok {
+		return l.PrepareLive(p)
+	}
+	return op.Prepare(p)
+}
+
 // Args is one run of one node in one session. A session makes it once.
 type Args struct {
 	In      []tensor.Tensor

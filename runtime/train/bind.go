@@ -84,7 +84,7 @@ func (t *Trainer) bind(s *schedule) error {
 			p := s.prep(st.node, t.pool.Threads())
 			p.PackBlock = r.block
 			var err error
-			if r.kernel, err = g.Node(st.node).Op.Prepare(p); err != nil {
+			if r.kernel, err = ops.PrepareLive(g.Node(st.node).Op, p); err != nil {
 				return fmt.Errorf("train: %w", err)
 			}
 		}

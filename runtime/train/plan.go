@@ -227,7 +227,7 @@ func (s *schedule) forward(id graph.ID, threads int) error {
 	if s.cfg.Lean {
 		p.Packs = &packs
 	}
-	k, err := nd.Op.Prepare(p)
+	k, err := ops.PrepareLive(nd.Op, p)
 	if err != nil {
 		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
