@@ -18,6 +18,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 			return k, nil
 		}
 	}
+	if k := c.prepareStem(p, s); k != nil {
+		return k, nil
+	}
 	if k := c.prepareBF16(p, s); k != nil {
 		return k, nil
 	}

@@ -45,6 +45,9 @@ type convPool struct {
 
 // bandConv is a convolution that computes any rows and columns of its result.
 type bandConv interface {
+	// bandAlign is what rows start and, but for the last, end at a multiple of.
+	// More than 1 means whole rows.
+	bandAlign() int
 	// bandScratch is the floats that rows rows of results need.
 	bandScratch(rows int) int
 	// bandOpen makes room, of bandScratch floats, ready for rows r0 to r1 of image n.
@@ -72,7 +75,13 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 		return nil
 	}
 	k := &convPool{n: s.n, oc: s.oc, in: [2]int{s.Out[1], s.Out[2]}, pool: o.args(&g, s.oc, outPitch(pp.OutPitch, s.oc))}
-	k.pieces = g.PadLo[1] == 0 && g.PadLo[2] == 0 && reach <= g.Stride[1] && (g.Kernel[2]-1)*g.Dilation[2] < g.Stride[2] &&
+	align := 1
+	stem := c.newStem(pc, s)
+	if stem != nil {
+		k.conv = stemBands{stem}
+		align = k.conv.bandAlign()
+	}
+	k.pieces = stem == nil && g.PadLo[1] == 0 && g.PadLo[2] == 0 && reach <= g.Stride[1] && (g.Kernel[2]-1)*g.Dilation[2] < g.Stride[2] &&
 		(g.Out[2]-1)*g.Stride[2]+(g.Kernel[2]-1)*g.Dilation[2] < s.Out[2]
 	threads := max(1, pp.Threads)
 	k.part = g.Out[1]
@@ -98,13 +107,17 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 		last = (g.Out[2]-(whole-1)*k.cols-1)*g.Stride[2] + across
 	} else {
 		k.cols = g.Out[2]
-		k.band = min(k.part, max(1, (room/(4*width*s.oc)-reach)/g.Stride[1]+1))
-		rows = min(s.Out[1], (k.band-1)*g.Stride[1]+reach)
+		k.band = min(k.part, max(1, (room/(4*width*s.oc)-reach-align+1)/g.Stride[1]+1))
+		rows = min(s.Out[1], (k.band-1)*g.Stride[1]+reach+2*(align-1))
 	}
 	k.room = roundUp(rows*width*s.oc, 16)
 	k.parts = (g.Out[1] + k.part - 1) / k.part
-	if k.conv = c.prepareBands(pc, s, rows, width, last); k.conv == nil {
-		return nil
+	if k.conv == nil {
+		bands := c.prepareGemmBands(pc, s, rows, width, last)
+		if bands == nil {
+			return nil
+		}
+		k.conv = bands
 	}
 	k.floats = roundUp(k.room+k.conv.bandScratch(min(s.Out[1], (k.band-1)*g.Stride[1]+reach)), 16)
 	pp.NeedScratch(4 * k.floats * threads)
@@ -127,7 +140,8 @@ func (k *convPool) Do(a *Args, i, worker int) {
 	wait, room := scratch[:k.room], scratch[k.room:]
 	out := a.Out.F32()[n*k.pool.OH*k.pool.OW*k.pool.OutPixel:]
 	end := min(k.pool.OH, (part+1)*k.part)
-	have0, have1, line := 0, 0, k.in[1]*k.oc // rows that wait
+	align, line := k.conv.bandAlign(), k.in[1]*k.oc
+	have0, have1 := 0, 0 // rows that wait
 	for p0 := part * k.part; p0 < end; p0 += k.band {
 		p1 := min(end, p0+k.band)
 		r0, r1 := k.see(p0, p1)
@@ -140,17 +154,19 @@ func (k *convPool) Do(a *Args, i, worker int) {
 		}
 		if kept := have1 - r0; r0 >= have0 && kept > 0 {
 			copy(wait, wait[(r0-have0)*line:(have1-have0)*line])
+			have0 = r0
 		} else {
-			have1 = r0
+			have0 = r0 - r0%align
+			have1 = have0
 		}
-		have0 = r0
 		if have1 < r1 {
-			k.conv.bandOpen(a, room, n, have1, r1)
-			k.conv.bandRun(a, room, n, have1, have1, r1, 0, k.in[1], wait[(have1-r0)*line:])
-			have1 = r1
+			until := min(k.in[0], roundUp(r1, align))
+			k.conv.bandOpen(a, room, n, have1, until)
+			k.conv.bandRun(a, room, n, have1, have1, until, 0, k.in[1], wait[(have1-have0)*line:])
+			have1 = until
 		}
 		args := k.pool
-		args.In, args.Out = wait, out[p0*args.OW*args.OutPixel:]
+		args.In, args.Out = wait[(r0-have0)*line:], out[p0*args.OW*args.OutPixel:]
 		args.H, args.OH, args.PT = r1-r0, p1-p0, args.PT+r0-p0*args.SH
 		args.Run(0, args.OH)
 	}
@@ -171,19 +187,6 @@ func (k *convPool) row(a *Args, n, r0, p int, wait, room, out []float32) {
 	}
 }
 
-// prepareBands is a convolution that computes up to rows rows at once of its
-// result, cols columns of them or the last last ones, or nil where none does
-// that well.
-func (c *Conv) prepareBands(p *Prep, s convSpec, rows, cols, last int) bandConv {
-	if p.Choice.Winograd > 0 {
-		return nil
-	}
-	if k := c.prepareGemmBands(p, s, rows, cols, last); k != nil {
-		return k
-	}
-	return nil
-}
-
 // gemmBands is a first layer by bands: the rows of padded input that a band
 // sees are copied, and one table of offsets serves all places in them.
 type gemmBands struct {
@@ -193,9 +196,11 @@ type gemmBands struct {
 	narrow []int32 // of as many columns as the last call has
 }
 
+// prepareGemmBands is for up to rows rows of results at once, cols columns of
+// them or the last last ones; nil where another way is better.
 func (c *Conv) prepareGemmBands(p *Prep, s convSpec, rows, cols, last int) *gemmBands {
 	k := &gemmBands{convGemm: c.newConvGemm(&Prep{Params: p.Params}, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg))), cols: cols}
-	if !k.padded || s.oc < fewColumns {
+	if !k.padded || s.oc < fewColumns || p.Choice.Winograd > 0 {
 		return nil
 	}
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
@@ -225,6 +230,8 @@ func (k *gemmBands) offsets(rows, cols int) []int32 {
 func (k *gemmBands) lines(rows int) int {
 	return (rows-1)*k.Stride[1] + (k.Kernel[1]-1)*k.Dilation[1] + 1
 }
+
+func (k *gemmBands) bandAlign() int { return 1 }
 
 func (k *gemmBands) bandScratch(rows int) int { return k.lines(rows) * k.padW[2] * k.ic }
 

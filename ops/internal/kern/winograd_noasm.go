@@ -14,3 +14,5 @@ func winoFilter(t *winoFilterTile) { panic("kern: BUG: no assembly in this build
 func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build") }
 
 func winoFlyFour(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }
+
+func winoStem(t *stemTiles) { panic("kern: BUG: no assembly in this build") }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.stemTiles, and of one of its places.
+const (
+	stemV, stemW, stemBias, stemOut, stemRoom = 0, 8, 16, 24, 32
+	stemAt, stemLine, stemPixel               = 40, 48, 56
+	stemK, stemN, stemMin, stemMax            = 64, 72, 80, 84
+	stemPlace, stemRows, stemCols             = 16, 8, 12
+)
+
+const stemGroup = 4 // tiles
+
+// winoStem writes the products and the way back of F(3x3, 4x4) for few channels, four tiles by a vector of results. A
+// column of planes is six sums a tile; what its share of the way back leaves of them, three, waits in room, which with the
+// weights fits a first-level cache.
+func winoStem(a *asm) {
+	a.fn("winoStemAVX512", "winoStemGeneric")
+	local := a.AllocLocal(8)
+	t := a.arg(reg.RBX)
+	p, p3, p5, k, w, room := reg.R12, reg.R13, reg.R14, reg.RAX, reg.RSI, reg.RDI
+	v := []reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11}
+	c2, c4 := zs[26], zs[27]
+	for i, c := range []uint32{two, four} {
+		a.MOVL(operand.U32(c), reg.ECX)
+		a.VPBROADCASTD(reg.ECX, zs[26+i])
+	}
+	a.MOVQ(mem(t, stemK), p)
+	a.SHLQ(operand.U8(2), p)
+	a.LEAQ(memx(p, p, 2, 0), p3)
+	a.LEAQ(memx(p, p, 4, 0), p5)
+	a.MOVQ(mem(t, stemV), v[0])
+	a.LEAQ(memx(p, p, 8, 0), reg.RCX) // 36 planes: a tile
+	a.SHLQ(operand.U8(2), reg.RCX)
+	for i := 1; i < stemGroup; i++ {
+		a.LEAQ(memx(v[i-1], reg.RCX, 1, 0), v[i])
+	}
+	a.MOVQ(mem(t, stemW), w)
+	a.MOVQ(mem(t, stemRoom), room)
+	a.MOVQ(operand.I32(6), reg.RDX)
+	a.MOVQ(reg.RDX, local)
+	acc := func(i, j int) reg.VecPhysical { return zs[4*i+j] }
+	column, loop := a.label("column"), a.label("loop")
+	a.Label(column)
+	for i := range 6 * stemGroup {
+		a.VPXORD(zs[i], zs[i], zs[i])
+	}
+	a.MOVQ(mem(t, stemK), k)
+	a.Label(loop)
+	for u := range 2 {
+		for i := range 6 {
+			b := zs[24+i%2]
+			a.VMOVUPS(mem(w, 64*(6*u+i)), b)
+			for j := range stemGroup {
+				m := pixel(v[j], i, p, p3, p5)
+				m.Disp = 4 * u
+				a.VFMADD231PS_BCST(m, b, acc(i, j))
+			}
+		}
+	}
+	a.ADDQ(imm(2*6*64), w)
+	for j := range stemGroup {
+		a.ADDQ(imm(8), v[j])
+	}
+	a.SUBQ(imm(2), k)
+	a.JNZ(operand.LabelRef(loop))
+	for j := range stemGroup {
+		a.ADDQ(p5, v[j]) // the loop went one plane
+		h := func(i int) reg.VecPhysical { return acc(i, j) }
+		s, d, e, f := zs[24], zs[25], zs[29], zs[30]
+		a.VADDPS(h(2), h(1), s)
+		a.VSUBPS(h(2), h(1), d)
+		a.VADDPS(h(4), h(3), e)
+		a.VSUBPS(h(4), h(3), f)
+		a.VADDPS(s, h(0), h(0)) // m0 + m1 + m2 + m3 + m4
+		a.VADDPS(e, h(0), h(0))
+		a.VFMADD231PS(f, c2, d) // m1 - m2 + 2 (m3 - m4)
+		a.VADDPS(s, h(5), h(5)) // m1 + m2 + 4 (m3 + m4) + m5
+		a.VFMADD231PS(e, c4, h(5))
+		for i, r := range []reg.VecPhysical{h(0), d, h(5)} {
+			a.VMOVUPS(r, mem(room, 1152*j+64*i))
+		}
+	}
+	a.ADDQ(imm(3*64), room)
+	a.DECQ(local)
+	a.JNZ(operand.LabelRef(column))
+	stemBack(a, t, local, c2, c4)
+}
+
+// stemBack is the way back of rows, tile by tile.
+func stemBack(a *asm, t reg.Register, left operand.Mem, c2, c4 reg.VecPhysical) {
+	room, at, line, px, out, rows, cols := reg.RDI, reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12
+	bias, lo, hi := zs[20], zs[21], zs[22]
+	k := ks[0]
+	a.MOVQ(mem(t, stemN), reg.RCX)
+	a.MOVQ(operand.I32(-1), reg.RDX)
+	a.SHLQ(reg.CL, reg.RDX)
+	a.NOTQ(reg.RDX)
+	a.KMOVW(reg.EDX, k)
+	a.VPXORD(bias, bias, bias)
+	nobias := a.label("nobias")
+	a.MOVQ(mem(t, stemBias), reg.RDX)
+	a.TESTQ(reg.RDX, reg.RDX)
+	a.JZ(operand.LabelRef(nobias))
+	a.VMOVUPS_Z(mem(reg.RDX, 0), k, bias)
+	a.Label(nobias)
+	a.VBROADCASTSS(mem(t, stemMin), lo)
+	a.VBROADCASTSS(mem(t, stemMax), hi)
+	a.MOVQ(mem(t, stemRoom), room)
+	a.MOVQ(mem(t, stemAt), at)
+	a.MOVQ(mem(t, stemLine), line)
+	a.MOVQ(mem(t, stemPixel), px)
+	a.MOVQ(operand.I32(stemGroup), reg.RDX)
+	a.MOVQ(reg.RDX, left)
+	tile, next := a.label("tile"), a.label("next")
+	a.Label(tile)
+	a.MOVLQSX(mem(at, stemRows), rows)
+	a.MOVLQSX(mem(at, stemCols), cols)
+	a.MOVQ(mem(at, 0), out)
+	a.ADDQ(mem(t, stemOut), out)
+	for r := range 3 {
+		a.DECQ(rows)
+		a.JLT(operand.LabelRef(next))
+		h := func(j int) operand.Mem { return mem(room, 192*j+64*r) }
+		s, d, e, f, y := zs[10*(r%2)], zs[10*(r%2)+1], zs[10*(r%2)+2], zs[10*(r%2)+3], zs[10*(r%2)+4]
+		a.VADDPS(h(1), bias, d)
+		a.VADDPS(h(2), d, s)
+		a.VSUBPS(h(2), d, d)
+		a.VMOVUPS(h(3), f)
+		a.VADDPS(h(4), f, e)
+		a.VSUBPS(h(4), f, f)
+		a.VADDPS(h(0), s, y)
+		a.VADDPS(e, y, y)
+		a.VFMADD231PS(f, c2, d)
+		a.VADDPS(h(5), s, s)
+		a.VFMADD231PS(e, c4, s)
+		some := a.label("some")
+		for c, x := range []reg.VecPhysical{y, d, s} {
+			if c > 0 {
+				a.CMPQ(cols, imm(c))
+				a.JLE(operand.LabelRef(some))
+			}
+			a.VMAXPS(x, lo, x)
+			a.VMINPS(x, hi, x)
+			a.VMOVUPS(x, k, []operand.Mem{mem(out, 0), memx(out, px, 1, 0), memx(out, px, 2, 0)}[c])
+		}
+		a.Label(some)
+		if r < 2 {
+			a.ADDQ(line, out)
+		}
+	}
+	a.Label(next)
+	a.ADDQ(imm(1152), room)
+	a.ADDQ(imm(stemPlace), at)
+	a.DECQ(left)
+	a.JNZ(operand.LabelRef(tile))
+	a.VZEROUPPER()
+	a.RET()
+}
