@@ -1,0 +1,73 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// TestConvStem: a first layer by folded Winograd is close to its definition, of
+// the same bits for any number of threads, and left out where it must be.
+func TestConvStem(t *testing.T) {
+	if !cpu.Enabled("winostem/avx512") {
+		t.Skip("no AVX-512")
+	}
+	rng := rand.New(rand.NewPCG(7, 8))
+	random := func(dims ...int) tensor.Tensor {
+		x := tensor.New(tensor.F32Spec(dims...))
+		for i := range x.F32() {
+			x.F32()[i] = float32(rng.NormFloat64())
+		}
+		return x
+	}
+	for _, c := range []struct {
+		n, h, w, ic, oc, kh, kw, pad int
+		act                          Act
+	}{
+		{1, 64, 64, 3, 64, 7, 7, 3, Act{Fn: UnaryRelu}},
+		{3, 41, 57, 3, 37, 7, 7, 3, Act{Fn: UnarySwish}},
+		{2, 30, 33, 1, 16, 6, 8, 2, Clip(0, 6)},
+		{2, 75, 31, 4, 48, 8, 6, 0, Act{}},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			two, pad := []int{2, 2}, []int{c.pad, c.pad}
+			op := &Conv{Window: Window{Stride: two, PadLo: pad, PadHi: pad}, Act: c.act}
+			in := []tensor.Tensor{random(c.n, c.h, c.w, c.ic)}
+			params := []tensor.Tensor{random(c.oc, c.kh, c.kw, c.ic), random(c.oc)}
+			want, err := Run(op, in, params)
+			require.NoError(t, err)
+			var first []float32
+			for threads := 1; threads <= 3; threads++ {
+				pl := pool.New(threads)
+				p := &Prep{Threads: threads}
+				got, err := RunPrepared(op, in, params, p, pl)
+				pl.Close()
+				require.NoError(t, err)
+				require.True(t, strings.HasPrefix(p.Requests().Path, "winograd-f3/"))
+				if first == nil {
+					first = got.F32()
+					var sum, norm float64
+					for i, v := range want.F32() {
+						d := float64(v - first[i])
+						sum, norm = sum+d*d, norm+float64(v)*float64(v)
+					}
+					require.Less(t, math.Sqrt(sum/norm), 1e-5)
+				}
+				require.Equal(t, first, got.F32())
+			}
+			for _, p := range []*Prep{{Exact: true}, {Training: true}, {Choice: Choice{Winograd: WinogradNone}}, {MemoryBudget: 1000}} {
+				_, err := RunPrepared(op, in, params, p, nil)
+				require.NoError(t, err)
+				require.NotContains(t, p.Requests().Path, "winograd")
+			}
+		})
+	}
+}
