@@ -234,11 +234,13 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 }
 
 // runSmall is Run for planes of products that all have a few rows and weights that fit the caches, the i-th from floats
-// i*da of A, i*db of B and i*dc of C: what they share is set once. The bias is that of one of them.
+// i*da of A, i*db of B and i*dc of C: what they share is set once. The bias is that of one of them. A network has used
+// other weights since: the first rows ask for each plane's in the one before it.
 func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows, n0, n1 int) {
 	var direct [16]int32
 	t := a.tile(g, &direct)
 	one := *a
+	ahead, cut := 4*planes*db > nearBytes && g.asksAhead(a, rows, n1-n0), evenTiles(g.MR, rows)
 	for p := range planes {
 		one.A, one.B, one.C = a.A[p*da:], a.B[p*db:], a.C[p*dc:]
 		if one.Bias, t.bias = nil, nil; p == biased {
@@ -246,6 +248,14 @@ func (g *GemmF32) runSmall(a *GemmF32Args, planes, biased, da, db, dc, rows, n0,
 		}
 		if p == 0 || p == biased || p == planes-1 { // the sizes are the same in between
 			one.check(g, 0, rows, n0, n1)
+		}
+		if ahead { // together they are more than the cache has, or it has other things
+			var next []float32
+			if p+1 < planes {
+				next = a.B[(p+1)*db+n0*a.KC:]
+			}
+			g.panelsAhead(&one, &t, &cut, 0, (rows+g.MR-1)/g.MR, 0, 0, rows, n0, n1, next, p > 0)
+			continue
 		}
 		g.tiles(&one, &t, nil, 0, rows, n0, n1)
 	}

@@ -56,15 +56,14 @@ func (g *GemmF32) runAhead(a *GemmF32Args, m0, m1, n0, n1 int) {
 		if m < m1 {
 			next = a.B[n0*a.Taps*a.KC:]
 		}
-		g.panelsAhead(a, &t, &cut, i, n, m0+i*g.MR, from, m, n0, n1, next)
+		g.panelsAhead(a, &t, &cut, i, n, m0+i*g.MR, from, m, n0, n1, next, false)
 	}
 }
 
 // panelsAhead takes rows m0 to m1, which stay in a cache: tiles tiles of the cut from tile tile0, whose offsets are at row
-// table of the table. next is what follows their last panel, or nil.
-func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, tiles, table, m0, m1, n0, n1 int, next []float32) {
+// table of the table. next is what follows their last panel, or nil; asked says that the first was asked for.
+func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, tiles, table, m0, m1, n0, n1 int, next []float32, asked bool) {
 	k := a.Taps * a.KC
-	asked := false // for this panel
 	for n := n0; n < n1; n += g.NR {
 		t.n = min(g.NR, n1-n)
 		t.b = &a.B[n*k]

@@ -43,6 +43,50 @@ func TestGemmF32Ahead(t *testing.T) {
 	}
 }
 
+// Planes that ask for each other's weights give the bits of products one by one, in a range of columns and whole.
+func TestSmallAhead(t *testing.T) {
+	const planes, k = 3, 200
+	for _, rows := range []int{1, 2, 5, 13, 24, 37} {
+		for _, n := range [][3]int{{0, 129, 129}, {32, 129, 129}, {64, 128, 129}, {0, 112, 112}} {
+			t.Run(fmt.Sprint(rows, n), func(t *testing.T) {
+				g, r := SelectGemmF32(), rand.New(rand.NewPCG(7, uint64(rows)))
+				if g.isa == isaGeneric {
+					t.Skip("the portable product has no planes")
+				}
+				n0, n1, all := n[0], n[1], n[2]
+				if n0%g.NR != 0 || n1%g.NR != 0 && n1 != all {
+					t.Skip("not a range of panels")
+				}
+				da, db, dc := k*rows+3, g.PackedSize(all, k), all*rows+2
+				require.Greater(t, 4*planes*db, nearBytes)
+				a := GemmF32Args{A: randF32(r, 2*da+k*rows), LDA: k, Taps: 1, KC: k, B: make([]float32, planes*db), N: all, LDC: all,
+					Bias: randF32(r, all), Min: negInf, Max: posInf}
+				want := make([]float32, 2*dc+all*rows)
+				for i := range want {
+					want[i] = -77
+				}
+				for p := range planes {
+					g.Pack(a.B[p*db:], randF32(r, k*all), all, k, k)
+					one := a
+					one.A, one.B, one.C = a.A[p*da:], a.B[p*db:], want[p*dc:]
+					if p != 1 {
+						one.Bias = nil
+					}
+					g.Run(&one, 0, rows, n0, n1)
+				}
+				a.A, a.B = atEdge(t, a.A), atEdge(t, a.B)
+				cputest.ForEachPath(t, "ahead/", func(t *testing.T) {
+					guard, got := newGuarded[float32](len(want), rows%3, -77)
+					a.C = got
+					g.runSmall(&a, planes, 1, da, db, dc, rows, n0, n1)
+					guard.check(t, got)
+					require.Equal(t, want, got)
+				})
+			})
+		}
+	}
+}
+
 func TestAsksAhead(t *testing.T) {
 	g := SelectGemmF32()
 	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
