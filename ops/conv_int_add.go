@@ -57,7 +57,7 @@ func ConvAdd(conv *Conv, add *Binary, operand int, pc, pa *Prep) Kernel {
 		sum.XSigned, sum.YSigned, sum.MX, sum.MY = sum.YSigned, sum.XSigned, sum.MY, sum.MX
 	}
 	if g, ok := k.(*convGemmInt); ok {
-		g.args.Sum = kern.NewGemmI8Sum(sum, g.args.CZero, g.args.Lo, g.args.Hi)
+		g.args.Sum = kern.NewGemmI8Sum(sum)
 		g.args.LDR = g.oc
 		return g
 	}

@@ -8,8 +8,7 @@ import (
 // Offsets of kern.addWords.
 const (
 	awDigits, awBias, awShift, awFlipX, awFlipY = 0, 192, 384, 448, 512
-	awLo, awHi, awOut, awProduct, awFreeBias    = 576, 640, 704, 768, 832
-	awFree                                      = 896
+	awLo, awHi, awOut                           = 576, 640, 704
 )
 
 // adder adds 64 bytes of two operands by kern.addWords: see there for the arithmetic.
@@ -17,7 +16,6 @@ type adder struct {
 	*asm
 	words  reg.GPPhysical
 	digits [3]reg.VecPhysical
-	free   bool // results are unsigned and have no limits
 }
 
 // load brings the digits into their registers: they are the unsigned operand, which cannot come from memory.
@@ -31,10 +29,6 @@ func (a *adder) load() {
 func (a *adder) add(x, y, high, s, t reg.VecPhysical) {
 	a.VPUNPCKHBW(y, x, high) // within each 128 bits, as the packing at the end
 	a.VPUNPCKLBW(y, x, x)
-	last := awBias + 128
-	if a.free {
-		last = awFreeBias
-	}
 	for _, p := range []reg.VecPhysical{x, high} {
 		a.VPMADDUBSW(p, a.digits[0], s)
 		a.VPADDW(mem(a.words, awBias), s, s)
@@ -43,14 +37,10 @@ func (a *adder) add(x, y, high, s, t reg.VecPhysical) {
 		a.VPADDW(mem(a.words, awBias+64), t, t)
 		a.VPADDW(t, s, s)
 		a.VPSRAW(operand.U8(7), s, s)
-		a.VPADDSW(mem(a.words, last), s, s)
+		a.VPADDSW(mem(a.words, awBias+128), s, s)
 		a.VPMADDUBSW(p, a.digits[2], p)
 		a.VPADDSW(s, p, p)
 		a.VPSRAVW(mem(a.words, awShift), p, p)
-	}
-	if a.free {
-		a.VPACKUSWB(high, x, x)
-		return
 	}
 	a.VPACKSSWB(high, x, x)
 	a.VPMAXSB(mem(a.words, awLo), x, x)
@@ -61,7 +51,7 @@ func (a *adder) add(x, y, high, s, t reg.VecPhysical) {
 // addI8Words is AddI8 on 64 numbers a step.
 func (g *vecInt) addI8Words() {
 	g.start("vecAddI8Words", nil)
-	a := &adder{g.asm, reg.RDX, [3]reg.VecPhysical{g.reg(2), g.reg(3), g.reg(4)}, false}
+	a := &adder{g.asm, reg.RDX, [3]reg.VecPhysical{g.reg(2), g.reg(3), g.reg(4)}}
 	g.MOVQ(g.at(viX), reg.RSI)
 	g.MOVQ(g.at(viY), reg.RDI)
 	g.MOVQ(g.at(viWords), a.words)

@@ -61,7 +61,7 @@ func (g *gemmInt) finishWide() {
 		g.load(g.isa, mem(scale, j*g.isa.bytes()), g.b(j), false)
 	}
 	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
-	c, ldc, words := reg.RCX, reg.RDX, reg.R8
+	c, ldc := reg.RCX, reg.RDX
 	each := func(f func(x reg.VecPhysical, j int)) {
 		for i := range g.mr {
 			for j := range g.nv {
@@ -83,20 +83,9 @@ func (g *gemmInt) finishWide() {
 	g.VMOVDQU64(g.order, order)
 	g.MOVQ(g.panelAt, c)
 	g.SHRQ(operand.U8(2), c)
-	g.MOVQ(c, reg.RSI)
 	g.ADDQ(mem(t, tileI8C), c)
 	g.MOVQ(mem(t, tileI8LDC), ldc)
 	end := g.label("end")
-	if g.many() {
-		plain := g.label("product")
-		g.MOVQ(mem(t, tileI8Add), words)
-		g.TESTQ(words, words)
-		g.JZ(operand.LabelRef(plain))
-		g.ADDQ(mem(t, tileI8Res), reg.RSI)
-		g.MOVQ(mem(t, tileI8LDR), reg.RDI)
-		g.forms(end, mem(words, awFree), addEnd, freeAddEnd)
-		g.Label(plain)
-	}
 	g.VPBROADCASTD(mem(t, tileI8Words), zero)
 	g.VPBROADCASTD(mem(t, tileI8Lo), lo)
 	g.VPBROADCASTD(mem(t, tileI8Hi), hi)
@@ -134,9 +123,6 @@ const (
 	wholeEnd endForm = iota
 	freeEnd          // unsigned results whose limits are a byte's
 	bareEnd          // those, and their zero point is 0
-
-	addEnd     // any limits, and another operand is added (see adder); panels are whole
-	freeAddEnd // such results are unsigned and their limits are a byte's
 )
 
 // packRows rounds the scaled sums, packs and stores them, with what finishWide put into registers.
@@ -144,17 +130,9 @@ func (g *gemmInt) packRows(f endForm) {
 	zero, lo, hi, flip, order := g.tmp(0), g.tmp(1), g.tmp(2), g.tmp(3), g.tmp(4)
 	c, ldc := reg.RCX, reg.RDX
 	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
-	sum := &adder{g.asm, reg.R8, [3]reg.VecPhysical{zero, lo, hi}, f == freeAddEnd}
-	adds := f == addEnd || f == freeAddEnd
-	if adds {
-		sum.load()
-	}
 	pack := func(i, j int) reg.VecPhysical {
 		g.VPACKSSDW(vector(j), vector(i), vector(i))
-		switch {
-		case adds:
-			g.VPADDSW(mem(sum.words, awProduct), vector(i), vector(i))
-		case f != bareEnd:
+		if f != bareEnd {
 			g.VPADDSW(zero, vector(i), vector(i))
 		}
 		return vector(i)
@@ -169,21 +147,13 @@ func (g *gemmInt) packRows(f endForm) {
 		if n == 4 {
 			y = pack(i+2, i+3)
 		}
-		if adds {
-			g.VPACKSSWB(y, x, x)
-		} else {
-			g.VPACKUSWB(y, x, x)
-		}
+		g.VPACKUSWB(y, x, x)
 		if f == wholeEnd {
 			g.VPMAXUB(lo, x, x)
 			g.VPMINUB(hi, x, x)
 			g.VPXORD(flip, x, x)
 		}
 		g.VPERMD(x, order, x)
-		if adds {
-			g.residual(sum.words)
-			sum.add(x, g.b(0), g.b(1), g.b(0), flip)
-		}
 		for k := range n / g.nv {
 			low := int(x.ID().Index())
 			if k > 0 {
@@ -204,15 +174,6 @@ func (g *gemmInt) packRows(f endForm) {
 			g.ADDQ(ldc, c)
 		}
 	}
-}
-
-// residual loads two rows of the other operand one after the other, as the results lie, into the first register of B.
-func (g *gemmInt) residual(words reg.Register) {
-	res, ldr, y := reg.RSI, reg.RDI, g.b(0)
-	g.VMOVDQU64(mem(res, 0), ys[y.ID().Index()])
-	g.VINSERTI64X4(operand.U8(1), memx(res, ldr, 1, 0), y, y)
-	g.LEAQ(memx(res, ldr, 2, 0), res)
-	g.VPXORD(mem(words, awFlipY), y, y)
 }
 
 // finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.

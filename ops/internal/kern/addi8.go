@@ -50,17 +50,14 @@ func AddI8(dst, x, y []byte, a *AddI8Args) {
 //	c1 = (x·a1 + y·b1 + bias1 + c0) >> 7
 //	r  = (x·a2 + y·b2 + bias2 + c1) >> (Shift - 14)
 //
-// The last sum saturates, as r then does. r is the result less 128 where that is unsigned; in free it is the result itself.
+// The last sum saturates, as r then does. r is the result less 128 where that is unsigned.
 // Each field holds one value for all of a vector; assembly knows the offsets (see TestAddWordsLayout).
 type addWords struct {
 	digits       [3][64]byte // of MX and MY by turns
 	bias         [3][32]int16
 	shift        [32]int16
-	flipX, flipY [64]byte  // what makes them signed
-	lo, hi, out  [64]byte  // limits of r, and what makes it the result
-	product      [32]int16 // GemmI8Sum: the zero point of x, less 128 where that is unsigned
-	freeBias     [32]int16 // bias2 for results that are unsigned with a byte's limits
-	free         uint32    // 1: they are
+	flipX, flipY [64]byte // what makes them signed
+	lo, hi, out  [64]byte // limits of r, and what makes it the result
 }
 
 // addDigits are those above the binary point of a digit's carry.
@@ -118,10 +115,6 @@ func (a *AddI8Args) Prepare() {
 	fill(w.shift[:], int16(a.Shift-addDigits))
 	fill(w.lo[:], byte(lo))
 	fill(w.hi[:], byte(hi))
-	if free := (bias + (zero+128)<<a.Shift) >> addDigits; up > 0 && a.Lo == 0 && a.Hi == 255 && a.Shift <= addDigits+7 && addFits(free) {
-		w.free = 1
-		fill(w.freeBias[:], int16(free))
-	}
 	a.words = w
 }
 

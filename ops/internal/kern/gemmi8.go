@@ -189,12 +189,9 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 				t.wzero = &a.Cols.zero[n]
 			}
 			t.n = nr
-			if a.Sum != nil && !a.addInside(g, &t, m, n, mr) {
-				g.tile(&t, mr, nr <= g.Half)
+			if g.tile(&t, mr, nr <= g.Half); a.Sum != nil {
 				a.addRows(m, m+mr, n, next)
-				continue
 			}
-			g.tile(&t, mr, nr <= g.Half)
 		}
 	}
 }
@@ -262,10 +259,7 @@ type tileI8 struct {
 	wild           uint32
 	end            uint32  // 1: neither limits nor sign change a result; 2: nor does the zero point
 	ahead          uintptr // what to ask for ahead, or weights of this tile
-	res            *byte   // with add: the other operand
-	ldr            int
-	add            *addWords // or nil
-	inside         int       // 1: no offset is negative
+	inside         int     // 1: no offset is negative
 }
 
 // limits is how AVX-512 wants zero point and limits.

@@ -16,7 +16,7 @@ TEXT ·gemmI8x6x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -524,7 +524,7 @@ TEXT ·gemmI8x5x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -962,7 +962,7 @@ TEXT ·gemmI8x4x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -1330,7 +1330,7 @@ TEXT ·gemmI8x3x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -1628,7 +1628,7 @@ TEXT ·gemmI8x2x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -1856,7 +1856,7 @@ TEXT ·gemmI8x1x16AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -2014,7 +2014,7 @@ TEXT ·gemmI8x6x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -2415,7 +2415,7 @@ TEXT ·gemmI8x5x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -2763,7 +2763,7 @@ TEXT ·gemmI8x4x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -3058,7 +3058,7 @@ TEXT ·gemmI8x3x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -3300,7 +3300,7 @@ TEXT ·gemmI8x2x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)
@@ -3489,7 +3489,7 @@ TEXT ·gemmI8x1x8AVX2(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	VPBROADCASTD 116(AX), X14
 	VMOVDQU      X14, 48(SP)

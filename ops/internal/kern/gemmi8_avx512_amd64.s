@@ -34,7 +34,7 @@ TEXT ·gemmI8x12x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -615,582 +615,15 @@ tame12:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
-	MOVQ          184(AX), R8
-	TESTQ         R8, R8
-	JZ            product14
-	ADDQ          168(AX), SI
-	MOVQ          176(AX), DI
-	MOVL          896(R8), AX
-	CMPL          AX, $+0
-	JNE           form15
-	VMOVDQU64     (R8), Z27
-	VMOVDQU64     64(R8), Z28
-	VMOVDQU64     128(R8), Z29
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       768(R8), Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       768(R8), Z2, Z2
-	VPACKSSWB     Z2, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z0, Z25
-	VPUNPCKLBW    Z24, Z0, Z0
-	VPMADDUBSW    Z0, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z0, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z0, Z29, Z0
-	VPADDSW       Z24, Z0, Z0
-	VPSRAVW       384(R8), Z0, Z0
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z0, Z0
-	VPMAXSB       576(R8), Z0, Z0
-	VPMINSB       640(R8), Z0, Z0
-	VPXORD        704(R8), Z0, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z4, Z4
-	VCVTPS2DQ     Z5, Z5
-	VCVTPS2DQ     Z6, Z6
-	VCVTPS2DQ     Z7, Z7
-	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       768(R8), Z4, Z4
-	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       768(R8), Z6, Z6
-	VPACKSSWB     Z6, Z4, Z4
-	VPERMD        Z4, Z31, Z4
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z4, Z25
-	VPUNPCKLBW    Z24, Z4, Z4
-	VPMADDUBSW    Z4, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z4, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z4, Z29, Z4
-	VPADDSW       Z24, Z4, Z4
-	VPSRAVW       384(R8), Z4, Z4
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z4, Z4
-	VPMAXSB       576(R8), Z4, Z4
-	VPMINSB       640(R8), Z4, Z4
-	VPXORD        704(R8), Z4, Z4
-	VMOVDQU8      Y4, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z4, Y5
-	VMOVDQU8      Y5, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z8, Z8
-	VCVTPS2DQ     Z9, Z9
-	VCVTPS2DQ     Z10, Z10
-	VCVTPS2DQ     Z11, Z11
-	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       768(R8), Z8, Z8
-	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       768(R8), Z10, Z10
-	VPACKSSWB     Z10, Z8, Z8
-	VPERMD        Z8, Z31, Z8
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z8, Z25
-	VPUNPCKLBW    Z24, Z8, Z8
-	VPMADDUBSW    Z8, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z8, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z8, Z29, Z8
-	VPADDSW       Z24, Z8, Z8
-	VPSRAVW       384(R8), Z8, Z8
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z8, Z8
-	VPMAXSB       576(R8), Z8, Z8
-	VPMINSB       640(R8), Z8, Z8
-	VPXORD        704(R8), Z8, Z8
-	VMOVDQU8      Y8, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z8, Y9
-	VMOVDQU8      Y9, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z12, Z12
-	VCVTPS2DQ     Z13, Z13
-	VCVTPS2DQ     Z14, Z14
-	VCVTPS2DQ     Z15, Z15
-	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       768(R8), Z12, Z12
-	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       768(R8), Z14, Z14
-	VPACKSSWB     Z14, Z12, Z12
-	VPERMD        Z12, Z31, Z12
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z12, Z25
-	VPUNPCKLBW    Z24, Z12, Z12
-	VPMADDUBSW    Z12, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z12, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z12, Z29, Z12
-	VPADDSW       Z24, Z12, Z12
-	VPSRAVW       384(R8), Z12, Z12
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z12, Z12
-	VPMAXSB       576(R8), Z12, Z12
-	VPMINSB       640(R8), Z12, Z12
-	VPXORD        704(R8), Z12, Z12
-	VMOVDQU8      Y12, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z12, Y13
-	VMOVDQU8      Y13, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z16, Z16
-	VCVTPS2DQ     Z17, Z17
-	VCVTPS2DQ     Z18, Z18
-	VCVTPS2DQ     Z19, Z19
-	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       768(R8), Z16, Z16
-	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       768(R8), Z18, Z18
-	VPACKSSWB     Z18, Z16, Z16
-	VPERMD        Z16, Z31, Z16
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z16, Z25
-	VPUNPCKLBW    Z24, Z16, Z16
-	VPMADDUBSW    Z16, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z16, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z16, Z29, Z16
-	VPADDSW       Z24, Z16, Z16
-	VPSRAVW       384(R8), Z16, Z16
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z16, Z16
-	VPMAXSB       576(R8), Z16, Z16
-	VPMINSB       640(R8), Z16, Z16
-	VPXORD        704(R8), Z16, Z16
-	VMOVDQU8      Y16, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z16, Y17
-	VMOVDQU8      Y17, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z20, Z20
-	VCVTPS2DQ     Z21, Z21
-	VCVTPS2DQ     Z22, Z22
-	VCVTPS2DQ     Z23, Z23
-	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       768(R8), Z20, Z20
-	VPACKSSDW     Z23, Z22, Z22
-	VPADDSW       768(R8), Z22, Z22
-	VPACKSSWB     Z22, Z20, Z20
-	VPERMD        Z20, Z31, Z20
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z20, Z25
-	VPUNPCKLBW    Z24, Z20, Z20
-	VPMADDUBSW    Z20, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z20, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z20, Z29, Z20
-	VPADDSW       Z24, Z20, Z20
-	VPSRAVW       384(R8), Z20, Z20
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z20, Z20
-	VPMAXSB       576(R8), Z20, Z20
-	VPMINSB       640(R8), Z20, Z20
-	VPXORD        704(R8), Z20, Z20
-	VMOVDQU8      Y20, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z20, Y21
-	VMOVDQU8      Y21, K1, (CX)
-	ADDQ          DX, CX
-	JMP           end13
-
-form15:
-	VMOVDQU64     (R8), Z27
-	VMOVDQU64     64(R8), Z28
-	VMOVDQU64     128(R8), Z29
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       768(R8), Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       768(R8), Z2, Z2
-	VPACKSSWB     Z2, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z0, Z25
-	VPUNPCKLBW    Z24, Z0, Z0
-	VPMADDUBSW    Z0, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z0, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z0, Z29, Z0
-	VPADDSW       Z24, Z0, Z0
-	VPSRAVW       384(R8), Z0, Z0
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z0, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z4, Z4
-	VCVTPS2DQ     Z5, Z5
-	VCVTPS2DQ     Z6, Z6
-	VCVTPS2DQ     Z7, Z7
-	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       768(R8), Z4, Z4
-	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       768(R8), Z6, Z6
-	VPACKSSWB     Z6, Z4, Z4
-	VPERMD        Z4, Z31, Z4
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z4, Z25
-	VPUNPCKLBW    Z24, Z4, Z4
-	VPMADDUBSW    Z4, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z4, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z4, Z29, Z4
-	VPADDSW       Z24, Z4, Z4
-	VPSRAVW       384(R8), Z4, Z4
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z4, Z4
-	VMOVDQU8      Y4, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z4, Y5
-	VMOVDQU8      Y5, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z8, Z8
-	VCVTPS2DQ     Z9, Z9
-	VCVTPS2DQ     Z10, Z10
-	VCVTPS2DQ     Z11, Z11
-	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       768(R8), Z8, Z8
-	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       768(R8), Z10, Z10
-	VPACKSSWB     Z10, Z8, Z8
-	VPERMD        Z8, Z31, Z8
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z8, Z25
-	VPUNPCKLBW    Z24, Z8, Z8
-	VPMADDUBSW    Z8, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z8, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z8, Z29, Z8
-	VPADDSW       Z24, Z8, Z8
-	VPSRAVW       384(R8), Z8, Z8
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z8, Z8
-	VMOVDQU8      Y8, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z8, Y9
-	VMOVDQU8      Y9, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z12, Z12
-	VCVTPS2DQ     Z13, Z13
-	VCVTPS2DQ     Z14, Z14
-	VCVTPS2DQ     Z15, Z15
-	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       768(R8), Z12, Z12
-	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       768(R8), Z14, Z14
-	VPACKSSWB     Z14, Z12, Z12
-	VPERMD        Z12, Z31, Z12
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z12, Z25
-	VPUNPCKLBW    Z24, Z12, Z12
-	VPMADDUBSW    Z12, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z12, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z12, Z29, Z12
-	VPADDSW       Z24, Z12, Z12
-	VPSRAVW       384(R8), Z12, Z12
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z12, Z12
-	VMOVDQU8      Y12, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z12, Y13
-	VMOVDQU8      Y13, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z16, Z16
-	VCVTPS2DQ     Z17, Z17
-	VCVTPS2DQ     Z18, Z18
-	VCVTPS2DQ     Z19, Z19
-	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       768(R8), Z16, Z16
-	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       768(R8), Z18, Z18
-	VPACKSSWB     Z18, Z16, Z16
-	VPERMD        Z16, Z31, Z16
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z16, Z25
-	VPUNPCKLBW    Z24, Z16, Z16
-	VPMADDUBSW    Z16, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z16, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z16, Z29, Z16
-	VPADDSW       Z24, Z16, Z16
-	VPSRAVW       384(R8), Z16, Z16
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z16, Z16
-	VMOVDQU8      Y16, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z16, Y17
-	VMOVDQU8      Y17, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z20, Z20
-	VCVTPS2DQ     Z21, Z21
-	VCVTPS2DQ     Z22, Z22
-	VCVTPS2DQ     Z23, Z23
-	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       768(R8), Z20, Z20
-	VPACKSSDW     Z23, Z22, Z22
-	VPADDSW       768(R8), Z22, Z22
-	VPACKSSWB     Z22, Z20, Z20
-	VPERMD        Z20, Z31, Z20
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z20, Z25
-	VPUNPCKLBW    Z24, Z20, Z20
-	VPMADDUBSW    Z20, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z20, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z20, Z29, Z20
-	VPADDSW       Z24, Z20, Z20
-	VPSRAVW       384(R8), Z20, Z20
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z20, Z20
-	VMOVDQU8      Y20, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z20, Y21
-	VMOVDQU8      Y21, K1, (CX)
-	ADDQ          DX, CX
-	JMP           end13
-
-product14:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
 	MOVL          156(AX), AX
 	CMPL          AX, $+0
-	JNE           form17
+	JNE           form14
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1301,9 +734,9 @@ product14:
 	ADDQ          DX, CX
 	JMP           end13
 
-form17:
+form14:
 	CMPL          AX, $+1
-	JNE           form18
+	JNE           form15
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1396,7 +829,7 @@ form17:
 	ADDQ          DX, CX
 	JMP           end13
 
-form18:
+form15:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1496,7 +929,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -1519,7 +952,7 @@ TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel20:
+panel17:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1545,11 +978,11 @@ panel20:
 	VMOVAPS Z1, Z15
 	MOVQ    80(SP), CX
 
-tap21:
+tap18:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded23
+	JE      padded20
 	MOVLQSX (R13), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R13), DI
@@ -1566,9 +999,9 @@ tap21:
 	ADDQ    AX, R12
 	MOVLQSX 28(R13), R13
 	ADDQ    AX, R13
-	JMP     pointers22
+	JMP     pointers19
 
-padded23:
+padded20:
 	MOVLQSX (R13), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -1602,15 +1035,15 @@ padded23:
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
 
-pointers22:
+pointers19:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest24
+	JGE    rest21
 	KTESTW K2, K2
-	JZ     plain27
+	JZ     plain24
 
-main28:
+main25:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1668,11 +1101,11 @@ main28:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main28
-	JMP         rest24
+	JLT         main25
+	JMP         rest21
 
-plain27:
-main29:
+plain24:
+main26:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1730,13 +1163,13 @@ main29:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main29
+	JLT          main26
 
-rest24:
+rest21:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial25
+	JLT         partial22
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1769,9 +1202,9 @@ rest24:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial25:
+partial22:
 	TESTQ        AX, AX
-	JZ           next26
+	JZ           next23
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1818,14 +1251,14 @@ partial25:
 	VPDPBUSD     Z25, Z29, Z15
 	ADDQ         $+128, CX
 
-next26:
+next23:
 	DECQ         8(SP)
-	JNZ          tap21
+	JNZ          tap18
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric30
+	JZ           symmetric27
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1863,7 +1296,7 @@ next26:
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
 
-symmetric30:
+symmetric27:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1902,7 +1335,7 @@ symmetric30:
 	VMULPS       Z25, Z15, Z15
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame31
+	JZ           tame28
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1921,404 +1354,19 @@ symmetric30:
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
 
-tame31:
+tame28:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
-	MOVQ          184(AX), R8
-	TESTQ         R8, R8
-	JZ            product33
-	ADDQ          168(AX), SI
-	MOVQ          176(AX), DI
-	MOVL          896(R8), AX
-	CMPL          AX, $+0
-	JNE           form34
-	VMOVDQU64     (R8), Z27
-	VMOVDQU64     64(R8), Z28
-	VMOVDQU64     128(R8), Z29
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       768(R8), Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       768(R8), Z2, Z2
-	VPACKSSWB     Z2, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z0, Z25
-	VPUNPCKLBW    Z24, Z0, Z0
-	VPMADDUBSW    Z0, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z0, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z0, Z29, Z0
-	VPADDSW       Z24, Z0, Z0
-	VPSRAVW       384(R8), Z0, Z0
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z0, Z0
-	VPMAXSB       576(R8), Z0, Z0
-	VPMINSB       640(R8), Z0, Z0
-	VPXORD        704(R8), Z0, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z4, Z4
-	VCVTPS2DQ     Z5, Z5
-	VCVTPS2DQ     Z6, Z6
-	VCVTPS2DQ     Z7, Z7
-	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       768(R8), Z4, Z4
-	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       768(R8), Z6, Z6
-	VPACKSSWB     Z6, Z4, Z4
-	VPERMD        Z4, Z31, Z4
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z4, Z25
-	VPUNPCKLBW    Z24, Z4, Z4
-	VPMADDUBSW    Z4, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z4, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z4, Z29, Z4
-	VPADDSW       Z24, Z4, Z4
-	VPSRAVW       384(R8), Z4, Z4
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z4, Z4
-	VPMAXSB       576(R8), Z4, Z4
-	VPMINSB       640(R8), Z4, Z4
-	VPXORD        704(R8), Z4, Z4
-	VMOVDQU8      Y4, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z4, Y5
-	VMOVDQU8      Y5, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z8, Z8
-	VCVTPS2DQ     Z9, Z9
-	VCVTPS2DQ     Z10, Z10
-	VCVTPS2DQ     Z11, Z11
-	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       768(R8), Z8, Z8
-	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       768(R8), Z10, Z10
-	VPACKSSWB     Z10, Z8, Z8
-	VPERMD        Z8, Z31, Z8
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z8, Z25
-	VPUNPCKLBW    Z24, Z8, Z8
-	VPMADDUBSW    Z8, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z8, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z8, Z29, Z8
-	VPADDSW       Z24, Z8, Z8
-	VPSRAVW       384(R8), Z8, Z8
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z8, Z8
-	VPMAXSB       576(R8), Z8, Z8
-	VPMINSB       640(R8), Z8, Z8
-	VPXORD        704(R8), Z8, Z8
-	VMOVDQU8      Y8, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z8, Y9
-	VMOVDQU8      Y9, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z12, Z12
-	VCVTPS2DQ     Z13, Z13
-	VCVTPS2DQ     Z14, Z14
-	VCVTPS2DQ     Z15, Z15
-	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       768(R8), Z12, Z12
-	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       768(R8), Z14, Z14
-	VPACKSSWB     Z14, Z12, Z12
-	VPERMD        Z12, Z31, Z12
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z12, Z25
-	VPUNPCKLBW    Z24, Z12, Z12
-	VPMADDUBSW    Z12, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z12, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z12, Z29, Z12
-	VPADDSW       Z24, Z12, Z12
-	VPSRAVW       384(R8), Z12, Z12
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       320(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKSSWB     Z25, Z12, Z12
-	VPMAXSB       576(R8), Z12, Z12
-	VPMINSB       640(R8), Z12, Z12
-	VPXORD        704(R8), Z12, Z12
-	VMOVDQU8      Y12, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z12, Y13
-	VMOVDQU8      Y13, K1, (CX)
-	ADDQ          DX, CX
-	JMP           end32
-
-form34:
-	VMOVDQU64     (R8), Z27
-	VMOVDQU64     64(R8), Z28
-	VMOVDQU64     128(R8), Z29
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       768(R8), Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       768(R8), Z2, Z2
-	VPACKSSWB     Z2, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z0, Z25
-	VPUNPCKLBW    Z24, Z0, Z0
-	VPMADDUBSW    Z0, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z0, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z0, Z29, Z0
-	VPADDSW       Z24, Z0, Z0
-	VPSRAVW       384(R8), Z0, Z0
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z0, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z4, Z4
-	VCVTPS2DQ     Z5, Z5
-	VCVTPS2DQ     Z6, Z6
-	VCVTPS2DQ     Z7, Z7
-	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       768(R8), Z4, Z4
-	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       768(R8), Z6, Z6
-	VPACKSSWB     Z6, Z4, Z4
-	VPERMD        Z4, Z31, Z4
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z4, Z25
-	VPUNPCKLBW    Z24, Z4, Z4
-	VPMADDUBSW    Z4, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z4, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z4, Z29, Z4
-	VPADDSW       Z24, Z4, Z4
-	VPSRAVW       384(R8), Z4, Z4
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z4, Z4
-	VMOVDQU8      Y4, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z4, Y5
-	VMOVDQU8      Y5, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z8, Z8
-	VCVTPS2DQ     Z9, Z9
-	VCVTPS2DQ     Z10, Z10
-	VCVTPS2DQ     Z11, Z11
-	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       768(R8), Z8, Z8
-	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       768(R8), Z10, Z10
-	VPACKSSWB     Z10, Z8, Z8
-	VPERMD        Z8, Z31, Z8
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z8, Z25
-	VPUNPCKLBW    Z24, Z8, Z8
-	VPMADDUBSW    Z8, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z8, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z8, Z29, Z8
-	VPADDSW       Z24, Z8, Z8
-	VPSRAVW       384(R8), Z8, Z8
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z8, Z8
-	VMOVDQU8      Y8, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z8, Y9
-	VMOVDQU8      Y9, K1, (CX)
-	ADDQ          DX, CX
-	VCVTPS2DQ     Z12, Z12
-	VCVTPS2DQ     Z13, Z13
-	VCVTPS2DQ     Z14, Z14
-	VCVTPS2DQ     Z15, Z15
-	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       768(R8), Z12, Z12
-	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       768(R8), Z14, Z14
-	VPACKSSWB     Z14, Z12, Z12
-	VPERMD        Z12, Z31, Z12
-	VMOVDQU64     (SI), Y24
-	VINSERTI64X4  $0x01, (SI)(DI*1), Z24, Z24
-	LEAQ          (SI)(DI*2), SI
-	VPXORD        512(R8), Z24, Z24
-	VPUNPCKHBW    Z24, Z12, Z25
-	VPUNPCKLBW    Z24, Z12, Z12
-	VPMADDUBSW    Z12, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z12, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z12, Z29, Z12
-	VPADDSW       Z24, Z12, Z12
-	VPSRAVW       384(R8), Z12, Z12
-	VPMADDUBSW    Z25, Z27, Z24
-	VPADDW        192(R8), Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPMADDUBSW    Z25, Z28, Z30
-	VPADDW        256(R8), Z30, Z30
-	VPADDW        Z30, Z24, Z24
-	VPSRAW        $0x07, Z24, Z24
-	VPADDSW       832(R8), Z24, Z24
-	VPMADDUBSW    Z25, Z29, Z25
-	VPADDSW       Z24, Z25, Z25
-	VPSRAVW       384(R8), Z25, Z25
-	VPACKUSWB     Z25, Z12, Z12
-	VMOVDQU8      Y12, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z12, Y13
-	VMOVDQU8      Y13, K1, (CX)
-	ADDQ          DX, CX
-	JMP           end32
-
-product33:
 	VPBROADCASTD  136(AX), Z27
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
 	MOVL          156(AX), AX
 	CMPL          AX, $+0
-	JNE           form36
+	JNE           form30
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2391,11 +1439,11 @@ product33:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end32
+	JMP           end29
 
-form36:
+form30:
 	CMPL          AX, $+1
-	JNE           form37
+	JNE           form31
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2456,9 +1504,9 @@ form36:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end32
+	JMP           end29
 
-form37:
+form31:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -2511,12 +1559,12 @@ form37:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end32
+	JMP           end29
 
-end32:
+end29:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel20
+	JNZ  panel17
 	VZEROUPPER
 	RET
 
@@ -2532,7 +1580,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -2555,7 +1603,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel39:
+panel33:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2573,11 +1621,11 @@ panel39:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap40:
+tap34:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded42
+	JE      padded36
 	MOVLQSX (R9), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R9), DI
@@ -2586,9 +1634,9 @@ tap40:
 	ADDQ    AX, R8
 	MOVLQSX 12(R9), R9
 	ADDQ    AX, R9
-	JMP     pointers41
+	JMP     pointers35
 
-padded42:
+padded36:
 	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -2606,15 +1654,15 @@ padded42:
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
 
-pointers41:
+pointers35:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest43
+	JGE    rest37
 	KTESTW K2, K2
-	JZ     plain46
+	JZ     plain40
 
-main47:
+main41:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2648,11 +1696,11 @@ main47:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main47
-	JMP         rest43
+	JLT         main41
+	JMP         rest37
 
-plain46:
-main48:
+plain40:
+main42:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2686,13 +1734,13 @@ main48:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main48
+	JLT          main42
 
-rest43:
+rest37:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial44
+	JLT         partial38
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -2713,9 +1761,9 @@ rest43:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial44:
+partial38:
 	TESTQ        AX, AX
-	JZ           next45
+	JZ           next39
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2742,14 +1790,14 @@ partial44:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next45:
+next39:
 	DECQ         8(SP)
-	JNZ          tap40
+	JNZ          tap34
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric49
+	JZ           symmetric43
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2771,7 +1819,7 @@ next45:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric49:
+symmetric43:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2794,7 +1842,7 @@ symmetric49:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame50
+	JZ           tame44
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2805,11 +1853,10 @@ symmetric49:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame50:
+tame44:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -2852,12 +1899,12 @@ tame50:
 	VEXTRACTI64X4 $0x01, Z4, Y5
 	VMOVDQU8      Y5, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end51
+	JMP           end45
 
-end51:
+end45:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel39
+	JNZ  panel33
 	VZEROUPPER
 	RET
 
@@ -2873,7 +1920,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -2896,7 +1943,7 @@ TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel53:
+panel47:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2910,18 +1957,18 @@ panel53:
 	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
-tap54:
+tap48:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded56
+	JE      padded50
 	MOVLQSX (DI), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(DI), DI
 	ADDQ    AX, DI
-	JMP     pointers55
+	JMP     pointers49
 
-padded56:
+padded50:
 	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -2931,15 +1978,15 @@ padded56:
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
 
-pointers55:
+pointers49:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest57
+	JGE    rest51
 	KTESTW K2, K2
-	JZ     plain60
+	JZ     plain54
 
-main61:
+main55:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -2964,11 +2011,11 @@ main61:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main61
-	JMP         rest57
+	JLT         main55
+	JMP         rest51
 
-plain60:
-main62:
+plain54:
+main56:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -2993,13 +2040,13 @@ main62:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main62
+	JLT          main56
 
-rest57:
+rest51:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial58
+	JLT         partial52
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -3014,9 +2061,9 @@ rest57:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial58:
+partial52:
 	TESTQ        AX, AX
-	JZ           next59
+	JZ           next53
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3033,14 +2080,14 @@ partial58:
 	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
-next59:
+next53:
 	DECQ         8(SP)
-	JNZ          tap54
+	JNZ          tap48
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric63
+	JZ           symmetric57
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3054,7 +2101,7 @@ next59:
 	VPMULLD.BCST 4(DX), Z25, Z28
 	VPSUBD       Z28, Z3, Z3
 
-symmetric63:
+symmetric57:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3069,18 +2116,17 @@ symmetric63:
 	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame64
+	JZ           tame58
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame64:
+tame58:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -3105,12 +2151,12 @@ tame64:
 	VEXTRACTI64X4 $0x01, Z0, Y1
 	VMOVDQU8      Y1, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end65
+	JMP           end59
 
-end65:
+end59:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel53
+	JNZ  panel47
 	VZEROUPPER
 	RET
 
@@ -3126,7 +2172,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -3149,7 +2195,7 @@ TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel67:
+panel61:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3161,30 +2207,30 @@ panel67:
 	VMOVUPS 64(CX), Z1
 	MOVQ    80(SP), CX
 
-tap68:
+tap62:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded70
+	JE      padded64
 	MOVLQSX (SI), SI
 	ADDQ    AX, SI
-	JMP     pointers69
+	JMP     pointers63
 
-padded70:
+padded64:
 	MOVLQSX (SI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
 
-pointers69:
+pointers63:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest71
+	JGE    rest65
 	KTESTW K2, K2
-	JZ     plain74
+	JZ     plain68
 
-main75:
+main69:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	PREFETCHT1  128(BP)
@@ -3203,11 +2249,11 @@ main75:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main75
-	JMP         rest71
+	JLT         main69
+	JMP         rest65
 
-plain74:
-main76:
+plain68:
+main70:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	PREFETCHT1   128(BP)
@@ -3226,13 +2272,13 @@ main76:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main76
+	JLT          main70
 
-rest71:
+rest65:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial72
+	JLT         partial66
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -3244,9 +2290,9 @@ rest71:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial72:
+partial66:
 	TESTQ        AX, AX
-	JZ           next73
+	JZ           next67
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3258,14 +2304,14 @@ partial72:
 	VPDPBUSD     Z25, Z27, Z1
 	ADDQ         $+128, CX
 
-next73:
+next67:
 	DECQ         8(SP)
-	JNZ          tap68
+	JNZ          tap62
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric77
+	JZ           symmetric71
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3275,7 +2321,7 @@ next73:
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
 
-symmetric77:
+symmetric71:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3286,16 +2332,15 @@ symmetric77:
 	VMULPS       Z25, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame78
+	JZ           tame72
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame78:
+tame72:
 	VMOVDQU64    rowOrder<>+0(SB), Z31
 	MOVQ         88(SP), CX
 	SHRQ         $0x02, CX
-	MOVQ         CX, SI
 	ADDQ         72(AX), CX
 	MOVQ         80(AX), DX
 	VPBROADCASTD 136(AX), Z27
@@ -3313,12 +2358,12 @@ tame78:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     Y0, K1, (CX)
 	ADDQ         DX, CX
-	JMP          end79
+	JMP          end73
 
-end79:
+end73:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel67
+	JNZ  panel61
 	VZEROUPPER
 	RET
 
@@ -3334,7 +2379,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -3357,7 +2402,7 @@ TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel81:
+panel75:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3379,11 +2424,11 @@ panel81:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap82:
+tap76:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded84
+	JE      padded78
 	MOVLQSX (DX), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(DX), DI
@@ -3408,9 +2453,9 @@ tap82:
 	ADDQ    AX, BX
 	MOVLQSX 44(DX), DX
 	ADDQ    AX, DX
-	JMP     pointers83
+	JMP     pointers77
 
-padded84:
+padded78:
 	MOVLQSX (DX), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -3460,15 +2505,15 @@ padded84:
 	LEAQ    (AX)(DX*1), DX
 	CMOVQLT 32(SP), DX
 
-pointers83:
+pointers77:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest85
+	JGE    rest79
 	KTESTW K2, K2
-	JZ     plain88
+	JZ     plain82
 
-main89:
+main83:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -3524,11 +2569,11 @@ main89:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main89
-	JMP         rest85
+	JLT         main83
+	JMP         rest79
 
-plain88:
-main90:
+plain82:
+main84:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -3584,13 +2629,13 @@ main90:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main90
+	JLT          main84
 
-rest85:
+rest79:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial86
+	JLT         partial80
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3622,9 +2667,9 @@ rest85:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial86:
+partial80:
 	TESTQ        AX, AX
-	JZ           next87
+	JZ           next81
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3678,14 +2723,14 @@ partial86:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next87:
+next81:
 	DECQ         8(SP)
-	JNZ          tap82
+	JNZ          tap76
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric91
+	JZ           symmetric85
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3714,7 +2759,7 @@ next87:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric91:
+symmetric85:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3744,7 +2789,7 @@ symmetric91:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame92
+	JZ           tame86
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -3759,11 +2804,10 @@ symmetric91:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame92:
+tame86:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -3842,12 +2886,12 @@ tame92:
 	VEXTRACTI32X4 $0x03, Z8, X11
 	VMOVDQU8      X11, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end93
+	JMP           end87
 
-end93:
+end87:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel81
+	JNZ  panel75
 	VZEROUPPER
 	RET
 
@@ -3863,7 +2907,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -3886,7 +2930,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel95:
+panel89:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -3904,11 +2948,11 @@ panel95:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap96:
+tap90:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded98
+	JE      padded92
 	MOVLQSX (R13), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R13), DI
@@ -3925,9 +2969,9 @@ tap96:
 	ADDQ    AX, R12
 	MOVLQSX 28(R13), R13
 	ADDQ    AX, R13
-	JMP     pointers97
+	JMP     pointers91
 
-padded98:
+padded92:
 	MOVLQSX (R13), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -3961,15 +3005,15 @@ padded98:
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
 
-pointers97:
+pointers91:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest99
+	JGE    rest93
 	KTESTW K2, K2
-	JZ     plain102
+	JZ     plain96
 
-main103:
+main97:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -4009,11 +3053,11 @@ main103:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main103
-	JMP         rest99
+	JLT         main97
+	JMP         rest93
 
-plain102:
-main104:
+plain96:
+main98:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -4053,13 +3097,13 @@ main104:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main104
+	JLT          main98
 
-rest99:
+rest93:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial100
+	JLT         partial94
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4083,9 +3127,9 @@ rest99:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial100:
+partial94:
 	TESTQ        AX, AX
-	JZ           next101
+	JZ           next95
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4123,14 +3167,14 @@ partial100:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next101:
+next95:
 	DECQ         8(SP)
-	JNZ          tap96
+	JNZ          tap90
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric105
+	JZ           symmetric99
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -4151,7 +3195,7 @@ next101:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric105:
+symmetric99:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4173,7 +3217,7 @@ symmetric105:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame106
+	JZ           tame100
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -4184,11 +3228,10 @@ symmetric105:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame106:
+tame100:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -4243,12 +3286,12 @@ tame106:
 	VEXTRACTI32X4 $0x03, Z4, X7
 	VMOVDQU8      X7, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end107
+	JMP           end101
 
-end107:
+end101:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel95
+	JNZ  panel89
 	VZEROUPPER
 	RET
 
@@ -4264,7 +3307,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -4287,7 +3330,7 @@ TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel109:
+panel103:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4301,11 +3344,11 @@ panel109:
 	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
-tap110:
+tap104:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded112
+	JE      padded106
 	MOVLQSX (R9), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R9), DI
@@ -4314,9 +3357,9 @@ tap110:
 	ADDQ    AX, R8
 	MOVLQSX 12(R9), R9
 	ADDQ    AX, R9
-	JMP     pointers111
+	JMP     pointers105
 
-padded112:
+padded106:
 	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -4334,15 +3377,15 @@ padded112:
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
 
-pointers111:
+pointers105:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest113
+	JGE    rest107
 	KTESTW K2, K2
-	JZ     plain116
+	JZ     plain110
 
-main117:
+main111:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -4366,11 +3409,11 @@ main117:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main117
-	JMP         rest113
+	JLT         main111
+	JMP         rest107
 
-plain116:
-main118:
+plain110:
+main112:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -4394,13 +3437,13 @@ main118:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main118
+	JLT          main112
 
-rest113:
+rest107:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial114
+	JLT         partial108
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4416,9 +3459,9 @@ rest113:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial114:
+partial108:
 	TESTQ        AX, AX
-	JZ           next115
+	JZ           next109
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4440,14 +3483,14 @@ partial114:
 	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
-next115:
+next109:
 	DECQ         8(SP)
-	JNZ          tap110
+	JNZ          tap104
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric119
+	JZ           symmetric113
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -4460,7 +3503,7 @@ next115:
 	VPMULLD.BCST 12(DX), Z24, Z27
 	VPSUBD       Z27, Z3, Z3
 
-symmetric119:
+symmetric113:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4474,18 +3517,17 @@ symmetric119:
 	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame120
+	JZ           tame114
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 	VMINPS       Z2, Z27, Z2
 	VMINPS       Z3, Z27, Z3
 
-tame120:
+tame114:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -4516,12 +3558,12 @@ tame120:
 	VEXTRACTI32X4 $0x03, Z0, X3
 	VMOVDQU8      X3, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end121
+	JMP           end115
 
-end121:
+end115:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel109
+	JNZ  panel103
 	VZEROUPPER
 	RET
 
@@ -4537,7 +3579,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -4560,7 +3602,7 @@ TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel123:
+panel117:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4572,18 +3614,18 @@ panel123:
 	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
-tap124:
+tap118:
 	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded126
+	JE      padded120
 	MOVLQSX (DI), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(DI), DI
 	ADDQ    AX, DI
-	JMP     pointers125
+	JMP     pointers119
 
-padded126:
+padded120:
 	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -4593,15 +3635,15 @@ padded126:
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
 
-pointers125:
+pointers119:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest127
+	JGE    rest121
 	KTESTW K2, K2
-	JZ     plain130
+	JZ     plain124
 
-main131:
+main125:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -4618,11 +3660,11 @@ main131:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main131
-	JMP         rest127
+	JLT         main125
+	JMP         rest121
 
-plain130:
-main132:
+plain124:
+main126:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -4639,13 +3681,13 @@ main132:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main132
+	JLT          main126
 
-rest127:
+rest121:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial128
+	JLT         partial122
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4657,9 +3699,9 @@ rest127:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial128:
+partial122:
 	TESTQ        AX, AX
-	JZ           next129
+	JZ           next123
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4673,14 +3715,14 @@ partial128:
 	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
-next129:
+next123:
 	DECQ         8(SP)
-	JNZ          tap124
+	JNZ          tap118
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric133
+	JZ           symmetric127
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -4689,7 +3731,7 @@ next129:
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
 
-symmetric133:
+symmetric127:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4699,16 +3741,15 @@ symmetric133:
 	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame134
+	JZ           tame128
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
 
-tame134:
+tame128:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
-	MOVQ          CX, SI
 	ADDQ          72(AX), CX
 	MOVQ          80(AX), DX
 	VPBROADCASTD  136(AX), Z27
@@ -4729,12 +3770,12 @@ tame134:
 	VEXTRACTI32X4 $0x01, Z0, X1
 	VMOVDQU8      X1, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end135
+	JMP           end129
 
-end135:
+end129:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel123
+	JNZ  panel117
 	VZEROUPPER
 	RET
 
@@ -4750,7 +3791,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         CX, 80(SP)
 	MOVQ         128(AX), CX
 	MOVQ         CX, 96(SP)
-	MOVQ         192(AX), CX
+	MOVQ         168(AX), CX
 	MOVQ         CX, 104(SP)
 	MOVQ         88(AX), CX
 	MOVQ         $-1, DX
@@ -4773,7 +3814,7 @@ TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel137:
+panel131:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -4784,30 +3825,30 @@ panel137:
 	VMOVUPS (CX), Z0
 	MOVQ    80(SP), CX
 
-tap138:
+tap132:
 	MOVQ    (SP), SI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded140
+	JE      padded134
 	MOVLQSX (SI), SI
 	ADDQ    AX, SI
-	JMP     pointers139
+	JMP     pointers133
 
-padded140:
+padded134:
 	MOVLQSX (SI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
 
-pointers139:
+pointers133:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest141
+	JGE    rest135
 	KTESTW K2, K2
-	JZ     plain144
+	JZ     plain138
 
-main145:
+main139:
 	PREFETCHT1  (BP)
 	PREFETCHT1  64(BP)
 	ADDQ        $+128, BP
@@ -4820,11 +3861,11 @@ main145:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main145
-	JMP         rest141
+	JLT         main139
+	JMP         rest135
 
-plain144:
-main146:
+plain138:
+main140:
 	PREFETCHT1   (BP)
 	PREFETCHT1   64(BP)
 	ADDQ         $+128, BP
@@ -4837,13 +3878,13 @@ main146:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main146
+	JLT          main140
 
-rest141:
+rest135:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial142
+	JLT         partial136
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -4853,9 +3894,9 @@ rest141:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial142:
+partial136:
 	TESTQ        AX, AX
-	JZ           next143
+	JZ           next137
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -4865,21 +3906,21 @@ partial142:
 	VPDPBUSD     Z24, Z27, Z0
 	ADDQ         $+64, CX
 
-next143:
+next137:
 	DECQ         8(SP)
-	JNZ          tap138
+	JNZ          tap132
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric147
+	JZ           symmetric141
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
 
-symmetric147:
+symmetric141:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -4887,15 +3928,14 @@ symmetric147:
 	VMULPS       Z24, Z0, Z0
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame148
+	JZ           tame142
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 
-tame148:
+tame142:
 	VMOVDQU64    rowOrder<>+0(SB), Z31
 	MOVQ         88(SP), CX
 	SHRQ         $0x02, CX
-	MOVQ         CX, SI
 	ADDQ         72(AX), CX
 	MOVQ         80(AX), DX
 	VPBROADCASTD 136(AX), Z27
@@ -4912,12 +3952,12 @@ tame148:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     X0, K1, (CX)
 	ADDQ         DX, CX
-	JMP          end149
+	JMP          end143
 
-end149:
+end143:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel137
+	JNZ  panel131
 	VZEROUPPER
 	RET
 
@@ -4939,40 +3979,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row151:
+row145:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap152:
+tap146:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole153:
+whole147:
 	SUBQ    $+64, CX
-	JLT     tail154
+	JLT     tail148
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole153
+	JMP     whole147
 
-tail154:
+tail148:
 	CMPQ       CX, $-64
-	JEQ        done155
+	JEQ        done149
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done155:
+done149:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap152
+	JNZ           tap146
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -4983,6 +4023,6 @@ done155:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row151
+	JNZ           row145
 	VZEROUPPER
 	RET
