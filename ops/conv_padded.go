@@ -18,18 +18,24 @@ func (t *convPadTask) split(threads int) {
 	t.parts = (t.all + t.lines - 1) / t.lines
 }
 
-// Do copies some lines.
+// Do copies some lines, those of a plane one after the other.
 func (t *convPadTask) Do(a *Args, i, _ int) {
 	k := t.k
-	line := k.padW[2] * k.ic
-	for j := i * t.lines; j < min(t.all, (i+1)*t.lines); j++ {
+	x, line := a.In[0].F32(), k.padW[2]*k.ic
+	for j, end := i*t.lines, min(t.all, (i+1)*t.lines); j < end; {
 		h, plane := j%k.padW[1], j/k.padW[1]
 		n, d := plane/k.padW[0], plane%k.padW[0]
-		to := k.image(a, n)[(d*k.padW[1]+h)*line:][:line]
+		last := min(k.padW[1], h+end-j)
+		to := k.image(a, n)[d*k.padW[1]*line:]
+		j += last - h
 		if d -= k.PadLo[0]; uint(d) >= uint(k.In[0]) {
-			h, d = k.PadLo[1]-1, 0 // padding
+			clear(to[h*line : last*line])
+			continue
 		}
-		k.padLine(to, a.In[0].F32()[(n*k.In[0]+d)*k.In[1]*k.In[2]*k.ic:], h)
+		src := x[(n*k.In[0]+d)*k.In[1]*k.In[2]*k.ic:]
+		for ; h < last; h++ {
+			k.padLine(to[h*line:][:line], src, h)
+		}
 	}
 }
 
