@@ -40,6 +40,16 @@ func (a Act) Clamp() (lo, hi float32, ok bool) {
 	return 0, 0, false
 }
 
+// limits is Clamp for a kernel that has rows of any other function done to them
+// once they are stored: rest is that function, or nil.
+func (a *Act) limits() (lo, hi float32, rest *Act) {
+	lo, hi, ok := a.Clamp()
+	if !ok {
+		return negInf, posInf, a
+	}
+	return lo, hi, nil
+}
+
 // check refuses functions that are not fused.
 func (a Act) check(k Kind) error {
 	switch a.Fn {

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -133,12 +132,7 @@ func (c *Conv) newConvGemm(p *Prep, s convSpec, gemm *kern.GemmF32) *convGemm {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	lo, hi, ok := c.Act.Clamp()
-	k.lo, k.hi = lo, hi
-	if !ok {
-		k.lo, k.hi = float32(math.Inf(-1)), float32(math.Inf(1))
-		k.act = &c.Act
-	}
+	k.lo, k.hi, k.act = c.Act.limits()
 	k.layout(p.ScratchBudget)
 	return k
 }

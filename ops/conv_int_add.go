@@ -8,8 +8,8 @@ type convSum struct {
 	swap bool // the convolution is the second operand
 }
 
-// sumChannels is what channels must be a multiple of for the step to take no longer than the two: kernels that add do so in
-// whole registers.
+// sumChannels is what channels must be a multiple of for the step to take no longer than the two: rows of a tile are added
+// to one by one, in whole registers.
 const sumChannels = 32
 
 // findConvSum is nil where conv and add, whose given operand conv is, do not become one step. pc and pa are what Prepare may
@@ -36,8 +36,8 @@ func CanConvAdd(conv *Conv, add *Binary, operand int, pc, pa *Prep) bool {
 }
 
 // ConvAdd prepares an integer convolution and the addition behind it, whose given operand the convolution is, as one step:
-// the bits of one after the other, and nothing of the convolution's size between them. Direct products add as they store;
-// behind another kernel the addition passes over the result in place. The step's inputs are the convolution's, and the
+// the bits of one after the other, and nothing of the convolution's size between them. Direct products add to each tile
+// they stored; behind another kernel the addition passes over the result in place. The step's inputs are the convolution's, and the
 // addition's other operand. It is nil where they are better computed one by one. What the step wants is asked of pa.
 func ConvAdd(conv *Conv, add *Binary, operand int, pc, pa *Prep) Kernel {
 	s := findConvSum(conv, add, operand, pc, pa)

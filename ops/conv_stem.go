@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -44,10 +42,7 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	lo, hi, clamp := c.Act.Clamp()
-	if k.lo, k.hi = lo, hi; !clamp {
-		k.lo, k.hi, k.act = float32(math.Inf(-1)), float32(math.Inf(1)), &c.Act
-	}
+	k.lo, k.hi, k.act = c.Act.limits()
 	p.Path("winograd-f3/avx512")
 	return k
 }

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -111,10 +109,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	lo, hi, clamp := c.Act.Clamp()
-	if k.lo, k.hi = lo, hi; !clamp {
-		k.lo, k.hi, k.act = float32(math.Inf(-1)), float32(math.Inf(1)), &c.Act
-	}
+	k.lo, k.hi, k.act = c.Act.limits()
 	k.input.k, k.multiply.k, k.output.k = k, k, k
 	p.NeedScratch(4 * floats)
 	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + by + p.Choice.suffix(k.w.Tiles))

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -232,10 +230,7 @@ func (c *Conv) prepareWinogradLive(p *Prep, s convSpec) *convWinogradLive {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	lo, hi, clamp := c.Act.Clamp()
-	if k.lo, k.hi = lo, hi; !clamp {
-		k.lo, k.hi, k.act = float32(math.Inf(-1)), float32(math.Inf(1)), &c.Act
-	}
+	k.lo, k.hi, k.act = c.Act.limits()
 	for _, st := range k.live.steps {
 		k.tasks = append(k.tasks, winoForward{k, st})
 	}

@@ -24,11 +24,7 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
 	if s.bias {
 		k.biases = p.Params[1].F32()
 	}
-	lo, hi, ok := d.Act.Clamp()
-	k.lo, k.hi = lo, hi
-	if !ok {
-		k.lo, k.hi, k.act = negInf, posInf, &d.Act
-	}
+	k.lo, k.hi, k.act = d.Act.limits()
 	layout := "dense/" + k.gemm.Name
 	k.pack = densePack{k, p.Params[0]}
 	packed := p.PackParts(p.Params[0], layout, 4*k.gemm.PackedSize(s.out, s.in), k.pack.panels(), func(dst []byte, part int, buf *packBuffer) {

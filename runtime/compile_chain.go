@@ -103,7 +103,7 @@ func (c *compiler) findPoolChain(p graph.ID) {
 }
 
 // findSum looks for an integer convolution right before the addition id, which
-// adds to it as it is stored.
+// then adds to what has just been stored.
 func (c *compiler) findSum(id graph.ID) {
 	n := c.g.Node(id)
 	add, ok := n.Op.(*ops.Binary)

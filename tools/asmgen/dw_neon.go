@@ -133,13 +133,14 @@ func (w *dwArm) clear(s step) {
 	}
 }
 
-// rows goes over the kernel's rows; body finds its input and weights at R13 and R14, and in R16 and R17.
-func (w *dwArm) rows(body func()) {
+// rows goes over the kernel's rows: the input is at register base, weights is how far into theirs R7 is; body finds its input and
+// weights at R13 and R14, and in R16 and R17.
+func (w *dwArm) rows(base int, weights string, body func()) {
 	row := w.label("row")
 	w.op("MOVD %d(R0), R15", dwRows)
-	w.op("ADD  R4, R7, R13")
+	w.op("ADD  R%d, R7, R13", base)
 	w.op("MOVD %d(R0), R14", dwW)
-	w.op("ADD  R7, R14")
+	w.op("ADD  %s, R14", weights)
 	w.line("%s:", row)
 	w.op("MOVD R13, R16")
 	w.op("MOVD R14, R17")
@@ -165,7 +166,7 @@ func (w *dwArm) shared(k, stride, outs int) {
 		for i := n; i < outs*n; i++ {
 			w.op("VMOV V%d.B16, V%d.B16", i%n, i)
 		}
-		w.rows(func() {
+		w.rows(4, "R7", func() {
 			for i := range k {
 				w.load(s, 17, 8+i*n)
 				if i < k-1 {
@@ -227,7 +228,7 @@ func (w *dwArm) any(mode string) {
 		case "Sum":
 			w.clear(s)
 		}
-		w.rows(func() {
+		w.rows(4, "R7", func() {
 			col := w.label("col")
 			w.op("MOVD %d(R0), R22", dwCols)
 			w.line("%s:", col)

@@ -89,23 +89,6 @@ func (w *dwArmI8) quads(base, v, n int) {
 	}
 }
 
-// rows goes over the kernel's rows; body finds its input and weights in R16 and R17.
-func (w *dwArmI8) rows(body func()) {
-	row := w.label("row")
-	w.op("MOVD %d(R0), R15", dwRows)
-	w.op("ADD  R1, R7, R13")
-	w.op("MOVD %d(R0), R14", dwW)
-	w.op("ADD  R7<<1, R14")
-	w.line("%s:", row)
-	w.op("MOVD R13, R16")
-	w.op("MOVD R14, R17")
-	body()
-	w.op("ADD  R11, R13")
-	w.op("ADD  R12, R14")
-	w.op("SUB  $1, R15")
-	w.op("CBNZ R15, %s", row)
-}
-
 // widen takes the zero point off a vector of bytes.
 func (w *dwArmI8) widen(v int) {
 	if w.signed {
@@ -135,7 +118,7 @@ func (w *dwArmI8) shared(k, stride, outs int) {
 		for i := 2; i < 2*outs; i++ {
 			w.op("VMOV V%d.B16, V%d.B16", i%2, i)
 		}
-		w.rows(func() {
+		w.rows(1, "R7<<1", func() {
 			for i := range k {
 				w.op("VLD1.P (R17)(R10), [V%d.H8]", 8+i)
 			}
@@ -184,7 +167,7 @@ func (w *dwArmI8) shared(k, stride, outs int) {
 func (w *dwArmI8) any() {
 	w.function(w.name("any"), []int{2, 1}, func(vectors int) {
 		w.start(2 * vectors)
-		w.rows(func() {
+		w.rows(1, "R7<<1", func() {
 			col := w.label("col")
 			w.op("MOVD %d(R0), R22", dwCols)
 			w.line("%s:", col)
