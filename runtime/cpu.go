@@ -116,13 +116,17 @@ func (p *cpuProgram) Memory() accel.Memory {
 // NewState binds the steps to an arena.
 func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
 	if arena == nil {
+		// Go ends the process when the system has no more, so it is not asked.
+		if m := machineMemory(); m > 0 && uint64(p.arena) > m {
+			return nil, fmt.Errorf("an arena of %d bytes, the machine has %d", p.arena, m)
+		}
 		arena = tensor.AlignedBytes(p.arena)
 	}
 	if len(arena) < p.arena {
-		return nil, fmt.Errorf("runtime: arena of %d bytes, the program needs %d", len(arena), p.arena)
+		return nil, fmt.Errorf("arena of %d bytes, the program needs %d", len(arena), p.arena)
 	}
 	if !tensor.Aligned(arena, 64) {
-		return nil, fmt.Errorf("runtime: the arena is not aligned to 64 bytes")
+		return nil, fmt.Errorf("the arena is not aligned to 64 bytes")
 	}
 	s := &cpuState{prog: p, args: make([]ops.Args, len(p.steps))}
 	for i, st := range p.steps {
