@@ -64,16 +64,38 @@ func New(name string, o Options) (*graph.Graph, error) {
 	if !ok {
 		return nil, fmt.Errorf("arch: no architecture %q; there are %s", name, strings.Join(Names(), ", "))
 	}
-	if o.Classes < 0 || o.Size < 0 || o.Width < 0 || o.Classes > 1<<20 || o.Size > 1<<14 || o.Width > 64 {
-		return nil, fmt.Errorf("arch: %s: options %+v are out of range", name, o)
+	switch {
+	case o.Classes < 0 || o.Classes > 1<<20:
+		return nil, fmt.Errorf("arch: %s: %d classes are out of range", name, o.Classes)
+	case o.Size < 0 || o.Size > 1<<14:
+		return nil, fmt.Errorf("arch: %s: a size of %d is out of range", name, o.Size)
+	case !(o.Width >= 0 && o.Width <= 64):
+		return nil, fmt.Errorf("arch: %s: a width of %g is out of range", name, o.Width)
 	}
 	n := &net{b: graph.NewBuilder(name), rng: rand.New(rand.NewPCG(o.Seed, 0x7eff))}
 	m.build(n, o)
 	g, err := n.b.Build()
+	if n.err != nil {
+		err = n.err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("arch: %s: %w", name, err)
 	}
 	return g, nil
+}
+
+// Ignored names the first option that is set and that the named architecture
+// does without; "" when there is none.
+func Ignored(name string, o Options) string {
+	switch name := strings.TrimSuffix(name, "1.1"); {
+	case o.Classes != 0 && name == "autoencoder":
+		return "classes"
+	case o.Size != 0 && name == "dscnn":
+		return "size"
+	case o.Width != 0 && name != "mobilenetv1" && name != "mobilenetv2":
+		return "width"
+	}
+	return ""
 }
 
 // net adds layers with freshly drawn weights to a builder. x is the value so
@@ -82,6 +104,7 @@ type net struct {
 	b   *graph.Builder
 	rng *rand.Rand
 	x   graph.ID
+	err error
 }
 
 func or[T int | float64](v, def T) T {
@@ -97,8 +120,19 @@ func (n *net) input(dims ...int) {
 
 func (n *net) channels() int { return n.b.Spec(n.x).Shape.Channels() }
 
+// maxWeights bounds the numbers of one tensor: 4 GiB of them.
+const maxWeights = 1 << 30
+
 // normal draws weights of that standard deviation.
 func (n *net) normal(std float64, dims ...int) tensor.Tensor {
+	all := 1.0
+	for _, d := range dims {
+		all *= float64(d)
+	}
+	if all > maxWeights {
+		n.err = fmt.Errorf("weights of %v are too many", dims)
+		return tensor.New(tensor.F32Spec(0)) // of which no layer can be made
+	}
 	t := tensor.New(tensor.F32Spec(dims...))
 	for i, v := 0, t.F32(); i < len(v); i++ {
 		v[i] = float32(n.rng.NormFloat64() * std)

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,11 +88,15 @@ func TestOptions(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, 3, g.Node(g.Outputs()[0].ID).Out.Shape.Channels(), name)
 	}
-	for _, o := range []Options{{Classes: -1}, {Size: -1}, {Width: -1}, {Classes: 1 << 30}, {Size: 1 << 20}, {Width: 1e9}} {
+	for _, o := range []Options{{Classes: -1}, {Size: -1}, {Width: -1}, {Classes: 1 << 30}, {Size: 1 << 20}, {Width: 1e9}, {Width: math.NaN()}} {
 		_, err := New("resnet8", o)
 		require.ErrorContains(t, err, "resnet8")
 	}
-	_, err := New("alexnet", Options{})
+	_, err := New("vgg11", Options{Size: 1 << 14}) // 2 TB of dense weights
+	require.ErrorContains(t, err, "too many")
+	require.Equal(t, "width", Ignored("resnet8", Options{Size: 8, Width: 2}))
+	require.Equal(t, "", Ignored("mobilenetv1", Options{Size: 8, Width: 2, Classes: 3}))
+	_, err = New("alexnet", Options{})
 	require.ErrorContains(t, err, "resnet18")
 	for _, name := range Names() { // too small an image is an error or a network, no panic
 		if name == "vgg11" || name == "resnet50" {

@@ -3,6 +3,7 @@ package imageio
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -52,6 +53,12 @@ func Fit(p format.Preprocess, in tensor.Spec) (format.Preprocess, error) {
 		if v == 0 {
 			return p, fmt.Errorf("imageio: std is 0")
 		}
+	}
+	if p.Mode != "" && !slices.Contains(Modes(), p.Mode) {
+		return p, fmt.Errorf("imageio: no way to resize is called %q", p.Mode)
+	}
+	if p.Resize < 0 || p.Resize > maxSide {
+		return p, fmt.Errorf("imageio: resize to %d", p.Resize)
 	}
 	return p, nil
 }

@@ -14,6 +14,12 @@ const (
 	Area      = "area"            // mean over the source rectangle
 )
 
+// Modes are the names of the ways to resize.
+func Modes() []string { return []string{Nearest, Bilinear, Legacy, Antialias, Area} }
+
+// maxSide bounds the shorter side an image is resized to.
+const maxSide = 1 << 14
+
 // taps are the source positions and weights of one result position.
 type taps struct {
 	first  int

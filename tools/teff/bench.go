@@ -69,6 +69,11 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	if *batch < 1 || *runs < 0 || *threads < 0 {
 		return usagef("--batch, --runs and --threads cannot be negative, nor the batch 0")
 	}
+	if *trace != "" {
+		if err := canWrite(*trace); err != nil {
+			return err
+		}
+	}
 	opts := []runtime.Option{runtime.WithThreads(*threads)}
 	if *exact {
 		opts = append(opts, runtime.WithExact())

@@ -56,6 +56,9 @@ func runCompare(ctx context.Context, c *cli, args []string) error {
 	if *data == "" {
 		return usagef("--data PATH is missing")
 	}
+	if *limit < 0 || *threads < 0 || *worst < 0 {
+		return usagef("--limit, --threads and --layers cannot be negative")
+	}
 	set, err := dataset.Open(*data)
 	if err != nil {
 		return err

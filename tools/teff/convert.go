@@ -55,6 +55,9 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	if *out == "" {
 		return usagef("-o OUT is missing")
 	}
+	if ld.batch < 0 {
+		return usagef("--batch %d", ld.batch)
+	}
 	encode := autoEncode
 	if *weights != "auto" {
 		choice, err := parseWeights(*weights)
@@ -81,8 +84,15 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 	}
-	if p := pre.given(meta.Preprocess); p != nil {
-		meta.Preprocess = p
+	if pre.given(nil) != nil { // a flag is there: what it says is checked and stored
+		if len(m.graph.Inputs()) == 0 {
+			return fmt.Errorf("%s: has no input", pos[0])
+		}
+		p, err := pre.fit(m, m.graph.Node(m.graph.Inputs()[0]).Out)
+		if err != nil {
+			return err
+		}
+		meta.Preprocess = &p
 	}
 	opts := &format.WriteOptions{Encode: encode}
 	if m.file != nil {

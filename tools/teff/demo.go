@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,10 +22,7 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	path := func(name string) string { return filepath.Join(*dir, name) }
-	if err := os.RemoveAll(*dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(*dir, 0o755); err != nil {
+	if err := clearDemo(*dir); err != nil {
 		return err
 	}
 	steps := [][]string{
@@ -55,6 +55,30 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 		}
 	}
 	return nil
+}
+
+// demoMark lies in a folder of the demo's: all in it may be removed.
+const demoMark = ".teff-demo"
+
+// clearDemo makes an empty folder for the demo, of nothing, of an empty one or of
+// one from before. It removes no folder of anybody else's.
+func clearDemo(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(files) > 0 && !slices.ContainsFunc(files, func(f fs.DirEntry) bool { return f.Name() == demoMark }) {
+		return fmt.Errorf("%s holds what is not the demo's; remove it, or name another folder with --dir", dir)
+	}
+	for _, f := range files {
+		if err := os.RemoveAll(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, demoMark), nil, 0o644)
 }
 
 // first names the first image of a class; it is there once draw has run.

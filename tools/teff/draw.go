@@ -15,7 +15,7 @@ import (
 )
 
 // runDraw writes labelled images that the project draws itself.
-func runDraw(_ context.Context, c *cli, args []string) error {
+func runDraw(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "draw", "DIR")
 	n := f.Int("n", 200, "number of images")
 	seed := f.Uint64("seed", 1, "equal seeds draw equal images")
@@ -27,7 +27,7 @@ func runDraw(_ context.Context, c *cli, args []string) error {
 	if *n < 1 || *n > 1<<20 {
 		return usagef("-n %d", *n)
 	}
-	if err := drawSet(pos[0], *n, *seed, *idx); err != nil {
+	if err := drawSet(ctx, pos[0], *n, *seed, *idx); err != nil {
 		return err
 	}
 	if f.json {
@@ -37,7 +37,7 @@ func runDraw(_ context.Context, c *cli, args []string) error {
 	return err
 }
 
-func drawSet(dir string, n int, seed uint64, idx bool) error {
+func drawSet(ctx context.Context, dir string, n int, seed uint64, idx bool) error {
 	d, err := glyphs.New()
 	if err != nil {
 		return err
@@ -61,6 +61,9 @@ func drawSet(dir string, n int, seed uint64, idx bool) error {
 		return writeGzip(filepath.Join(dir, "glyphs-labels-idx1-ubyte.gz"), labels)
 	}
 	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		m := image.NewGray(image.Rect(0, 0, size, size))
 		class := filepath.Join(dir, fmt.Sprint(d.Sample(m.Pix, seed, i)))
 		if err := os.MkdirAll(class, 0o755); err != nil {
@@ -70,7 +73,9 @@ func drawSet(dir string, n int, seed uint64, idx bool) error {
 		if err := png.Encode(&b, m); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(class, fmt.Sprintf("%05d.png", i)), b.Bytes(), 0o644); err != nil {
+		name := filepath.Join(class, fmt.Sprintf("%05d.png", i))
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			os.Remove(name) // half of it
 			return err
 		}
 	}

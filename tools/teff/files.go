@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -63,13 +64,10 @@ func loadFlags(f *flags) *loader {
 
 // load reads a model by its content, not its name.
 func (l *loader) load(path string) (*model, error) {
-	head := make([]byte, 8)
-	f, err := os.Open(path)
+	head, all, err := begin(path)
 	if err != nil {
 		return nil, err
 	}
-	n, _ := f.Read(head)
-	f.Close()
 	shapes := map[string][]int{}
 	for _, s := range l.shapes {
 		name, dims, err := parseShape(s)
@@ -79,18 +77,27 @@ func (l *loader) load(path string) (*model, error) {
 		shapes[name] = dims
 	}
 	m := &model{path: path, bytes: fileSize(path)}
+	read := func() ([]byte, error) { return os.ReadFile(path) }
+	if all != nil {
+		m.bytes, read = int64(len(all)), func() ([]byte, error) { return all, nil }
+	}
 	isONNX := false
 	switch {
-	case format.IsTeff(head[:n]):
+	case format.IsTeff(head):
 		if len(shapes) > 0 {
 			return nil, fmt.Errorf("%s: the shapes of a .teff file are fixed; give --shape when converting to it", path)
 		}
-		if m.file, err = format.Open(path); err == nil {
+		if all != nil {
+			m.file, err = format.Parse(all)
+		} else {
+			m.file, err = format.Open(path)
+		}
+		if err == nil {
 			m.graph = m.file.Graph
 		}
-	case n == 8 && string(head[4:]) == "TFL3":
+	case len(head) == 8 && string(head[4:]) == "TFL3":
 		var b []byte
-		if b, err = os.ReadFile(path); err == nil {
+		if b, err = read(); err == nil {
 			var opts []tflite.Option
 			for name, dims := range shapes {
 				opts = append(opts, tflite.WithShape(name, dims))
@@ -101,17 +108,22 @@ func (l *loader) load(path string) (*model, error) {
 		}
 	default:
 		isONNX = true
-		var opts []onnx.Option
+		opts := []onnx.Option{onnx.WithDir(filepath.Dir(path))}
 		for name, dims := range shapes {
 			opts = append(opts, onnx.WithShape(name, dims))
 		}
 		if l.batch > 0 {
 			opts = append(opts, onnx.WithBatch(l.batch))
 		}
-		if m.graph, err = onnx.ImportFile(path, opts...); err == nil {
-			if b, e := os.ReadFile(path); e == nil {
-				m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
-			}
+		var b []byte
+		if b, err = read(); err == nil {
+			m.graph, err = onnx.ImportBytes(b, opts...)
+		}
+		switch {
+		case err == nil:
+			m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
+		case errors.Is(err, onnx.ErrFormat) && !strings.HasSuffix(path, ".onnx"):
+			err = fmt.Errorf("no .teff or .tflite file, and as ONNX: %w", err)
 		}
 	}
 	if err == nil && !isONNX && l.batch > 0 { // an ONNX model was built for it
@@ -129,6 +141,23 @@ func (l *loader) load(path string) (*model, error) {
 		m.nodesIn = m.graph.Len()
 	}
 	return m, nil
+}
+
+// begin is a file's first 8 bytes, or fewer where there are no more, and all of
+// what can be read but once, such as a pipe.
+func begin(path string) (head, all []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+		all, err = io.ReadAll(f)
+		return all[:min(8, len(all))], all, err
+	}
+	head = make([]byte, 8)
+	n, _ := io.ReadFull(f, head)
+	return head[:n], nil, nil
 }
 
 // areInputs says which of the shapes is for no input of g.
@@ -176,8 +205,11 @@ func fileSize(path string) int64 {
 
 // canWrite finds out before long work whether path can be written.
 func canWrite(path string) error {
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
+	switch st, err := os.Stat(path); {
+	case err == nil && st.IsDir():
 		return fmt.Errorf("%s is a folder", path)
+	case err == nil && !st.Mode().IsRegular():
+		return nil // a device or a pipe is written to as it is
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".teff-*")
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ type preFlags struct {
 	p    format.Preprocess
 	mean floats
 	std  floats
-	sc   float64
+	sc   floats
 }
 
 // floats is a flag of comma separated numbers.
@@ -29,7 +30,7 @@ func (l *floats) Set(s string) error {
 	*l = nil
 	for _, f := range strings.Split(s, ",") {
 		v, err := strconv.ParseFloat(f, 32)
-		if err != nil {
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%q is no number", f)
 		}
 		*l = append(*l, float32(v))
@@ -39,13 +40,13 @@ func (l *floats) Set(s string) error {
 
 func preprocessFlags(f *flags) *preFlags {
 	p := &preFlags{set: f.FlagSet}
-	f.Float64Var(&p.sc, "scale", 0, "factor of pixel values 0 to 255 before mean and std; 0: none")
+	f.Var(&p.sc, "scale", "factor of pixel values 0 to 255 before mean and std; 0: none. 1/255 where neither the model nor --scale, --mean or --std says what it takes")
 	f.Var(&p.mean, "mean", "subtracted from each channel, after --scale: M or R,G,B")
 	f.Var(&p.std, "std", "divides each channel: S or R,G,B")
 	f.IntVar(&p.p.Resize, "resize", 0, "shorter side before the middle is cut out; 0: stretch to the input's size")
-	f.StringVar(&p.p.Mode, "resize-mode", "", "nearest, bilinear, bilinear-legacy, antialias or area")
-	f.StringVar(&p.p.Order, "order", "", "rgb, bgr or gray")
-	f.StringVar(&p.p.Layout, "layout", "", "nhwc or nchw")
+	f.Var(oneOf{&p.p.Mode, imageio.Modes()}, "resize-mode", "nearest, bilinear, bilinear-legacy, antialias or area")
+	f.Var(oneOf{&p.p.Order, []string{"rgb", "bgr", "gray"}}, "order", "rgb, bgr or gray")
+	f.Var(oneOf{&p.p.Layout, []string{"nhwc", "nchw"}}, "layout", "nhwc or nchw")
 	return p
 }
 
@@ -61,7 +62,7 @@ func (f *preFlags) given(model *format.Preprocess) *format.Preprocess {
 		known := true
 		switch fl.Name {
 		case "scale":
-			p.Scale = float32(f.sc)
+			p.Scale = f.sc[len(f.sc)-1]
 		case "mean":
 			p.Mean = f.mean
 		case "std":
@@ -85,15 +86,22 @@ func (f *preFlags) given(model *format.Preprocess) *format.Preprocess {
 	return &p
 }
 
+// scaled reports that the model or a flag says what pixels are scaled to. How
+// they are cut and ordered does not say it.
+func (f *preFlags) scaled(model *format.Preprocess) bool {
+	return model != nil || len(f.sc) > 0 || f.mean != nil || f.std != nil
+}
+
 // fit is given, completed from the model's first input.
 func (f *preFlags) fit(m *model, in tensor.Spec) (format.Preprocess, error) {
-	p := f.given(m.metadata().Preprocess)
+	said := m.metadata().Preprocess
+	p := f.given(said)
 	if p == nil {
 		p = &format.Preprocess{}
-		if in.DType == tensor.F32 {
-			// Nothing is known: 0 to 1 is what most float models want.
-			p.Scale = 1.0 / 255
-		}
+	}
+	if !f.scaled(said) && in.DType == tensor.F32 {
+		// Nothing is known: 0 to 1 is what most float models want.
+		p.Scale = 1.0 / 255
 	}
 	return imageio.Fit(*p, in)
 }

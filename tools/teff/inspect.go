@@ -180,6 +180,8 @@ func count(n int64, unit string) string {
 	switch {
 	case n == 0:
 		return "-"
+	case n >= 10_000_000_000:
+		return fmt.Sprintf("%.1f G%s", float64(n)/1e9, unit)
 	case n >= 10_000_000:
 		return fmt.Sprintf("%.1f M%s", float64(n)/1e6, unit)
 	case n >= 10_000:
@@ -190,6 +192,8 @@ func count(n int64, unit string) string {
 
 func bytesText(n int64) string {
 	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
 	case n >= 1<<20:
 		return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20))
 	case n >= 1<<10:

@@ -15,7 +15,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 // command is one subcommand; each has a file of its own.
@@ -50,6 +52,21 @@ type cli struct {
 	out, err io.Writer
 }
 
+// results is a command's stdout. It remembers the first error, so that nobody
+// takes half of what was to be printed for all of it.
+type results struct {
+	w   io.Writer
+	err error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.w.Write(b)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
 // usageError is wrong usage: exit status 2.
 type usageError struct{ msg string }
 
@@ -58,7 +75,10 @@ func (e *usageError) Error() string { return e.msg }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// The first signal asks to stop, which what takes long looks for; a second one
+	// ends the process whatever it does.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
 	code := Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -67,11 +87,16 @@ func main() {
 // Main is the command without the process around it. It returns the exit
 // status.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &cli{stdout, stderr}
+	out := &results{w: stdout}
+	c := &cli{out, stderr}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(stdout)
+		usage(out)
 		if len(args) == 0 {
 			return 2
+		}
+		if out.err != nil {
+			fmt.Fprintf(stderr, "teff: %v\n", out.err)
+			return 1
 		}
 		return 0
 	}
@@ -80,15 +105,19 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			continue
 		}
 		err := cmd.run(ctx, c, args[1:])
+		if err == nil || errors.Is(err, flag.ErrHelp) {
+			err = out.err // printed into a full disk
+		}
 		var ue *usageError
 		switch {
 		case err == nil:
 			return 0
-		case errors.Is(err, flag.ErrHelp):
-			return 0
 		case errors.As(err, &ue):
-			fmt.Fprintf(stderr, "teff %s: %v\nusage: teff %s %s [flags]; teff %s -h lists them\n", cmd.name, err, cmd.name, cmd.args, cmd.name)
+			fmt.Fprintf(stderr, "teff %s: %v\nusage: teff %s [flags]; teff %s -h lists them\n", cmd.name, err, strings.TrimSpace(cmd.name+" "+cmd.args), cmd.name)
 			return 2
+		case ctx.Err() != nil && errors.Is(err, context.Canceled):
+			fmt.Fprintf(stderr, "teff %s: interrupted\n", cmd.name)
+			return 1
 		default:
 			fmt.Fprintf(stderr, "teff %s: %v\n", cmd.name, err)
 			return 1
@@ -111,6 +140,7 @@ type flags struct {
 	*flag.FlagSet
 	json bool
 	help func()
+	more string // help after the flags
 }
 
 func newFlags(c *cli, name, args string) *flags {
@@ -119,9 +149,10 @@ func newFlags(c *cli, name, args string) *flags {
 	f.BoolVar(&f.json, "json", false, "print one JSON object and nothing else")
 	f.Usage = func() {} // flag calls it for wrong flags, too, where one line is enough
 	f.help = func() {
-		fmt.Fprintf(c.out, "usage: teff %s %s [flags]\n\n", name, args)
+		fmt.Fprintf(c.out, "usage: teff %s [flags]\n\n", strings.TrimSpace(name+" "+args))
 		f.SetOutput(c.out)
 		f.PrintDefaults()
+		fmt.Fprint(c.out, f.more)
 	}
 	return f
 }
@@ -167,3 +198,24 @@ type list []string
 
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// oneOf is a flag that takes one of a few words.
+type oneOf struct {
+	to    *string
+	words []string
+}
+
+func (o oneOf) String() string {
+	if o.to == nil {
+		return ""
+	}
+	return *o.to
+}
+
+func (o oneOf) Set(s string) error {
+	if !slices.Contains(o.words, s) {
+		return fmt.Errorf("want %s", strings.Join(o.words, ", "))
+	}
+	*o.to = s
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -102,6 +103,14 @@ func TestUsage(t *testing.T) {
 		`--what "tail"`:            {"train", model, "--data", data, "-o", out, "--what", "tail"},
 		`--optimizer "lion"`:       {"train", model, "--data", data, "-o", out, "--batch", "4", "--optimizer", "lion"},
 		"--resume needs":           {"train", model, "--data", data, "-o", out, "--resume"},
+		"--batch -3":               {"convert", model, "-o", out, "--batch", "-3"},
+		"nearest, bilinear":        {"convert", model, "-o", out, "--resize-mode", "cubic"},
+		"want rgb":                 {"run", model, data, "--order", "cmy"},
+		`"nan" is no number`:       {"run", model, data, "--scale", "nan"},
+		"--max-drop NaN":           {"quantize", model, "--calib", data, "-o", out, "--data", data, "--max-drop", "NaN"},
+		"--threads and --limit":    {"quantize", model, "--calib", data, "-o", out, "--threads", "-1"},
+		"--limit, --threads":       {"compare", model, model, "--data", data, "--layers", "-1"},
+		"--width is not for":       {"new", "resnet8", "-o", out, "--width", "2"},
 		`no architecture "lenet"`:  {"new", "lenet", "-o", out},
 		"-n 0":                     {"draw", filepath.Join(dir, "none"), "-n", "0"},
 	} {
@@ -157,6 +166,17 @@ func TestFailures(t *testing.T) {
 	fails(t, "missing", "eval", model, "--data", missing)
 	fails(t, "shape", "inspect", model, "--shape", "input=1,2,3")
 	fails(t, "out of range", "new", "resnet8", "-o", out, "--classes", "-4")
+	fails(t, "1 channels", "convert", model, "-o", out, "--order", "bgr")
+	fails(t, "mean and std", "convert", model, "-o", out, "--mean", "1,2")
+	fails(t, "std is 0", "convert", model, "-o", out, "--std", "0")
+	fails(t, "resize to -1", "convert", model, "-o", out, "--resize", "-1")
+	require.NoFileExists(t, out)
+	fails(t, "no images", "quantize", model, "--calib", t.TempDir(), "-o", out)
+	fails(t, "words: no .teff or .tflite file", "inspect", in("words", []byte("just words")))
+	fails(t, "dimension 0", "bench", model, "--batch", "3000000000")
+	if goruntime.GOOS == "linux" {
+		fails(t, "the machine has", "bench", model, "--batch", "1000000000")
+	}
 	fails(t, filepath.Join(text, "x.teff"), "new", "resnet8", "-o", filepath.Join(text, "x.teff"))
 	small := filepath.Join(dir, "three.teff")
 	ok(t, "new", "glyphnet", "-o", small, "--classes", "3")

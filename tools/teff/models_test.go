@@ -96,7 +96,7 @@ func TestForeign(t *testing.T) {
 		top := r.(map[string]any)["top"].([]any)[0].(map[string]any)
 		class := best(want.F32()[10*i:10*i+10], nil, 1)[0]
 		require.Equal(t, float64(class.Class), top["class"])
-		require.InDelta(t, class.Score, top["score"], 1e-3)
+		require.InDelta(t, float32(class.Score), top["score"], 1e-3)
 	}
 	fails(t, "fixed batch", "bench", four, "--batch", "2")
 	fails(t, "batch is fixed", "convert", four, "-o", four+"2", "--batch", "2")

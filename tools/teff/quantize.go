@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,8 +69,15 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return usagef("--calib PATH is missing")
 	case *n < 1:
 		return usagef("--samples %d", *n)
+	case *threads < 0 || *limit < 0:
+		return usagef("--threads and --limit cannot be negative")
+	case f.given()["max-drop"] && !(*maxDrop >= 0 && *maxDrop <= 100):
+		return usagef("--max-drop %g: want points, 0 to 100", *maxDrop)
 	case (*maxDrop >= 0) != (*data != ""):
 		return usagef("--max-drop and --data go together")
+	}
+	if err := canWrite(*out); err != nil {
+		return err
 	}
 	m, err := ld.load(pos[0])
 	if err != nil {
@@ -297,7 +303,7 @@ func openImages(path string) (int, func(i int) (*imageio.RGB, error), error) {
 			}
 		}
 		if len(files) == 0 {
-			return 0, nil, errors.Join(fmt.Errorf("%s: no images", path), setErr)
+			return 0, nil, fmt.Errorf("%s: no images, and %w", path, setErr)
 		}
 	}
 	return len(files), func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }, nil

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,9 +26,19 @@ type runOutput struct {
 }
 
 type topClass struct {
-	Class int     `json:"class"`
-	Label string  `json:"label,omitempty"`
-	Score float32 `json:"score"`
+	Class int    `json:"class"`
+	Label string `json:"label,omitempty"`
+	Score score  `json:"score"`
+}
+
+// score is a number that JSON has, or null: a network may give NaN.
+type score float32
+
+func (s score) MarshalJSON() ([]byte, error) {
+	if v := float64(s); math.IsNaN(v) || math.IsInf(v, 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float32(s))
 }
 
 func runRun(ctx context.Context, c *cli, args []string) error {
@@ -204,7 +216,7 @@ func best(v []float32, labels []string, n int) []topClass {
 	slices.SortStableFunc(idx, func(a, b int) int { return cmp.Compare(v[b], v[a]) })
 	var t []topClass
 	for _, i := range idx[:min(n, len(idx))] {
-		c := topClass{Class: i, Score: v[i]}
+		c := topClass{Class: i, Score: score(v[i])}
 		if i < len(labels) {
 			c.Label = labels[i]
 		}

@@ -201,7 +201,7 @@ func runTrain(ctx context.Context, c *cli, args []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	for _, path := range []string{o.out, o.checkpoint, o.report} {
+	for _, path := range []string{o.out, o.checkpoint, o.report, o.log} {
 		if path == "" {
 			continue
 		}

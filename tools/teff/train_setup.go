@@ -65,7 +65,7 @@ func (t *training) prepare(ctx context.Context, pre *preFlags) error {
 	}
 	photos := p.Width >= 96 && p.Order != "gray"
 	t.photoDefaults(&p, photos)
-	if p, err = t.preprocessing(ctx, set, p, pre.given(t.meta.Preprocess) != nil); err != nil {
+	if p, err = t.preprocessing(ctx, set, p, pre.scaled(t.meta.Preprocess)); err != nil {
 		return err
 	}
 	t.meta.Labels, t.meta.Preprocess = set.Classes, &p
