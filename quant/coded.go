@@ -122,31 +122,6 @@ func DecodeHalf(dst []float32, src []byte) ([]Part, error) {
 	})
 }
 
-// halves makes float32 of the two bytes of f16, as DecodeF16 does of both joined.
-// One pass with a table of the upper byte's sign, exponent and first bits of the
-// mantissa: joining the bytes first and converting them after was 0.7 of the speed.
-func halves(dst []float32, lo, hi []byte) {
-	var base [256]uint32
-	for h := range base {
-		e := uint32(h) >> 2 & 31
-		switch {
-		case e == 31:
-			e = 255
-		case e > 0:
-			e += 127 - 15
-		}
-		base[h] = uint32(h)>>7<<31 | e<<23 | uint32(h)&3<<21
-	}
-	lo, hi = lo[:len(dst)], hi[:len(dst)]
-	for i := range dst {
-		v := base[hi[i]] | uint32(lo[i])<<13
-		if v<<1-1 < 1<<24-1 { // the exponent is 0 but the number is not: rare among weights
-			v = v&(1<<31) | math.Float32bits(math.Float32frombits(v&^(1<<31))*(1<<112))
-		}
-		dst[i] = math.Float32frombits(v)
-	}
-}
-
 // groupHead reads what grouped encodings start with: u8 bits, u32 group, and per
 // values in f16 for each group of n elements.
 func groupHead(src []byte, n int, per func(bits int) int) (bits, group int, values []float32, rest []byte, err error) {
@@ -171,7 +146,7 @@ func groupHead(src []byte, n int, per func(bits int) int) (bits, group int, valu
 
 // DecodeInts is the parts of what Ints.Append wrote.
 func DecodeInts(dst []float32, src []byte) ([]Part, error) {
-	bits, group, scale, src, err := groupHead(src, len(dst), func(int) int { return 1 })
+	bits, group, scales, src, err := groupHead(src, len(dst), func(int) int { return 1 })
 	if err != nil {
 		return nil, err
 	}
@@ -184,16 +159,7 @@ func DecodeInts(dst []float32, src []byte) ([]Part, error) {
 		for from < to {
 			g := from / group
 			n := min(to, (g+1)*group) - from
-			s, out := scale[g], dst[from:from+n]
-			x := sym[:len(out)]
-			for len(out) >= 4 && len(x) >= 4 {
-				out[0], out[1] = s*float32(int32(x[0])-zero), s*float32(int32(x[1])-zero)
-				out[2], out[3] = s*float32(int32(x[2])-zero), s*float32(int32(x[3])-zero)
-				out, x = out[4:], x[4:]
-			}
-			for i := range out {
-				out[i] = s * float32(int32(x[i])-zero)
-			}
+			scale(dst[from:from+n], sym[:n], zero, scales[g])
 			from, sym = from+n, sym[n:]
 		}
 		return true

@@ -21,6 +21,7 @@ const (
 	streamRANS
 
 	ransBits = 12
+	ransMask = 1<<ransBits - 1
 	ransLow  = 1 << 16
 )
 
@@ -172,42 +173,12 @@ func decodeStream(dst, src []byte) bool {
 		x[i] = uint64(le.Uint32(src[6*i:])) | uint64(le.Uint16(src[6*i+4:]))<<32
 	}
 	src = src[24:]
-	const mask = 1<<ransBits - 1
-	a, b, c, d := x[0], x[1], x[2], x[3]
-	at, i := 0, 0
-	for ; i+4 <= len(dst) && at+16 <= len(src); i += 4 { // four symbols use at most four words
-		e := tab[a&mask]
-		a = uint64(e>>20)*(a>>ransBits) + uint64(e>>8&mask)
-		if a < ransLow {
-			a = a<<32 | uint64(le.Uint32(src[at:]))
-			at += 4
-		}
-		f := tab[b&mask]
-		b = uint64(f>>20)*(b>>ransBits) + uint64(f>>8&mask)
-		if b < ransLow {
-			b = b<<32 | uint64(le.Uint32(src[at:]))
-			at += 4
-		}
-		g := tab[c&mask]
-		c = uint64(g>>20)*(c>>ransBits) + uint64(g>>8&mask)
-		if c < ransLow {
-			c = c<<32 | uint64(le.Uint32(src[at:]))
-			at += 4
-		}
-		h := tab[d&mask]
-		d = uint64(h>>20)*(d>>ransBits) + uint64(h>>8&mask)
-		if d < ransLow {
-			d = d<<32 | uint64(le.Uint32(src[at:]))
-			at += 4
-		}
-		le.PutUint32(dst[i:], e&255|f&255<<8|g&255<<16|h<<24)
-	}
+	i, at := ransFours(dst, src, &tab, &x)
 	dst, src = dst[i:], src[at:]
-	x = [4]uint64{a, b, c, d}
 	for i := range dst {
 		s := &x[i&3]
-		e := tab[*s&mask]
-		*s = uint64(e>>20)*(*s>>ransBits) + uint64(e>>8&mask)
+		e := tab[*s&ransMask]
+		*s = uint64(e>>20)*(*s>>ransBits) + uint64(e>>8&ransMask)
 		dst[i] = byte(e)
 		if *s < ransLow {
 			if len(src) < 4 {

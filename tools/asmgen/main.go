@@ -1,5 +1,5 @@
-// Command asmgen writes the amd64 and arm64 assembly of ops/internal/kern. The results are committed, so that users need
-// neither this module nor avo; a test regenerates them and compares.
+// Command asmgen writes the amd64 and arm64 assembly of ops/internal/kern, and that of other packages where a name says
+// so. The results are committed, so that users need neither this module nor avo; a test regenerates them and compares.
 package main
 
 //go:generate go run .
@@ -77,4 +77,5 @@ var files = []file{
 	{"ceiling_amd64.s", avo(func(a *asm) { ceiling(a, zmm); ceiling(a, ymm) })},
 	{"vec_avx512_amd64.s", avo(func(a *asm) { vecF32(a, zmm) })},
 	{"vec_avx2_amd64.s", avo(func(a *asm) { vecF32(a, ymm) })},
+	{"../../../quant/decode_amd64.s", avo(decodeWeights)},
 }

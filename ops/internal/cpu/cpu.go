@@ -1,101 +1,16 @@
-// Package cpu says what this processor can do and holds the named switches of the fast paths.
-//
-// Every fast path of package kern is a boolean named "family/isa" (say "gemm/avx512"), true when the processor has what
-// the path needs. A switch turns a path off, never on where the processor lacks it: for tests, for bisecting a wrong
-// answer, and through the environment variable TEFF_DISABLE, a comma-separated list of names (a name without a slash, or
-// ending in "/", stands for the whole family; "*" followed by "/isa" stands for that ISA in every family).
+// Package cpu says what this processor can do, and passes on the named switches of the fast paths (package switches).
 package cpu
 
-import (
-	"os"
-	"sort"
-	"strings"
-	"sync"
-)
+import "github.com/teff-ml/teff/internal/switches"
 
-type path struct {
-	name    string
-	enabled *bool
-	capable bool // what detection found; Set never exceeds it
-}
-
-var (
-	mu       sync.Mutex
-	paths    []path
-	disabled = strings.Split(os.Getenv("TEFF_DISABLE"), ",")
-)
-
-// Register announces a fast path. enabled holds what detection found and is cleared at once when TEFF_DISABLE names the
-// path. Call it from a package's init; a name registered twice is a bug and panics.
-func Register(name string, enabled *bool) {
-	mu.Lock()
-	defer mu.Unlock()
-	for _, p := range paths {
-		if p.name == name {
-			panic("cpu: BUG: path registered twice: " + name)
-		}
-	}
-	paths = append(paths, path{name, enabled, *enabled})
-	for _, d := range disabled {
-		if matches(strings.TrimSpace(d), name) {
-			*enabled = false
-		}
-	}
-}
-
-func matches(pattern, name string) bool {
-	family, isa, _ := strings.Cut(name, "/")
-	switch {
-	case pattern == "":
-		return false
-	case pattern == name, strings.TrimSuffix(pattern, "/") == family:
-		return true
-	}
-	return strings.HasPrefix(pattern, "*/") && pattern[2:] == isa
-}
+// Register announces a fast path: see switches.Register.
+func Register(name string, enabled *bool) { switches.Register(name, enabled) }
 
 // Names returns the registered paths this processor can take, sorted.
-func Names() []string {
-	mu.Lock()
-	defer mu.Unlock()
-	var out []string
-	for _, p := range paths {
-		if p.capable {
-			out = append(out, p.name)
-		}
-	}
-	sort.Strings(out)
-	return out
-}
+func Names() []string { return switches.Names() }
 
 // Enabled reports whether the named path is there and switched on.
-func Enabled(name string) bool {
-	mu.Lock()
-	defer mu.Unlock()
-	for _, p := range paths {
-		if p.name == name {
-			return *p.enabled
-		}
-	}
-	return false
-}
+func Enabled(name string) bool { return switches.Enabled(name) }
 
-// Set switches the named path on or off and returns the way back. Switching on a path the processor cannot take, or a
-// name nobody registered, does nothing. Kernels may be running while a switch is read, so only tests and start-up code,
-// before any model is compiled, may call it.
-func Set(name string, on bool) (restore func()) {
-	mu.Lock()
-	defer mu.Unlock()
-	for _, p := range paths {
-		if p.name == name {
-			old := *p.enabled
-			*p.enabled = on && p.capable
-			return func() {
-				mu.Lock()
-				defer mu.Unlock()
-				*p.enabled = old
-			}
-		}
-	}
-	return func() {}
-}
+// Set switches the named path on or off and returns the way back: see switches.Set.
+func Set(name string, on bool) (restore func()) { return switches.Set(name, on) }
