@@ -64,26 +64,12 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s convSpec, x tensor.Spec, err
 	if err != nil {
 		return s, x, err
 	}
-	x, w := o[0], o[1]
-	if w.Shape.Rank() != x.Shape.Rank() || x.Shape.Rank() < 3 {
-		return s, x, &ShapeError{KindConv, "weight", "the rank of input " + x.Shape.String() + " (3 to 5)", w.Shape.String()}
-	}
-	s.groups = max(c.Groups, 1)
-	s.n, s.ic = x.Shape.Dim(0), x.Shape.Channels()
-	s.oc, s.icg = w.Shape.Dim(0), w.Shape.Channels()
-	if c.Groups < 0 || s.icg*s.groups != s.ic || s.oc%s.groups != 0 {
-		return s, x, &ShapeError{KindConv, "weight", fmt.Sprintf("[oc, k..., %d/%d]", s.ic, s.groups), w.Shape.String()}
-	}
-	s.ocg = s.oc / s.groups
-	kernel := w.Shape.Dims()[1 : w.Shape.Rank()-1]
-	if c.Kernel != nil && fmt.Sprint(c.Kernel) != fmt.Sprint(kernel) {
-		return s, x, &ShapeError{KindConv, "weight", fmt.Sprintf("kernel %v", c.Kernel), w.Shape.String()}
-	}
-	if c.Ceil {
-		return s, x, errf(KindConv, "ceil is for pooling")
-	}
-	if s.Geom, err = c.Resolve(KindConv, x.Shape, kernel); err != nil {
+	x = o[0]
+	if s, err = resolveConv(KindConv, &c.Window, c.Groups, x, o[1]); err != nil {
 		return s, x, err
+	}
+	if kernel := o[1].Shape.Dims()[1 : o[1].Shape.Rank()-1]; c.Kernel != nil && !slices.Equal(c.Kernel, kernel) {
+		return s, x, &ShapeError{KindConv, "weight", fmt.Sprintf("kernel %v", c.Kernel), o[1].Shape.String()}
 	}
 	if len(o) == 3 {
 		s.bias = true
@@ -111,6 +97,25 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s convSpec, x tensor.Spec, err
 		}
 	}
 	return s, x, c.Act.check(KindConv)
+}
+
+// resolveConv checks input and weight of a convolution of kind k.
+func resolveConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s convSpec, err error) {
+	if w.Shape.Rank() != x.Shape.Rank() || x.Shape.Rank() < 3 {
+		return s, &ShapeError{k, "weight", "the rank of input " + x.Shape.String() + " (3 to 5)", w.Shape.String()}
+	}
+	s.groups = max(groups, 1)
+	s.n, s.ic = x.Shape.Dim(0), x.Shape.Channels()
+	s.oc, s.icg = w.Shape.Dim(0), w.Shape.Channels()
+	if groups < 0 || s.icg*s.groups != s.ic || s.oc%s.groups != 0 {
+		return s, &ShapeError{k, "weight", fmt.Sprintf("[oc, k..., %d/%d]", s.ic, s.groups), w.Shape.String()}
+	}
+	s.ocg = s.oc / s.groups
+	if win.Ceil {
+		return s, errf(k, "ceil is for pooling")
+	}
+	s.Geom, err = win.Resolve(k, x.Shape, w.Shape.Dims()[1:w.Shape.Rank()-1])
+	return s, err
 }
 
 // Infer is [n, out spatial..., oc].
@@ -143,14 +148,7 @@ func (c *Conv) Prepare(p *Prep) (Kernel, error) {
 		return c.prepareInt(p)
 	}
 	if p.Reference || len(p.Params) == 0 {
-		p.Path("reference")
-		params := slices.Clone(p.Params)
-		for i, w := range params {
-			if w.Scale != nil {
-				params[i] = w.Clone()
-			}
-		}
-		return &convReference{s, c.Act, c.Residual, params, outPitch(p.OutPitch, s.oc)}, nil
+		return newWeighted(p, s.terms(), c.Act, c.Residual), nil
 	}
 	return c.prepareFast(p, s)
 }
@@ -160,82 +158,4 @@ func outPitch(pitch, dense int) int {
 		return dense
 	}
 	return pitch
-}
-
-// convReference is the definition: one output at a time, summed in float64.
-type convReference struct {
-	convSpec
-	act      Act
-	residual bool
-	params   []tensor.Tensor
-	pitch    int
-}
-
-func (k *convReference) Run(a *Args) {
-	x, w, y := a.In[0].F32(), arg(a, k.params, 1), a.Out.F32()
-	if k.residual { // then the weights are parameters, whatever the input count
-		w = k.params[0]
-	}
-	wt := w.F32()
-	var bias, res []float32
-	switch {
-	case k.residual:
-		res = a.In[1].F32()
-		if k.bias {
-			bias = k.params[1].F32()
-		}
-	case k.bias:
-		bias = arg(a, k.params, 2).F32()
-	}
-	g := &k.Geom
-	row := 0
-	for n := range k.n {
-		for od := range g.Out[0] {
-			for oh := range g.Out[1] {
-				for ow := range g.Out[2] {
-					for oc := range k.oc {
-						sum := k.at(x, wt, n, [3]int{od, oh, ow}, oc)
-						if bias != nil {
-							sum += float64(bias[oc])
-						}
-						if res != nil {
-							sum += float64(res[row*k.oc+oc])
-						}
-						y[row*k.pitch+oc] = k.act.apply(float32(sum))
-					}
-					row++
-				}
-			}
-		}
-	}
-}
-
-// at is the sum over taps and channels for one output.
-func (k *convReference) at(x, w []float32, n int, o [3]int, oc int) (sum float64) {
-	g := &k.Geom
-	first := oc / k.ocg * k.icg
-	for kd := range g.Kernel[0] {
-		d := o[0]*g.Stride[0] + kd*g.Dilation[0] - g.PadLo[0]
-		if uint(d) >= uint(g.In[0]) {
-			continue
-		}
-		for kh := range g.Kernel[1] {
-			h := o[1]*g.Stride[1] + kh*g.Dilation[1] - g.PadLo[1]
-			if uint(h) >= uint(g.In[1]) {
-				continue
-			}
-			for kw := range g.Kernel[2] {
-				c := o[2]*g.Stride[2] + kw*g.Dilation[2] - g.PadLo[2]
-				if uint(c) >= uint(g.In[2]) {
-					continue
-				}
-				xs := x[(((n*g.In[0]+d)*g.In[1]+h)*g.In[2]+c)*k.ic+first:]
-				ws := w[(((oc*g.Kernel[0]+kd)*g.Kernel[1]+kh)*g.Kernel[2]+kw)*k.icg:]
-				for i := range k.icg {
-					sum += float64(xs[i]) * float64(ws[i])
-				}
-			}
-		}
-	}
-	return sum
 }

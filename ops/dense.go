@@ -114,8 +114,7 @@ func (d *Dense) Prepare(p *Prep) (Kernel, error) {
 		return d.prepareInt(p)
 	}
 	if p.Reference || len(p.Params) == 0 || s.rows*s.in*s.out == 0 {
-		p.Path("reference")
-		return &denseReference{s, d.Act, d.Residual, p.Params, outPitch(p.OutPitch, s.out)}, nil
+		return newWeighted(p, s.terms(), d.Act, d.Residual), nil
 	}
 	return d.prepareGemm(p, s), nil
 }
@@ -127,40 +126,4 @@ func (d *Dense) weightOperand() int {
 		return 2
 	}
 	return 1
-}
-
-// denseReference is the definition.
-type denseReference struct {
-	denseSpec
-	act      Act
-	residual bool
-	params   []tensor.Tensor
-	pitch    int
-}
-
-func (k *denseReference) Run(a *Args) {
-	at := 1
-	var res, bias []float32
-	if k.residual {
-		res, at = a.In[1].F32(), 2
-	}
-	x, w, y := arg(a, k.params, 0).F32(), arg(a, k.params, at).F32(), a.Out.F32()
-	if k.bias {
-		bias = arg(a, k.params, at+1).F32()
-	}
-	for r := range k.rows {
-		for o := range k.out {
-			sum := 0.0
-			for i, v := range x[r*k.in : (r+1)*k.in] {
-				sum += float64(v) * float64(w[o*k.in+i])
-			}
-			if bias != nil {
-				sum += float64(bias[o])
-			}
-			if res != nil {
-				sum += float64(res[r*k.out+o])
-			}
-			y[r*k.pitch+o] = k.act.apply(float32(sum))
-		}
-	}
 }

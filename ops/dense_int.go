@@ -30,7 +30,6 @@ func (d *Dense) prepareInt(p *Prep) (Kernel, error) {
 	}
 	x, _ := p.Operand(0)
 	w, _ := p.Operand(1)
-	_, bias := p.Operand(2)
 	rq, err := newRequant(KindDense, x, w, p.Out, d.Act)
 	if err != nil {
 		return nil, err
@@ -38,44 +37,8 @@ func (d *Dense) prepareInt(p *Prep) (Kernel, error) {
 	if rows, depth := x.Shape.Rows(), x.Shape.Channels(); !p.Reference && len(p.Params) > 0 && rows > 0 && depth > 0 && w.Shape.Dim(0) > 0 {
 		return d.prepareGemmInt(p, x, rq, rows, depth), nil
 	}
-	p.Path("reference/int")
-	return &denseIntReference{
-		params: p.Params, weight: w, bias: bias, x: newQ8(x), w: newQ8(w), rq: rq,
-		rows: x.Shape.Rows(), in: x.Shape.Channels(), out: w.Shape.Dim(0), pitch: outPitch(p.OutPitch, w.Shape.Dim(0)),
-	}, nil
-}
-
-// denseIntReference is the definition.
-type denseIntReference struct {
-	params        []tensor.Tensor
-	weight        tensor.Spec
-	bias          bool
-	x, w          q8
-	rq            requant
-	rows, in, out int
-	pitch         int
-}
-
-func (k *denseIntReference) Run(a *Args) {
-	x, w, y := a.In[0].Data, arg(a, k.params, 1).Data, a.Out.Data
-	var bias []int32
-	if k.bias {
-		bias = arg(a, k.params, 2).I32()
-	}
-	for r := range k.rows {
-		xs := x[r*k.in:][:k.in]
-		for o := range k.out {
-			var sum int32
-			if bias != nil {
-				sum = bias[o]
-			}
-			ws, zw := w[o*k.in:][:k.in], zeroOf(k.weight, o)
-			for i, b := range xs {
-				sum += k.x.at(b) * (k.w.raw(ws[i]) - zw)
-			}
-			y[r*k.pitch+o] = k.rq.apply(sum, o)
-		}
-	}
+	s := denseSpec{rows: x.Shape.Rows(), in: x.Shape.Channels(), out: w.Shape.Dim(0)}
+	return newProduct(p, s.terms(), 1).quantised(p, rq), nil
 }
 
 // denseGemmInt is an integer dense layer as one packed product.

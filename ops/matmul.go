@@ -49,9 +49,16 @@ func (o *MatMul) resolve(in, params []tensor.Spec) (s matMulSpec, a, b tensor.Sp
 	if err != nil {
 		return s, a, b, err
 	}
-	a, b = ops[0], ops[1]
+	if s, err = resolveMatMul(KindMatMul, o, ops[0], ops[1]); err == nil {
+		err = o.Act.check(KindMatMul)
+	}
+	return s, ops[0], ops[1], err
+}
+
+// resolveMatMul resolves o, an operator of kind k.
+func resolveMatMul(k Kind, o *MatMul, a, b tensor.Spec) (s matMulSpec, err error) {
 	if a.Shape.Rank() == 0 || b.Shape.Rank() == 0 {
-		return s, a, b, errf(KindMatMul, "of a scalar: %v and %v", a.Shape, b.Shape)
+		return s, errf(k, "of a scalar: %v and %v", a.Shape, b.Shape)
 	}
 	s.transA, s.transB, s.alpha = o.TransA, o.TransB, o.Alpha
 	if s.alpha == 0 {
@@ -75,20 +82,20 @@ func (o *MatMul) resolve(in, params []tensor.Spec) (s matMulSpec, a, b tensor.Sp
 		s.n, kb = kb, s.n
 	}
 	if ka != kb {
-		return s, a, b, &ShapeError{KindMatMul, "operand 1", fmt.Sprintf("a depth of %d, as operand 0 %v has", ka, a.Shape), b.Shape.String()}
+		return s, &ShapeError{k, "operand 1", fmt.Sprintf("a depth of %d, as operand 0 %v has", ka, a.Shape), b.Shape.String()}
 	}
 	s.k = ka
 	ba, err := tensor.NewShape(da[:la]...)
 	if err != nil {
-		return s, a, b, errf(KindMatMul, "%w", err)
+		return s, errf(k, "%w", err)
 	}
 	bb, err := tensor.NewShape(db[:lb]...)
 	if err != nil {
-		return s, a, b, errf(KindMatMul, "%w", err)
+		return s, errf(k, "%w", err)
 	}
 	lead, err := tensor.Broadcast(ba, bb)
 	if err != nil {
-		return s, a, b, errf(KindMatMul, "leading dimensions: %w", err)
+		return s, errf(k, "leading dimensions: %w", err)
 	}
 	s.batch, s.batches = newBcast(lead, ba, bb), lead.Elems()
 	dims := lead.Dims()
@@ -99,9 +106,9 @@ func (o *MatMul) resolve(in, params []tensor.Spec) (s matMulSpec, a, b tensor.Sp
 		dims = append(dims, s.n)
 	}
 	if s.shape, err = tensor.NewShape(dims...); err != nil {
-		return s, a, b, errf(KindMatMul, "%w", err)
+		return s, errf(k, "%w", err)
 	}
-	return s, a, b, o.Act.check(KindMatMul)
+	return s, nil
 }
 
 // Infer is the broadcast leading dimensions, then m and n.

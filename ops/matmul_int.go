@@ -24,40 +24,5 @@ func (o *MatMul) prepareInt(p *Prep) (Kernel, error) {
 	if !p.Reference && s.m*s.n*s.k*s.batches > 0 {
 		return o.prepareGemmInt(p, s, a, b, rq), nil
 	}
-	p.Path("reference/int")
-	return &matMulIntReference{s, p.Params, newQ8(a), newQ8(b), rq}, nil
-}
-
-type matMulIntReference struct {
-	matMulSpec
-	params []tensor.Tensor
-	a, b   q8
-	rq     requant
-}
-
-func (k *matMulIntReference) Run(r *Args) {
-	a, b, y := arg(r, k.params, 0).Data, arg(r, k.params, 1).Data, r.Out.Data
-	am, ak, bk, bn := k.k, 1, k.n, 1 // steps along m and k of a, along k and n of b
-	if k.transA {
-		am, ak = 1, k.m
-	}
-	if k.transB {
-		bk, bn = 1, k.k
-	}
-	i := 0
-	for batch := range k.batches {
-		row, col := batch/k.batch.inner, batch%k.batch.inner
-		as := a[(k.batch.at(0, row)+col*k.batch.step(0))*k.m*k.k:]
-		bs := b[(k.batch.at(1, row)+col*k.batch.step(1))*k.k*k.n:]
-		for m := range k.m {
-			for n := range k.n {
-				var sum int32
-				for j := range k.k {
-					sum += k.a.at(as[m*am+j*ak]) * k.b.at(bs[j*bk+n*bn])
-				}
-				y[i] = k.rq.apply(sum, 0)
-				i++
-			}
-		}
-	}
+	return newProduct(p, s.terms(), 1).quantised(p, rq), nil
 }

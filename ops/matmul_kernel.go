@@ -15,8 +15,9 @@ func (o *MatMul) Prepare(p *Prep) (Kernel, error) {
 		return o.prepareInt(p)
 	}
 	if p.Reference || s.m*s.n*s.k*s.batches == 0 {
-		p.Path("reference")
-		return &matMulReference{s, o.Act, p.Params}, nil
+		k := newProduct(p, s.terms(), 1)
+		k.act, k.alpha, k.at[productBias] = o.Act, s.alpha, -1
+		return k, nil
 	}
 	return o.prepareGemm(p, s, a, b), nil
 }
@@ -37,30 +38,6 @@ func (s *matMulSpec) strides() (am, ak, bk, bn int) {
 func (s *matMulSpec) place(i, p int) int {
 	w := &s.batch
 	return w.at(i, p/w.inner) + p%w.inner*w.step(i)
-}
-
-// matMulReference is the definition.
-type matMulReference struct {
-	matMulSpec
-	act    Act
-	params []tensor.Tensor
-}
-
-func (k *matMulReference) Run(a *Args) {
-	x, w, y := arg(a, k.params, 0).F32(), arg(a, k.params, 1).F32(), a.Out.F32()
-	am, ak, bk, bn := k.strides()
-	for p := range k.batches {
-		xs, ws := x[k.place(0, p)*k.m*k.k:], w[k.place(1, p)*k.k*k.n:]
-		for m := range k.m {
-			for n := range k.n {
-				sum := 0.0
-				for i := range k.k {
-					sum += float64(xs[m*am+i*ak]) * float64(ws[i*bk+n*bn])
-				}
-				y[(p*k.m+m)*k.n+n] = k.act.apply(float32(float64(k.alpha) * sum))
-			}
-		}
-	}
 }
 
 // matMulGemm is packed products. Right sides that are parameters are packed

@@ -32,6 +32,35 @@ func checkZero(k Kind, what string, s tensor.Spec, d tensor.DType, n int) error 
 	return nil
 }
 
+// checkQLinear checks what QLinearConv and QLinearMatMul have besides x, w and a
+// bias: scales and zero points of x, one or nx of each, and of w, one or nw.
+func checkQLinear(k Kind, o []tensor.Spec, nx, nw int) error {
+	for i, n := range []int{nx, nw, 1} {
+		name, at, d := [...]string{"input", "weight", "output"}[i], [...]int{1, 4, 6}[i], o[[...]int{0, 3, 7}[i]].DType
+		if err := checkScale(k, name+" scale", o[at], n); err != nil {
+			return err
+		}
+		if err := checkZero(k, name+" zero point", o[at+1], d, n); err != nil {
+			return err
+		}
+	}
+	if d := o[7].DType; !d.IsInt8() {
+		return errf(k, "output is %v, want i8 or u8", d)
+	}
+	return nil
+}
+
+// checkZeros checks the zero points of x and w that ConvInteger and MatMulInteger
+// may have behind these: one or nx, one or nw.
+func checkZeros(k Kind, o []tensor.Spec, nx, nw int) error {
+	for i, z := range o[2:] {
+		if err := checkZero(k, [...]string{"input", "weight"}[i]+" zero point", z, o[i].DType, [...]int{nx, nw}[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // scaleAt is value c of a scale operand.
 func scaleAt(t tensor.Tensor, c int) float32 {
 	v := t.F32()
