@@ -101,7 +101,7 @@ func (k *argMaxKernel) Do(a *Args, i, _ int) {
 		case tensor.U8:
 			best = argMaxLine(k, x.U8()[at:])
 		}
-		setInt(a.Out, l, int64(best))
+		setInt(&a.Out, l, int64(best))
 	}
 }
 

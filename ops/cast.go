@@ -67,7 +67,7 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 		copy(a.Out.Data[from*size:to*size], x.Data[from*size:])
 	case x.DType.IsFloat() && a.Out.DType.IsFloat():
 		for j := from; j < to; j++ {
-			setFloat(a.Out, j, floatAt(x, j))
+			setFloat(&a.Out, j, floatAt(x, j))
 		}
 	case x.DType.IsFloat() && a.Out.DType == tensor.Bool:
 		for j := from; j < to; j++ {
@@ -75,21 +75,21 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 		}
 	case x.DType.IsFloat():
 		for j := from; j < to; j++ {
-			setInt(a.Out, j, saturate64(math.Trunc(float64(floatAt(x, j)))))
+			setInt(&a.Out, j, saturate64(math.Trunc(float64(floatAt(x, j)))))
 		}
 	case a.Out.DType.IsFloat():
 		for j := from; j < to; j++ {
-			setFloat(a.Out, j, float32(int64At(x, j)))
+			setFloat(&a.Out, j, float32(int64At(x, j)))
 		}
 	default:
 		for j := from; j < to; j++ {
-			setInt(a.Out, j, int64At(x, j))
+			setInt(&a.Out, j, int64At(x, j))
 		}
 	}
 }
 
 // floatAt is element i of a float tensor.
-func floatAt(t tensor.Tensor, i int) float32 {
+func floatAt(t *tensor.Tensor, i int) float32 {
 	switch t.DType {
 	case tensor.F16:
 		return float16.Frombits(t.Bits16()[i]).Float32()
@@ -100,7 +100,7 @@ func floatAt(t tensor.Tensor, i int) float32 {
 }
 
 // setFloat stores element i of a float tensor, rounded to nearest even.
-func setFloat(t tensor.Tensor, i int, v float32) {
+func setFloat(t *tensor.Tensor, i int, v float32) {
 	switch t.DType {
 	case tensor.F16:
 		t.Bits16()[i] = float16.Fromfloat32(v).Bits()
@@ -121,7 +121,7 @@ func bf16Bits(v float32) uint16 {
 }
 
 // int64At is element i of an integer or bool tensor.
-func int64At(t tensor.Tensor, i int) int64 {
+func int64At(t *tensor.Tensor, i int) int64 {
 	switch t.DType {
 	case tensor.I64:
 		return t.I64()[i]
@@ -135,7 +135,7 @@ func int64At(t tensor.Tensor, i int) int64 {
 
 // setInt stores the low bits of v as element i of an integer tensor, or
 // whether it is 0 in a bool one.
-func setInt(t tensor.Tensor, i int, v int64) {
+func setInt(t *tensor.Tensor, i int, v int64) {
 	switch t.DType {
 	case tensor.I64:
 		t.I64()[i] = v

@@ -52,7 +52,7 @@ func wantIndices(k Kind, s tensor.Spec) error {
 }
 
 // indexAt is index i of t within a dimension of n.
-func indexAt(t tensor.Tensor, i, n int) int {
+func indexAt(t *tensor.Tensor, i, n int) int {
 	var v int
 	if t.DType == tensor.I32 {
 		v = int(t.I32()[i])
@@ -117,12 +117,7 @@ func (k *gatherGrad) Run(g *Grads) {
 	if g.DIn[0].IsZero() {
 		return
 	}
-	var idx tensor.Tensor
-	if len(g.In) > 1 {
-		idx = g.In[1]
-	} else {
-		idx = g.Params[0]
-	}
+	idx := gradArg(g, 1)
 	count := idx.Shape.Elems()
 	dx, dy := g.DIn[0].F32(), g.DOut.F32()
 	for o := range k.outer {

@@ -57,7 +57,7 @@ func (k *gatherElementsKernel) Run(a *Args) {
 
 // elementAt is the place in a tensor of shape x that element i of the indices
 // names along axis.
-func elementAt(x tensor.Shape, idx tensor.Tensor, i, axis int) int {
+func elementAt(x tensor.Shape, idx *tensor.Tensor, i, axis int) int {
 	st, rest, at := x.Strides(), i, 0
 	for d := x.Rank() - 1; d >= 0; d-- {
 		j := rest % idx.Shape.Dim(d)
@@ -85,12 +85,7 @@ func (k *gatherElementsGrad) Run(g *Grads) {
 	if g.DIn[0].IsZero() {
 		return
 	}
-	var idx tensor.Tensor
-	if len(g.In) > 1 {
-		idx = g.In[1]
-	} else {
-		idx = g.Params[0]
-	}
+	idx := gradArg(g, 1)
 	dx := g.DIn[0].F32()
 	for i, v := range g.DOut.F32() {
 		dx[elementAt(g.DIn[0].Shape, idx, i, k.axis)] += v

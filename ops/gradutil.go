@@ -6,11 +6,11 @@ import (
 )
 
 // gradArg is operand i of a backward run: inputs first, then parameters.
-func gradArg(g *Grads, i int) tensor.Tensor {
+func gradArg(g *Grads, i int) *tensor.Tensor {
 	if i < len(g.In) {
-		return g.In[i]
+		return &g.In[i]
 	}
-	return g.Params[i-len(g.In)]
+	return &g.Params[i-len(g.In)]
 }
 
 // gradOf is the gradient of operand i, or the zero Tensor when nobody wants it.

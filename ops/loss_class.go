@@ -43,7 +43,7 @@ type classExample struct {
 
 // example is example l; ok is false when it counts for nothing, and valid when
 // its label is a class.
-func (t *classTarget) example(l int, labels, weights tensor.Tensor) (e classExample, ok, valid bool) {
+func (t *classTarget) example(l int, labels, weights *tensor.Tensor) (e classExample, ok, valid bool) {
 	e = classExample{t: t, at: t.lines.at(l)}
 	if t.weighted {
 		e.w = weights.F32()
@@ -99,7 +99,7 @@ func (t *classTarget) logSum(x []float32, at int) float64 {
 }
 
 // total is what the mean divides by.
-func (t *classTarget) total(labels, weights tensor.Tensor) float64 {
+func (t *classTarget) total(labels, weights *tensor.Tensor) float64 {
 	if t.soft {
 		return float64(t.count())
 	}
@@ -151,12 +151,12 @@ type classLossKernel struct {
 	params []tensor.Tensor
 }
 
-// weights are the class weights, or the zero Tensor.
-func (k *classLossKernel) weights(a *Args) tensor.Tensor {
+// weights are the class weights, or nil.
+func (k *classLossKernel) weights(a *Args) *tensor.Tensor {
 	if k.weighted {
 		return arg(a, k.params, 2)
 	}
-	return tensor.Tensor{}
+	return nil
 }
 
 func (k *classLossKernel) Run(a *Args) {
@@ -232,11 +232,11 @@ type classLossGrad struct {
 	factor float64 // of DOut; set before the tasks of a run start
 }
 
-func (k *classLossGrad) weights(g *Grads) tensor.Tensor {
+func (k *classLossGrad) weights(g *Grads) *tensor.Tensor {
 	if k.weighted {
 		return gradArg(g, 2)
 	}
-	return tensor.Tensor{}
+	return nil
 }
 
 func (k *classLossGrad) Run(g *Grads) {

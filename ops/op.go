@@ -296,9 +296,9 @@ func wantOperands(k Kind, in, params []tensor.Spec, lo, hi int) ([]tensor.Spec, 
 }
 
 // arg is operand i of a run whose node has the parameters params.
-func arg(a *Args, params []tensor.Tensor, i int) tensor.Tensor {
+func arg(a *Args, params []tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(a.In) {
-		return a.In[i]
+		return &a.In[i]
 	}
-	return params[i-len(a.In)]
+	return &params[i-len(a.In)]
 }

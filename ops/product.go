@@ -122,11 +122,10 @@ func (k *product) integer() *product {
 
 // operand is the tensor in a role, the zero Tensor where there is none.
 func (k *product) operand(a *Args, role int) *tensor.Tensor {
-	switch i := k.at[role]; {
-	case i >= 0 && i < len(a.In):
-		return &a.In[i]
-	case i >= 0 && i-len(a.In) < len(k.params):
-		return &k.params[i-len(a.In)]
+	if i := k.at[role]; i >= 0 {
+		if t := optional(a, k.params, i); t != nil {
+			return t
+		}
 	}
 	return &k.fixed[role]
 }
@@ -136,7 +135,7 @@ func (k *product) floats(a *Args, role int) []float32 {
 }
 
 // zero is the zero point in a role, of row or column c.
-func (k *product) zero(a *Args, role, c int) int32 { return zeroAt(*k.operand(a, role), c) }
+func (k *product) zero(a *Args, role, c int) int32 { return zeroAt(k.operand(a, role), c) }
 
 // scale is the factor from the sum of a row and column to units of the result.
 func (k *product) scale(a *Args, row, col int) float32 {

@@ -62,7 +62,7 @@ func checkZeros(k Kind, o []tensor.Spec, nx, nw int) error {
 }
 
 // scaleAt is value c of a scale operand.
-func scaleAt(t tensor.Tensor, c int) float32 {
+func scaleAt(t *tensor.Tensor, c int) float32 {
 	v := t.F32()
 	if len(v) == 1 {
 		return v[0]
@@ -72,8 +72,8 @@ func scaleAt(t tensor.Tensor, c int) float32 {
 
 // zeroAt is value c of a zero point operand of any integer type, 0 where there
 // is none.
-func zeroAt(t tensor.Tensor, c int) int32 {
-	if t.IsZero() {
+func zeroAt(t *tensor.Tensor, c int) int32 {
+	if t == nil || t.IsZero() {
 		return 0
 	}
 	if t.Shape.Elems() == 1 {
@@ -83,7 +83,7 @@ func zeroAt(t tensor.Tensor, c int) int32 {
 }
 
 // intAt is element i of an integer tensor.
-func intAt(t tensor.Tensor, i int) int32 {
+func intAt(t *tensor.Tensor, i int) int32 {
 	switch t.DType {
 	case tensor.I8:
 		return int32(int8(t.Data[i]))
@@ -93,12 +93,12 @@ func intAt(t tensor.Tensor, i int) int32 {
 	return t.I32()[i]
 }
 
-// optional is operand i, or the zero Tensor where there are fewer than i+1.
-func optional(a *Args, params []tensor.Tensor, i int) tensor.Tensor {
+// optional is operand i, nil where there are fewer than i+1.
+func optional(a *Args, params []tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(a.In)+len(params) {
 		return arg(a, params, i)
 	}
-	return tensor.Tensor{}
+	return nil
 }
 
 // axisOf splits a shape at an axis: outer * n * inner elements.

@@ -101,7 +101,7 @@ func (o *Scatter) kernel(x, idx tensor.Spec, params []tensor.Tensor) *scatterKer
 }
 
 // place is the element of x that update i goes to.
-func (k *scatterKernel) place(x tensor.Shape, idx tensor.Tensor, i int) int {
+func (k *scatterKernel) place(x tensor.Shape, idx *tensor.Tensor, i int) int {
 	if !k.op.ND {
 		return elementAt(x, idx, i, k.axis)
 	}
@@ -117,11 +117,11 @@ func (k *scatterKernel) Run(a *Args) {
 	x, idx, up := arg(a, k.params, 0), arg(a, k.params, 1), arg(a, k.params, 2)
 	copy(a.Out.Data, x.Data)
 	for i := range up.Shape.Elems() {
-		k.set(a.Out, k.place(x.Shape, idx, i), up, i)
+		k.set(&a.Out, k.place(x.Shape, idx, i), up, i)
 	}
 }
 
-func (k *scatterKernel) set(y tensor.Tensor, at int, up tensor.Tensor, i int) {
+func (k *scatterKernel) set(y *tensor.Tensor, at int, up *tensor.Tensor, i int) {
 	if k.op.Fn == ScatterSet {
 		size := y.DType.Size()
 		copy(y.Data[at*size:][:size], up.Data[i*size:])

@@ -103,14 +103,14 @@ func (k *topKKernel) Do(a *Args, i, worker int) {
 			case x.DType == tensor.F32:
 				a.Out.F32()[o] = x.F32()[from]
 			default:
-				setInt(a.Out, o, int64At(x, from))
+				setInt(&a.Out, o, int64At(x, from))
 			}
 		}
 	}
 }
 
 // find fills list with where the best elements of a line are.
-func (k *topKKernel) find(x tensor.Tensor, at int, list []int32) {
+func (k *topKKernel) find(x *tensor.Tensor, at int, list []int32) {
 	switch x.DType {
 	case tensor.F32:
 		topKLine(k, x.F32()[at:], list)

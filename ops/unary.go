@@ -182,7 +182,7 @@ func (k *unaryGrad) Do(g *Grads, i, _ int) {
 		}
 		return
 	}
-	v := g.Out
+	v := &g.Out
 	if !k.fromOut {
 		v = gradArg(g, 0)
 	}
