@@ -155,7 +155,7 @@ func runNoise(t *testing.T, g *graph.Graph, threads int, bounds bool) (out [][]b
 	if !bounds {
 		return out
 	}
-	require.Zero(t, testing.AllocsPerRun(1, func() { _ = s.Run(context.Background()) }), "allocations of a run on %d threads", threads)
+	require.Zero(t, allocations(func() { _ = s.Run(context.Background()) }), "allocations of a run on %d threads", threads)
 	for i := range s.NumOutputs() {
 		require.True(t, string(out[i]) == string(s.Output(i).Data), "output %d of a later run differs", i)
 	}

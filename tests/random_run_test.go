@@ -72,6 +72,6 @@ func runModel(t *testing.T, name string, g *graph.Graph, batch int, in []tensor.
 			}
 		}
 	}
-	require.Zero(t, testing.AllocsPerRun(1, func() { _ = s.Run(context.Background()) }), "%s allocates", name)
+	require.Zero(t, allocations(func() { _ = s.Run(context.Background()) }), "%s allocates", name)
 	return out
 }
