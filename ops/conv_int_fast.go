@@ -171,7 +171,8 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		return
 	}
 	table := tensor.CastSlice[int32](a.Scratch[worker*k.tableBytes : (worker+1)*k.tableBytes])
-	k.window.FillRows(table, k.gemm.MR, kern.Tiles{}, m0, m1)
+	args.Cut = k.gemm.Even(m1 - m0)
+	k.window.FillRows(table, k.gemm.MR, args.Cut, m0, m1)
 	args.A, args.Rows = a.In[0].Data[image*k.InSize()*k.ic+group*k.icg:], table
 	args.C = a.Out.Data[first+m0*k.pitch:]
 	k.other(a, &args, first+m0*k.pitch)

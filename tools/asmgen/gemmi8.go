@@ -32,7 +32,7 @@ func gemmI8(a *asm, v isa) {
 	}
 	for nv := 2; nv >= 1; nv-- {
 		for mr := v.rows; mr >= 1; mr-- {
-			if v.wide() && !slices.Contains(fewRows, mr) {
+			if nine := mr == 9 && nv == 2; v.wide() && !nine && !slices.Contains(fewRows, mr) {
 				continue
 			}
 			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4, order: order}

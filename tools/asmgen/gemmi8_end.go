@@ -95,7 +95,7 @@ func (g *gemmInt) finishWide() {
 }
 
 // many says that the tile is one of those that most results come from: it has ends of its own for what is usual.
-func (g *gemmInt) many() bool { return g.nv == 2 && g.mr >= 8 }
+func (g *gemmInt) many() bool { return g.nv == 2 && (g.mr == 12 || g.mr == 8) }
 
 // forms writes the first of some ends and, for products of many results, the others, of which the number at m chooses.
 func (g *gemmInt) forms(end string, m operand.Mem, f ...endForm) {

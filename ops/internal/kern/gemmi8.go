@@ -81,6 +81,7 @@ type GemmI8Args struct {
 	A       []byte
 	ASigned bool    // the bytes of A are int8
 	Rows    []int32 // RowsSize entries [tile][tap][MR]: offsets into A, negative for Zero; nil: see LDA
+	Cut     Tiles   // of Rows, as FillRows got it; one that is not zero is of exactly the rows 0 to m1 of a run
 	Zero    []byte  // KC bytes of A's zero point, which padding reads; needed with Rows
 	Inside  bool    // none of Rows is negative
 	LDA     int     // with Rows nil and Taps 1: row m starts at A[m*LDA]
@@ -158,13 +159,17 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 		t.a, t.zero = &a.A[0], &a.Zero[0]
 	}
 	perColumn, bias := g.panelBytes(a.Taps, a.KC, 1), a.bias()
-	for m := m0; m < m1; m += g.MR {
+	cut := a.Cut
+	if a.Rows == nil {
+		cut = g.Even(m1 - m0)
+	}
+	for i, m, mr := 0, m0, 0; m < m1; i, m = i+1, m+mr {
 		if a.Rows == nil {
 			t.a = &a.A[m*a.LDA]
 		} else {
-			t.rows = &a.Rows[m*a.Taps]
+			t.rows = &a.Rows[(m0+i*g.MR)*a.Taps]
 		}
-		mr := min(g.MR, m1-m)
+		mr = cut.height(i, g.MR, m1-m)
 		if a.Cols.zero != nil {
 			t.mr = mr
 			g.rowSums(&t)
@@ -179,7 +184,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			t.b = &a.B[n*perColumn]
 			if t.ahead = uintptr(unsafe.Pointer(t.b)); useGemmI8Ahead && m1-m0 <= 2 {
 				t.ahead += fewAhead
-			} else if i := (m - m0) / g.MR; useGemmI8Ahead && i < 4 { // a quarter of the next block each
+			} else if useGemmI8Ahead && i < 4 { // a quarter of the next block each
 				t.ahead += uintptr(((n1-n0)*(4+i) - (n-n0)*3) * perColumn / 4)
 			}
 			t.c = &a.C[m*a.LDC+n]
@@ -228,7 +233,7 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 		panic("kern: BUG: gemmi8: the other operand of the sum is too short")
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemmi8: rows of A outside the slice")
-	case a.Rows != nil && (m0%g.MR != 0 || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
+	case a.Rows != nil && (m0%g.MR != 0 || a.Cut.h != 0 && (m0 != 0 || m1 != a.Cut.rows) || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
 		panic("kern: BUG: gemmi8: offset table or zero row does not match the sizes")
 	}
 }

@@ -30,7 +30,7 @@ func rowSumsAVX512(t *tileI8)
 
 // tileI8AVX512 has kernels for some heights; the rest are several of them.
 func tileI8AVX512(t *tileI8, mr int, half bool) {
-	if mr == 12 {
+	if mr == 12 || mr == 9 && !half {
 		tileI8Rows(t, mr, half)
 		return
 	}
@@ -81,6 +81,8 @@ func tileI8Rows(t *tileI8, mr int, half bool) {
 	switch mr {
 	case 12:
 		gemmI8x12x32AVX512(t)
+	case 9:
+		gemmI8x9x32AVX512(t)
 	case 8:
 		gemmI8x8x32AVX512(t)
 	case 4:
@@ -130,6 +132,9 @@ func tileI8AVX2(t *tileI8, mr int, half bool) {
 
 //go:noescape
 func gemmI8x12x32AVX512(t *tileI8)
+
+//go:noescape
+func gemmI8x9x32AVX512(t *tileI8)
 
 //go:noescape
 func gemmI8x8x32AVX512(t *tileI8)

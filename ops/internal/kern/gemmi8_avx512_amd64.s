@@ -917,9 +917,9 @@ end13:
 	VZEROUPPER
 	RET
 
-// func gemmI8x8x32AVX512(t *byte)
+// func gemmI8x9x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $112-8
+TEXT ·gemmI8x9x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -976,64 +976,72 @@ panel17:
 	VMOVAPS Z1, Z13
 	VMOVAPS Z0, Z14
 	VMOVAPS Z1, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z1, Z17
 	MOVQ    80(SP), CX
 
 tap18:
-	MOVQ    (SP), R13
+	MOVQ    (SP), R14
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
 	JE      padded20
-	MOVLQSX (R13), SI
+	MOVLQSX (R14), SI
 	ADDQ    AX, SI
-	MOVLQSX 4(R13), DI
+	MOVLQSX 4(R14), DI
 	ADDQ    AX, DI
-	MOVLQSX 8(R13), R8
+	MOVLQSX 8(R14), R8
 	ADDQ    AX, R8
-	MOVLQSX 12(R13), R9
+	MOVLQSX 12(R14), R9
 	ADDQ    AX, R9
-	MOVLQSX 16(R13), R10
+	MOVLQSX 16(R14), R10
 	ADDQ    AX, R10
-	MOVLQSX 20(R13), R11
+	MOVLQSX 20(R14), R11
 	ADDQ    AX, R11
-	MOVLQSX 24(R13), R12
+	MOVLQSX 24(R14), R12
 	ADDQ    AX, R12
-	MOVLQSX 28(R13), R13
+	MOVLQSX 28(R14), R13
 	ADDQ    AX, R13
+	MOVLQSX 32(R14), R14
+	ADDQ    AX, R14
 	JMP     pointers19
 
 padded20:
-	MOVLQSX (R13), SI
+	MOVLQSX (R14), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
-	MOVLQSX 4(R13), DI
+	MOVLQSX 4(R14), DI
 	TESTQ   DI, DI
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
-	MOVLQSX 8(R13), R8
+	MOVLQSX 8(R14), R8
 	TESTQ   R8, R8
 	LEAQ    (AX)(R8*1), R8
 	CMOVQLT 32(SP), R8
-	MOVLQSX 12(R13), R9
+	MOVLQSX 12(R14), R9
 	TESTQ   R9, R9
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
-	MOVLQSX 16(R13), R10
+	MOVLQSX 16(R14), R10
 	TESTQ   R10, R10
 	LEAQ    (AX)(R10*1), R10
 	CMOVQLT 32(SP), R10
-	MOVLQSX 20(R13), R11
+	MOVLQSX 20(R14), R11
 	TESTQ   R11, R11
 	LEAQ    (AX)(R11*1), R11
 	CMOVQLT 32(SP), R11
-	MOVLQSX 24(R13), R12
+	MOVLQSX 24(R14), R12
 	TESTQ   R12, R12
 	LEAQ    (AX)(R12*1), R12
 	CMOVQLT 32(SP), R12
-	MOVLQSX 28(R13), R13
+	MOVLQSX 28(R14), R13
 	TESTQ   R13, R13
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
+	MOVLQSX 32(R14), R14
+	TESTQ   R14, R14
+	LEAQ    (AX)(R14*1), R14
+	CMOVQLT 32(SP), R14
 
 pointers19:
 	ADDQ   $+48, (SP)
@@ -1072,6 +1080,9 @@ main25:
 	VPXORD.BCST (R13)(AX*1), Z26, Z29
 	VPDPBUSD    Z24, Z29, Z14
 	VPDPBUSD    Z25, Z29, Z15
+	VPXORD.BCST (R14)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z16
+	VPDPBUSD    Z25, Z30, Z17
 	VMOVUPS     128(CX), Z24
 	VMOVUPS     192(CX), Z25
 	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
@@ -1098,6 +1109,9 @@ main25:
 	VPXORD.BCST 4(R13)(AX*1), Z26, Z29
 	VPDPBUSD    Z24, Z29, Z14
 	VPDPBUSD    Z25, Z29, Z15
+	VPXORD.BCST 4(R14)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z16
+	VPDPBUSD    Z25, Z30, Z17
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
@@ -1134,6 +1148,9 @@ main26:
 	VPBROADCASTD (R13)(AX*1), Z29
 	VPDPBUSD     Z24, Z29, Z14
 	VPDPBUSD     Z25, Z29, Z15
+	VPBROADCASTD (R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z16
+	VPDPBUSD     Z25, Z30, Z17
 	VMOVUPS      128(CX), Z24
 	VMOVUPS      192(CX), Z25
 	VPBROADCASTD 4(SI)(AX*1), Z27
@@ -1160,6 +1177,9 @@ main26:
 	VPBROADCASTD 4(R13)(AX*1), Z29
 	VPDPBUSD     Z24, Z29, Z14
 	VPDPBUSD     Z25, Z29, Z15
+	VPBROADCASTD 4(R14)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z16
+	VPDPBUSD     Z25, Z30, Z17
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
@@ -1197,6 +1217,9 @@ rest21:
 	VPXORD.BCST (R13)(AX*1), Z26, Z29
 	VPDPBUSD    Z24, Z29, Z14
 	VPDPBUSD    Z25, Z29, Z15
+	VPXORD.BCST (R14)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z16
+	VPDPBUSD    Z25, Z30, Z17
 	ADDQ        $+128, CX
 	ADDQ        $+4, AX
 	SUBQ        16(SP), AX
@@ -1249,6 +1272,11 @@ partial22:
 	VPXORD       Z26, Z29, Z29
 	VPDPBUSD     Z24, Z29, Z14
 	VPDPBUSD     Z25, Z29, Z15
+	VMOVDQU8.Z   (R14)(AX*1), K3, X30
+	VPBROADCASTD X30, Z30
+	VPXORD       Z26, Z30, Z30
+	VPDPBUSD     Z24, Z30, Z16
+	VPDPBUSD     Z25, Z30, Z17
 	ADDQ         $+128, CX
 
 next23:
@@ -1295,6 +1323,10 @@ next23:
 	VPSUBD       Z27, Z14, Z14
 	VPMULLD.BCST 28(DX), Z25, Z28
 	VPSUBD       Z28, Z15, Z15
+	VPMULLD.BCST 32(DX), Z24, Z27
+	VPSUBD       Z27, Z16, Z16
+	VPMULLD.BCST 32(DX), Z25, Z28
+	VPSUBD       Z28, Z17, Z17
 
 symmetric27:
 	MOVQ         96(AX), CX
@@ -1333,6 +1365,10 @@ symmetric27:
 	VMULPS       Z24, Z14, Z14
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z25, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z24, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z25, Z17, Z17
 	MOVL         152(AX), DX
 	TESTL        DX, DX
 	JZ           tame28
@@ -1353,6 +1389,8 @@ symmetric27:
 	VMINPS       Z13, Z27, Z13
 	VMINPS       Z14, Z27, Z14
 	VMINPS       Z15, Z27, Z15
+	VMINPS       Z16, Z27, Z16
+	VMINPS       Z17, Z27, Z17
 
 tame28:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
@@ -1364,9 +1402,6 @@ tame28:
 	VPBROADCASTD  140(AX), Z28
 	VPBROADCASTD  144(AX), Z29
 	VPBROADCASTD  148(AX), Z30
-	MOVL          156(AX), AX
-	CMPL          AX, $+0
-	JNE           form30
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1439,11 +1474,553 @@ tame28:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKSSDW     Z17, Z16, Z16
+	VPADDSW       Z27, Z16, Z16
+	VPACKUSWB     Z16, Z16, Z16
+	VPMAXUB       Z28, Z16, Z16
+	VPMINUB       Z29, Z16, Z16
+	VPXORD        Z30, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU8      Y16, K1, (CX)
+	ADDQ          DX, CX
 	JMP           end29
 
-form30:
+end29:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel17
+	VZEROUPPER
+	RET
+
+// func gemmI8x8x32AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·gemmI8x8x32AVX512(SB), NOSPLIT, $112-8
+	MOVQ         t+0(FP), AX
+	MOVQ         8(AX), CX
+	MOVQ         CX, 32(SP)
+	MOVQ         (AX), CX
+	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         168(AX), CX
+	MOVQ         CX, 104(SP)
+	MOVQ         88(AX), CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVD        DX, K1
+	MOVQ         32(AX), CX
+	ANDQ         $+3, CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVW        DX, K3
+	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
+	MOVQ         32(AX), CX
+	MOVQ         CX, 16(SP)
+	ANDQ         $-8, CX
+	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+
+panel31:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z1, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z1, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z1, Z15
+	MOVQ    80(SP), CX
+
+tap32:
+	MOVQ    (SP), R13
+	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded34
+	MOVLQSX (R13), SI
+	ADDQ    AX, SI
+	MOVLQSX 4(R13), DI
+	ADDQ    AX, DI
+	MOVLQSX 8(R13), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R13), R9
+	ADDQ    AX, R9
+	MOVLQSX 16(R13), R10
+	ADDQ    AX, R10
+	MOVLQSX 20(R13), R11
+	ADDQ    AX, R11
+	MOVLQSX 24(R13), R12
+	ADDQ    AX, R12
+	MOVLQSX 28(R13), R13
+	ADDQ    AX, R13
+	JMP     pointers33
+
+padded34:
+	MOVLQSX (R13), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*1), SI
+	CMOVQLT 32(SP), SI
+	MOVLQSX 4(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*1), DI
+	CMOVQLT 32(SP), DI
+	MOVLQSX 8(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (AX)(R8*1), R8
+	CMOVQLT 32(SP), R8
+	MOVLQSX 12(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (AX)(R9*1), R9
+	CMOVQLT 32(SP), R9
+	MOVLQSX 16(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (AX)(R10*1), R10
+	CMOVQLT 32(SP), R10
+	MOVLQSX 20(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (AX)(R11*1), R11
+	CMOVQLT 32(SP), R11
+	MOVLQSX 24(R13), R12
+	TESTQ   R12, R12
+	LEAQ    (AX)(R12*1), R12
+	CMOVQLT 32(SP), R12
+	MOVLQSX 28(R13), R13
+	TESTQ   R13, R13
+	LEAQ    (AX)(R13*1), R13
+	CMOVQLT 32(SP), R13
+
+pointers33:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest35
+	KTESTW K2, K2
+	JZ     plain38
+
+main39:
+	PREFETCHT1  (BP)
+	ADDQ        $+64, BP
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
+	VPXORD.BCST (R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z4
+	VPDPBUSD    Z25, Z29, Z5
+	VPXORD.BCST (R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z6
+	VPDPBUSD    Z25, Z30, Z7
+	VPXORD.BCST (R10)(AX*1), Z26, Z31
+	VPDPBUSD    Z24, Z31, Z8
+	VPDPBUSD    Z25, Z31, Z9
+	VPXORD.BCST (R11)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z10
+	VPDPBUSD    Z25, Z27, Z11
+	VPXORD.BCST (R12)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z12
+	VPDPBUSD    Z25, Z28, Z13
+	VPXORD.BCST (R13)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z14
+	VPDPBUSD    Z25, Z29, Z15
+	VMOVUPS     128(CX), Z24
+	VMOVUPS     192(CX), Z25
+	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
+	VPXORD.BCST 4(R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z4
+	VPDPBUSD    Z25, Z29, Z5
+	VPXORD.BCST 4(R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z6
+	VPDPBUSD    Z25, Z30, Z7
+	VPXORD.BCST 4(R10)(AX*1), Z26, Z31
+	VPDPBUSD    Z24, Z31, Z8
+	VPDPBUSD    Z25, Z31, Z9
+	VPXORD.BCST 4(R11)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z10
+	VPDPBUSD    Z25, Z27, Z11
+	VPXORD.BCST 4(R12)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z12
+	VPDPBUSD    Z25, Z28, Z13
+	VPXORD.BCST 4(R13)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z14
+	VPDPBUSD    Z25, Z29, Z15
+	ADDQ        $+256, CX
+	ADDQ        $+8, AX
+	CMPQ        AX, 24(SP)
+	JLT         main39
+	JMP         rest35
+
+plain38:
+main40:
+	PREFETCHT1   (BP)
+	ADDQ         $+64, BP
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD (R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD (R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD (R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD (R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VPBROADCASTD 4(R10)(AX*1), Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VPBROADCASTD 4(R11)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VPBROADCASTD 4(R12)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPBROADCASTD 4(R13)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main40
+
+rest35:
+	SUBQ        16(SP), AX
+	NEGQ        AX
+	CMPQ        AX, $+4
+	JLT         partial36
+	MOVQ        24(SP), AX
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
+	VPXORD.BCST (R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z4
+	VPDPBUSD    Z25, Z29, Z5
+	VPXORD.BCST (R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z6
+	VPDPBUSD    Z25, Z30, Z7
+	VPXORD.BCST (R10)(AX*1), Z26, Z31
+	VPDPBUSD    Z24, Z31, Z8
+	VPDPBUSD    Z25, Z31, Z9
+	VPXORD.BCST (R11)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z10
+	VPDPBUSD    Z25, Z27, Z11
+	VPXORD.BCST (R12)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z12
+	VPDPBUSD    Z25, Z28, Z13
+	VPXORD.BCST (R13)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z14
+	VPDPBUSD    Z25, Z29, Z15
+	ADDQ        $+128, CX
+	ADDQ        $+4, AX
+	SUBQ        16(SP), AX
+	NEGQ        AX
+
+partial36:
+	TESTQ        AX, AX
+	JZ           next37
+	NEGQ         AX
+	ADDQ         16(SP), AX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VMOVDQU8.Z   (SI)(AX*1), K3, X27
+	VPBROADCASTD X27, Z27
+	VPXORD       Z26, Z27, Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VMOVDQU8.Z   (DI)(AX*1), K3, X28
+	VPBROADCASTD X28, Z28
+	VPXORD       Z26, Z28, Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VMOVDQU8.Z   (R8)(AX*1), K3, X29
+	VPBROADCASTD X29, Z29
+	VPXORD       Z26, Z29, Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VMOVDQU8.Z   (R9)(AX*1), K3, X30
+	VPBROADCASTD X30, Z30
+	VPXORD       Z26, Z30, Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VMOVDQU8.Z   (R10)(AX*1), K3, X31
+	VPBROADCASTD X31, Z31
+	VPXORD       Z26, Z31, Z31
+	VPDPBUSD     Z24, Z31, Z8
+	VPDPBUSD     Z25, Z31, Z9
+	VMOVDQU8.Z   (R11)(AX*1), K3, X27
+	VPBROADCASTD X27, Z27
+	VPXORD       Z26, Z27, Z27
+	VPDPBUSD     Z24, Z27, Z10
+	VPDPBUSD     Z25, Z27, Z11
+	VMOVDQU8.Z   (R12)(AX*1), K3, X28
+	VPBROADCASTD X28, Z28
+	VPXORD       Z26, Z28, Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VMOVDQU8.Z   (R13)(AX*1), K3, X29
+	VPBROADCASTD X29, Z29
+	VPXORD       Z26, Z29, Z29
+	VPDPBUSD     Z24, Z29, Z14
+	VPDPBUSD     Z25, Z29, Z15
+	ADDQ         $+128, CX
+
+next37:
+	DECQ         8(SP)
+	JNZ          tap32
+	MOVQ         CX, 80(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           symmetric41
+	ADDQ         88(SP), CX
+	MOVQ         64(AX), DX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPMULLD.BCST (DX), Z24, Z27
+	VPSUBD       Z27, Z0, Z0
+	VPMULLD.BCST (DX), Z25, Z28
+	VPSUBD       Z28, Z1, Z1
+	VPMULLD.BCST 4(DX), Z24, Z27
+	VPSUBD       Z27, Z2, Z2
+	VPMULLD.BCST 4(DX), Z25, Z28
+	VPSUBD       Z28, Z3, Z3
+	VPMULLD.BCST 8(DX), Z24, Z27
+	VPSUBD       Z27, Z4, Z4
+	VPMULLD.BCST 8(DX), Z25, Z28
+	VPSUBD       Z28, Z5, Z5
+	VPMULLD.BCST 12(DX), Z24, Z27
+	VPSUBD       Z27, Z6, Z6
+	VPMULLD.BCST 12(DX), Z25, Z28
+	VPSUBD       Z28, Z7, Z7
+	VPMULLD.BCST 16(DX), Z24, Z27
+	VPSUBD       Z27, Z8, Z8
+	VPMULLD.BCST 16(DX), Z25, Z28
+	VPSUBD       Z28, Z9, Z9
+	VPMULLD.BCST 20(DX), Z24, Z27
+	VPSUBD       Z27, Z10, Z10
+	VPMULLD.BCST 20(DX), Z25, Z28
+	VPSUBD       Z28, Z11, Z11
+	VPMULLD.BCST 24(DX), Z24, Z27
+	VPSUBD       Z27, Z12, Z12
+	VPMULLD.BCST 24(DX), Z25, Z28
+	VPSUBD       Z28, Z13, Z13
+	VPMULLD.BCST 28(DX), Z24, Z27
+	VPSUBD       Z27, Z14, Z14
+	VPMULLD.BCST 28(DX), Z25, Z28
+	VPSUBD       Z28, Z15, Z15
+
+symmetric41:
+	MOVQ         96(AX), CX
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z24, Z14, Z14
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z25, Z15, Z15
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame42
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
+	VMINPS       Z4, Z27, Z4
+	VMINPS       Z5, Z27, Z5
+	VMINPS       Z6, Z27, Z6
+	VMINPS       Z7, Z27, Z7
+	VMINPS       Z8, Z27, Z8
+	VMINPS       Z9, Z27, Z9
+	VMINPS       Z10, Z27, Z10
+	VMINPS       Z11, Z27, Z11
+	VMINPS       Z12, Z27, Z12
+	VMINPS       Z13, Z27, Z13
+	VMINPS       Z14, Z27, Z14
+	VMINPS       Z15, Z27, Z15
+
+tame42:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	MOVL          156(AX), AX
+	CMPL          AX, $+0
+	JNE           form44
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKSSDW     Z5, Z4, Z4
+	VPADDSW       Z27, Z4, Z4
+	VPACKSSDW     Z7, Z6, Z6
+	VPADDSW       Z27, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPMAXUB       Z28, Z4, Z4
+	VPMINUB       Z29, Z4, Z4
+	VPXORD        Z30, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU8      Y4, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z4, Y5
+	VMOVDQU8      Y5, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z9, Z8, Z8
+	VPADDSW       Z27, Z8, Z8
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z27, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPMAXUB       Z28, Z8, Z8
+	VPMINUB       Z29, Z8, Z8
+	VPXORD        Z30, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU8      Y8, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z8, Y9
+	VMOVDQU8      Y9, K1, (CX)
+	ADDQ          DX, CX
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKSSDW     Z13, Z12, Z12
+	VPADDSW       Z27, Z12, Z12
+	VPACKSSDW     Z15, Z14, Z14
+	VPADDSW       Z27, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPMAXUB       Z28, Z12, Z12
+	VPMINUB       Z29, Z12, Z12
+	VPXORD        Z30, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU8      Y12, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z12, Y13
+	VMOVDQU8      Y13, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end43
+
+form44:
 	CMPL          AX, $+1
-	JNE           form31
+	JNE           form45
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1504,9 +2081,9 @@ form30:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end29
+	JMP           end43
 
-form31:
+form45:
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
 	VCVTPS2DQ     Z2, Z2
@@ -1559,12 +2136,12 @@ form31:
 	VEXTRACTI64X4 $0x01, Z12, Y13
 	VMOVDQU8      Y13, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end29
+	JMP           end43
 
-end29:
+end43:
 	ADDQ $+128, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel17
+	JNZ  panel31
 	VZEROUPPER
 	RET
 
@@ -1603,7 +2180,7 @@ TEXT ·gemmI8x4x32AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel33:
+panel47:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -1621,11 +2198,11 @@ panel33:
 	VMOVAPS Z1, Z7
 	MOVQ    80(SP), CX
 
-tap34:
+tap48:
 	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded36
+	JE      padded50
 	MOVLQSX (R9), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R9), DI
@@ -1634,9 +2211,9 @@ tap34:
 	ADDQ    AX, R8
 	MOVLQSX 12(R9), R9
 	ADDQ    AX, R9
-	JMP     pointers35
+	JMP     pointers49
 
-padded36:
+padded50:
 	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -1654,15 +2231,15 @@ padded36:
 	LEAQ    (AX)(R9*1), R9
 	CMOVQLT 32(SP), R9
 
-pointers35:
+pointers49:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest37
+	JGE    rest51
 	KTESTW K2, K2
-	JZ     plain40
+	JZ     plain54
 
-main41:
+main55:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -1696,11 +2273,11 @@ main41:
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main41
-	JMP         rest37
+	JLT         main55
+	JMP         rest51
 
-plain40:
-main42:
+plain54:
+main56:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -1734,13 +2311,13 @@ main42:
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main42
+	JLT          main56
 
-rest37:
+rest51:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial38
+	JLT         partial52
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VMOVUPS     64(CX), Z25
@@ -1761,9 +2338,9 @@ rest37:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial38:
+partial52:
 	TESTQ        AX, AX
-	JZ           next39
+	JZ           next53
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -1790,14 +2367,14 @@ partial38:
 	VPDPBUSD     Z25, Z30, Z7
 	ADDQ         $+128, CX
 
-next39:
+next53:
 	DECQ         8(SP)
-	JNZ          tap34
+	JNZ          tap48
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric43
+	JZ           symmetric57
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -1819,7 +2396,7 @@ next39:
 	VPMULLD.BCST 12(DX), Z25, Z28
 	VPSUBD       Z28, Z7, Z7
 
-symmetric43:
+symmetric57:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -1842,7 +2419,7 @@ symmetric43:
 	VMULPS       Z25, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame44
+	JZ           tame58
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -1853,7 +2430,7 @@ symmetric43:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame44:
+tame58:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -1899,258 +2476,6 @@ tame44:
 	VEXTRACTI64X4 $0x01, Z4, Y5
 	VMOVDQU8      Y5, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end45
-
-end45:
-	ADDQ $+128, 88(SP)
-	DECQ 96(SP)
-	JNZ  panel33
-	VZEROUPPER
-	RET
-
-// func gemmI8x2x32AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $112-8
-	MOVQ         t+0(FP), AX
-	MOVQ         8(AX), CX
-	MOVQ         CX, 32(SP)
-	MOVQ         (AX), CX
-	MOVQ         CX, 40(SP)
-	MOVQ         40(AX), CX
-	MOVQ         CX, 80(SP)
-	MOVQ         128(AX), CX
-	MOVQ         CX, 96(SP)
-	MOVQ         168(AX), CX
-	MOVQ         CX, 104(SP)
-	MOVQ         88(AX), CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVD        DX, K1
-	MOVQ         32(AX), CX
-	ANDQ         $+3, CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVW        DX, K3
-	VPBROADCASTD 116(AX), Z26
-	KMOVW        116(AX), K2
-	MOVQ         160(AX), BP
-	MOVQ         32(AX), CX
-	MOVQ         CX, 16(SP)
-	ANDQ         $-8, CX
-	MOVQ         CX, 24(SP)
-	XORQ         CX, CX
-	MOVQ         CX, 88(SP)
-
-panel47:
-	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    48(AX), CX
-	ADDQ    88(SP), CX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	MOVQ    80(SP), CX
-
-tap48:
-	MOVQ    (SP), DI
-	MOVQ    40(SP), AX
-	CMPQ    104(SP), $+0
-	JE      padded50
-	MOVLQSX (DI), SI
-	ADDQ    AX, SI
-	MOVLQSX 4(DI), DI
-	ADDQ    AX, DI
-	JMP     pointers49
-
-padded50:
-	MOVLQSX (DI), SI
-	TESTQ   SI, SI
-	LEAQ    (AX)(SI*1), SI
-	CMOVQLT 32(SP), SI
-	MOVLQSX 4(DI), DI
-	TESTQ   DI, DI
-	LEAQ    (AX)(DI*1), DI
-	CMOVQLT 32(SP), DI
-
-pointers49:
-	ADDQ   $+48, (SP)
-	XORQ   AX, AX
-	CMPQ   AX, 24(SP)
-	JGE    rest51
-	KTESTW K2, K2
-	JZ     plain54
-
-main55:
-	PREFETCHT1  (BP)
-	PREFETCHT1  64(BP)
-	PREFETCHT1  128(BP)
-	PREFETCHT1  192(BP)
-	ADDQ        $+256, BP
-	VMOVUPS     (CX), Z24
-	VMOVUPS     64(CX), Z25
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	VMOVUPS     128(CX), Z24
-	VMOVUPS     192(CX), Z25
-	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	ADDQ        $+256, CX
-	ADDQ        $+8, AX
-	CMPQ        AX, 24(SP)
-	JLT         main55
-	JMP         rest51
-
-plain54:
-main56:
-	PREFETCHT1   (BP)
-	PREFETCHT1   64(BP)
-	PREFETCHT1   128(BP)
-	PREFETCHT1   192(BP)
-	ADDQ         $+256, BP
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VPBROADCASTD (SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VPBROADCASTD (DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	VMOVUPS      128(CX), Z24
-	VMOVUPS      192(CX), Z25
-	VPBROADCASTD 4(SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VPBROADCASTD 4(DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	ADDQ         $+256, CX
-	ADDQ         $+8, AX
-	CMPQ         AX, 24(SP)
-	JLT          main56
-
-rest51:
-	SUBQ        16(SP), AX
-	NEGQ        AX
-	CMPQ        AX, $+4
-	JLT         partial52
-	MOVQ        24(SP), AX
-	VMOVUPS     (CX), Z24
-	VMOVUPS     64(CX), Z25
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPDPBUSD    Z25, Z27, Z1
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z2
-	VPDPBUSD    Z25, Z28, Z3
-	ADDQ        $+128, CX
-	ADDQ        $+4, AX
-	SUBQ        16(SP), AX
-	NEGQ        AX
-
-partial52:
-	TESTQ        AX, AX
-	JZ           next53
-	NEGQ         AX
-	ADDQ         16(SP), AX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VMOVDQU8.Z   (SI)(AX*1), K3, X27
-	VPBROADCASTD X27, Z27
-	VPXORD       Z26, Z27, Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPDPBUSD     Z25, Z27, Z1
-	VMOVDQU8.Z   (DI)(AX*1), K3, X28
-	VPBROADCASTD X28, Z28
-	VPXORD       Z26, Z28, Z28
-	VPDPBUSD     Z24, Z28, Z2
-	VPDPBUSD     Z25, Z28, Z3
-	ADDQ         $+128, CX
-
-next53:
-	DECQ         8(SP)
-	JNZ          tap48
-	MOVQ         CX, 80(SP)
-	MOVQ         t+0(FP), AX
-	MOVQ         56(AX), CX
-	TESTQ        CX, CX
-	JZ           symmetric57
-	ADDQ         88(SP), CX
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VPMULLD.BCST (DX), Z24, Z27
-	VPSUBD       Z27, Z0, Z0
-	VPMULLD.BCST (DX), Z25, Z28
-	VPSUBD       Z28, Z1, Z1
-	VPMULLD.BCST 4(DX), Z24, Z27
-	VPSUBD       Z27, Z2, Z2
-	VPMULLD.BCST 4(DX), Z25, Z28
-	VPSUBD       Z28, Z3, Z3
-
-symmetric57:
-	MOVQ         96(AX), CX
-	ADDQ         88(SP), CX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z24, Z0, Z0
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z25, Z1, Z1
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z24, Z2, Z2
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z25, Z3, Z3
-	MOVL         152(AX), DX
-	TESTL        DX, DX
-	JZ           tame58
-	VBROADCASTSS 108(AX), Z27
-	VMINPS       Z0, Z27, Z0
-	VMINPS       Z1, Z27, Z1
-	VMINPS       Z2, Z27, Z2
-	VMINPS       Z3, Z27, Z3
-
-tame58:
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
-	VPBROADCASTD  136(AX), Z27
-	VPBROADCASTD  140(AX), Z28
-	VPBROADCASTD  144(AX), Z29
-	VPBROADCASTD  148(AX), Z30
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       Z27, Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       Z27, Z2, Z2
-	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       Z28, Z0, Z0
-	VPMINUB       Z29, Z0, Z0
-	VPXORD        Z30, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU8      Y0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI64X4 $0x01, Z0, Y1
-	VMOVDQU8      Y1, K1, (CX)
-	ADDQ          DX, CX
 	JMP           end59
 
 end59:
@@ -2160,9 +2485,9 @@ end59:
 	VZEROUPPER
 	RET
 
-// func gemmI8x1x32AVX512(t *byte)
+// func gemmI8x2x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $112-8
+TEXT ·gemmI8x2x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2205,22 +2530,30 @@ panel61:
 	ADDQ    88(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
 	MOVQ    80(SP), CX
 
 tap62:
-	MOVQ    (SP), SI
+	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
 	JE      padded64
-	MOVLQSX (SI), SI
+	MOVLQSX (DI), SI
 	ADDQ    AX, SI
+	MOVLQSX 4(DI), DI
+	ADDQ    AX, DI
 	JMP     pointers63
 
 padded64:
-	MOVLQSX (SI), SI
+	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
+	MOVLQSX 4(DI), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*1), DI
+	CMOVQLT 32(SP), DI
 
 pointers63:
 	ADDQ   $+48, (SP)
@@ -2241,11 +2574,17 @@ main69:
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	VMOVUPS     128(CX), Z24
 	VMOVUPS     192(CX), Z25
 	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	ADDQ        $+256, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
@@ -2264,11 +2603,17 @@ main70:
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	VMOVUPS      128(CX), Z24
 	VMOVUPS      192(CX), Z25
 	VPBROADCASTD 4(SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+256, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
@@ -2285,6 +2630,9 @@ rest65:
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPDPBUSD    Z25, Z27, Z1
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z2
+	VPDPBUSD    Z25, Z28, Z3
 	ADDQ        $+128, CX
 	ADDQ        $+4, AX
 	SUBQ        16(SP), AX
@@ -2302,6 +2650,11 @@ partial66:
 	VPXORD       Z26, Z27, Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPDPBUSD     Z25, Z27, Z1
+	VMOVDQU8.Z   (DI)(AX*1), K3, X28
+	VPBROADCASTD X28, Z28
+	VPXORD       Z26, Z28, Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
 	ADDQ         $+128, CX
 
 next67:
@@ -2320,6 +2673,10 @@ next67:
 	VPSUBD       Z27, Z0, Z0
 	VPMULLD.BCST (DX), Z25, Z28
 	VPSUBD       Z28, Z1, Z1
+	VPMULLD.BCST 4(DX), Z24, Z27
+	VPSUBD       Z27, Z2, Z2
+	VPMULLD.BCST 4(DX), Z25, Z28
+	VPSUBD       Z28, Z3, Z3
 
 symmetric71:
 	MOVQ         96(AX), CX
@@ -2330,35 +2687,48 @@ symmetric71:
 	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z25, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
 	JZ           tame72
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
 
 tame72:
-	VMOVDQU64    rowOrder<>+0(SB), Z31
-	MOVQ         88(SP), CX
-	SHRQ         $0x02, CX
-	ADDQ         72(AX), CX
-	MOVQ         80(AX), DX
-	VPBROADCASTD 136(AX), Z27
-	VPBROADCASTD 140(AX), Z28
-	VPBROADCASTD 144(AX), Z29
-	VPBROADCASTD 148(AX), Z30
-	VCVTPS2DQ    Z0, Z0
-	VCVTPS2DQ    Z1, Z1
-	VPACKSSDW    Z1, Z0, Z0
-	VPADDSW      Z27, Z0, Z0
-	VPACKUSWB    Z0, Z0, Z0
-	VPMAXUB      Z28, Z0, Z0
-	VPMINUB      Z29, Z0, Z0
-	VPXORD       Z30, Z0, Z0
-	VPERMD       Z0, Z31, Z0
-	VMOVDQU8     Y0, K1, (CX)
-	ADDQ         DX, CX
-	JMP          end73
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      Y0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI64X4 $0x01, Z0, Y1
+	VMOVDQU8      Y1, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end73
 
 end73:
 	ADDQ $+128, 88(SP)
@@ -2367,9 +2737,9 @@ end73:
 	VZEROUPPER
 	RET
 
-// func gemmI8x12x16AVX512(t *byte)
+// func gemmI8x1x32AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $112-8
+TEXT ·gemmI8x1x32AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -2411,6 +2781,213 @@ panel75:
 	MOVQ    48(AX), CX
 	ADDQ    88(SP), CX
 	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	MOVQ    80(SP), CX
+
+tap76:
+	MOVQ    (SP), SI
+	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded78
+	MOVLQSX (SI), SI
+	ADDQ    AX, SI
+	JMP     pointers77
+
+padded78:
+	MOVLQSX (SI), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*1), SI
+	CMOVQLT 32(SP), SI
+
+pointers77:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest79
+	KTESTW K2, K2
+	JZ     plain82
+
+main83:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	PREFETCHT1  128(BP)
+	PREFETCHT1  192(BP)
+	ADDQ        $+256, BP
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	VMOVUPS     128(CX), Z24
+	VMOVUPS     192(CX), Z25
+	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	ADDQ        $+256, CX
+	ADDQ        $+8, AX
+	CMPQ        AX, 24(SP)
+	JLT         main83
+	JMP         rest79
+
+plain82:
+main84:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	PREFETCHT1   128(BP)
+	PREFETCHT1   192(BP)
+	ADDQ         $+256, BP
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         $+256, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main84
+
+rest79:
+	SUBQ        16(SP), AX
+	NEGQ        AX
+	CMPQ        AX, $+4
+	JLT         partial80
+	MOVQ        24(SP), AX
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VPDPBUSD    Z25, Z27, Z1
+	ADDQ        $+128, CX
+	ADDQ        $+4, AX
+	SUBQ        16(SP), AX
+	NEGQ        AX
+
+partial80:
+	TESTQ        AX, AX
+	JZ           next81
+	NEGQ         AX
+	ADDQ         16(SP), AX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VMOVDQU8.Z   (SI)(AX*1), K3, X27
+	VPBROADCASTD X27, Z27
+	VPXORD       Z26, Z27, Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         $+128, CX
+
+next81:
+	DECQ         8(SP)
+	JNZ          tap76
+	MOVQ         CX, 80(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           symmetric85
+	ADDQ         88(SP), CX
+	MOVQ         64(AX), DX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VPMULLD.BCST (DX), Z24, Z27
+	VPSUBD       Z27, Z0, Z0
+	VPMULLD.BCST (DX), Z25, Z28
+	VPSUBD       Z28, Z1, Z1
+
+symmetric85:
+	MOVQ         96(AX), CX
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame86
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
+
+tame86:
+	VMOVDQU64    rowOrder<>+0(SB), Z31
+	MOVQ         88(SP), CX
+	SHRQ         $0x02, CX
+	ADDQ         72(AX), CX
+	MOVQ         80(AX), DX
+	VPBROADCASTD 136(AX), Z27
+	VPBROADCASTD 140(AX), Z28
+	VPBROADCASTD 144(AX), Z29
+	VPBROADCASTD 148(AX), Z30
+	VCVTPS2DQ    Z0, Z0
+	VCVTPS2DQ    Z1, Z1
+	VPACKSSDW    Z1, Z0, Z0
+	VPADDSW      Z27, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPMAXUB      Z28, Z0, Z0
+	VPMINUB      Z29, Z0, Z0
+	VPXORD       Z30, Z0, Z0
+	VPERMD       Z0, Z31, Z0
+	VMOVDQU8     Y0, K1, (CX)
+	ADDQ         DX, CX
+	JMP          end87
+
+end87:
+	ADDQ $+128, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel75
+	VZEROUPPER
+	RET
+
+// func gemmI8x12x16AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·gemmI8x12x16AVX512(SB), NOSPLIT, $112-8
+	MOVQ         t+0(FP), AX
+	MOVQ         8(AX), CX
+	MOVQ         CX, 32(SP)
+	MOVQ         (AX), CX
+	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         168(AX), CX
+	MOVQ         CX, 104(SP)
+	MOVQ         88(AX), CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVD        DX, K1
+	MOVQ         32(AX), CX
+	ANDQ         $+3, CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVW        DX, K3
+	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
+	MOVQ         32(AX), CX
+	MOVQ         CX, 16(SP)
+	ANDQ         $-8, CX
+	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+
+panel89:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -2424,11 +3001,11 @@ panel75:
 	VMOVAPS Z0, Z11
 	MOVQ    80(SP), CX
 
-tap76:
+tap90:
 	MOVQ    (SP), DX
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded78
+	JE      padded92
 	MOVLQSX (DX), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(DX), DI
@@ -2453,9 +3030,9 @@ tap76:
 	ADDQ    AX, BX
 	MOVLQSX 44(DX), DX
 	ADDQ    AX, DX
-	JMP     pointers77
+	JMP     pointers91
 
-padded78:
+padded92:
 	MOVLQSX (DX), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -2505,15 +3082,15 @@ padded78:
 	LEAQ    (AX)(DX*1), DX
 	CMOVQLT 32(SP), DX
 
-pointers77:
+pointers91:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest79
+	JGE    rest93
 	KTESTW K2, K2
-	JZ     plain82
+	JZ     plain96
 
-main83:
+main97:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -2569,11 +3146,11 @@ main83:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main83
-	JMP         rest79
+	JLT         main97
+	JMP         rest93
 
-plain82:
-main84:
+plain96:
+main98:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -2629,13 +3206,13 @@ main84:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main84
+	JLT          main98
 
-rest79:
+rest93:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial80
+	JLT         partial94
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -2667,9 +3244,9 @@ rest79:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial80:
+partial94:
 	TESTQ        AX, AX
-	JZ           next81
+	JZ           next95
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -2723,14 +3300,14 @@ partial80:
 	VPDPBUSD     Z24, Z28, Z11
 	ADDQ         $+64, CX
 
-next81:
+next95:
 	DECQ         8(SP)
-	JNZ          tap76
+	JNZ          tap90
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric85
+	JZ           symmetric99
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -2759,7 +3336,7 @@ next81:
 	VPMULLD.BCST 44(DX), Z24, Z27
 	VPSUBD       Z27, Z11, Z11
 
-symmetric85:
+symmetric99:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -2789,7 +3366,7 @@ symmetric85:
 	VMULPS       Z24, Z11, Z11
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame86
+	JZ           tame100
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -2804,7 +3381,7 @@ symmetric85:
 	VMINPS       Z10, Z27, Z10
 	VMINPS       Z11, Z27, Z11
 
-tame86:
+tame100:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -2886,12 +3463,12 @@ tame86:
 	VEXTRACTI32X4 $0x03, Z8, X11
 	VMOVDQU8      X11, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end87
+	JMP           end101
 
-end87:
+end101:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel75
+	JNZ  panel89
 	VZEROUPPER
 	RET
 
@@ -2930,7 +3507,7 @@ TEXT ·gemmI8x8x16AVX512(SB), NOSPLIT, $112-8
 	XORQ         CX, CX
 	MOVQ         CX, 88(SP)
 
-panel89:
+panel103:
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2948,11 +3525,11 @@ panel89:
 	VMOVAPS Z0, Z7
 	MOVQ    80(SP), CX
 
-tap90:
+tap104:
 	MOVQ    (SP), R13
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
-	JE      padded92
+	JE      padded106
 	MOVLQSX (R13), SI
 	ADDQ    AX, SI
 	MOVLQSX 4(R13), DI
@@ -2969,9 +3546,9 @@ tap90:
 	ADDQ    AX, R12
 	MOVLQSX 28(R13), R13
 	ADDQ    AX, R13
-	JMP     pointers91
+	JMP     pointers105
 
-padded92:
+padded106:
 	MOVLQSX (R13), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
@@ -3005,15 +3582,15 @@ padded92:
 	LEAQ    (AX)(R13*1), R13
 	CMOVQLT 32(SP), R13
 
-pointers91:
+pointers105:
 	ADDQ   $+48, (SP)
 	XORQ   AX, AX
 	CMPQ   AX, 24(SP)
-	JGE    rest93
+	JGE    rest107
 	KTESTW K2, K2
-	JZ     plain96
+	JZ     plain110
 
-main97:
+main111:
 	PREFETCHT1  (BP)
 	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
@@ -3053,11 +3630,11 @@ main97:
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
-	JLT         main97
-	JMP         rest93
+	JLT         main111
+	JMP         rest107
 
-plain96:
-main98:
+plain110:
+main112:
 	PREFETCHT1   (BP)
 	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
@@ -3097,13 +3674,13 @@ main98:
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
-	JLT          main98
+	JLT          main112
 
-rest93:
+rest107:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 	CMPQ        AX, $+4
-	JLT         partial94
+	JLT         partial108
 	MOVQ        24(SP), AX
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
@@ -3127,9 +3704,9 @@ rest93:
 	SUBQ        16(SP), AX
 	NEGQ        AX
 
-partial94:
+partial108:
 	TESTQ        AX, AX
-	JZ           next95
+	JZ           next109
 	NEGQ         AX
 	ADDQ         16(SP), AX
 	VMOVUPS      (CX), Z24
@@ -3167,14 +3744,14 @@ partial94:
 	VPDPBUSD     Z24, Z29, Z7
 	ADDQ         $+64, CX
 
-next95:
+next109:
 	DECQ         8(SP)
-	JNZ          tap90
+	JNZ          tap104
 	MOVQ         CX, 80(SP)
 	MOVQ         t+0(FP), AX
 	MOVQ         56(AX), CX
 	TESTQ        CX, CX
-	JZ           symmetric99
+	JZ           symmetric113
 	ADDQ         88(SP), CX
 	MOVQ         64(AX), DX
 	VMOVUPS      (CX), Z24
@@ -3195,7 +3772,7 @@ next95:
 	VPMULLD.BCST 28(DX), Z24, Z27
 	VPSUBD       Z27, Z7, Z7
 
-symmetric99:
+symmetric113:
 	MOVQ         96(AX), CX
 	ADDQ         88(SP), CX
 	VMOVUPS      (CX), Z24
@@ -3217,7 +3794,7 @@ symmetric99:
 	VMULPS       Z24, Z7, Z7
 	MOVL         152(AX), DX
 	TESTL        DX, DX
-	JZ           tame100
+	JZ           tame114
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
@@ -3228,7 +3805,7 @@ symmetric99:
 	VMINPS       Z6, Z27, Z6
 	VMINPS       Z7, Z27, Z7
 
-tame100:
+tame114:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
 	MOVQ          88(SP), CX
 	SHRQ          $0x02, CX
@@ -3286,278 +3863,6 @@ tame100:
 	VEXTRACTI32X4 $0x03, Z4, X7
 	VMOVDQU8      X7, K1, (CX)
 	ADDQ          DX, CX
-	JMP           end101
-
-end101:
-	ADDQ $+64, 88(SP)
-	DECQ 96(SP)
-	JNZ  panel89
-	VZEROUPPER
-	RET
-
-// func gemmI8x4x16AVX512(t *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $112-8
-	MOVQ         t+0(FP), AX
-	MOVQ         8(AX), CX
-	MOVQ         CX, 32(SP)
-	MOVQ         (AX), CX
-	MOVQ         CX, 40(SP)
-	MOVQ         40(AX), CX
-	MOVQ         CX, 80(SP)
-	MOVQ         128(AX), CX
-	MOVQ         CX, 96(SP)
-	MOVQ         168(AX), CX
-	MOVQ         CX, 104(SP)
-	MOVQ         88(AX), CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVD        DX, K1
-	MOVQ         32(AX), CX
-	ANDQ         $+3, CX
-	MOVQ         $-1, DX
-	SHLQ         CL, DX
-	NOTQ         DX
-	KMOVW        DX, K3
-	VPBROADCASTD 116(AX), Z26
-	KMOVW        116(AX), K2
-	MOVQ         160(AX), BP
-	MOVQ         32(AX), CX
-	MOVQ         CX, 16(SP)
-	ANDQ         $-8, CX
-	MOVQ         CX, 24(SP)
-	XORQ         CX, CX
-	MOVQ         CX, 88(SP)
-
-panel103:
-	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    48(AX), CX
-	ADDQ    88(SP), CX
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    80(SP), CX
-
-tap104:
-	MOVQ    (SP), R9
-	MOVQ    40(SP), AX
-	CMPQ    104(SP), $+0
-	JE      padded106
-	MOVLQSX (R9), SI
-	ADDQ    AX, SI
-	MOVLQSX 4(R9), DI
-	ADDQ    AX, DI
-	MOVLQSX 8(R9), R8
-	ADDQ    AX, R8
-	MOVLQSX 12(R9), R9
-	ADDQ    AX, R9
-	JMP     pointers105
-
-padded106:
-	MOVLQSX (R9), SI
-	TESTQ   SI, SI
-	LEAQ    (AX)(SI*1), SI
-	CMOVQLT 32(SP), SI
-	MOVLQSX 4(R9), DI
-	TESTQ   DI, DI
-	LEAQ    (AX)(DI*1), DI
-	CMOVQLT 32(SP), DI
-	MOVLQSX 8(R9), R8
-	TESTQ   R8, R8
-	LEAQ    (AX)(R8*1), R8
-	CMOVQLT 32(SP), R8
-	MOVLQSX 12(R9), R9
-	TESTQ   R9, R9
-	LEAQ    (AX)(R9*1), R9
-	CMOVQLT 32(SP), R9
-
-pointers105:
-	ADDQ   $+48, (SP)
-	XORQ   AX, AX
-	CMPQ   AX, 24(SP)
-	JGE    rest107
-	KTESTW K2, K2
-	JZ     plain110
-
-main111:
-	PREFETCHT1  (BP)
-	ADDQ        $+64, BP
-	VMOVUPS     (CX), Z24
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z1
-	VPXORD.BCST (R8)(AX*1), Z26, Z29
-	VPDPBUSD    Z24, Z29, Z2
-	VPXORD.BCST (R9)(AX*1), Z26, Z30
-	VPDPBUSD    Z24, Z30, Z3
-	VMOVUPS     64(CX), Z24
-	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z1
-	VPXORD.BCST 4(R8)(AX*1), Z26, Z29
-	VPDPBUSD    Z24, Z29, Z2
-	VPXORD.BCST 4(R9)(AX*1), Z26, Z30
-	VPDPBUSD    Z24, Z30, Z3
-	ADDQ        $+128, CX
-	ADDQ        $+8, AX
-	CMPQ        AX, 24(SP)
-	JLT         main111
-	JMP         rest107
-
-plain110:
-main112:
-	PREFETCHT1   (BP)
-	ADDQ         $+64, BP
-	VMOVUPS      (CX), Z24
-	VPBROADCASTD (SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPBROADCASTD (DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z1
-	VPBROADCASTD (R8)(AX*1), Z29
-	VPDPBUSD     Z24, Z29, Z2
-	VPBROADCASTD (R9)(AX*1), Z30
-	VPDPBUSD     Z24, Z30, Z3
-	VMOVUPS      64(CX), Z24
-	VPBROADCASTD 4(SI)(AX*1), Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VPBROADCASTD 4(DI)(AX*1), Z28
-	VPDPBUSD     Z24, Z28, Z1
-	VPBROADCASTD 4(R8)(AX*1), Z29
-	VPDPBUSD     Z24, Z29, Z2
-	VPBROADCASTD 4(R9)(AX*1), Z30
-	VPDPBUSD     Z24, Z30, Z3
-	ADDQ         $+128, CX
-	ADDQ         $+8, AX
-	CMPQ         AX, 24(SP)
-	JLT          main112
-
-rest107:
-	SUBQ        16(SP), AX
-	NEGQ        AX
-	CMPQ        AX, $+4
-	JLT         partial108
-	MOVQ        24(SP), AX
-	VMOVUPS     (CX), Z24
-	VPXORD.BCST (SI)(AX*1), Z26, Z27
-	VPDPBUSD    Z24, Z27, Z0
-	VPXORD.BCST (DI)(AX*1), Z26, Z28
-	VPDPBUSD    Z24, Z28, Z1
-	VPXORD.BCST (R8)(AX*1), Z26, Z29
-	VPDPBUSD    Z24, Z29, Z2
-	VPXORD.BCST (R9)(AX*1), Z26, Z30
-	VPDPBUSD    Z24, Z30, Z3
-	ADDQ        $+64, CX
-	ADDQ        $+4, AX
-	SUBQ        16(SP), AX
-	NEGQ        AX
-
-partial108:
-	TESTQ        AX, AX
-	JZ           next109
-	NEGQ         AX
-	ADDQ         16(SP), AX
-	VMOVUPS      (CX), Z24
-	VMOVDQU8.Z   (SI)(AX*1), K3, X27
-	VPBROADCASTD X27, Z27
-	VPXORD       Z26, Z27, Z27
-	VPDPBUSD     Z24, Z27, Z0
-	VMOVDQU8.Z   (DI)(AX*1), K3, X28
-	VPBROADCASTD X28, Z28
-	VPXORD       Z26, Z28, Z28
-	VPDPBUSD     Z24, Z28, Z1
-	VMOVDQU8.Z   (R8)(AX*1), K3, X29
-	VPBROADCASTD X29, Z29
-	VPXORD       Z26, Z29, Z29
-	VPDPBUSD     Z24, Z29, Z2
-	VMOVDQU8.Z   (R9)(AX*1), K3, X30
-	VPBROADCASTD X30, Z30
-	VPXORD       Z26, Z30, Z30
-	VPDPBUSD     Z24, Z30, Z3
-	ADDQ         $+64, CX
-
-next109:
-	DECQ         8(SP)
-	JNZ          tap104
-	MOVQ         CX, 80(SP)
-	MOVQ         t+0(FP), AX
-	MOVQ         56(AX), CX
-	TESTQ        CX, CX
-	JZ           symmetric113
-	ADDQ         88(SP), CX
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z24
-	VPMULLD.BCST (DX), Z24, Z27
-	VPSUBD       Z27, Z0, Z0
-	VPMULLD.BCST 4(DX), Z24, Z27
-	VPSUBD       Z27, Z1, Z1
-	VPMULLD.BCST 8(DX), Z24, Z27
-	VPSUBD       Z27, Z2, Z2
-	VPMULLD.BCST 12(DX), Z24, Z27
-	VPSUBD       Z27, Z3, Z3
-
-symmetric113:
-	MOVQ         96(AX), CX
-	ADDQ         88(SP), CX
-	VMOVUPS      (CX), Z24
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z24, Z0, Z0
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z24, Z1, Z1
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z24, Z2, Z2
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z24, Z3, Z3
-	MOVL         152(AX), DX
-	TESTL        DX, DX
-	JZ           tame114
-	VBROADCASTSS 108(AX), Z27
-	VMINPS       Z0, Z27, Z0
-	VMINPS       Z1, Z27, Z1
-	VMINPS       Z2, Z27, Z2
-	VMINPS       Z3, Z27, Z3
-
-tame114:
-	VMOVDQU64     rowOrder<>+0(SB), Z31
-	MOVQ          88(SP), CX
-	SHRQ          $0x02, CX
-	ADDQ          72(AX), CX
-	MOVQ          80(AX), DX
-	VPBROADCASTD  136(AX), Z27
-	VPBROADCASTD  140(AX), Z28
-	VPBROADCASTD  144(AX), Z29
-	VPBROADCASTD  148(AX), Z30
-	VCVTPS2DQ     Z0, Z0
-	VCVTPS2DQ     Z1, Z1
-	VCVTPS2DQ     Z2, Z2
-	VCVTPS2DQ     Z3, Z3
-	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       Z27, Z0, Z0
-	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       Z27, Z2, Z2
-	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       Z28, Z0, Z0
-	VPMINUB       Z29, Z0, Z0
-	VPXORD        Z30, Z0, Z0
-	VPERMD        Z0, Z31, Z0
-	VMOVDQU8      X0, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI32X4 $0x01, Z0, X1
-	VMOVDQU8      X1, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI32X4 $0x02, Z0, X2
-	VMOVDQU8      X2, K1, (CX)
-	ADDQ          DX, CX
-	VEXTRACTI32X4 $0x03, Z0, X3
-	VMOVDQU8      X3, K1, (CX)
-	ADDQ          DX, CX
 	JMP           end115
 
 end115:
@@ -3567,9 +3872,9 @@ end115:
 	VZEROUPPER
 	RET
 
-// func gemmI8x2x16AVX512(t *byte)
+// func gemmI8x4x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $112-8
+TEXT ·gemmI8x4x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3612,28 +3917,42 @@ panel117:
 	ADDQ    88(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
 	MOVQ    80(SP), CX
 
 tap118:
-	MOVQ    (SP), DI
+	MOVQ    (SP), R9
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
 	JE      padded120
-	MOVLQSX (DI), SI
+	MOVLQSX (R9), SI
 	ADDQ    AX, SI
-	MOVLQSX 4(DI), DI
+	MOVLQSX 4(R9), DI
 	ADDQ    AX, DI
+	MOVLQSX 8(R9), R8
+	ADDQ    AX, R8
+	MOVLQSX 12(R9), R9
+	ADDQ    AX, R9
 	JMP     pointers119
 
 padded120:
-	MOVLQSX (DI), SI
+	MOVLQSX (R9), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
-	MOVLQSX 4(DI), DI
+	MOVLQSX 4(R9), DI
 	TESTQ   DI, DI
 	LEAQ    (AX)(DI*1), DI
 	CMOVQLT 32(SP), DI
+	MOVLQSX 8(R9), R8
+	TESTQ   R8, R8
+	LEAQ    (AX)(R8*1), R8
+	CMOVQLT 32(SP), R8
+	MOVLQSX 12(R9), R9
+	TESTQ   R9, R9
+	LEAQ    (AX)(R9*1), R9
+	CMOVQLT 32(SP), R9
 
 pointers119:
 	ADDQ   $+48, (SP)
@@ -3645,18 +3964,25 @@ pointers119:
 
 main125:
 	PREFETCHT1  (BP)
-	PREFETCHT1  64(BP)
-	ADDQ        $+128, BP
+	ADDQ        $+64, BP
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPXORD.BCST (DI)(AX*1), Z26, Z28
 	VPDPBUSD    Z24, Z28, Z1
+	VPXORD.BCST (R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z2
+	VPXORD.BCST (R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z3
 	VMOVUPS     64(CX), Z24
 	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
 	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
 	VPDPBUSD    Z24, Z28, Z1
+	VPXORD.BCST 4(R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z2
+	VPXORD.BCST 4(R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z3
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
@@ -3666,18 +3992,25 @@ main125:
 plain124:
 main126:
 	PREFETCHT1   (BP)
-	PREFETCHT1   64(BP)
-	ADDQ         $+128, BP
+	ADDQ         $+64, BP
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPBROADCASTD (DI)(AX*1), Z28
 	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD (R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD (R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
 	VMOVUPS      64(CX), Z24
 	VPBROADCASTD 4(SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
 	VPBROADCASTD 4(DI)(AX*1), Z28
 	VPDPBUSD     Z24, Z28, Z1
+	VPBROADCASTD 4(R8)(AX*1), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VPBROADCASTD 4(R9)(AX*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
@@ -3694,6 +4027,10 @@ rest121:
 	VPDPBUSD    Z24, Z27, Z0
 	VPXORD.BCST (DI)(AX*1), Z26, Z28
 	VPDPBUSD    Z24, Z28, Z1
+	VPXORD.BCST (R8)(AX*1), Z26, Z29
+	VPDPBUSD    Z24, Z29, Z2
+	VPXORD.BCST (R9)(AX*1), Z26, Z30
+	VPDPBUSD    Z24, Z30, Z3
 	ADDQ        $+64, CX
 	ADDQ        $+4, AX
 	SUBQ        16(SP), AX
@@ -3713,6 +4050,14 @@ partial122:
 	VPBROADCASTD X28, Z28
 	VPXORD       Z26, Z28, Z28
 	VPDPBUSD     Z24, Z28, Z1
+	VMOVDQU8.Z   (R8)(AX*1), K3, X29
+	VPBROADCASTD X29, Z29
+	VPXORD       Z26, Z29, Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VMOVDQU8.Z   (R9)(AX*1), K3, X30
+	VPBROADCASTD X30, Z30
+	VPXORD       Z26, Z30, Z30
+	VPDPBUSD     Z24, Z30, Z3
 	ADDQ         $+64, CX
 
 next123:
@@ -3730,6 +4075,10 @@ next123:
 	VPSUBD       Z27, Z0, Z0
 	VPMULLD.BCST 4(DX), Z24, Z27
 	VPSUBD       Z27, Z1, Z1
+	VPMULLD.BCST 8(DX), Z24, Z27
+	VPSUBD       Z27, Z2, Z2
+	VPMULLD.BCST 12(DX), Z24, Z27
+	VPSUBD       Z27, Z3, Z3
 
 symmetric127:
 	MOVQ         96(AX), CX
@@ -3739,12 +4088,18 @@ symmetric127:
 	VMULPS       Z24, Z0, Z0
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z24, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z24, Z3, Z3
 	MOVL         152(AX), DX
 	TESTL        DX, DX
 	JZ           tame128
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
 	VMINPS       Z1, Z27, Z1
+	VMINPS       Z2, Z27, Z2
+	VMINPS       Z3, Z27, Z3
 
 tame128:
 	VMOVDQU64     rowOrder<>+0(SB), Z31
@@ -3758,9 +4113,13 @@ tame128:
 	VPBROADCASTD  148(AX), Z30
 	VCVTPS2DQ     Z0, Z0
 	VCVTPS2DQ     Z1, Z1
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
 	VPADDSW       Z27, Z0, Z0
-	VPACKUSWB     Z0, Z0, Z0
+	VPACKSSDW     Z3, Z2, Z2
+	VPADDSW       Z27, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
 	VPMAXUB       Z28, Z0, Z0
 	VPMINUB       Z29, Z0, Z0
 	VPXORD        Z30, Z0, Z0
@@ -3769,6 +4128,12 @@ tame128:
 	ADDQ          DX, CX
 	VEXTRACTI32X4 $0x01, Z0, X1
 	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x02, Z0, X2
+	VMOVDQU8      X2, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x03, Z0, X3
+	VMOVDQU8      X3, K1, (CX)
 	ADDQ          DX, CX
 	JMP           end129
 
@@ -3779,9 +4144,9 @@ end129:
 	VZEROUPPER
 	RET
 
-// func gemmI8x1x16AVX512(t *byte)
+// func gemmI8x2x16AVX512(t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $112-8
+TEXT ·gemmI8x2x16AVX512(SB), NOSPLIT, $112-8
 	MOVQ         t+0(FP), AX
 	MOVQ         8(AX), CX
 	MOVQ         CX, 32(SP)
@@ -3823,22 +4188,29 @@ panel131:
 	MOVQ    48(AX), CX
 	ADDQ    88(SP), CX
 	VMOVUPS (CX), Z0
+	VMOVAPS Z0, Z1
 	MOVQ    80(SP), CX
 
 tap132:
-	MOVQ    (SP), SI
+	MOVQ    (SP), DI
 	MOVQ    40(SP), AX
 	CMPQ    104(SP), $+0
 	JE      padded134
-	MOVLQSX (SI), SI
+	MOVLQSX (DI), SI
 	ADDQ    AX, SI
+	MOVLQSX 4(DI), DI
+	ADDQ    AX, DI
 	JMP     pointers133
 
 padded134:
-	MOVLQSX (SI), SI
+	MOVLQSX (DI), SI
 	TESTQ   SI, SI
 	LEAQ    (AX)(SI*1), SI
 	CMOVQLT 32(SP), SI
+	MOVLQSX 4(DI), DI
+	TESTQ   DI, DI
+	LEAQ    (AX)(DI*1), DI
+	CMOVQLT 32(SP), DI
 
 pointers133:
 	ADDQ   $+48, (SP)
@@ -3855,9 +4227,13 @@ main139:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z1
 	VMOVUPS     64(CX), Z24
 	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
+	VPXORD.BCST 4(DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z1
 	ADDQ        $+128, CX
 	ADDQ        $+8, AX
 	CMPQ        AX, 24(SP)
@@ -3872,9 +4248,13 @@ main140:
 	VMOVUPS      (CX), Z24
 	VPBROADCASTD (SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD (DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
 	VMOVUPS      64(CX), Z24
 	VPBROADCASTD 4(SI)(AX*1), Z27
 	VPDPBUSD     Z24, Z27, Z0
+	VPBROADCASTD 4(DI)(AX*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+128, CX
 	ADDQ         $+8, AX
 	CMPQ         AX, 24(SP)
@@ -3889,6 +4269,8 @@ rest135:
 	VMOVUPS     (CX), Z24
 	VPXORD.BCST (SI)(AX*1), Z26, Z27
 	VPDPBUSD    Z24, Z27, Z0
+	VPXORD.BCST (DI)(AX*1), Z26, Z28
+	VPDPBUSD    Z24, Z28, Z1
 	ADDQ        $+64, CX
 	ADDQ        $+4, AX
 	SUBQ        16(SP), AX
@@ -3904,6 +4286,10 @@ partial136:
 	VPBROADCASTD X27, Z27
 	VPXORD       Z26, Z27, Z27
 	VPDPBUSD     Z24, Z27, Z0
+	VMOVDQU8.Z   (DI)(AX*1), K3, X28
+	VPBROADCASTD X28, Z28
+	VPXORD       Z26, Z28, Z28
+	VPDPBUSD     Z24, Z28, Z1
 	ADDQ         $+64, CX
 
 next137:
@@ -3919,6 +4305,8 @@ next137:
 	VMOVUPS      (CX), Z24
 	VPMULLD.BCST (DX), Z24, Z27
 	VPSUBD       Z27, Z0, Z0
+	VPMULLD.BCST 4(DX), Z24, Z27
+	VPSUBD       Z27, Z1, Z1
 
 symmetric141:
 	MOVQ         96(AX), CX
@@ -3926,13 +4314,202 @@ symmetric141:
 	VMOVUPS      (CX), Z24
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z24, Z1, Z1
 	MOVL         152(AX), DX
 	TESTL        DX, DX
 	JZ           tame142
 	VBROADCASTSS 108(AX), Z27
 	VMINPS       Z0, Z27, Z0
+	VMINPS       Z1, Z27, Z1
 
 tame142:
+	VMOVDQU64     rowOrder<>+0(SB), Z31
+	MOVQ          88(SP), CX
+	SHRQ          $0x02, CX
+	ADDQ          72(AX), CX
+	MOVQ          80(AX), DX
+	VPBROADCASTD  136(AX), Z27
+	VPBROADCASTD  140(AX), Z28
+	VPBROADCASTD  144(AX), Z29
+	VPBROADCASTD  148(AX), Z30
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKSSDW     Z1, Z0, Z0
+	VPADDSW       Z27, Z0, Z0
+	VPACKUSWB     Z0, Z0, Z0
+	VPMAXUB       Z28, Z0, Z0
+	VPMINUB       Z29, Z0, Z0
+	VPXORD        Z30, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU8      X0, K1, (CX)
+	ADDQ          DX, CX
+	VEXTRACTI32X4 $0x01, Z0, X1
+	VMOVDQU8      X1, K1, (CX)
+	ADDQ          DX, CX
+	JMP           end143
+
+end143:
+	ADDQ $+64, 88(SP)
+	DECQ 96(SP)
+	JNZ  panel131
+	VZEROUPPER
+	RET
+
+// func gemmI8x1x16AVX512(t *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·gemmI8x1x16AVX512(SB), NOSPLIT, $112-8
+	MOVQ         t+0(FP), AX
+	MOVQ         8(AX), CX
+	MOVQ         CX, 32(SP)
+	MOVQ         (AX), CX
+	MOVQ         CX, 40(SP)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 80(SP)
+	MOVQ         128(AX), CX
+	MOVQ         CX, 96(SP)
+	MOVQ         168(AX), CX
+	MOVQ         CX, 104(SP)
+	MOVQ         88(AX), CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVD        DX, K1
+	MOVQ         32(AX), CX
+	ANDQ         $+3, CX
+	MOVQ         $-1, DX
+	SHLQ         CL, DX
+	NOTQ         DX
+	KMOVW        DX, K3
+	VPBROADCASTD 116(AX), Z26
+	KMOVW        116(AX), K2
+	MOVQ         160(AX), BP
+	MOVQ         32(AX), CX
+	MOVQ         CX, 16(SP)
+	ANDQ         $-8, CX
+	MOVQ         CX, 24(SP)
+	XORQ         CX, CX
+	MOVQ         CX, 88(SP)
+
+panel145:
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    48(AX), CX
+	ADDQ    88(SP), CX
+	VMOVUPS (CX), Z0
+	MOVQ    80(SP), CX
+
+tap146:
+	MOVQ    (SP), SI
+	MOVQ    40(SP), AX
+	CMPQ    104(SP), $+0
+	JE      padded148
+	MOVLQSX (SI), SI
+	ADDQ    AX, SI
+	JMP     pointers147
+
+padded148:
+	MOVLQSX (SI), SI
+	TESTQ   SI, SI
+	LEAQ    (AX)(SI*1), SI
+	CMOVQLT 32(SP), SI
+
+pointers147:
+	ADDQ   $+48, (SP)
+	XORQ   AX, AX
+	CMPQ   AX, 24(SP)
+	JGE    rest149
+	KTESTW K2, K2
+	JZ     plain152
+
+main153:
+	PREFETCHT1  (BP)
+	PREFETCHT1  64(BP)
+	ADDQ        $+128, BP
+	VMOVUPS     (CX), Z24
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	VMOVUPS     64(CX), Z24
+	VPXORD.BCST 4(SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	ADDQ        $+128, CX
+	ADDQ        $+8, AX
+	CMPQ        AX, 24(SP)
+	JLT         main153
+	JMP         rest149
+
+plain152:
+main154:
+	PREFETCHT1   (BP)
+	PREFETCHT1   64(BP)
+	ADDQ         $+128, BP
+	VMOVUPS      (CX), Z24
+	VPBROADCASTD (SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VMOVUPS      64(CX), Z24
+	VPBROADCASTD 4(SI)(AX*1), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	CMPQ         AX, 24(SP)
+	JLT          main154
+
+rest149:
+	SUBQ        16(SP), AX
+	NEGQ        AX
+	CMPQ        AX, $+4
+	JLT         partial150
+	MOVQ        24(SP), AX
+	VMOVUPS     (CX), Z24
+	VPXORD.BCST (SI)(AX*1), Z26, Z27
+	VPDPBUSD    Z24, Z27, Z0
+	ADDQ        $+64, CX
+	ADDQ        $+4, AX
+	SUBQ        16(SP), AX
+	NEGQ        AX
+
+partial150:
+	TESTQ        AX, AX
+	JZ           next151
+	NEGQ         AX
+	ADDQ         16(SP), AX
+	VMOVUPS      (CX), Z24
+	VMOVDQU8.Z   (SI)(AX*1), K3, X27
+	VPBROADCASTD X27, Z27
+	VPXORD       Z26, Z27, Z27
+	VPDPBUSD     Z24, Z27, Z0
+	ADDQ         $+64, CX
+
+next151:
+	DECQ         8(SP)
+	JNZ          tap146
+	MOVQ         CX, 80(SP)
+	MOVQ         t+0(FP), AX
+	MOVQ         56(AX), CX
+	TESTQ        CX, CX
+	JZ           symmetric155
+	ADDQ         88(SP), CX
+	MOVQ         64(AX), DX
+	VMOVUPS      (CX), Z24
+	VPMULLD.BCST (DX), Z24, Z27
+	VPSUBD       Z27, Z0, Z0
+
+symmetric155:
+	MOVQ         96(AX), CX
+	ADDQ         88(SP), CX
+	VMOVUPS      (CX), Z24
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	MOVL         152(AX), DX
+	TESTL        DX, DX
+	JZ           tame156
+	VBROADCASTSS 108(AX), Z27
+	VMINPS       Z0, Z27, Z0
+
+tame156:
 	VMOVDQU64    rowOrder<>+0(SB), Z31
 	MOVQ         88(SP), CX
 	SHRQ         $0x02, CX
@@ -3952,12 +4529,12 @@ tame142:
 	VPERMD       Z0, Z31, Z0
 	VMOVDQU8     X0, K1, (CX)
 	ADDQ         DX, CX
-	JMP          end143
+	JMP          end157
 
-end143:
+end157:
 	ADDQ $+64, 88(SP)
 	DECQ 96(SP)
-	JNZ  panel131
+	JNZ  panel145
 	VZEROUPPER
 	RET
 
@@ -3979,40 +4556,40 @@ TEXT ·rowSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         64(BX), R8
 	MOVQ         120(BX), R9
 
-row145:
+row159:
 	VPXORD Z0, Z0, Z0
 	MOVQ   R10, R11
 	MOVQ   24(BX), R12
 
-tap146:
+tap160:
 	MOVLQSX (R11), R13
 	TESTQ   R13, R13
 	LEAQ    (SI)(R13*1), R13
 	CMOVQLT DI, R13
 	MOVQ    32(BX), CX
 
-whole147:
+whole161:
 	SUBQ    $+64, CX
-	JLT     tail148
+	JLT     tail162
 	VPXORD  (R13), Z2, Z3
 	VPSADBW Z1, Z3, Z3
 	VPADDQ  Z3, Z0, Z0
 	ADDQ    $+64, R13
-	JMP     whole147
+	JMP     whole161
 
-tail148:
+tail162:
 	CMPQ       CX, $-64
-	JEQ        done149
+	JEQ        done163
 	VMOVDQU8.Z (R13), K4, Z3
 	VPXORD     Z2, Z3, Z3
 	VMOVDQU8.Z Z3, K4, Z3
 	VPSADBW    Z1, Z3, Z3
 	VPADDQ     Z3, Z0, Z0
 
-done149:
+done163:
 	ADDQ          $+48, R11
 	DECQ          R12
-	JNZ           tap146
+	JNZ           tap160
 	VEXTRACTI64X4 $0x01, Z0, Y4
 	VPADDQ        Y4, Y0, Y0
 	VEXTRACTI128  $0x01, Y0, X4
@@ -4023,6 +4600,6 @@ done149:
 	ADDQ          $+4, R8
 	ADDQ          $+4, R10
 	DECQ          R9
-	JNZ           row145
+	JNZ           row159
 	VZEROUPPER
 	RET

@@ -50,6 +50,7 @@ func TestGemmI8(t *testing.T) {
 		for _, c := range [][4]int{
 			{1, 1, 1, 1}, {1, 10, 1, 64}, {2, 16, 1, 3}, {3, 33, 2, 5}, {12, 32, 1, 4}, {13, 48, 9, 7}, {25, 17, 1, 31}, {11, 31, 3, 2},
 			{7, 64, 1, 130}, {24, 100, 2, 16}, {49, 40, 9, 8}, {5, 8, 1, 9}, {6, 24, 4, 1}, {8, 9, 1, 12}, {10, 50, 1, 6}, {4, 70, 1, 257},
+			{9, 100, 1, 40}, {17, 33, 2, 5}, {37, 70, 1, 23},
 		} {
 			for bits := range 16 {
 				testGemmI8(t, g, r, c, bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0 || c[2] > 1)
@@ -94,6 +95,15 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 				a.Rows[i] = max(0, o)
 			}
 		}
+		if r.IntN(2) == 0 {
+			a.Cut = g.Even(m)
+		}
+	}
+	var place []int // of each row's offsets in the table
+	for i, h := range heights(a.Cut, g.MR, m) {
+		for j := range h {
+			place = append(place, i*g.MR+j)
+		}
 	}
 	w, bias, scale := randBytes(r, n*k), make([]int32, n), make([]float32, n)
 	var zero []int32
@@ -131,7 +141,12 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 		for j := range n {
 			acc := bias[j]
 			for tap := range taps {
-				row := a.row(g.MR, i/g.MR*g.MR, tap, i%g.MR)
+				var row []byte
+				if at := place[i]; table {
+					row = a.row(g.MR, at/g.MR*g.MR, tap, at%g.MR)
+				} else {
+					row = a.row(g.MR, i, tap, 0)
+				}
 				for p, v := range row {
 					acc += (signedByte(v, aSigned) - az) * (signedByte(w[j*k+tap*kc+p], wSigned) - zeroAt(zero, j))
 				}

@@ -32,6 +32,20 @@ func (t *Tiles) height(i, mr, left int) int {
 	return t.h - 1
 }
 
+// Even is the cut of m rows for a table that g prefers: what is over behind tiles of twelve goes to the last of them,
+// which are then two or three of nine and eight rows, the heights that there are kernels of. 49 rows are 12, 12, 9, 8, 8.
+func (g *GemmI8) Even(m int) Tiles {
+	if g.isa != isaAVX512 || m%12 == 0 {
+		return Tiles{}
+	}
+	for n := 1; n <= 3; n++ {
+		if rest := m%12 + 12*(n-1); rest >= 8*n && rest <= 9*n && rest <= m {
+			return Tiles{rows: m, full: (m - rest) / 12, tall: rest - 8*n, h: 9}
+		}
+	}
+	return Tiles{}
+}
+
 // Even is the cut of m rows for a table that g prefers.
 func (g *GemmF32) Even(m int) Tiles {
 	if g.isa == isaGeneric {

@@ -22,6 +22,26 @@ func TestTiles(t *testing.T) {
 	}
 }
 
+func TestTilesI8(t *testing.T) {
+	require.Equal(t, []int{12, 12, 9, 8, 8}, heights(gemmI8VNNI.Even(49), 12, 49))
+	require.Equal(t, []int{9}, heights(gemmI8VNNI.Even(9), 12, 9))
+	require.Equal(t, Tiles{}, gemmI8AVX2.Even(49))
+	for m := 1; m < 300; m++ {
+		all := heights(gemmI8VNNI.Even(m), 12, m)
+		require.Len(t, all, (m+11)/12, "a table has no room for more")
+		if low := all[len(all)-1]; m >= 36 && m%12 < 7 {
+			require.GreaterOrEqual(t, low, 8)
+		}
+	}
+}
+
+func TestGemmI8CutOfOtherRows(t *testing.T) {
+	a := GemmI8Args{A: make([]byte, 64), Rows: make([]int32, 60), Zero: make([]byte, 4), Taps: 1, KC: 4, N: 32, B: make([]byte, 128),
+		Cols: gemmI8VNNI.Columns(make([]byte, 128), 32, 1, 4, 4, true, nil, nil, []float32{1}, 0, false), C: make([]byte, 49*32), LDC: 32}
+	a.Cut = gemmI8VNNI.Even(49)
+	require.Panics(t, func() { gemmI8VNNI.Run(&a, 0, 48, 0, 32) })
+}
+
 // heights are those of all tiles.
 func heights(cut Tiles, mr, m int) (all []int) {
 	for i := 0; m > 0; i++ {
