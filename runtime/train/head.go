@@ -55,7 +55,7 @@ func WithClasses(g *graph.Graph, classes int, seed uint64, reset bool) (*graph.G
 	if !fresh && !integer {
 		return g, nil
 	}
-	params, err := headParams(n, classes, seed, fresh)
+	params, err := headParams(n, g.Node(n.In[0]).Out, classes, seed, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -63,18 +63,19 @@ func WithClasses(g *graph.Graph, classes int, seed uint64, reset bool) (*graph.G
 	return graph.Rewrite(g, r.node)
 }
 
-// headParams are a head's weights and bias as floats, new ones if fresh.
-func headParams(n *graph.Node, classes int, seed uint64, fresh bool) ([]tensor.Tensor, error) {
+// headParams are a head's weights and bias as floats, new ones if fresh. in is
+// what the head reads.
+func headParams(n *graph.Node, in tensor.Spec, classes int, seed uint64, fresh bool) ([]tensor.Tensor, error) {
 	params := slices.Clone(n.Params)
 	if fresh {
 		dims := params[0].Shape.Dims()
 		dims[0] = classes
 		w := tensor.New(tensor.F32Spec(dims...))
-		in := w.Shape.Elems() / classes
+		reads := w.Shape.Elems() / classes
 		// Small: what few examples do not speak of is to stay small.
 		rng := rand.New(rand.NewPCG(seed, 0x4ead))
 		for i, f := 0, w.F32(); i < len(f); i++ {
-			f[i] = float32(0.1 * rng.NormFloat64() / math.Sqrt(float64(in)))
+			f[i] = float32(0.1 * rng.NormFloat64() / math.Sqrt(float64(reads)))
 		}
 		params[0] = w
 		if len(params) > 1 {
@@ -85,6 +86,10 @@ func headParams(n *graph.Node, classes int, seed uint64, fresh bool) ([]tensor.T
 		if p.DType == tensor.F32 {
 			continue
 		}
+		if p.DType == tensor.I32 && p.Quant.IsZero() { // a bias, in units of the product's scale
+			params[i] = floatBias(p, in.Quant, n.Params[0].Quant)
+			continue
+		}
 		f, err := ops.Run(&ops.Dequantize{}, nil, []tensor.Tensor{p})
 		if err != nil {
 			return nil, fmt.Errorf("train: head %q: %w", n.Name, err)
@@ -92,6 +97,23 @@ func headParams(n *graph.Node, classes int, seed uint64, fresh bool) ([]tensor.T
 		params[i] = f
 	}
 	return params, nil
+}
+
+// floatBias is an integer bias as floats: its unit is the scale of what is
+// multiplied, an input's times a weight's; no scale counts as 1.
+func floatBias(b tensor.Tensor, in, w tensor.Quant) tensor.Tensor {
+	scale := func(q tensor.Quant, i int) float64 {
+		if q.IsZero() {
+			return 1
+		}
+		s, _ := q.At(i)
+		return float64(s)
+	}
+	f := tensor.New(tensor.Spec{DType: tensor.F32, Shape: b.Shape})
+	for i, v := range b.I32() {
+		f.F32()[i] = float32(float64(v) * scale(in, 0) * scale(w, i))
+	}
+	return f
 }
 
 // headRewriter puts another head into a graph.

@@ -216,8 +216,8 @@ func (t *Trainer) StepInPlace() (float32, error) {
 	return loss, nil
 }
 
-// Loss runs a minibatch forward in training form and returns its loss,
-// changing no parameter but running statistics.
+// forward runs a minibatch in training form and returns its loss, changing no
+// parameter but running statistics.
 func (t *Trainer) forward() float32 {
 	for i := range t.fwd {
 		r := &t.fwd[i]

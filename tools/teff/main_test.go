@@ -100,6 +100,8 @@ func TestUsage(t *testing.T) {
 		"--batch is at least 1":    {"eval", model, "--data", data, "--batch", "-3"},
 		"--epochs, --batch":        {"train", model, "--data", data, "-o", out, "--epochs", "0"},
 		"--lr, --momentum":         {"train", model, "--data", data, "-o", out, "--lr", "NaN"},
+		"--weight-decay":           {"train", model, "--data", data, "-o", out, "--lr", "Inf"},
+		"all are 0":                {"train", model, "--data", data, "-o", out, "--class-weights", "0,0"},
 		`--what "tail"`:            {"train", model, "--data", data, "-o", out, "--what", "tail"},
 		`--optimizer "lion"`:       {"train", model, "--data", data, "-o", out, "--batch", "4", "--optimizer", "lion"},
 		"--resume needs":           {"train", model, "--data", data, "-o", out, "--resume"},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func (o *trainOptions) check() error {
 		return usagef("-o OUT is missing")
 	case o.given["epochs"] && o.epochs < 1 || o.batch < 1 || !(o.split >= 0 && o.split < 1) || o.warmup < 0 || o.threads < 0 || o.skip < 0:
 		return usagef("--epochs, --batch, --val-split, --warmup, --threads or --max-skipped is out of range")
-	case !(o.lr >= 0 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1 && o.dropout >= 0 && o.dropout < 1):
+	case !(o.lr >= 0 && o.lr <= math.MaxFloat32 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.decay <= math.MaxFloat32 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1 && o.dropout >= 0 && o.dropout < 1):
 		return usagef("--lr, --momentum, --weight-decay, --clip, --smoothing or --dropout is out of range")
 	case o.aug.Shift < 0 || !(o.aug.Zoom >= 0 && o.aug.Zoom <= 1 && o.aug.Colour >= 0 && o.aug.Colour <= 1 && o.aug.Erase >= 0 && o.aug.Erase <= 1):
 		return usagef("--shift, --zoom, --colour or --erase is out of range")
@@ -147,9 +148,12 @@ func (o *trainOptions) classWeights(labels []int) ([]float32, error) {
 		return nil, usagef("--class-weights %q: %v", o.classWts, err)
 	}
 	for _, v := range w {
-		if !(v >= 0) {
+		if v < 0 {
 			return nil, usagef("--class-weights %q: %v is no weight", o.classWts, v)
 		}
+	}
+	if slices.Max(w) == 0 {
+		return nil, usagef("--class-weights %q: all are 0", o.classWts)
 	}
 	return w, nil
 }

@@ -18,15 +18,15 @@ func (t *training) crossValidate(ctx context.Context) error {
 	store := t.train.store
 	parts := store.parts(t.o.folds, t.o.seed)
 	right, n := 0.0, 0
+	if len(store.labels) < len(parts) {
+		return fmt.Errorf("%d images do not make %d folds", len(store.labels), len(parts))
+	}
 	for k := range parts {
 		var rest []int
 		for j, part := range parts {
 			if j != k {
 				rest = append(rest, part...)
 			}
-		}
-		if len(rest) == 0 || len(parts[k]) == 0 {
-			return fmt.Errorf("%d images do not make %d folds", len(store.labels), len(parts))
 		}
 		r, err := t.newRound(store.pick(rest), store.pick(parts[k]))
 		if err != nil {

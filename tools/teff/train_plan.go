@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
@@ -120,6 +121,9 @@ func (r *round) config() (train.Config, error) {
 		rate = rates[r.fresh]
 	}
 	updates := r.steps * r.total / r.accumulate
+	if updates == 0 {
+		return cfg, fmt.Errorf("%d steps are less than the %d of an update (--accumulate): nothing would be learned", r.steps*r.total, r.accumulate)
+	}
 	if o.grow > 0 {
 		gathers := r.gathers()
 		updates = len(gathers)
@@ -277,6 +281,9 @@ func (r *round) validate() (float64, error) {
 			return 0, err
 		}
 		scores := ses.Output(0).F32()
+		if slices.ContainsFunc(scores, func(v float32) bool { return v != v }) { // no later step may find it
+			return 0, fmt.Errorf("%w: the network gives what is no number; a lower --lr or --clip may help", train.ErrDiverged)
+		}
 		per := len(scores) / batch
 		for k := range n {
 			want, top := on.labels[from+k], argmax(scores[k*per:(k+1)*per])
