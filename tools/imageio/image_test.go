@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/x448/float16"
 	"golang.org/x/image/bmp"
 
 	"github.com/teff-ml/teff/format"
@@ -208,4 +209,16 @@ func FuzzDecode(f *testing.F) {
 		_, err = m.Resize(8, 8, Antialias)
 		require.NoError(t, err)
 	})
+}
+
+// TestHalf: an input of halves takes what one of floats does, rounded.
+func TestHalf(t *testing.T) {
+	m := ramp(4, 3, false)
+	p := format.Preprocess{Width: 4, Height: 3, Scale: 1.0 / 255, Mean: []float32{.4}, Order: "rgb", Layout: "nhwc"}
+	f, h := tensor.New(tensor.F32Spec(1, 3, 4, 3)), tensor.New(tensor.Spec{DType: tensor.F16, Shape: tensor.Of(1, 3, 4, 3)})
+	require.NoError(t, Into(f, 0, m, p))
+	require.NoError(t, Into(h, 0, m, p))
+	for i, v := range f.F32() {
+		require.Equal(t, float16.Fromfloat32(v).Bits(), binary.LittleEndian.Uint16(h.Data[2*i:]))
+	}
 }

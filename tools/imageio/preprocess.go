@@ -1,9 +1,12 @@
 package imageio
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/x448/float16"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -130,6 +133,8 @@ func Into(t tensor.Tensor, n int, m *RGB, p format.Preprocess) error {
 			switch {
 			case t.DType == tensor.F32:
 				t.F32()[o] = v
+			case t.DType == tensor.F16:
+				binary.LittleEndian.PutUint16(t.Data[2*o:], float16.Fromfloat32(v).Bits())
 			case t.DType == tensor.U8 && plain:
 				t.Data[o] = uint8(v)
 			case t.DType == tensor.I8 && plain:

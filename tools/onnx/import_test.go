@@ -257,3 +257,17 @@ func npy(t *testing.T, path string) []float32 {
 	copy(tensor.BytesOf(v), b)
 	return v
 }
+
+// TestComputedTwice: a value has one node that computes it, and is no input or
+// constant besides.
+func TestComputedTwice(t *testing.T) {
+	for _, twice := range []string{"x", "w", "y"} {
+		b := newModel(17).input("x", 2, 4).output("y")
+		b.w.constant("w", tensor.New(tensor.F32Spec(4)))
+		b.node("Relu", []string{"x"}, []string{"y"}, nil)
+		b.node("Neg", []string{"x"}, []string{twice}, nil)
+		_, err := ImportBytes(b.bytes())
+		require.ErrorIs(t, err, ErrFormat)
+		require.ErrorContains(t, err, "twice")
+	}
+}

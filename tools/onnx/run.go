@@ -27,6 +27,13 @@ func (im *importer) run(nodes []*node) error {
 
 func (im *importer) runNode(n *node) error {
 	c := &call{importer: im, n: n, opset: im.opset}
+	if im.depth == 0 { // names of functions and branches are their own
+		for _, o := range n.outputs {
+			if o != "" && im.vals[o] != nil {
+				return formatf("value %q is there twice, node %q computes it anew", o, c.label())
+			}
+		}
+	}
 	if f := im.funcs[n.domain+"\x00"+n.op]; f != nil {
 		return im.expand(c, f)
 	}

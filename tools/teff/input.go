@@ -99,7 +99,7 @@ func (f *preFlags) fit(m *model, in tensor.Spec) (format.Preprocess, error) {
 	if p == nil {
 		p = &format.Preprocess{}
 	}
-	if !f.scaled(said) && in.DType == tensor.F32 {
+	if !f.scaled(said) && (in.DType == tensor.F32 || in.DType == tensor.F16) {
 		// Nothing is known: 0 to 1 is what most float models want.
 		p.Scale = 1.0 / 255
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/runtime/tune"
@@ -183,6 +184,12 @@ func collect(rm *runtime.Model, s *runtime.Session, input string, labels []strin
 
 // reals are t's elements as real numbers.
 func reals(t tensor.Tensor) ([]float32, error) {
+	if t.DType == tensor.F16 || t.DType == tensor.BF16 {
+		var err error
+		if t, err = ops.Run(&ops.Cast{To: tensor.F32}, nil, []tensor.Tensor{t}); err != nil {
+			return nil, err
+		}
+	}
 	v := make([]float32, t.Shape.Elems())
 	for i := range v {
 		switch t.DType {

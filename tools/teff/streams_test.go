@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tools/npy"
 )
@@ -104,4 +108,26 @@ func TestDemoFolder(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "train"), 0o755))
 	require.NoError(t, clearDemo(dir))
 	require.NoDirExists(t, filepath.Join(dir, "train"))
+}
+
+// TestHalves: a model that takes and gives halves runs on images, and its scores
+// are listed.
+func TestHalves(t *testing.T) {
+	dir := t.TempDir()
+	b := graph.NewBuilder("halves")
+	x := b.Input("image", tensor.Spec{DType: tensor.F16, Shape: tensor.Of(1, 4, 4, 3)}, true)
+	x = b.Add("pool", &ops.GlobalPool{Fn: ops.PoolAvg}, nil, b.Add("wide", &ops.Cast{To: tensor.F32}, nil, x))
+	b.Output("scores", b.Add("half", &ops.Cast{To: tensor.F16}, nil, x))
+	g, err := b.Build()
+	require.NoError(t, err)
+	model, path := filepath.Join(dir, "m.teff"), filepath.Join(dir, "x.png")
+	require.NoError(t, format.WriteFile(model, g, nil))
+	var p bytes.Buffer
+	m := image.NewGray(image.Rect(0, 0, 4, 4))
+	for i := range m.Pix {
+		m.Pix[i] = 51
+	}
+	require.NoError(t, png.Encode(&p, m))
+	require.NoError(t, os.WriteFile(path, p.Bytes(), 0o644))
+	require.Contains(t, ok(t, "run", model, path), "0.2000")
 }
