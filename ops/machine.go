@@ -1,11 +1,13 @@
 package ops
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // Workers are the goroutines that Parallel splits over. Nil is the caller
@@ -34,6 +36,16 @@ func Enabled(name string) bool { return cpu.Enabled(name) }
 // Switch turns a fast path on or off and returns what undoes it. It is for
 // tests and measurements; models keep the paths that they were compiled with.
 func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }
+
+// NewArena is n zero bytes at a multiple of 64, or an error where the machine has
+// less memory: Go ends the process when the system has no more, so it is not
+// asked.
+func NewArena(n int) ([]byte, error) {
+	if m := machineMemory(); m > 0 && uint64(n) > m {
+		return nil, fmt.Errorf("an arena of %d bytes, the machine has %d", n, m)
+	}
+	return tensor.AlignedBytes(n), nil
+}
 
 // UnsignedActivations says that integer products are faster here on unsigned than on signed activations.
 func UnsignedActivations() bool { return kern.UnsignedI8() }

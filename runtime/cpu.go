@@ -116,11 +116,10 @@ func (p *cpuProgram) Memory() accel.Memory {
 // NewState binds the steps to an arena.
 func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
 	if arena == nil {
-		// Go ends the process when the system has no more, so it is not asked.
-		if m := machineMemory(); m > 0 && uint64(p.arena) > m {
-			return nil, fmt.Errorf("an arena of %d bytes, the machine has %d", p.arena, m)
+		var err error
+		if arena, err = ops.NewArena(p.arena); err != nil {
+			return nil, err
 		}
-		arena = tensor.AlignedBytes(p.arena)
 	}
 	if len(arena) < p.arena {
 		return nil, fmt.Errorf("arena of %d bytes, the program needs %d", len(arena), p.arena)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/format"
@@ -83,7 +84,7 @@ type Model struct {
 
 	mu       sync.Mutex
 	programs map[int]accel.Program
-	closed   bool
+	closed   atomic.Bool
 }
 
 // Open maps a .teff file, verifies it and prepares it. Weights stay in the map
@@ -208,7 +209,7 @@ func (m *Model) Backend() string { return m.cfg.backend.Name() }
 func (m *Model) Program(batch int) (accel.Program, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.closed.Load() {
 		return nil, ErrClosed
 	}
 	if p, ok := m.programs[batch]; ok {
@@ -246,10 +247,9 @@ func (m *Model) ArenaSize(batch int) (int, error) {
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.closed.Swap(true) {
 		return nil
 	}
-	m.closed = true
 	var err error
 	for _, p := range m.programs {
 		if c, ok := p.(io.Closer); ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// ErrClosed says that the model was closed.
-var ErrClosed = errors.New("runtime: model is closed")
+// ErrClosed says that the model or the session was closed.
+var ErrClosed = errors.New("runtime: model or session is closed")
 
 // SessionOption changes a session.
 type SessionOption func(*sessionConfig)
@@ -35,6 +35,7 @@ type Session struct {
 	state accel.State
 	nIn   int
 	nOut  int
+	over  bool // closed
 	times []int64
 }
 
@@ -72,8 +73,14 @@ func (s *Session) Output(i int) tensor.Tensor { return s.state.Output(i) }
 
 // Run computes the outputs from the inputs. It allocates nothing. It fails only
 // when ctx is done, which it looks at between operators; the outputs are
-// undefined then.
-func (s *Session) Run(ctx context.Context) error { return s.state.Run(ctx) }
+// undefined then. After Close, the session's or the model's, it returns ErrClosed;
+// a model must not be closed while it runs.
+func (s *Session) Run(ctx context.Context) error {
+	if s.over || s.model.closed.Load() { // weights may be unmapped
+		return ErrClosed
+	}
+	return s.state.Run(ctx)
+}
 
 // Profile makes each Run note how long every layer took. The slice it returns
 // holds nanoseconds, in the order of Layers, after each Run.
@@ -92,4 +99,7 @@ func (s *Session) Layers() []accel.Layer { return s.prog.Layers() }
 func (s *Session) Memory() accel.Memory { return s.prog.Memory() }
 
 // Close gives up the session. A model's sessions are closed before it.
-func (s *Session) Close() error { return s.state.Close() }
+func (s *Session) Close() error {
+	s.over = true
+	return s.state.Close()
+}

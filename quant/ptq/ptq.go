@@ -96,6 +96,9 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 	if src.Len() == 0 {
 		return nil, fmt.Errorf("ptq: no samples")
 	}
+	if opt.Method < 0 || int(opt.Method) >= len(methodNames) {
+		return nil, fmt.Errorf("ptq: method %d", opt.Method)
+	}
 	p, err := prepare(g)
 	if err != nil {
 		return nil, fmt.Errorf("ptq: %w", err)

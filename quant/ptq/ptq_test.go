@@ -261,3 +261,12 @@ func TestNoSamples(t *testing.T) {
 	_, err := Calibrate(context.Background(), net(t), randomSource{}, Options{})
 	require.Error(t, err)
 }
+
+func TestUnknownMethod(t *testing.T) {
+	for _, m := range []Method{-1, 9} {
+		_, err := Calibrate(context.Background(), net(t), randomSource{n: 4}, Options{Method: m})
+		require.Error(t, err)
+	}
+	_, err := ParseMethod("median")
+	require.ErrorContains(t, err, "percentile")
+}

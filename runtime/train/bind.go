@@ -45,7 +45,10 @@ func (t *Trainer) bindParams(s *schedule) {
 
 // bind turns the schedule into runs over the arena.
 func (t *Trainer) bind(s *schedule) error {
-	t.arena = tensor.AlignedBytes(s.layout.Size)
+	var err error
+	if t.arena, err = ops.NewArena(s.layout.Size); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	g := t.net.g
 	bytes := func(span int) []byte {
 		if span < 0 {

@@ -5,7 +5,8 @@
 //
 //	t, err := train.New(g, train.Config{Batch: 32, Optimizer: train.SGD{Momentum: 0.9, WeightDecay: 1e-4}, Schedule: train.Cosine(0.1, steps)})
 //	loss, err := t.Step(images, labels)
-//	err = format.WriteFile("tuned.teff", t.Graph(), nil)
+//	tuned, err := t.Graph()
+//	err = format.WriteFile("tuned.teff", tuned, nil)
 package train
 
 import (
@@ -100,12 +101,19 @@ func (c *Config) defaults() error {
 		return fmt.Errorf("train: batch %d", c.Batch)
 	case c.Accumulate < 1:
 		return fmt.Errorf("train: accumulate %d", c.Accumulate)
-	case c.Smoothing < 0 || c.Smoothing >= 1:
+	case !(c.Smoothing >= 0 && c.Smoothing < 1):
 		return fmt.Errorf("train: label smoothing %v, want 0 to 1", c.Smoothing)
-	case c.ClipNorm < 0:
+	case !(c.ClipNorm >= 0):
 		return fmt.Errorf("train: clip norm %v", c.ClipNorm)
 	case c.Loss > MeanSquares:
 		return fmt.Errorf("train: loss %d", c.Loss)
+	case c.Norm > NormFrozen:
+		return fmt.Errorf("train: norm %d", c.Norm)
+	}
+	for i, w := range c.ClassWeights {
+		if !(w >= 0) {
+			return fmt.Errorf("train: weight %v of class %d", w, i)
+		}
 	}
 	return c.Optimizer.check()
 }
@@ -127,6 +135,10 @@ func paramName(n *graph.Node, j int) string { return fmt.Sprintf("%s.%d", n.Name
 // ErrDiverged says that the loss is no number any more. The parameters are
 // those before the update of that step.
 var ErrDiverged = errors.New("train: diverged")
+
+// ErrLabel says that a step was given a label that is no class. The parameters
+// are as they were.
+var ErrLabel = errors.New("train: label is no class")
 
 // Schedule is the learning rate at each update, counted from 0.
 type Schedule func(update int) float32

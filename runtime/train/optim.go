@@ -38,7 +38,7 @@ type SGD struct {
 }
 
 func (o SGD) check() error {
-	if o.Momentum < 0 || o.Momentum >= 1 || o.WeightDecay < 0 {
+	if !(o.Momentum >= 0 && o.Momentum < 1 && o.WeightDecay >= 0) {
 		return fmt.Errorf("train: SGD: momentum %v, weight decay %v", o.Momentum, o.WeightDecay)
 	}
 	if o.Nesterov && o.Momentum == 0 {
@@ -93,7 +93,7 @@ type AdamW struct {
 
 func (o AdamW) check() error {
 	o = o.filled()
-	if o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0 || o.WeightDecay < 0 {
+	if !(o.Beta1 >= 0 && o.Beta1 < 1 && o.Beta2 >= 0 && o.Beta2 < 1 && o.Eps > 0 && o.WeightDecay >= 0) {
 		return fmt.Errorf("train: AdamW: %+v", o)
 	}
 	return nil
@@ -147,7 +147,7 @@ type Adagrad struct {
 }
 
 func (o Adagrad) check() error {
-	if o.Eps < 0 || o.RateDecay < 0 || o.WeightDecay < 0 {
+	if !(o.Eps >= 0 && o.RateDecay >= 0 && o.WeightDecay >= 0) {
 		return fmt.Errorf("train: Adagrad: %+v", o)
 	}
 	return nil

@@ -257,9 +257,11 @@ func TestDivergenceIsNamed(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	g := smallNet(t, true)
+	nan := float32(math.NaN())
 	for _, c := range []Config{
 		{Batch: -1}, {Smoothing: 1}, {ClassWeights: []float32{1, 2}}, {Optimizer: SGD{Momentum: 1}},
-		{Trainable: func(*graph.Node, int) bool { return false }},
+		{Trainable: func(*graph.Node, int) bool { return false }}, {Norm: 7}, {ClipNorm: nan}, {Smoothing: nan}, {Batch: 1 << 30},
+		{ClassWeights: []float32{1, nan, 1, 1}}, {Optimizer: SGD{WeightDecay: nan}}, {Optimizer: AdamW{Beta1: nan}}, {Optimizer: Adagrad{RateDecay: nan}},
 	} {
 		_, err := New(g, c)
 		require.Error(t, err)
@@ -270,6 +272,12 @@ func TestErrors(t *testing.T) {
 	x, y := smallBatch(5)
 	_, err = tr.Step(x, y)
 	require.ErrorContains(t, err, "want")
+	x, y = smallBatch(4)
+	y.I32()[2] = 99
+	_, err = tr.Step(x, y)
+	require.ErrorIs(t, err, ErrLabel)
+	require.ErrorContains(t, err, "99 at row 2")
+	require.Zero(t, tr.Steps())
 }
 
 // TestResume: stopping after any step and going on from the checkpoint gives

@@ -149,17 +149,18 @@ func stateFloats(elems int, c *Config) int {
 // optimiser's state, and packed weights. It does not grow.
 func (t *Trainer) PeakBytes() int { return t.peak }
 
-// Input is input i of a step, to be filled by the caller; the last one is the
-// target.
+// Input is input i of a step, to be filled by the caller before each step, which
+// may use its memory for other things once it is read; the last one is the target.
 func (t *Trainer) Input(i int) tensor.Tensor { return t.inputs[i] }
 
-// Target is where a step reads classes (int32) or the float target.
+// Target is where a step reads classes (int32) or the float target; like Input,
+// to be filled before each step.
 func (t *Trainer) Target() tensor.Tensor { return t.inputs[len(t.inputs)-1] }
 
 // Scores is what the loss read in the last step: logits, [batch, classes].
 func (t *Trainer) Scores() tensor.Tensor { return t.scores }
 
-// Steps is the number of steps done, Updates that of updates.
+// Steps is the number of steps done.
 func (t *Trainer) Steps() int { return t.step }
 
 // Updates is the number of times the parameters changed.
@@ -171,7 +172,8 @@ func (t *Trainer) Rate() float32 { return t.cfg.Schedule(t.updates) }
 // Step copies one minibatch in, runs it forward and backward, and updates the
 // parameters (with Accumulate, every so many steps). It returns the loss before
 // the update and allocates nothing. A loss that is no number stops before the
-// update with an error that wraps ErrDiverged and names the layer.
+// update with an error that wraps ErrDiverged and names the layer, or ErrLabel
+// where that is why.
 func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 	if !input.Spec.Equal(t.inputs[0].Spec) || !target.Spec.Equal(t.Target().Spec) {
 		return 0, fmt.Errorf("train: step got %v and %v, want %v and %v", input.Spec, target.Spec, t.inputs[0].Spec, t.Target().Spec)
@@ -181,7 +183,8 @@ func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 	return t.StepInPlace()
 }
 
-// StepInPlace is Step on what the caller wrote into Input and Target.
+// StepInPlace is Step on what the caller wrote into Input and Target since the
+// step before.
 func (t *Trainer) StepInPlace() (float32, error) {
 	early := t.update == nil
 	if t.gathered == 0 && !early {
@@ -236,6 +239,13 @@ func (t *Trainer) backward() {
 
 // diverged names the first layer with a value that is no number.
 func (t *Trainer) diverged(loss float32) error {
+	if y := t.Target(); t.cfg.Loss == CrossEntropy && y.DType == tensor.I32 {
+		for i, c := range y.I32() {
+			if n := t.scores.Shape.Channels(); c < 0 || int(c) >= n {
+				return fmt.Errorf("%w: %d at row %d, there are %d classes", ErrLabel, c, i, n)
+			}
+		}
+	}
 	for i := range t.fwd {
 		// Later nodes may have reused memory, so run again up to here.
 		r := &t.fwd[i]

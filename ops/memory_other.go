@@ -1,5 +1,5 @@
 //go:build !linux
 
-package runtime
+package ops
 
 func machineMemory() uint64 { return 0 }
