@@ -12,7 +12,7 @@ import (
 // differently, but none more than a model allows: WithExact has the last word.
 type Choice struct {
 	// Winograd is the tile of a 3x3 convolution of stride 1: 2 or 4 outputs along
-	// a side, or -1 for a direct product.
+	// a side, or -1 for a direct product. At stride 2 there is one tile only.
 	Winograd int `json:"winograd,omitempty"`
 	// Tiles is how many tiles a block of Winograd has, as far as there is scratch.
 	Tiles int `json:"tiles,omitempty"`

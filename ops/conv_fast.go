@@ -17,6 +17,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 			return k, nil
 		}
 	}
+	if k := c.prepareStride2(p, s); k != nil {
+		return k, nil
+	}
 	if k := c.prepareStem(p, s); k != nil {
 		return k, nil
 	}

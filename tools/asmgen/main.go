@@ -42,6 +42,7 @@ var files = []file{
 	{"winograd_avx512_amd64.s", avo(winogradWide)},
 	{"winofly_avx512_amd64.s", avo(winogradFly)},
 	{"winostem_avx512_amd64.s", avo(winoStem)},
+	{"winophase_avx512_amd64.s", avo(winoPhase)},
 	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},
 	{"pack_avx512_amd64.s", avo(func(a *asm) { packF32(a, zmm) })},
 	{"pack_avx2_amd64.s", avo(func(a *asm) { packF32(a, ymm) })},

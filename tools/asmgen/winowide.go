@@ -31,7 +31,8 @@ func winogradWide(a *asm) {
 
 type wide struct {
 	*asm
-	m, n int // outputs and inputs of a tile along one side
+	m, n int    // outputs and inputs of a tile along one side
+	kind string // of transforms: see winoPhase
 }
 
 const wideTail = 6 // index of the mask of channels, behind those of columns
@@ -123,7 +124,7 @@ func (w *wide) strip(t reg.Register, planes, count operand.Mem, body func()) {
 
 // input writes V = Bᵀ d B for each tile of a strip. Plane j·(m+2)+i holds element (i, j).
 func (w *wide) input() {
-	w.fn(fmt.Sprintf("winoInput%dAVX512", w.m), "winoInputGeneric")
+	w.fn(fmt.Sprintf("wino%sInput%dAVX512", w.kind, w.m), "winoInputGeneric")
 	local := w.AllocLocal(24)
 	planes, count, at := local, local.Offset(8), local.Offset(16)
 	t := w.arg(reg.RBX)
@@ -155,7 +156,10 @@ func (w *wide) input() {
 				w.ADDQ(stride, q)
 			}
 			from := func(i, j int) operand.Mem { return pixel(wideRows[i], j, p, p3, p5) }
-			if w.m == 2 {
+			if w.kind == phase {
+				w.MOVQ(here, q)
+				w.inputPhase(from, put)
+			} else if w.m == 2 {
 				w.MOVQ(here, q)
 				w.input2(from, put)
 			} else {

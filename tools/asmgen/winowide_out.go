@@ -10,7 +10,7 @@ import (
 // output writes Y = Aᵀ m A for each tile of a strip, adds a residual, clamps. It knows of no bias, as its
 // twin.
 func (w *wide) output() {
-	w.fn(fmt.Sprintf("winoOutput%dAVX512", w.m), "winoOutputGeneric")
+	w.fn(fmt.Sprintf("wino%sOutput%dAVX512", w.kind, w.m), "winoOutputGeneric")
 	local := w.AllocLocal(16)
 	t := w.arg(reg.RBX)
 	p, p3, stride, s3, s5, q := reg.R8, reg.R9, reg.R13, reg.R14, reg.R15, reg.RDX
@@ -70,7 +70,9 @@ func (w *wide) output() {
 					}
 				}
 			}
-			if w.m == 2 {
+			if w.kind == phase {
+				w.outputPhase(here, stride, s3, q, tail, store)
+			} else if w.m == 2 {
 				w.output2(from, column, tail, store)
 			} else {
 				w.output4(from, column, tail, store)

@@ -16,3 +16,6 @@ func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build
 func winoFlyFour(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }
 
 func winoStem(t *stemTiles) { panic("kern: BUG: no assembly in this build") }
+
+func winoPhaseInput(t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
+func winoPhaseOutput(t *winoStrip) { panic("kern: BUG: no assembly in this build") }

@@ -1,0 +1,79 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pool"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// TestConvStride2: minimal filtering at stride 2 is close to the definition, of
+// the same bits for any number of threads and room, and left out where it must
+// be.
+func TestConvStride2(t *testing.T) {
+	if !kern.PhaseFast() {
+		t.Skip("no AVX-512")
+	}
+	rng := rand.New(rand.NewPCG(7, 8))
+	random := func(dims ...int) tensor.Tensor {
+		x := tensor.New(tensor.F32Spec(dims...))
+		for i := range x.F32() {
+			x.F32()[i] = float32(rng.NormFloat64())
+		}
+		return x
+	}
+	for _, c := range []struct {
+		n, h, w, ic, oc, pad int
+		residual             bool
+		act                  Act
+	}{
+		{1, 32, 32, 16, 32, 1, false, Act{Fn: UnaryRelu}},
+		{3, 21, 37, 19, 37, 1, false, Act{Fn: UnarySwish}},
+		{2, 56, 56, 32, 160, 0, true, Clip(0, 6)},
+		{2, 15, 15, 64, 48, 1, true, Act{}},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			two, pad := []int{2, 2}, []int{c.pad, c.pad}
+			op := &Conv{Window: Window{Stride: two, PadLo: pad, PadHi: pad}, Act: c.act, Residual: c.residual}
+			in := []tensor.Tensor{random(c.n, c.h, c.w, c.ic)}
+			if c.residual {
+				in = append(in, random(c.n, (c.h+2*c.pad-3)/2+1, (c.w+2*c.pad-3)/2+1, c.oc))
+			}
+			params := []tensor.Tensor{random(c.oc, 3, 3, c.ic), random(c.oc)}
+			want, err := Run(op, in, params)
+			require.NoError(t, err)
+			var first []float32
+			for threads := 1; threads <= 5; threads++ {
+				for _, p := range []*Prep{{Choice: Choice{Winograd: 2}}, {Choice: Choice{Winograd: 4, Tiles: 5}}, {Choice: Choice{Winograd: 2}, ScratchBudget: 100 << 10}} {
+					pl := pool.New(threads)
+					p.Threads = threads
+					got, err := RunPrepared(op, in, params, p, pl)
+					pl.Close()
+					require.NoError(t, err)
+					require.Contains(t, p.Requests().Path, "winograd-s2/")
+					if first == nil {
+						first = got.F32()
+						var sum, norm float64
+						for i, v := range want.F32() {
+							d := float64(v - first[i])
+							sum, norm = sum+d*d, norm+float64(v)*float64(v)
+						}
+						require.Less(t, math.Sqrt(sum/norm), 1e-6)
+					}
+					require.Equal(t, first, got.F32())
+				}
+			}
+			for _, p := range []*Prep{{Exact: true}, {Training: true}, {Choice: Choice{Winograd: WinogradNone}}, {MemoryBudget: 1000}} {
+				_, err := RunPrepared(op, in, params, p, nil)
+				require.NoError(t, err)
+				require.NotContains(t, p.Requests().Path, "winograd")
+			}
+		})
+	}
+}
