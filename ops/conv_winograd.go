@@ -97,7 +97,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		by = "pairs/" + by
 	}
 	if k.w.Fly {
-		by = "fly/" + by
+		by = k.w.FlyName() + by
 	}
 	layout := "winograd/" + string(rune('0'+k.w.M)) + by
 	packed := p.PackParts(weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {

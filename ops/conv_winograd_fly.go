@@ -5,8 +5,8 @@ import "github.com/teff-ml/teff/ops/internal/kern"
 // flyTiles is up to how many tiles weights are transformed while they are used,
 // flyWeights from how many bytes of transformed weights on: below, they may stay
 // in a cache from one run to the next. Where it was asked for with more tiles,
-// a block has flyBlock.
-const flyTiles, flyWeights, flyBlock = 8, 1 << 20, 48
+// a block has flyBlock at most, or flyNarrow of panels that are not whole ones.
+const flyTiles, flyWeights, flyBlock, flyNarrow = 16, 1 << 20, 64, 8
 
 // fly turns to weights that are transformed while they are used, where these are
 // many and tiles are few.
@@ -14,15 +14,21 @@ func (k *convWinograd) fly(p *Prep) {
 	w := k.w
 	w.M, w.Once = 4, false
 	c := p.Choice
+	side := func(n int) int { return (n + w.M - 1) / w.M }
+	tiles, bytes := w.N*side(w.OH)*side(w.OW), 4*k.w.Planes()*w.IC*w.OC
+	block := flyBlock
+	if w.OC%kern.FlyPanel != 0 {
+		block = flyNarrow
+	}
+	blocks := (tiles + block - 1) / block
+	w.Tiles = (tiles + blocks - 1) / blocks
 	if c.Weights == WeightsReady || c.Winograd == 2 || c.Tiles != 0 || !w.CanFly() {
 		return
 	}
-	side := func(n int) int { return (n + w.M - 1) / w.M }
-	tiles, bytes := w.N*side(w.OH)*side(w.OW), 4*k.w.Planes()*w.IC*w.OC
-	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || tiles > flyTiles || bytes <= flyWeights) {
+	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || tiles > flyTiles || blocks > 1 || bytes <= flyWeights) {
 		return
 	}
-	w.Fly, w.Tiles = true, min(tiles, flyBlock)
+	w.Fly = true
 	w.Plan()
 	form := roundUp(w.FlySize(), 16)
 	if threads := max(1, p.Threads); p.ScratchBudget > 0 && 4*threads*(roundUp(w.ScratchSize(), 16)+form) > p.ScratchBudget {

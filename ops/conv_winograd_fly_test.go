@@ -28,24 +28,27 @@ func TestConvWinogradFly(t *testing.T) {
 		require.NoError(t, err)
 		return got, p.Requests()
 	}
-	for _, n := range []int{1, 2} {
-		exact, _ := run(n, 7, 160, 144, Prep{Exact: true})
-		first, plain := run(n, 7, 160, 144, Prep{})
-		require.Contains(t, plain.Path, "winograd-f4/fly/")
+	for _, c := range []struct {
+		n, side, oc int
+		fly, ready  string
+	}{{1, 7, 144, "fly/", "f2/"}, {2, 7, 144, "fly/", "f2/"}, {3, 7, 160, "fly32/", "f2/"}, {1, 14, 96, "fly32/", "f4/"}} {
+		exact, _ := run(c.n, c.side, 160, c.oc, Prep{Exact: true})
+		first, plain := run(c.n, c.side, 160, c.oc, Prep{})
+		require.Contains(t, plain.Path, "winograd-f4/"+c.fly)
 		require.Less(t, relative(first.F32(), exact.F32()), 1e-5)
-		_, ready := run(n, 7, 160, 144, Prep{Choice: Choice{Weights: WeightsReady}})
-		require.Contains(t, ready.Path, "winograd-f2/")
+		_, ready := run(c.n, c.side, 160, c.oc, Prep{Choice: Choice{Weights: WeightsReady}})
+		require.Contains(t, ready.Path, "winograd-"+c.ready)
 		require.Less(t, plain.Scratch, ready.Scratch)
 		for threads := 2; threads <= 5; threads++ {
-			got, _ := run(n, 7, 160, 144, Prep{Threads: threads})
+			got, _ := run(c.n, c.side, 160, c.oc, Prep{Threads: threads})
 			require.Equal(t, first.Data, got.Data, "%d threads", threads)
 		}
-		_, small := run(n, 7, 160, 144, Prep{ScratchBudget: plain.Scratch - 1})
-		require.Contains(t, small.Path, "winograd-f2/")
-		_, small = run(n, 7, 160, 144, Prep{ScratchBudget: plain.Scratch})
+		_, small := run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch - 1})
+		require.Contains(t, small.Path, "winograd-"+c.ready)
+		_, small = run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch})
 		require.Equal(t, plain, small)
 	}
-	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 14, 256, 256}} {
+	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 28, 128, 128}, {1, 14, 256, 240}} {
 		_, r := run(c[0], c[1], c[2], c[3], Prep{})
 		require.NotContains(t, r.Path, "fly", c)
 	}

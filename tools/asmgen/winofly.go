@@ -8,7 +8,7 @@ import (
 // Offsets of kern.winoFly.
 const (
 	flyV, flyVPlane, flyWeights, flyM, flyMPlane = 0, 8, 16, 24, 32
-	flyAhead, flyScale, flyG1, flyG2             = 40, 48, 56, 60
+	flyAhead, flyScale, flyG1                    = 40, 48, 56
 	flyAdd, flyDepth                             = 64, 32
 )
 
@@ -25,24 +25,24 @@ type fly struct{ *asm }
 
 func (f *fly) acc(plane, tile int) reg.VecPhysical { return zs[4*plane+tile] }
 
-// constants are a row of G' and 4.
-func (f *fly) constants(t reg.Register, inner bool) {
+// constants are a row of G', which starts at offset g, and 4.
+func (f *fly) constants(t reg.Register, g int, inner bool) {
 	if inner {
-		f.VBROADCASTSS(mem(t, flyG1), zs[29])
-		f.VBROADCASTSS(mem(t, flyG2), zs[30])
+		f.VBROADCASTSS(mem(t, g), zs[29])
+		f.VBROADCASTSS(mem(t, g+4), zs[30])
 	}
 	f.MOVL(operand.U32(four), reg.ECX)
 	f.VPBROADCASTD(reg.ECX, zs[31])
 }
 
-// planes hands on the transformed weights of an input channel, plane by plane.
-func (f *fly) planes(inner bool, weights reg.Register, at int, put func(i int, w reg.VecPhysical)) {
+// planes hands on the transformed weights of an input channel, plane by plane. tap is where a tap of row y and column x lies.
+func (f *fly) planes(inner bool, tap func(y, x int) operand.Mem, put func(i int, w reg.VecPhysical)) {
 	t0, t1, t2, s, p := zs[24], zs[25], zs[26], zs[27], zs[28]
-	for i, r := range []reg.VecPhysical{t0, t1, t2} {
-		f.VMOVUPS(mem(weights, at+192*i), r)
+	for y, r := range []reg.VecPhysical{t0, t1, t2} {
+		f.VMOVUPS(tap(y, 0), r)
 		if inner {
-			f.VFMADD231PS(mem(weights, at+192*i+128), zs[30], r)
-			f.VFMADD231PS(mem(weights, at+192*i+64), zs[29], r)
+			f.VFMADD231PS(tap(y, 2), zs[30], r)
+			f.VFMADD231PS(tap(y, 1), zs[29], r)
 		}
 	}
 	put(0, t0)
@@ -84,7 +84,7 @@ func (f *fly) write(name string, inner bool) {
 	f.JEQ(operand.LabelRef(start))
 	sums(func(m operand.Mem, r reg.VecPhysical) { f.VMOVUPS(m, r) })
 	f.Label(start)
-	f.constants(t, inner)
+	f.constants(t, flyG1, inner)
 	f.MOVQ(mem(t, flyV), v[0])
 	f.MOVQ(mem(t, flyVPlane), plane)
 	for i := range 5 {
@@ -100,7 +100,8 @@ func (f *fly) write(name string, inner bool) {
 		f.PREFETCHT0(mem(next, 64*i))
 	}
 	for u := range 2 {
-		f.planes(inner, weights, 9*64*u, func(i int, w reg.VecPhysical) {
+		tap := func(y, x int) operand.Mem { return mem(weights, 9*64*u+192*y+64*x) }
+		f.planes(inner, tap, func(i int, w reg.VecPhysical) {
 			for j := range 4 {
 				f.VFMADD231PS_BCST(mem(v[i], 128*j+4*u), w, f.acc(i, j))
 			}

@@ -4,10 +4,11 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 
 // Winograd with weights that are transformed while they are multiplied by. Of few tiles the products take less time than
 // the transformed weights need to arrive, which are four times the plain ones: these come from memory instead, and are
-// transformed in registers, a column of six planes at a time, for four tiles and sixteen output channels.
+// transformed in registers, a column of six planes at a time, for four tiles and sixteen output channels. See winoMany for
+// more tiles.
 //
 // All that a panel of output channels works with lies together: the transformed input by 32 channels,
-// [IC/32][36][tiles][32], and the sums of one panel, [36][tiles][16], which are transformed back at once.
+// [IC/32][36][tiles][32], and the sums of one panel, [36][tiles][panel], which are transformed back at once.
 //
 // G is taken without its denominators, which all are of a row or a column: U' = G' g G'ᵀ has small whole coefficients, and
 // the sums of a plane are scaled once, when they are complete.
@@ -20,6 +21,7 @@ const (
 	flyNR    = 16 // output channels of a panel
 	flyDepth = 32 // input channels of a call
 	flyTiles = 4  // of a call
+	flyFew   = 8  // tiles up to which weights are transformed in registers
 )
 
 // winoFly is one column of planes; assembly knows the offsets (see TestWinoFlyLayout). Distances are in bytes.
@@ -50,7 +52,7 @@ var flyScales = func() (s [6][6]float32) {
 
 // CanFly says that the weights may be transformed while they are used.
 func (w *WinogradF32) CanFly() bool {
-	return useWinoFlyAVX512 && useWinoAVX512 && w.M == 4 && w.IC%flyDepth == 0 && w.OC%flyNR == 0 && w.Pairs == nil
+	return useWinoFlyAVX512 && useWinoAVX512 && w.M == 4 && w.IC%flyDepth == 0 && w.OC%flyNR == 0 && (w.Tiles <= flyFew || w.OC%manyNR == 0) && w.Pairs == nil
 }
 
 // WinogradFlyPays says that memory is worth the transforms here: measured on Intel's.
@@ -60,51 +62,87 @@ func WinogradFlyPays() bool { return haveAhead }
 // one plane of sums to the next: odd numbers of lines, as in stride.
 func (w *WinogradF32) flyPlane() int { return w.Tiles*flyDepth + 16 }
 func (w *WinogradF32) flyChunk() int { return w.planes() * w.flyPlane() }
-func (w *WinogradF32) flySums() int  { return (w.Tiles | 1) * flyNR }
+func (w *WinogradF32) flySums() int  { return (w.Tiles*w.flyPanel()/flyNR | 1) * flyNR }
+
+// flyPanel is the output channels of a panel, flyGroup the tiles that are multiplied at a time.
+func (w *WinogradF32) flyPanel() int {
+	if w.Tiles > flyFew {
+		return manyNR
+	}
+	return flyNR
+}
+
+func (w *WinogradF32) flyGroup() int {
+	switch {
+	case w.Tiles <= flyFew:
+		return flyTiles
+	case (w.Tiles+9)/10*10 < (w.Tiles+7)/8*8:
+		return 10
+	}
+	return 8
+}
+
+// FlyName names the layout of the weights.
+func (w *WinogradF32) FlyName() string {
+	if w.Tiles > flyFew {
+		return "fly32/"
+	}
+	return "fly/"
+}
 
 // FlySize is the floats that each worker needs for itself, as Form.
 func (w *WinogradF32) FlySize() int {
 	if !w.Fly {
 		return 0
 	}
-	return w.planes() * w.flySums()
+	return w.planes()*w.flySums() + w.manySize()
 }
 
-// fillFly clears the transformed input of the tiles that a block lacks of fours.
+// fillFly clears the transformed input of the tiles that a block lacks of groups.
 func (w *WinogradF32) fillFly(scratch []float32, tiles int) {
-	if fill := -tiles & (flyTiles - 1); fill > 0 {
+	group := w.flyGroup()
+	if fill := (tiles+group-1)/group*group - tiles; fill > 0 {
 		for p := range w.planes() * w.IC / flyDepth {
 			clear(scratch[p*w.flyPlane()+tiles*flyDepth:][:fill*flyDepth])
 		}
 	}
 }
 
-// packFly packs output channels n0 to n0+n: panels [IC][9][16].
+// packFly packs output channels n0 to n0+n: panels [IC][9][16], or [3][IC][3][32].
 func (w *WinogradF32) packFly(dst, weights []float32, n0, n int) {
-	for j := 0; j < n; j += flyNR {
-		panel := dst[(n0+j)*9*w.IC:][:9*w.IC*flyNR]
+	nr, row, pixel, column := flyNR, 3*flyNR, 9*flyNR, flyNR
+	if w.Tiles > flyFew {
+		nr, row, pixel, column = manyNR, manyNR, 3*manyNR, w.IC*3*manyNR
+	}
+	for j := 0; j < n; j += nr {
+		panel := dst[(n0+j)*9*w.IC:][:9*w.IC*nr]
 		for t := range 9 {
-			packColumns(panel[t*flyNR:], weights[j*9*w.IC+t*w.IC:], 9*flyNR, flyNR, w.IC, 9*w.IC)
+			packColumns(panel[t/3*row+t%3*column:], weights[j*9*w.IC+t*w.IC:], pixel, nr, w.IC, 9*w.IC)
 		}
 	}
 }
 
 // multiplyFly computes output channels n0 to n1 of block b, all that follows the input's transform.
 func (w *WinogradF32) multiplyFly(a *WinogradArgs, scratch []float32, b, n0, n1 int) {
-	if n0%flyNR != 0 || n1%flyNR != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() || len(a.Form) < w.FlySize() {
+	nr := w.flyPanel()
+	if n0%nr != 0 || n1%nr != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() || len(a.Form) < w.FlySize() {
 		panic("kern: BUG: winograd: range or slice does not match the sizes")
 	}
 	w.checkOutput(a)
-	sums := a.Form
-	for n := n0; n < n1; n += flyNR {
-		w.flySum(a.Packed[9*n*w.IC:], scratch, sums, b)
+	sums := a.Form[w.manySize():]
+	for n := n0; n < n1; n += nr {
+		if panel := a.Packed[9*n*w.IC:]; w.Tiles > flyFew {
+			w.manySum(panel, scratch, a.Form, sums, b)
+		} else {
+			w.flySum(panel, scratch, sums, b)
+		}
 		for i := 0; i < w.BlockTiles(b) && a.Bias != nil; i++ {
-			row := sums[w.biased()*w.flySums()+i*flyNR:][:flyNR]
-			for c, x := range a.Bias[n:][:flyNR] {
+			row := sums[w.biased()*w.flySums()+i*nr:][:nr]
+			for c, x := range a.Bias[n:][:nr] {
 				row[c] += x
 			}
 		}
-		w.outputStrips(a, sums, b, 0, w.BlockTiles(b), n, n+flyNR)
+		w.outputStrips(a, sums, b, 0, w.BlockTiles(b), n, n+nr)
 	}
 }
 
@@ -147,21 +185,26 @@ func (t *winoFly) run(inner bool, v, weights, m []float32) {
 	t.generic(inner, v, weights, m)
 }
 
+// flyColumn is a column of planes for one input and output channel, of weights whose rows and columns of taps are so many
+// floats apart.
+func flyColumn(inner bool, g1, g2 float32, w []float32, row, column int) [6]float32 {
+	var h [3]float32
+	for y := range h {
+		if h[y] = w[y*row]; inner {
+			h[y] += float32(g2*w[y*row+2*column]) + float32(g1*w[y*row+column])
+		}
+	}
+	low, high := h[0]+h[2], h[0]+4*h[2]
+	return [6]float32{h[0], low + h[1], low - h[1], high + 2*h[1], high - 2*h[1], h[2]}
+}
+
 // generic is the definition of run.
 func (t *winoFly) generic(inner bool, v, weights, m []float32) {
 	for i := range flyTiles {
 		for c := range flyNR {
 			var sum [6]float32
 			for k := range flyDepth {
-				w := weights[9*k*flyNR+c:]
-				var h [3]float32
-				for y := range h {
-					if h[y] = w[3*y*flyNR]; inner {
-						h[y] += float32(t.g2*w[(3*y+2)*flyNR]) + float32(t.g1*w[(3*y+1)*flyNR])
-					}
-				}
-				low, high := h[0]+h[2], h[0]+4*h[2]
-				for p, u := range [6]float32{h[0], low + h[1], low - h[1], high + 2*h[1], high - 2*h[1], h[2]} {
+				for p, u := range flyColumn(inner, t.g1, t.g2, weights[9*k*flyNR+c:], 3*flyNR, flyNR) {
 					sum[p] += u * v[p*t.vPlane/4+i*flyDepth+k]
 				}
 			}

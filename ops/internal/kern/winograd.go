@@ -74,7 +74,8 @@ func (w *WinogradF32) Plan() {
 	}
 	w.Tiles = max(1, min(w.Tiles, w.total()))
 	if w.Fly {
-		w.Tiles = (w.Tiles + flyTiles - 1) / flyTiles * flyTiles
+		group := w.flyGroup()
+		w.Tiles = (w.Tiles + group - 1) / group * group
 	}
 }
 
@@ -102,7 +103,7 @@ func (w *WinogradF32) Planes() int { return w.planes() }
 // Products is the number of parts of a block's products: one a plane, or with Fly one a panel.
 func (w *WinogradF32) Products() int {
 	if w.Fly {
-		return w.OC / flyNR
+		return w.OC / w.flyPanel()
 	}
 	return w.planes()
 }
@@ -278,7 +279,7 @@ const smallPlane, smallWork = 64 << 10, 64 << 10
 // Multiply computes products p0 to p1 of block b, with Fly also the outputs.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	if w.Fly {
-		w.multiplyFly(a, scratch, b, p0*flyNR, p1*flyNR)
+		w.multiplyFly(a, scratch, b, p0*w.flyPanel(), p1*w.flyPanel())
 		return
 	}
 	w.multiply(a, scratch, b, p0, p1, 0, w.OC)

@@ -100,3 +100,31 @@ func winoFly4InnerAVX512(t *winoFly)
 
 //go:noescape
 func winoFly4OuterAVX512(t *winoFly)
+
+func winoManyTransform(t *winoMany, inner bool) {
+	if inner {
+		winoManyInnerAVX512(t)
+	} else {
+		winoManyOuterAVX512(t)
+	}
+}
+
+func winoManyRows(t *winoMany, n int) {
+	if n == 8 {
+		winoMany8AVX512(t)
+	} else {
+		winoMany10AVX512(t)
+	}
+}
+
+//go:noescape
+func winoManyInnerAVX512(t *winoMany)
+
+//go:noescape
+func winoManyOuterAVX512(t *winoMany)
+
+//go:noescape
+func winoMany8AVX512(t *winoMany)
+
+//go:noescape
+func winoMany10AVX512(t *winoMany)

@@ -77,7 +77,7 @@ func (w *WinogradF32) outputStrips(a *WinogradArgs, m []float32, b, i0, i1, n0, 
 	t := winoStrip{stride: 4 * w.stride(w.OC), channels: n1 - n0, pitch: 4 * w.OC, step: 4 * w.M * w.OutPixel, pixel: 4 * w.OutPixel,
 		resStep: 4 * w.M * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
 	if w.Fly {
-		t.pitch, t.stride = 4*flyNR, 4*w.flySums()
+		t.pitch, t.stride = 4*w.flyPanel(), 4*w.flySums()
 	}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
