@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -290,6 +291,9 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 	}
 	if k.bias != nil {
 		args.Bias = k.bias[group*k.ocg : (group+1)*k.ocg]
+	}
+	if c := pool.After(i%k.colChunks, worker); c >= 0 && c < k.colChunks && k.rowChunks == 1 && k.pairs == nil {
+		args.Next = args.B[c*k.colChunk*k.taps*k.kc:]
 	}
 	each := k.tableInts + k.pairFloats // of a worker's scratch
 	room := tensor.CastSlice[float32](a.Scratch)[worker*each:][:each]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -152,6 +153,9 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 	first := image*k.rows*k.pitch + group*k.ocg // of this product's output
 	args := k.args
 	args.B, args.Cols = k.packed[group*k.group:(group+1)*k.group], k.cols[group]
+	if c := pool.After(col, worker); c >= 0 && c < k.colChunks && k.rowChunks == 1 {
+		args.Next = args.B[k.gemm.PackedSize(c*k.colChunk, k.taps, k.kc):]
+	}
 	if k.direct {
 		args.A, args.LDA = a.In[0].Data[group*k.icg:], k.ic
 		args.C = a.Out.Data[first:]

@@ -88,6 +88,7 @@ type GemmI8Args struct {
 	Taps    int
 	KC      int    // bytes of a tap
 	B       []byte // PackedSize(N, Taps, KC) bytes from Pack
+	Next    []byte // what is likely to be multiplied by after that, or nil: what lies behind
 	N       int    // columns in all
 	Cols    *GemmI8Columns
 	Bias    []int32 // in place of Cols', or nil
@@ -133,11 +134,16 @@ func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 	}
 	block := max(1, bytes/g.panelBytes(a.Taps, a.KC, g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
-		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
+		var next []byte
+		if nn+block >= n1 {
+			next = a.Next
+		}
+		g.runBlock(a, m0, m1, nn, min(nn+block, n1), next)
 	}
 }
 
-func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
+// runBlock asks for next, or for what lies behind the block.
+func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 	var direct, sums [16]int32
 	t := tileI8{taps: a.Taps, kc: a.KC, ldc: a.LDC, zeroPoint: a.CZero, sums: &sums[0],
 		min: float32(a.Lo - a.CZero), max: float32(a.Hi - a.CZero)}
@@ -159,6 +165,10 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 		t.a, t.zero = &a.A[0], &a.Zero[0]
 	}
 	perColumn, bias := g.panelBytes(a.Taps, a.KC, 1), a.bias()
+	then := uintptr(unsafe.Pointer(&a.B[n0*perColumn])) + uintptr((n1-n0)*perColumn)
+	if len(next) > 0 {
+		then = uintptr(unsafe.Pointer(&next[0]))
+	}
 	cut := a.Cut
 	if a.Rows == nil {
 		cut = g.Even(m1 - m0)
@@ -174,18 +184,18 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			t.mr = mr
 			g.rowSums(&t)
 		}
-		for n, next := n0, 0; n < n1; n = next {
+		for n, end := n0, 0; n < n1; n = end {
 			nr := min(g.NR, n1-n)
-			t.panels, next = 1, n+nr
+			t.panels, end = 1, n+nr
 			if g.isa == isaAVX512 && nr == g.NR {
 				t.panels = (n1 - n) / nr
-				next = n + nr*t.panels
+				end = n + nr*t.panels
 			}
 			t.b = &a.B[n*perColumn]
 			if t.ahead = uintptr(unsafe.Pointer(t.b)); useGemmI8Ahead && m1-m0 <= 2 {
 				t.ahead += fewAhead
 			} else if useGemmI8Ahead && i < 4 { // a quarter of the next block each
-				t.ahead += uintptr(((n1-n0)*(4+i) - (n-n0)*3) * perColumn / 4)
+				t.ahead = then + uintptr(((n1-n0)*i+n-n0)*perColumn/4)
 			}
 			t.c = &a.C[m*a.LDC+n]
 			t.bias = &bias[n]
@@ -195,7 +205,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int) {
 			}
 			t.n = nr
 			if g.tile(&t, mr, nr <= g.Half); a.Sum != nil {
-				a.addRows(m, m+mr, n, next)
+				a.addRows(m, m+mr, n, end)
 			}
 		}
 	}

@@ -124,6 +124,9 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	a.Cols = g.Columns(w, n, taps, kc, k, wSigned, zero, bias, scale, az, aSigned)
 	guard, out := newGuarded[byte]((m-1)*a.LDC+n, r.IntN(3), 77)
 	a.C = out
+	if r.IntN(2) == 0 {
+		a.Next = make([]byte, 1)
+	}
 	add := randAdd(r, cSigned, wSigned)
 	if r.IntN(2) == 0 {
 		a.LDR = n + r.IntN(4)

@@ -157,6 +157,14 @@ func (w *workers) release(n int) {
 	}
 }
 
+// After is the part that a worker takes after part i, if nobody else has by then; it may be none of the job's.
+func After(i, worker int) int {
+	if worker&1 != 0 {
+		return i - 1
+	}
+	return i + 1
+}
+
 // claim takes one part and computes it; false when there is none left.
 func (w *workers) claim(worker int) bool {
 	for {

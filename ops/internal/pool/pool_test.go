@@ -27,6 +27,24 @@ func (m *marks) Do(i, worker int) {
 
 var sink atomic.Int64
 
+// order keeps each worker's parts.
+type order [2][]int
+
+func (o *order) Do(i, worker int) { o[worker] = append(o[worker], i) }
+
+func TestAfter(t *testing.T) {
+	p := New(2)
+	for range 100 {
+		var o order
+		p.Run(50, &o)
+		for worker, parts := range o {
+			for i := 1; i < len(parts); i++ {
+				require.Equal(t, After(parts[i-1], worker), parts[i])
+			}
+		}
+	}
+}
+
 func TestEveryPartOnce(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 5} {
 		p := New(threads)
