@@ -18,6 +18,7 @@ type Unsupported struct {
 // UnsupportedError lists every operator of a network that cannot be imported.
 type UnsupportedError struct{ Ops []Unsupported }
 
+// Error is one line.
 func (e *UnsupportedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "tflite: %d operators cannot be imported", len(e.Ops))
@@ -25,8 +26,8 @@ func (e *UnsupportedError) Error() string {
 		b.Reset()
 		b.WriteString("tflite: 1 operator cannot be imported")
 	}
-	for _, u := range e.Ops {
-		fmt.Fprintf(&b, "\n  operator %d %s %q: %s", u.Index, u.Op, u.Output, u.Why)
+	for i, u := range e.Ops {
+		fmt.Fprintf(&b, "%c operator %d %s %q: %s", ":;"[min(i, 1)], u.Index, u.Op, u.Output, u.Why)
 		if u.Hint != "" {
 			fmt.Fprintf(&b, " (%s)", u.Hint)
 		}

@@ -219,6 +219,7 @@ func TestUnsupported(t *testing.T) {
 	require.Equal(t, `CUSTOM "FlexErf"`, un.Ops[0].Op)
 	require.Equal(t, "LSTM", un.Ops[1].Op)
 	require.Contains(t, err.Error(), "SELECT_TF_OPS")
+	require.NotContains(t, err.Error(), "\n", "one line")
 }
 
 // TestMalformed cuts and changes a good file in every place: an error or a
