@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +23,9 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 	epochs := f.Int("epochs", 4, "times over the training images")
 	if _, err := f.parse(args, 0, 0); err != nil {
 		return err
+	}
+	if *epochs < 1 {
+		return usagef("--epochs %d", *epochs)
 	}
 	path := func(name string) string { return filepath.Join(*dir, name) }
 	if err := clearDemo(*dir); err != nil {
@@ -42,17 +48,32 @@ func runDemo(ctx context.Context, c *cli, args []string) error {
 			[]string{"convert", *model, "-o", path("imported.teff")},
 			[]string{"eval", path("imported.teff"), "--data", path("test")})
 	}
+	type result struct {
+		Args   []string        `json:"args"`
+		Result json.RawMessage `json:"result"`
+	}
+	var results []result // with --json
 	for _, s := range steps {
 		for i, a := range s {
 			s[i] = expand(a)
 		}
-		fmt.Fprintf(c.out, "\n$ teff %s\n", strings.Join(s, " "))
-		if code := Main(ctx, s, c.out, c.err); code != 0 {
+		var out io.Writer = c.out
+		var object bytes.Buffer
+		if f.json {
+			s, out = append(s, "--json"), &object
+		} else {
+			fmt.Fprintf(c.out, "\n$ teff %s\n", strings.Join(s, " "))
+		}
+		if code := Main(ctx, s, out, c.err); code != 0 {
 			return fmt.Errorf("step %q ended with %d", s[0], code)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		results = append(results, result{s, object.Bytes()})
+	}
+	if f.json {
+		return printJSON(c.out, map[string]any{"steps": results})
 	}
 	return nil
 }

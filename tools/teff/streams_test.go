@@ -108,6 +108,9 @@ func TestDemoFolder(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "train"), 0o755))
 	require.NoError(t, clearDemo(dir))
 	require.NoDirExists(t, filepath.Join(dir, "train"))
+	if !testing.Short() {
+		require.Len(t, object(t, "steps", "demo", "--dir", dir, "--epochs", "1")["steps"], 10)
+	}
 }
 
 // TestHalves: a model that takes and gives halves runs on images, and its scores
