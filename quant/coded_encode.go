@@ -62,7 +62,7 @@ type Ints struct {
 	Q     []int8    // at most 2^(Bits-1)-1 in size
 }
 
-// Ints rounds v as EncodeLinear does.
+// Ints rounds v to integers, each group by the scale of the least squared error.
 func (l Linear) Ints(v []float32) *Ints {
 	t := &Ints{Bits: l.Bits, Group: l.Group}
 	for at := 0; at < len(v); at += l.Group {

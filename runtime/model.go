@@ -184,7 +184,7 @@ func (m *Model) Metadata() *format.Metadata {
 	return m.file.Metadata
 }
 
-// Inputs are the specs of the inputs at batch 1.
+// Inputs are the specs of the inputs at batch 1, or at the one that is fixed.
 func (m *Model) Inputs() []tensor.Spec {
 	var s []tensor.Spec
 	for _, id := range m.g.Inputs() {
@@ -193,7 +193,7 @@ func (m *Model) Inputs() []tensor.Spec {
 	return s
 }
 
-// Outputs are the specs of the outputs at batch 1.
+// Outputs are the specs of the outputs at batch 1, or at the one that is fixed.
 func (m *Model) Outputs() []tensor.Spec {
 	var s []tensor.Spec
 	for _, o := range m.g.Outputs() {

@@ -20,7 +20,7 @@ type sessionConfig struct {
 	arena []byte
 }
 
-// WithBatch fixes the batch size; the default is 1.
+// WithBatch fixes the batch size; the default is 1, or what the network fixes.
 func WithBatch(n int) SessionOption { return func(c *sessionConfig) { c.batch = n } }
 
 // WithArena makes the session live in b, which must have at least the model's

@@ -3,7 +3,8 @@
 //
 //	found, err := tune.Measure(ctx, g, tune.Setting{Threads: 1, Batch: 1, Precision: "f32"}, nil)
 //	f.Set(found)                                  // f, err := tune.Parse(bytes), or new(tune.File)
-//	m, err := runtime.New(g, runtime.WithChoices(f.Choices(g, setting)), ...)
+//	choices, err := f.Choices(g, setting)
+//	m, err := runtime.New(g, runtime.WithChoices(choices), ...)
 //
 // The choices depend on shapes and not on the values of weights, so a network
 // that was trained further keeps them.

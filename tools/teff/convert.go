@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/teff-ml/teff/format"
@@ -170,7 +171,7 @@ func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice
 		if c.Encoding == format.Raw {
 			return c
 		}
-		if t.DType == tensor.F32 && isWeight(g, id, param) {
+		if t.DType == tensor.F32 && isWeight(g, id, param) && (c.Encoding == format.BF16 || inHalf(t)) {
 			return c
 		}
 		if len(t.Data) >= 1024 && c.Encoding >= format.Coded {
@@ -178,6 +179,13 @@ func encodeWith(c format.Choice) func(*graph.Graph, graph.ID, int) format.Choice
 		}
 		return format.Choice{}
 	}
+}
+
+// inHalf reports that half precision, of which scales are as well, has room for
+// the largest of t: other weights would become infinite.
+func inHalf(t tensor.Tensor) bool {
+	const most = 65504
+	return !slices.ContainsFunc(t.F32(), func(v float32) bool { return v > most || v < -most })
 }
 
 // autoEncode stores a weight in 8 bits where the norm of what rounding changes

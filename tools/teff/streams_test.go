@@ -134,3 +134,23 @@ func TestHalves(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, p.Bytes(), 0o644))
 	require.Contains(t, ok(t, "run", model, path), "0.2000")
 }
+
+// TestTooLargeForHalf: weights that half precision has no room for stay exact.
+func TestTooLargeForHalf(t *testing.T) {
+	dir := t.TempDir()
+	b := graph.NewBuilder("large")
+	w := tensor.New(tensor.F32Spec(8, 8))
+	w.F32()[3] = 1e5
+	b.Output("y", b.Add("fc", &ops.Dense{}, []tensor.Tensor{w}, b.Input("x", tensor.F32Spec(1, 8), true)))
+	g, err := b.Build()
+	require.NoError(t, err)
+	model, out := filepath.Join(dir, "m.teff"), filepath.Join(dir, "o.teff")
+	require.NoError(t, format.WriteFile(model, g, nil))
+	for _, weights := range []string{"f16", "f16+coded", "int8", "palette4", "sparse50", "auto"} {
+		ok(t, "convert", model, "-o", out, "--weights", weights)
+		f, err := format.Open(out)
+		require.NoError(t, err)
+		require.Equal(t, w.F32(), f.Graph.Node(1).Params[0].F32(), weights)
+		require.NoError(t, f.Close())
+	}
+}
