@@ -14,10 +14,24 @@ type resizeAxis struct {
 // coordinate is where position x of the result lies in the input.
 func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 	scale := float64(out) / float64(in)
-	if r.Scales != nil && r.Scales[axis] != 0 {
+	given := r.Scales != nil && r.Scales[axis] != 0
+	if given {
 		scale = float64(r.Scales[axis])
 	}
 	fx, fin, fout := float64(x), float64(in), float64(out)
+	// over is a distance in the result as one in the input. What rounds to a
+	// nearest position has to be whole where it should be: 3 at a scale of 0.6 is
+	// 5 by float32, in which the scale was meant and other runtimes divide, and
+	// 4.9999998 by more digits of what the file has.
+	over := func(d float64) float64 {
+		switch {
+		case r.Mode != ResizeNearest:
+			return d / scale
+		case given:
+			return float64(float32(d) / float32(scale))
+		}
+		return d * fin / fout
+	}
 	switch r.Coord {
 	case CoordPytorchHalfPixel:
 		if out == 1 {
@@ -27,12 +41,12 @@ func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 		if out == 1 {
 			return 0
 		}
-		if r.Scales != nil && r.Scales[axis] != 0 {
+		if given {
 			fout = scale * fin // before rounding, as ONNX has it
 		}
 		return fx * (fin - 1) / (fout - 1)
 	case CoordAsymmetric:
-		return fx / scale
+		return over(fx)
 	case CoordTFCrop:
 		start, end := float64(r.ROI[axis]), float64(r.ROI[rank+axis])
 		if out == 1 {
@@ -41,9 +55,9 @@ func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 		return start*(fin-1) + fx*(end-start)*(fin-1)/(fout-1)
 	case CoordHalfPixelSymmetric:
 		adjust := fout / (scale * fin)
-		return fin/2*(1-adjust) + (fx+0.5)/scale - 0.5
+		return fin/2*(1-adjust) + over(fx+0.5) - 0.5
 	}
-	return (fx+0.5)/scale - 0.5
+	return over(fx+0.5) - 0.5
 }
 
 // Source is where position x of the result lies along an axis of a tensor of

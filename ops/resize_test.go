@@ -178,3 +178,24 @@ func TestResizeExcludesEverything(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float32{1, 3, 4}, out.F32())
 }
+
+// TestResizeNearestTies: where a position falls on a pixel, it is that pixel:
+// sizes by integers, scales by float32 as the frameworks divide.
+func TestResizeNearestTies(t *testing.T) {
+	sized := Resize{Mode: ResizeNearest, Coord: CoordAsymmetric, Round: RoundFloor}
+	for in := 1; in < 50; in++ {
+		for out := 1; out < 50; out++ {
+			for x := range out {
+				_, i := sized.Source(x, in, out, 0, 1)
+				require.Equal(t, x*in/out, i, "%d of %d from %d", x, out, in)
+			}
+		}
+	}
+	scaled := sized
+	scaled.Scales = []float32{0.6}
+	_, i := scaled.Source(3, 23, 13, 0, 1)
+	require.Equal(t, 5, i)
+	scaled.Scales = []float32{1.7}
+	_, i = scaled.Source(17, 17, 28, 0, 1)
+	require.Equal(t, 10, i)
+}
