@@ -9,7 +9,7 @@ import "github.com/teff-ml/teff/ops/internal/kern"
 const flyTiles, flyWeights, flyBlock, flyNarrow = 16, 1 << 20, 64, 8
 
 // fly turns to weights that are transformed while they are used, where these are
-// many and tiles are few.
+// many and tiles are few, or there is no room for more.
 func (k *convWinograd) fly(p *Prep) {
 	w := k.w
 	w.M, w.Once = 4, false
@@ -25,7 +25,11 @@ func (k *convWinograd) fly(p *Prep) {
 	if c.Weights == WeightsReady || c.Winograd == 2 || c.Tiles != 0 || !w.CanFly() {
 		return
 	}
-	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || tiles > flyTiles || blocks > 1 || bytes <= flyWeights) {
+	pays := tiles <= flyTiles && blocks == 1 && bytes > flyWeights
+	if p.MemoryBudget > 0 && bytes+4*k.w.ScratchSize() > p.MemoryBudget { // else the layer is a direct product
+		pays = true
+	}
+	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || !pays) {
 		return
 	}
 	w.Fly = true

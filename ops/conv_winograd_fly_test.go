@@ -52,6 +52,10 @@ func TestConvWinogradFly(t *testing.T) {
 		_, r := run(c[0], c[1], c[2], c[3], Prep{})
 		require.NotContains(t, r.Path, "fly", c)
 	}
-	_, r := run(1, 9, 32, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
+	_, r := run(1, 28, 128, 128, Prep{MemoryBudget: 2200 << 10})
+	require.Contains(t, r.Path, "fly32")
+	_, r = run(1, 28, 128, 128, Prep{MemoryBudget: 1200 << 10})
+	require.NotContains(t, r.Path, "winograd")
+	_, r = run(1, 9, 32, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
 	require.Contains(t, r.Path, "fly")
 }

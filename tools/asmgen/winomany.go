@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -14,6 +12,7 @@ const (
 	manyAhead, manyStep, manyNear, manyNearColumn       = 80, 88, 96, 104
 	manyNearStep, manyScale, manyAdd, manyG             = 112, 120, 128, 136
 	manyPlane, manyChannel                              = 128, 6 * 128 // of transformed weights
+	manyRows                                            = 8            // tiles of a group
 )
 
 // winogradMany writes the transform of a column of weights for thirty-two output channels, and products of groups of tiles
@@ -22,9 +21,7 @@ func winogradMany(a *asm) {
 	f := &fly{asm: a}
 	f.transform("winoManyInnerAVX512", true)
 	f.transform("winoManyOuterAVX512", false)
-	for _, rows := range []int{8, 10} {
-		f.rows(fmt.Sprintf("winoMany%dAVX512", rows), rows)
-	}
+	f.rows("winoManyRows")
 }
 
 // transform writes the six planes of an input channel beside each other.
@@ -59,7 +56,6 @@ func (f *fly) transform(name string, inner bool) {
 // many is the registers of rows.
 type many struct {
 	*asm
-	rows                  int
 	t, a, a5, tile, tile3 reg.Register // the group of tiles, and from its sixth on; once and three times the way to the next
 	u, ahead, near, third reg.Register
 }
@@ -105,10 +101,11 @@ func (f *many) product(i, k int, x reg.VecPhysical, w [2]reg.VecPhysical) {
 
 // rows multiplies groups of rows tiles by what transform wrote, plane after plane. The last four channels of a group are
 // taken tile by tile: more than a few stores one after the other hold up the products.
-func (f *fly) rows(name string, rows int) {
+func (f *fly) rows(name string) {
+	const rows = manyRows
 	f.fn(name, "winoMany.rowsGeneric")
 	t := f.arg(reg.RBX)
-	g := &many{f.asm, rows, t, reg.RAX, reg.R10, reg.R8, reg.R9, reg.RDX, reg.R12, reg.R15, reg.R14}
+	g := &many{f.asm, t, reg.RAX, reg.R10, reg.R8, reg.R9, reg.RDX, reg.R12, reg.R15, reg.R14}
 	v, m, n, planes, groups := reg.RSI, reg.RDI, reg.RCX, reg.R13, reg.R11
 	for _, x := range []struct {
 		from int
@@ -171,9 +168,6 @@ func (f *fly) rows(name string, rows int) {
 	}
 	f.ADDQ(operand.I32(128*rows), m)
 	f.LEAQ(memx(v, g.tile, 8, 0), v)
-	if rows > 8 {
-		f.LEAQ(memx(v, g.tile, uint8(rows-8), 0), v)
-	}
 	f.DECQ(groups)
 	f.JNZ(operand.LabelRef(group))
 	f.ADDQ(mem(t, manyNextV), v)

@@ -64,7 +64,7 @@ func (w *WinogradF32) flyPlane() int { return w.Tiles*flyDepth + 16 }
 func (w *WinogradF32) flyChunk() int { return w.planes() * w.flyPlane() }
 func (w *WinogradF32) flySums() int  { return (w.Tiles*w.flyPanel()/flyNR | 1) * flyNR }
 
-// flyPanel is the output channels of a panel, flyGroup the tiles that are multiplied at a time.
+// flyPanel is the output channels of a panel, flyProduct those that are computed together, and flyGroup the tiles.
 func (w *WinogradF32) flyPanel() int {
 	if w.Tiles > flyFew {
 		return manyNR
@@ -72,14 +72,13 @@ func (w *WinogradF32) flyPanel() int {
 	return flyNR
 }
 
+func (w *WinogradF32) flyProduct() int { return w.flyPanel() * w.manyPanels() }
+
 func (w *WinogradF32) flyGroup() int {
-	switch {
-	case w.Tiles <= flyFew:
-		return flyTiles
-	case (w.Tiles+9)/10*10 < (w.Tiles+7)/8*8:
-		return 10
+	if w.Tiles > flyFew {
+		return manyTiles
 	}
-	return 8
+	return flyTiles
 }
 
 // FlyName names the layout of the weights.
@@ -95,7 +94,7 @@ func (w *WinogradF32) FlySize() int {
 	if !w.Fly {
 		return 0
 	}
-	return w.planes()*w.flySums() + w.manySize()
+	return w.flyProduct()/w.flyPanel()*w.planes()*w.flySums() + w.manySize()
 }
 
 // fillFly clears the transformed input of the tiles that a block lacks of groups.
@@ -124,25 +123,28 @@ func (w *WinogradF32) packFly(dst, weights []float32, n0, n int) {
 
 // multiplyFly computes output channels n0 to n1 of block b, all that follows the input's transform.
 func (w *WinogradF32) multiplyFly(a *WinogradArgs, scratch []float32, b, n0, n1 int) {
-	nr := w.flyPanel()
-	if n0%nr != 0 || n1%nr != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() || len(a.Form) < w.FlySize() {
+	nr, per := w.flyPanel(), w.flyProduct()
+	if n0%per != 0 || n1%per != 0 || n1 > w.OC || len(a.Packed) < w.PackedSize() || len(scratch) < w.ScratchSize() || len(a.Form) < w.FlySize() {
 		panic("kern: BUG: winograd: range or slice does not match the sizes")
 	}
 	w.checkOutput(a)
-	sums := a.Form[w.manySize():]
-	for n := n0; n < n1; n += nr {
-		if panel := a.Packed[9*n*w.IC:]; w.Tiles > flyFew {
-			w.manySum(panel, scratch, a.Form, sums, b)
+	sums, each := a.Form[w.manySize():], w.planes()*w.flySums()
+	for ; n0 < n1; n0 += per {
+		if w.Tiles > flyFew {
+			w.multiplyMany(a.Packed, scratch, a.Form, sums, b, n0)
 		} else {
-			w.flySum(panel, scratch, sums, b)
+			w.flySum(a.Packed[9*n0*w.IC:], scratch, sums, b)
 		}
-		for i := 0; i < w.BlockTiles(b) && a.Bias != nil; i++ {
-			row := sums[w.biased()*w.flySums()+i*nr:][:nr]
-			for c, x := range a.Bias[n:][:nr] {
-				row[c] += x
+		for n := n0; n < n0+per; n += nr {
+			m := sums[(n-n0)/nr*each:]
+			for i := 0; i < w.BlockTiles(b) && a.Bias != nil; i++ {
+				row := m[w.biased()*w.flySums()+i*nr:][:nr]
+				for c, x := range a.Bias[n:][:nr] {
+					row[c] += x
+				}
 			}
+			w.outputStrips(a, m, b, 0, w.BlockTiles(b), n, n+nr)
 		}
-		w.outputStrips(a, sums, b, 0, w.BlockTiles(b), n, n+nr)
 	}
 }
 

@@ -28,10 +28,10 @@ func TestWinogradFly(t *testing.T) {
 			t.Skip("the input's transform has no such layout")
 		}
 		r := rand.New(rand.NewPCG(5, 3))
-		for i, c := range [][6]int{{1, 7, 7, 64, 48, 1}, {1, 5, 4, 32, 16, 1}, {2, 5, 11, 96, 32, 0}, {1, 13, 9, 32, 16, 1}, {3, 4, 4, 64, 80, 1}, {2, 9, 9, 64, 32, 1}, {1, 13, 14, 64, 32, 1}, {2, 20, 13, 32, 64, 1}} {
+		for i, c := range [][6]int{{1, 7, 7, 64, 48, 1}, {1, 5, 4, 32, 16, 1}, {2, 5, 11, 96, 32, 0}, {1, 13, 9, 32, 16, 1}, {3, 4, 4, 64, 80, 1}, {2, 9, 9, 64, 32, 1}, {1, 13, 14, 64, 32, 1}, {2, 20, 13, 32, 64, 1}, {1, 13, 14, 448, 128, 1}} {
 			t.Run(fmt.Sprint(c), func(t *testing.T) {
 				k, a, weights := winoRandom(r, 4, c[0], c[1], c[2], c[3], c[4], c[5])
-				k.Fly, k.Tiles = true, []int{3, 7, 14, 5, 4, 8, 16, 20}[i]
+				k.Fly, k.Tiles = true, []int{3, 7, 14, 5, 4, 8, 16, 20, 16}[i]
 				k.Plan()
 				a.Packed = make([]float32, k.PackedSize())
 				for n := 0; n < k.OC; n += k.flyPanel() {
@@ -64,8 +64,8 @@ func TestWinogradFly(t *testing.T) {
 					n := k.BlockTiles(b)
 					k.Input(a, scratch, b, n/2, n)
 					k.Input(a, scratch, b, 0, n/2)
-					k.Multiply(a, scratch, b, 1, k.Products())
-					k.Multiply(a, scratch, b, 0, 1)
+					k.Multiply(a, scratch, b, k.Products()/2, k.Products())
+					k.Multiply(a, scratch, b, 0, k.Products()/2)
 					k.Output(a, scratch, b, 0, n)
 				}
 				require.Equal(t, want, out)
@@ -92,11 +92,11 @@ func TestWinoManyKernels(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(8, 3))
 	for i := range 24 {
-		n, depth := 8+i%2*2, 6+2*(i%14)
+		depth := 6 + 2*(i%14)
 		x := winoMany{depth: depth, groups: 1 + i%3, step: 64, nearStep: 64, add: i / 2 % 2, g1: -2, g2: 4}
 		x.tile = 4 * (depth + r.IntN(3))
 		x.nextV, x.nextM = 4*r.IntN(5), 4*r.IntN(5)
-		tiles, inner := n*x.groups, i%4 < 2
+		tiles, inner := manyTiles*x.groups, i%4 < 2
 		if inner {
 			x.column = 4 * (3*depth*manyNR + r.IntN(3))
 		}
@@ -111,9 +111,9 @@ func TestWinoManyKernels(t *testing.T) {
 		}
 		wantU, want := make([]float32, len(u)), append([]float32(nil), m...)
 		x.transformGeneric(inner, weights, wantU)
-		x.rowsGeneric(n, v, wantU, want)
+		x.rowsGeneric(v, wantU, want)
 		x.transform(inner, weights, u)
-		x.rows(n, v, u, m)
+		x.rows(v, u, m)
 		guardU.check(t, u)
 		guardM.check(t, m)
 		require.InDeltaSlice(t, wantU, u, 1e-4)

@@ -103,7 +103,7 @@ func (w *WinogradF32) Planes() int { return w.planes() }
 // Products is the number of parts of a block's products: one a plane, or with Fly one a panel.
 func (w *WinogradF32) Products() int {
 	if w.Fly {
-		return w.OC / w.flyPanel()
+		return w.OC / w.flyProduct()
 	}
 	return w.planes()
 }
@@ -279,7 +279,7 @@ const smallPlane, smallWork = 64 << 10, 64 << 10
 // Multiply computes products p0 to p1 of block b, with Fly also the outputs.
 func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int) {
 	if w.Fly {
-		w.multiplyFly(a, scratch, b, p0*w.flyPanel(), p1*w.flyPanel())
+		w.multiplyFly(a, scratch, b, p0*w.flyProduct(), p1*w.flyProduct())
 		return
 	}
 	w.multiply(a, scratch, b, p0, p1, 0, w.OC)

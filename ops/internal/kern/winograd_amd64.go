@@ -109,14 +109,6 @@ func winoManyTransform(t *winoMany, inner bool) {
 	}
 }
 
-func winoManyRows(t *winoMany, n int) {
-	if n == 8 {
-		winoMany8AVX512(t)
-	} else {
-		winoMany10AVX512(t)
-	}
-}
-
 //go:noescape
 func winoManyInnerAVX512(t *winoMany)
 
@@ -124,7 +116,4 @@ func winoManyInnerAVX512(t *winoMany)
 func winoManyOuterAVX512(t *winoMany)
 
 //go:noescape
-func winoMany8AVX512(t *winoMany)
-
-//go:noescape
-func winoMany10AVX512(t *winoMany)
+func winoManyRows(t *winoMany)

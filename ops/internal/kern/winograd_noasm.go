@@ -16,7 +16,7 @@ func winoGather(t *winoFilterTile) { panic("kern: BUG: no assembly in this build
 func winoFlyFour(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this build") }
 
 func winoManyTransform(t *winoMany, inner bool) { panic("kern: BUG: no assembly in this build") }
-func winoManyRows(t *winoMany, n int)           { panic("kern: BUG: no assembly in this build") }
+func winoManyRows(t *winoMany)                  { panic("kern: BUG: no assembly in this build") }
 
 func winoStem(t *stemTiles) { panic("kern: BUG: no assembly in this build") }
 
