@@ -54,9 +54,22 @@ func Export(to io.Writer, g *graph.Graph) error {
 	if err != nil {
 		return err
 	}
+	// A name is one value's: an output that is an input is no node's, and one that
+	// only has an input's name, or another output's, gets one of its own.
+	listed, computed := map[string]bool{}, map[string]bool{}
+	for _, id := range g.Inputs() {
+		computed[g.Node(id).Name] = true
+	}
 	for i, o := range g.Outputs() {
-		e.w.node("Identity", []string{e.plain(o.ID)}, []string{o.Name}, nil)
-		outputs = append(outputs, valueProto(o.Name, g.Node(o.ID).Out, varying[i]))
+		name, from := o.Name, e.plain(o.ID)
+		if from != name || listed[name] {
+			if computed[name] {
+				name = e.w.fresh(name)
+			}
+			e.w.node("Identity", []string{from}, []string{name}, nil)
+		}
+		listed[name], computed[name] = true, true
+		outputs = append(outputs, valueProto(name, g.Node(o.ID).Out, varying[i]))
 	}
 	return e.w.model(to, g.Name(), inputs, outputs)
 }

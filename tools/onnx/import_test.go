@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -269,5 +270,37 @@ func TestComputedTwice(t *testing.T) {
 		_, err := ImportBytes(b.bytes())
 		require.ErrorIs(t, err, ErrFormat)
 		require.ErrorContains(t, err, "twice")
+	}
+}
+
+// TestExportNames: each name of a written model is one value's, also where an
+// output is an input or has the name of one.
+func TestExportNames(t *testing.T) {
+	b := graph.NewBuilder("names")
+	x := b.Input("x", tensor.F32Spec(1, 2), true)
+	neg := b.Add("neg", &ops.Unary{Fn: ops.UnaryNeg}, nil, x)
+	for _, o := range []struct {
+		name string
+		id   graph.ID
+	}{{"x", x}, {"y", x}, {"x", neg}, {"y", neg}, {"x", x}} {
+		b.Output(o.name, o.id)
+	}
+	g, err := b.Build()
+	require.NoError(t, err)
+	var w bytes.Buffer
+	require.NoError(t, Export(&w, g))
+	h, err := ImportBytes(w.Bytes())
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for _, o := range h.Outputs() {
+		names[o.Name] = true
+	}
+	require.Len(t, names, 5)
+	for i, out := range eval(t, h, tensor.FromF32([]float32{1, -2}, 1, 2)) {
+		want := []float32{1, -2}
+		if i == 2 || i == 3 {
+			want = []float32{-1, 2}
+		}
+		require.Equal(t, want, out.F32(), i)
 	}
 }
