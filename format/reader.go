@@ -156,7 +156,9 @@ func (f *File) gaps(toc, tocEnd int) error {
 		for i > 0 && (spans[i-1].from > n.from || spans[i-1].from == n.from && spans[i-1].to > n.to) {
 			i--
 		}
-		spans = slices.Insert(spans, i, n)
+		spans = append(spans, n)
+		copy(spans[i+1:], spans[i:])
+		spans[i] = n
 	}
 	insert(span{toc, tocEnd})
 	insert(span{len(f.data), len(f.data)})

@@ -11,6 +11,8 @@ type denseGemm struct {
 	gemm     *kern.GemmF32
 	pack     densePack
 	packed   []float32
+	narrow   kern.Narrow // not NarrowNone: half is in place of packed
+	half     []uint16
 	biases   []float32
 	lo, hi   float32
 	act      *Act // an activation that is no clamp, applied to stored rows
@@ -25,15 +27,38 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
 		k.biases = p.Params[1].F32()
 	}
 	k.lo, k.hi, k.act = d.Act.limits()
-	layout := "dense/" + k.gemm.Name
 	k.pack = densePack{k, p.Params[0]}
-	packed := p.PackParts(p.Params[0], layout, 4*k.gemm.PackedSize(s.out, s.in), k.pack.panels(), func(dst []byte, part int, buf *packBuffer) {
-		k.pack.panel(tensor.CastSlice[float32](dst), part, buf)
-	})
-	k.packed = tensor.CastSlice[float32](packed)
 	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
-	p.Path("gemm/" + k.gemm.Name)
+	k.narrow = k.narrowWeights(p)
+	name, size := "gemm/"+k.gemm.Name+k.narrow.String(), 4*k.gemm.PackedSize(s.out, s.in)
+	if k.narrow != kern.NarrowNone {
+		block := k.gemm.NarrowColumns()
+		k.cut.cols = roundUp(k.cut.cols, block)
+		k.cut.colChunks = (s.out + k.cut.cols - 1) / k.cut.cols
+		size = 2 * roundUp(s.out, block) * s.in
+	}
+	packed := p.PackParts(k.pack.weight, "dense/"+name, size, k.pack.panels(), k.pack.fill)
+	if k.narrow != kern.NarrowNone {
+		k.half = tensor.CastSlice[uint16](packed)
+	} else {
+		k.packed = tensor.CastSlice[float32](packed)
+	}
+	p.Path(name)
 	return k
+}
+
+// narrowBytes is the least float32 weight that is worth packing in 16 bits: a
+// smaller one stays in a second-level cache.
+const narrowBytes = 1 << 20
+
+// narrowWeights is how the weights of a single row are packed in 16 bits without
+// losing a bit.
+func (k *denseGemm) narrowWeights(p *Prep) kern.Narrow {
+	w := &k.pack.weight
+	if k.rows > 1 || k.out < k.gemm.NarrowColumns() || p.Training || w.Scale != nil || len(w.Data) < narrowBytes {
+		return kern.NarrowNone
+	}
+	return p.narrow(k.gemm, w)
 }
 
 // gemmCut is how a product is cut into tasks.
@@ -89,6 +114,15 @@ func (t *densePack) panels() int { return (t.k.out + t.k.gemm.NR - 1) / t.k.gemm
 
 func (t *densePack) Do(_ *Args, i, _ int) { t.panel(t.k.packed, i, nil) }
 
+// fill is part i of the packed weights.
+func (t *densePack) fill(dst []byte, i int, buf *packBuffer) {
+	if t.k.narrow != kern.NarrowNone {
+		t.narrowPanel(tensor.CastSlice[uint16](dst), i, buf)
+		return
+	}
+	t.panel(tensor.CastSlice[float32](dst), i, buf)
+}
+
 // packDepth is the rows of a panel that are written at once: they stay in the
 // first-level cache while its columns are filled.
 const packDepth = 128
@@ -101,6 +135,21 @@ func (t *densePack) panel(dst []float32, i int, buf *packBuffer) {
 	w := weightRows(t.weight, n0, n0+n, buf)
 	for d := 0; d < in; d += packDepth {
 		g.Pack(dst[n0*in+d*width:], w[d:], n, min(packDepth, in-d), in)
+	}
+}
+
+// narrowPanel is panel in 16 bits, and always of whole width.
+func (t *densePack) narrowPanel(dst []uint16, i int, buf *packBuffer) {
+	g, in := *t.k.gemm, t.k.in
+	g.Half = 0
+	n0 := i * g.NR
+	n := min(g.NR, t.k.out-n0)
+	to, w := dst[n0*in:], tensor.CastSlice[float32](t.weight.Data)[n0*in:]
+	block := buf.floats(g.NR * packDepth)
+	for d := 0; d < in; d += packDepth {
+		depth := min(packDepth, in-d)
+		g.Pack(block, w[d:], n, depth, in)
+		t.k.narrow.Put(to[d*g.NR:], block[:depth*g.NR])
 	}
 }
 
@@ -117,7 +166,11 @@ func (k *denseGemm) Do(a *Args, i, _ int) {
 	if k.residual {
 		args.Res, args.LDR = a.In[1].F32(), k.out
 	}
-	k.gemm.Run(&args, m0, m1, n0, n1)
+	if k.narrow != kern.NarrowNone {
+		k.gemm.RunNarrow(&args, k.narrow, k.half, n0, n1)
+	} else {
+		k.gemm.Run(&args, m0, m1, n0, n1)
+	}
 	if k.act != nil {
 		for m := m0; m < m1; m++ {
 			row := y[m*k.pitch+n0 : m*k.pitch+n1]

@@ -68,10 +68,14 @@ func (c *PackCache) Fill(w *Workers) {
 	}
 	// The largest first: a weight and its packed form are both in memory when it
 	// is packed, which is to happen before the rest is.
-	slices.SortStableFunc(c.jobs, func(a, b *packJob) int { return len(b.weight) - len(a.weight) })
+	order := make([]int, len(c.jobs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return len(c.jobs[b].weight) - len(c.jobs[a].weight) })
 	t := packParts{c: c, bufs: make([]packBuffer, w.Threads())}
-	for i, j := range c.jobs {
-		for p := range j.parts {
+	for _, i := range order {
+		for p := range c.jobs[i].parts {
 			t.parts = append(t.parts, [2]int{i, p})
 		}
 	}
@@ -250,6 +254,34 @@ func (p *Prep) PackParts(w tensor.Tensor, layout string, n, parts int, fill func
 	c.m[key] = dst
 	c.bytes += n
 	return dst
+}
+
+// narrow is how w is packed in 16 bits for g without losing a bit: found once by
+// looking at all of it, or, where there is none, at its start.
+func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) kern.Narrow {
+	c, v := p.Packs, tensor.CastSlice[float32](w.Data)
+	if c == nil {
+		return g.Narrow(v)
+	}
+	key := packKey{data: &w.Data[0], layout: g.Name}
+	c.mu.Lock()
+	b := c.m[key]
+	c.mu.Unlock()
+	if b == nil {
+		b = []byte{byte(g.Narrow(v))}
+		c.keep(key, b)
+	}
+	return kern.Narrow(b[0])
+}
+
+// keep notes what belongs to key.
+func (c *PackCache) keep(key packKey, b []byte) {
+	c.mu.Lock()
+	if c.m == nil {
+		c.m = map[packKey][]byte{}
+	}
+	c.m[key] = b
+	c.mu.Unlock()
 }
 
 // weightRows are the elements of a float32 weight at indices lo to hi of its

@@ -24,7 +24,8 @@ func (t *Transpose) perm(rank int) ([]int, error) {
 		}
 		return p, nil
 	}
-	sorted := slices.Sorted(slices.Values(p))
+	sorted := slices.Clone(p)
+	slices.Sort(sorted)
 	for i, x := range sorted {
 		if x != i || len(p) != rank {
 			return nil, errf(KindTranspose, "%v is no permutation of %d dimensions", t.Perm, rank)

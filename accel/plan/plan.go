@@ -105,8 +105,13 @@ func place(spans []Span, queue []int) Plan {
 		}
 		p.Offsets[i] = at
 		p.Size = max(p.Size, at+need)
-		k, _ := slices.BinarySearchFunc(placed, at, func(j, at int) int { return cmp.Compare(p.Offsets[j], at) })
-		placed = slices.Insert(placed, k, i)
+		k := len(placed)
+		for k > 0 && p.Offsets[placed[k-1]] >= at {
+			k--
+		}
+		placed = append(placed, 0)
+		copy(placed[k+1:], placed[k:])
+		placed[k] = i
 	}
 	return p
 }

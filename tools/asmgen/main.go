@@ -51,6 +51,8 @@ var files = []file{
 	{"winotrain_avx2_amd64.s", avo(func(a *asm) { winoTrain(a, ymm) })},
 	{"norm_avx512_amd64.s", avo(func(a *asm) { normF32(a, zmm) })},
 	{"norm_avx2_amd64.s", avo(func(a *asm) { normF32(a, ymm) })},
+	{"narrow_avx512_amd64.s", avo(func(a *asm) { narrowF32(a, zmm) })},
+	{"narrow_avx2_amd64.s", avo(func(a *asm) { narrowF32(a, ymm) })},
 	{"rows_amd64.s", avo(func(a *asm) { rowsAdd(a, zmm); rowsAdd(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},

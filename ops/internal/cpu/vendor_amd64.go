@@ -2,10 +2,22 @@
 
 package cpu
 
-// vendor is the first four letters of the processor's maker.
-//
 //go:noescape
-func vendor() uint32
+func cpuid(leaf uint32) (ebx, ecx uint32)
+
+// vendor is the first four letters of the processor's maker.
+func vendor() uint32 {
+	name, _ := cpuid(0)
+	return name
+}
+
+// F16C is conversions between float32 and half precision, beside AVX2.
+var F16C = AVX2 && hasF16C()
+
+func hasF16C() bool {
+	_, ecx := cpuid(1)
+	return ecx>>29&1 != 0
+}
 
 // AVX512Adds says that 512-bit additions run beside multiply-adds, in units of their own: on AMD's processors (Zen 4 and
 // later); on Intel's they take turns.

@@ -219,6 +219,7 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 				t.res = &a.Res[m*a.LDR+n]
 			}
 			if wide {
+				t.n = int(NarrowNone)
 				g.row(t)
 				n += rowPanels * g.NR
 				continue
@@ -292,7 +293,7 @@ type tileF32 struct {
 	ldr  int      // bytes
 	c    *float32
 	ldc  int // bytes
-	n    int // columns that exist, 1..NR
+	n    int // columns that exist, 1..NR; for row, the Narrow of b
 	min  float32
 	max  float32
 

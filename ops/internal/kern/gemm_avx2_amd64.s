@@ -2692,8 +2692,8 @@ stored156:
 	RET
 
 // func gemmF32x1x64AVX2(t *byte)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $56-8
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -2706,6 +2706,8 @@ TEXT ·gemmF32x1x64AVX2(SB), NOSPLIT, $48-8
 	MOVQ    32(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    CX, 16(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 48(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
 	JZ      nobias157
@@ -2745,8 +2747,12 @@ tap159:
 	CMOVQLT 32(SP), SI
 	ADDQ    $+24, (SP)
 	XORQ    AX, AX
+	CMPQ    48(SP), $+1
+	JEQ     narrow161
+	CMPQ    48(SP), $+2
+	JEQ     narrow162
 
-loop160:
+loop163:
 	VBROADCASTSS (SI)(AX*1), Y8
 	VFMADD231PS  (R8), Y8, Y0
 	VFMADD231PS  32(R8), Y8, Y1
@@ -2762,23 +2768,25 @@ loop160:
 	ADDQ         $+64, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop160
-	DECQ         8(SP)
-	JNZ          tap159
-	MOVQ         t+0(FP), AX
-	MOVQ         56(AX), CX
-	TESTQ        CX, CX
-	JZ           nores161
-	VADDPS       (CX), Y0, Y0
-	VADDPS       32(CX), Y1, Y1
-	VADDPS       64(CX), Y2, Y2
-	VADDPS       96(CX), Y3, Y3
-	VADDPS       128(CX), Y4, Y4
-	VADDPS       160(CX), Y5, Y5
-	VADDPS       192(CX), Y6, Y6
-	VADDPS       224(CX), Y7, Y7
+	JLT          loop163
 
-nores161:
+next160:
+	DECQ   8(SP)
+	JNZ    tap159
+	MOVQ   t+0(FP), AX
+	MOVQ   56(AX), CX
+	TESTQ  CX, CX
+	JZ     nores164
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	VADDPS 64(CX), Y2, Y2
+	VADDPS 96(CX), Y3, Y3
+	VADDPS 128(CX), Y4, Y4
+	VADDPS 160(CX), Y5, Y5
+	VADDPS 192(CX), Y6, Y6
+	VADDPS 224(CX), Y7, Y7
+
+nores164:
 	VBROADCASTSS 96(AX), Y8
 	VBROADCASTSS 100(AX), Y9
 	VMAXPS       Y0, Y8, Y0
@@ -2808,3 +2816,75 @@ nores161:
 	VMOVUPS      Y7, 224(CX)
 	VZEROUPPER
 	RET
+
+narrow161:
+loop165:
+	VBROADCASTSS (SI)(AX*1), Y8
+	PREFETCHT0   1024(R8)
+	VCVTPH2PS    (R8), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VCVTPH2PS    16(R8), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	ADDQ         $+32, R8
+	PREFETCHT0   1024(R9)
+	VCVTPH2PS    (R9), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VCVTPH2PS    16(R9), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	ADDQ         $+32, R9
+	PREFETCHT0   1024(R10)
+	VCVTPH2PS    (R10), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VCVTPH2PS    16(R10), Y10
+	VFMADD231PS  Y10, Y8, Y5
+	ADDQ         $+32, R10
+	PREFETCHT0   1024(R11)
+	VCVTPH2PS    (R11), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VCVTPH2PS    16(R11), Y10
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+32, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop165
+	JMP          next160
+
+narrow162:
+loop166:
+	VBROADCASTSS (SI)(AX*1), Y8
+	PREFETCHT0   1024(R8)
+	VPMOVZXWD    (R8), Y9
+	VPSLLD       $+16, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VPMOVZXWD    16(R8), Y10
+	VPSLLD       $+16, Y10, Y10
+	VFMADD231PS  Y10, Y8, Y1
+	ADDQ         $+32, R8
+	PREFETCHT0   1024(R9)
+	VPMOVZXWD    (R9), Y9
+	VPSLLD       $+16, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VPMOVZXWD    16(R9), Y10
+	VPSLLD       $+16, Y10, Y10
+	VFMADD231PS  Y10, Y8, Y3
+	ADDQ         $+32, R9
+	PREFETCHT0   1024(R10)
+	VPMOVZXWD    (R10), Y9
+	VPSLLD       $+16, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VPMOVZXWD    16(R10), Y10
+	VPSLLD       $+16, Y10, Y10
+	VFMADD231PS  Y10, Y8, Y5
+	ADDQ         $+32, R10
+	PREFETCHT0   1024(R11)
+	VPMOVZXWD    (R11), Y9
+	VPSLLD       $+16, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VPMOVZXWD    16(R11), Y10
+	VPSLLD       $+16, Y10, Y10
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+32, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop166
+	JMP          next160

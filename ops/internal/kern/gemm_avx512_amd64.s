@@ -6581,8 +6581,8 @@ nobound288:
 	RET
 
 // func gemmF32x1x128AVX512(t *byte)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $56-8
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    CX, (SP)
@@ -6595,6 +6595,8 @@ TEXT ·gemmF32x1x128AVX512(SB), NOSPLIT, $48-8
 	MOVQ    32(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    CX, 16(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 48(SP)
 	MOVQ    48(AX), CX
 	TESTQ   CX, CX
 	JZ      nobias289
@@ -6634,8 +6636,12 @@ tap291:
 	CMOVQLT 32(SP), SI
 	ADDQ    $+48, (SP)
 	XORQ    AX, AX
+	CMPQ    48(SP), $+1
+	JEQ     narrow293
+	CMPQ    48(SP), $+2
+	JEQ     narrow294
 
-loop292:
+loop295:
 	VBROADCASTSS (SI)(AX*1), Z8
 	VFMADD231PS  (R8), Z8, Z0
 	VFMADD231PS  64(R8), Z8, Z1
@@ -6651,23 +6657,25 @@ loop292:
 	ADDQ         $+128, R11
 	ADDQ         $+4, AX
 	CMPQ         AX, 16(SP)
-	JLT          loop292
-	DECQ         8(SP)
-	JNZ          tap291
-	MOVQ         t+0(FP), AX
-	MOVQ         56(AX), CX
-	TESTQ        CX, CX
-	JZ           nores293
-	VADDPS       (CX), Z0, Z0
-	VADDPS       64(CX), Z1, Z1
-	VADDPS       128(CX), Z2, Z2
-	VADDPS       192(CX), Z3, Z3
-	VADDPS       256(CX), Z4, Z4
-	VADDPS       320(CX), Z5, Z5
-	VADDPS       384(CX), Z6, Z6
-	VADDPS       448(CX), Z7, Z7
+	JLT          loop295
 
-nores293:
+next292:
+	DECQ   8(SP)
+	JNZ    tap291
+	MOVQ   t+0(FP), AX
+	MOVQ   56(AX), CX
+	TESTQ  CX, CX
+	JZ     nores296
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	VADDPS 128(CX), Z2, Z2
+	VADDPS 192(CX), Z3, Z3
+	VADDPS 256(CX), Z4, Z4
+	VADDPS 320(CX), Z5, Z5
+	VADDPS 384(CX), Z6, Z6
+	VADDPS 448(CX), Z7, Z7
+
+nores296:
 	VBROADCASTSS 96(AX), Z8
 	VBROADCASTSS 100(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -6697,3 +6705,75 @@ nores293:
 	VMOVUPS      Z7, 448(CX)
 	VZEROUPPER
 	RET
+
+narrow293:
+loop297:
+	VBROADCASTSS (SI)(AX*1), Z8
+	PREFETCHT0   1024(R8)
+	VCVTPH2PS    (R8), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VCVTPH2PS    32(R8), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	ADDQ         $+64, R8
+	PREFETCHT0   1024(R9)
+	VCVTPH2PS    (R9), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VCVTPH2PS    32(R9), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	ADDQ         $+64, R9
+	PREFETCHT0   1024(R10)
+	VCVTPH2PS    (R10), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VCVTPH2PS    32(R10), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	ADDQ         $+64, R10
+	PREFETCHT0   1024(R11)
+	VCVTPH2PS    (R11), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VCVTPH2PS    32(R11), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $+64, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop297
+	JMP          next292
+
+narrow294:
+loop298:
+	VBROADCASTSS (SI)(AX*1), Z8
+	PREFETCHT0   1024(R8)
+	VPMOVZXWD    (R8), Z9
+	VPSLLD       $+16, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VPMOVZXWD    32(R8), Z10
+	VPSLLD       $+16, Z10, Z10
+	VFMADD231PS  Z10, Z8, Z1
+	ADDQ         $+64, R8
+	PREFETCHT0   1024(R9)
+	VPMOVZXWD    (R9), Z9
+	VPSLLD       $+16, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VPMOVZXWD    32(R9), Z10
+	VPSLLD       $+16, Z10, Z10
+	VFMADD231PS  Z10, Z8, Z3
+	ADDQ         $+64, R9
+	PREFETCHT0   1024(R10)
+	VPMOVZXWD    (R10), Z9
+	VPSLLD       $+16, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VPMOVZXWD    32(R10), Z10
+	VPSLLD       $+16, Z10, Z10
+	VFMADD231PS  Z10, Z8, Z5
+	ADDQ         $+64, R10
+	PREFETCHT0   1024(R11)
+	VPMOVZXWD    (R11), Z9
+	VPSLLD       $+16, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VPMOVZXWD    32(R11), Z10
+	VPSLLD       $+16, Z10, Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $+64, R11
+	ADDQ         $+4, AX
+	CMPQ         AX, 16(SP)
+	JLT          loop298
+	JMP          next292

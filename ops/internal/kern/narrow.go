@@ -1,0 +1,152 @@
+package kern
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/cpu"
+)
+
+// Weights that only one row is multiplied by are read once a run, so such a product takes as long as memory takes to deliver
+// them. Those that a file keeps in 16 bits are float32 numbers that 16 bits hold exactly: packed in 16 bits, and widened in
+// registers, they take half the time, and sums do not differ in a bit.
+
+var (
+	useNarrowAVX512 = cpu.AVX512 && haveAsm
+	useNarrowAVX2   = haveF16C
+)
+
+func init() {
+	cpu.Register("narrow/avx512", &useNarrowAVX512)
+	cpu.Register("narrow/avx2", &useNarrowAVX2)
+}
+
+// Narrow is a way of keeping float32 numbers in 16 bits.
+type Narrow uint8
+
+// The ways: not at all, as half precision, or as the upper half.
+const (
+	NarrowNone Narrow = iota
+	NarrowF16
+	NarrowBF16
+)
+
+// String is part of the names of layouts and of paths.
+func (n Narrow) String() string { return [...]string{"", "/f16", "/bf16"}[n] }
+
+// narrowArgs is what the loops are handed; assembly knows the offsets (see TestNarrowLayout).
+type narrowArgs struct {
+	to   *uint16
+	from *float32
+	n    int // a multiple of a vector's lanes, not 0
+	lost int // not 0: what was written is not all of what was read
+}
+
+// Narrow is the way that keeps every element of w exactly and that g multiplies by.
+func (g *GemmF32) Narrow(w []float32) Narrow {
+	if !(g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2) {
+		return NarrowNone
+	}
+	for _, n := range []Narrow{NarrowF16, NarrowBF16} {
+		if n.holds(w) {
+			return n
+		}
+	}
+	return NarrowNone
+}
+
+func (n Narrow) holds(w []float32) bool {
+	var from [1024]float32
+	var to [1024]uint16
+	for len(w) > 0 {
+		some := copy(from[:], w)
+		if whole := (some + 15) &^ 15; !n.Put(to[:whole], from[:whole]) {
+			return false
+		}
+		w = w[some:]
+	}
+	return true
+}
+
+// Put writes src, whole vectors, in 16 bits and reports whether that kept every bit. If not, dst is of no use.
+func (n Narrow) Put(dst []uint16, src []float32) bool {
+	t := narrowArgs{to: &dst[:len(src)][0], from: &src[0], n: len(src)}
+	narrowPut(n, &t)
+	return t.lost == 0
+}
+
+// put is the definition of Put, of any length.
+func (n Narrow) put(dst []uint16, src []float32) bool {
+	for i, v := range src {
+		b := math.Float32bits(v)
+		dst[i] = uint16(b >> 16)
+		if n == NarrowF16 {
+			dst[i] = halfBits(b)
+		}
+	}
+	var back [1]float32
+	for i, v := range src {
+		if n.widen(back[:], dst[i:]); math.Float32bits(back[0]) != math.Float32bits(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// halfBits is the half of the same value as the float32 of bits b, or any other where there is none.
+func halfBits(b uint32) uint16 {
+	sign, e := uint16(b>>16)&0x8000, b>>23&255
+	switch {
+	case e == 255:
+		return sign | 0x7c00 | uint16(b>>13&0x3ff)
+	case e > 142:
+		return sign
+	case e < 113: // zero, or a multiple of the least half
+		return sign | uint16(math.Abs(float64(math.Float32frombits(b)))*0x1p24)
+	}
+	return sign | uint16(b>>13-112<<10)
+}
+
+// widen is the way back.
+func (n Narrow) widen(dst []float32, src []uint16) {
+	for i := range dst {
+		h := uint32(src[i])
+		b := h << 16
+		if n == NarrowF16 {
+			b = h & 0x8000 << 16
+			if size := h & 0x7fff << 13; size >= 31<<23 {
+				b |= size + 224<<23
+			} else {
+				b |= math.Float32bits(math.Float32frombits(size) * 0x1p112)
+			}
+		}
+		dst[i] = math.Float32frombits(b)
+	}
+}
+
+// NarrowColumns is how many columns lie together in narrow weights: what a product of one row takes at once.
+func (g *GemmF32) NarrowColumns() int { return rowPanels * g.NR }
+
+// RunNarrow is Run for a single row, from column n0 on, a multiple of NarrowColumns, with weights in b, as Put narrows them: whole
+// panels as Pack lays them out, zeros behind the last column until they are NarrowColumns. a.B is nil.
+func (g *GemmF32) RunNarrow(a *GemmF32Args, n Narrow, b []uint16, n0, n1 int) {
+	k, block := a.KC, g.NarrowColumns()
+	if a.Rows != nil || a.Taps != 1 || k <= 0 || len(a.A) < k || n0%block != 0 || n1 > a.N || len(b) < (n1+block-1)/block*block*k {
+		panic("kern: BUG: gemm: narrow weights do not match the sizes")
+	}
+	var direct int32
+	var bias, res, c [128]float32
+	t := tileF32{a: &a.A[0], rows: &direct, taps: 1, kc: k, bias: &bias[0], c: &c[0], n: int(n), min: a.Min, max: a.Max, panels: 2 * k * g.NR}
+	for ; n0 < n1; n0 += block {
+		t.b = floatPointer(&b[n0*k])
+		end := min(n1, n0+block)
+		if a.Bias != nil {
+			copy(bias[:], a.Bias[n0:end])
+		}
+		if a.Res != nil {
+			copy(res[:], a.Res[n0:end])
+			t.res = &res[0]
+		}
+		g.row(&t)
+		copy(a.C[n0:end], c[:])
+	}
+}
