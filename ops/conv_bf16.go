@@ -37,9 +37,9 @@ func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
 	}
 	k := &convBF16{convGemm: g, half: half, input: s.n * s.InSize() * s.ic}
 	k.size = half.PackedSize(s.ocg, g.taps, g.kc)
-	packed := p.PackParts(g.weight, "conv/"+half.Name, 2*k.size*s.groups, g.packParts(), func(dst []byte, part int, buf *packBuffer) {
+	packed := p.PackParts(&g.weight, "conv/"+half.Name, 2*k.size*s.groups, g.packParts(), func(dst []byte, part int, buf *packBuffer) {
 		i, n0, n := g.columns(part)
-		w := weightRows(g.weight, i*s.ocg+n0, i*s.ocg+n0+n, buf)
+		w := weightRows(&g.weight, i*s.ocg+n0, i*s.ocg+n0+n, buf)
 		to := i*k.size + half.PackedSize(n0, g.taps, g.kc)
 		half.Pack(tensor.CastSlice[uint16](dst)[to:], w, n, g.taps, g.kc, g.taps*g.kc)
 	})

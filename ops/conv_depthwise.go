@@ -29,7 +29,7 @@ type convDepthwise struct {
 
 func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 	k := &convDepthwise{convSpec: s, weight: p.Params[0], add: c.Residual}
-	packed := p.Pack(k.weight, "depthwise", 4*s.Taps()*s.oc, func(dst []byte) { k.pack(tensor.CastSlice[float32](dst)) })
+	packed := p.Pack(&k.weight, "depthwise", 4*s.Taps()*s.oc, func(dst []byte) { k.pack(tensor.CastSlice[float32](dst)) })
 	k.packed = tensor.CastSlice[float32](packed)
 	k.args = kern.DWF32Args{
 		H: s.In[1], W: s.In[2], C: s.oc, Pixel: s.ic, Weights: k.packed,

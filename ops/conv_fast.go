@@ -99,7 +99,7 @@ func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
 }
 
 func (k *convGemm) pack(p *Prep, layout string) {
-	packed := p.PackParts(k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
+	packed := p.PackParts(&k.weight, layout, 4*k.group*k.groups, k.packParts(), func(dst []byte, part int, buf *packBuffer) {
 		k.packPart(tensor.CastSlice[float32](dst), part, buf)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
@@ -241,7 +241,7 @@ func (k *convGemm) packPart(dst []float32, part int, buf *packBuffer) {
 	}
 	g, n0, n := k.columns(part)
 	depth := k.taps * k.kc
-	w := weightRows(k.weight, g*k.ocg+n0, g*k.ocg+n0+n, buf)
+	w := weightRows(&k.weight, g*k.ocg+n0, g*k.ocg+n0+n, buf)
 	if k.pairs != nil {
 		k.pairs.Pack(dst[g*k.group+k.pairs.PackedSize(n0):], w, n, depth)
 		return

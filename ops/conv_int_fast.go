@@ -43,7 +43,7 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	layout := fmt.Sprintf("conv/%s/%d/%d/%d", k.gemm.Name, k.groups, k.taps, k.kc)
 	columns := packPanels * k.gemm.NR // of a part
 	parts := (k.ocg + columns - 1) / columns
-	k.packed = p.PackParts(w, layout, k.group*k.groups, parts*k.groups, func(dst []byte, part int, _ *packBuffer) {
+	k.packed = p.PackParts(&w, layout, k.group*k.groups, parts*k.groups, func(dst []byte, part int, _ *packBuffer) {
 		g, n0 := part/parts, part%parts*columns
 		n, zero := min(columns, k.ocg-n0), perGroup(w.Quant.Zero, g, k.ocg)
 		if len(zero) > 1 {

@@ -35,8 +35,8 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 		return nil
 	}
 	weight := p.Params[0]
-	packed := p.PackParts(weight, "winostem", 4*k.stem.PackedSize(), 1, func(dst []byte, _ int, buf *packBuffer) {
-		k.stem.Pack(tensor.CastSlice[float32](dst), weightRows(weight, 0, s.oc, buf))
+	packed := p.PackParts(&weight, "winostem", 4*k.stem.PackedSize(), 1, func(dst []byte, _ int, buf *packBuffer) {
+		k.stem.Pack(tensor.CastSlice[float32](dst), weightRows(&weight, 0, s.oc, buf))
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {

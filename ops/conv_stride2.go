@@ -56,10 +56,10 @@ func (c *Conv) prepareStride2(p *Prep, s convSpec) *convStride2 {
 	}
 	nr := k.w.Gemm.NR
 	weight := p.Params[0]
-	packed := p.PackParts(weight, "phase/"+k.w.Gemm.Name, 4*packedSize, (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
+	packed := p.PackParts(&weight, "phase/"+k.w.Gemm.Name, 4*packedSize, (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
 		n0 := part * nr
 		n := min(nr, s.oc-n0)
-		k.w.Pack(tensor.CastSlice[float32](dst), weightRows(weight, n0, n0+n, buf), n0, n)
+		k.w.Pack(tensor.CastSlice[float32](dst), weightRows(&weight, n0, n0+n, buf), n0, n)
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {

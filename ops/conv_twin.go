@@ -37,7 +37,7 @@ func (k *convGemm) twin(p *Prep) bool {
 // packTwin packs the weights of both outputs; all columns are one part.
 func (k *convGemm) packTwin(dst []float32, buf *packBuffer) {
 	oc, own := k.ocg/2, k.kc-k.twinShift
-	w := weightRows(k.weight, 0, oc, buf)
+	w := weightRows(&k.weight, 0, oc, buf)
 	depth := k.taps * k.kc
 	both := make([]float32, 2*oc*depth)
 	for c := range oc {

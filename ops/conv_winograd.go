@@ -100,10 +100,10 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		by = k.w.FlyName() + by
 	}
 	layout := "winograd/" + string(rune('0'+k.w.M)) + by
-	packed := p.PackParts(weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
+	packed := p.PackParts(&weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {
 		n0 := part * nr
 		n := min(nr, s.oc-n0)
-		k.w.Pack(tensor.CastSlice[float32](dst), weightRows(weight, n0, n0+n, buf), n0, n, buf.floats(k.w.PackScratch()))
+		k.w.Pack(tensor.CastSlice[float32](dst), weightRows(&weight, n0, n0+n, buf), n0, n, buf.floats(k.w.PackScratch()))
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {

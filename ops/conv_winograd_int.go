@@ -73,7 +73,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 	k.args = kern.WinogradI8Args{Zero: make([]byte, s.ic), Cols: cols, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi}
 	kern.Fill(k.args.Zero, byte(zx))
 	panel := 9 * s.ic * kern.WinogradI8Panel
-	packed := p.PackParts(w, "winoi8", 2*k.w.PackedSize(), k.w.Panels(), func(dst []byte, part int, _ *packBuffer) {
+	packed := p.PackParts(&w, "winoi8", 2*k.w.PackedSize(), k.w.Panels(), func(dst []byte, part int, _ *packBuffer) {
 		k.w.Pack(tensor.CastSlice[int16](dst), w.Data[part*panel:][:panel], part)
 	})
 	k.args.Packed = tensor.CastSlice[int16](packed)

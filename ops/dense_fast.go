@@ -37,7 +37,7 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
 		k.cut.colChunks = (s.out + k.cut.cols - 1) / k.cut.cols
 		size = 2 * roundUp(s.out, block) * s.in
 	}
-	packed := p.PackParts(k.pack.weight, "dense/"+name, size, k.pack.panels(), k.pack.fill)
+	packed := p.PackParts(&k.pack.weight, "dense/"+name, size, k.pack.panels(), k.pack.fill)
 	if k.narrow != kern.NarrowNone {
 		k.half = tensor.CastSlice[uint16](packed)
 	} else {
@@ -132,7 +132,7 @@ func (t *densePack) panel(dst []float32, i int, buf *packBuffer) {
 	n0 := i * g.NR
 	n := min(g.NR, t.k.out-n0)
 	width := g.PackedSize(n, 1)
-	w := weightRows(t.weight, n0, n0+n, buf)
+	w := weightRows(&t.weight, n0, n0+n, buf)
 	for d := 0; d < in; d += packDepth {
 		g.Pack(dst[n0*in+d*width:], w[d:], n, min(packDepth, in-d), in)
 	}

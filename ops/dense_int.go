@@ -54,7 +54,7 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 	w := p.Params[0]
 	k := &denseGemmInt{gemm: kern.SelectGemmI8(), rows: rows, out: w.Shape.Dim(0)}
 	signed := w.DType == tensor.I8
-	packed := p.Pack(w, "dense/"+k.gemm.Name, k.gemm.PackedSize(k.out, 1, depth), func(dst []byte) {
+	packed := p.Pack(&w, "dense/"+k.gemm.Name, k.gemm.PackedSize(k.out, 1, depth), func(dst []byte) {
 		k.gemm.Pack(dst, w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero)
 	})
 	var bias []int32

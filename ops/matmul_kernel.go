@@ -82,7 +82,7 @@ func (o *MatMul) prepareGemm(p *Prep, s matMulSpec, a, b tensor.Spec) *matMulGem
 		if s.transB {
 			layout = "matmul/transposed/" + k.gemm.Name
 		}
-		packed := p.Pack(w, layout, 4*k.size*k.bs, func(dst []byte) {
+		packed := p.Pack(&w, layout, 4*k.size*k.bs, func(dst []byte) {
 			k.packAll(tensor.CastSlice[float32](dst), w.F32())
 		})
 		k.packed = tensor.CastSlice[float32](packed)

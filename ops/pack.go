@@ -202,13 +202,13 @@ func (c *PackCache) Bytes() int {
 // Pack is weight w in a kernel's own layout: n bytes that fill writes into
 // zeroed memory, at once or, after Defer, in Fill. With a cache, each layout of
 // a weight is made once. layout names everything the bytes depend on beside w.
-func (p *Prep) Pack(w tensor.Tensor, layout string, n int, fill func(dst []byte)) []byte {
+func (p *Prep) Pack(w *tensor.Tensor, layout string, n int, fill func(dst []byte)) []byte {
 	return p.PackParts(w, layout, n, 1, func(dst []byte, _ int, _ *packBuffer) { fill(dst) })
 }
 
 // PackParts is Pack of that many parts, about equal slices of w and in its
 // order, which may be filled at the same time. buf is for weightRows.
-func (p *Prep) PackParts(w tensor.Tensor, layout string, n, parts int, fill func(dst []byte, part int, buf *packBuffer)) []byte {
+func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill func(dst []byte, part int, buf *packBuffer)) []byte {
 	all := func(dst []byte) {
 		var buf packBuffer
 		for i := range parts {
@@ -286,7 +286,7 @@ func (c *PackCache) keep(key packKey, b []byte) {
 
 // weightRows are the elements of a float32 weight at indices lo to hi of its
 // first dimension: where they lie, or, with a Scale, scaled in buf.
-func weightRows(w tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
+func weightRows(w *tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
 	v := tensor.CastSlice[float32](w.Data)
 	row := len(v) / max(1, w.Shape.Dim(0))
 	v = v[lo*row : hi*row]
