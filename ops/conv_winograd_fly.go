@@ -3,10 +3,14 @@ package ops
 import "github.com/teff-ml/teff/ops/internal/kern"
 
 // flyTiles is up to how many tiles weights are transformed while they are used,
-// flyWeights from how many bytes of transformed weights on: below, they may stay
-// in a cache from one run to the next. Where it was asked for with more tiles,
-// a block has flyBlock at most, or flyNarrow of panels that are not whole ones.
-const flyTiles, flyWeights, flyBlock, flyNarrow = 16, 1 << 20, 64, 8
+// flyWeights from how many bytes of transformed weights on, or flyManyWeights of
+// more tiles than flyNarrow: below, they may stay in a cache from one run to the
+// next. Where it was asked for with more tiles, a block has flyBlock at most, or
+// flyNarrow of panels that are not whole ones.
+const (
+	flyTiles, flyNarrow, flyBlock = 16, 8, 64
+	flyWeights, flyManyWeights    = 1 << 20, 4 << 20
+)
 
 // fly turns to weights that are transformed while they are used, where these are
 // many and tiles are few, or there is no room for more.
@@ -25,7 +29,7 @@ func (k *convWinograd) fly(p *Prep) {
 	if c.Weights == WeightsReady || c.Winograd == 2 || c.Tiles != 0 || !w.CanFly() {
 		return
 	}
-	pays := tiles <= flyTiles && blocks == 1 && bytes > flyWeights
+	pays := tiles <= flyNarrow && bytes > flyWeights || tiles <= flyTiles && blocks == 1 && bytes > flyManyWeights
 	if p.MemoryBudget > 0 && bytes+4*k.w.ScratchSize() > p.MemoryBudget { // else the layer is a direct product
 		pays = true
 	}

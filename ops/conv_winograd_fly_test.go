@@ -31,7 +31,7 @@ func TestConvWinogradFly(t *testing.T) {
 	for _, c := range []struct {
 		n, side, oc int
 		fly, ready  string
-	}{{1, 7, 144, "fly/", "f2/"}, {2, 7, 144, "fly/", "f2/"}, {3, 7, 160, "fly32/", "f2/"}, {1, 14, 96, "fly32/", "f4/"}} {
+	}{{1, 7, 144, "fly/", "f2/"}, {2, 7, 144, "fly/", "f2/"}, {3, 7, 448, "fly32/", "f2/"}, {1, 14, 224, "fly32/", "f4/"}} {
 		exact, _ := run(c.n, c.side, 160, c.oc, Prep{Exact: true})
 		first, plain := run(c.n, c.side, 160, c.oc, Prep{})
 		require.Contains(t, plain.Path, "winograd-f4/"+c.fly)
@@ -48,7 +48,7 @@ func TestConvWinogradFly(t *testing.T) {
 		_, small = run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch})
 		require.Equal(t, plain, small)
 	}
-	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 28, 128, 128}, {1, 14, 256, 240}} {
+	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 28, 128, 128}, {1, 14, 256, 240}, {1, 13, 64, 256}} {
 		_, r := run(c[0], c[1], c[2], c[3], Prep{})
 		require.NotContains(t, r.Path, "fly", c)
 	}
