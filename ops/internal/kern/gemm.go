@@ -206,7 +206,7 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 		}
 		mt = cut.height(i, mr, m1-m)
 		if rest := m1 - m - mt; far != nil && rest >= mr {
-			far.next(a, m+mt, cut.height(i+1, mr, rest), n0, n1, (n1-n0+g.NR-1)/g.NR)
+			far.next(a, m+mt, m0+(i+1)*g.MR, cut.height(i+1, mr, rest), n0, n1, (n1-n0+g.NR-1)/g.NR)
 		}
 		for n := n0; n < n1; {
 			nr, wide := min(g.NR, n1-n), mt == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON

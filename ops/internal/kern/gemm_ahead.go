@@ -29,6 +29,9 @@ func (g *GemmF32) asksAhead(a *GemmF32Args, m, n int) bool {
 	if !useAheadAVX512 || g.isa != isaAVX512 || m == 1 {
 		return false
 	}
+	if a.Rows != nil && 4*n*a.KC <= blockBytes && g.asksRows(a, m, n) {
+		return false
+	}
 	return m*a.rowBytes() <= nearRows || 4*n*a.Taps*a.KC > nearBytes
 }
 
@@ -110,25 +113,36 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, til
 }
 
 // rowsAhead is what a tile of rows, in the usual order, asks for in the next one's name: its lines of A, C and the residual,
-// where they are contiguous: ResNet-50's 56x56 layers take 0.81 to 0.90 of the time. The zero value asks for nothing.
+// where they are contiguous: ResNet-50's 56x56 layers take 0.81 to 0.90 of the time. Of a table's rows each is asked for by a
+// panel, where there are so many: its layer of 56x56 at stride 2 takes 0.89. The zero value asks for nothing.
 type rowsAhead struct {
 	at, size [3]uintptr
 	quota    uintptr // bytes a panel
 	k        uintptr
+	a        []float32
+	rows     []int32 // of a table: the first panels' parts
 }
+
+// farPanels is how many panels are left for C and the residual when each of the others asks for a row.
+const farPanels = 4
 
 // farRows is the bytes that rows of A, C and the residual take together when a second-level cache does not hold them.
 const farRows = 3 << 19
 
-// asksRows says that m rows are asked for ahead: not those of a table, whose lines lie anywhere.
+// asksRows says that m rows are asked for ahead.
 func (g *GemmF32) asksRows(a *GemmF32Args, m, n int) bool {
-	return useAheadAVX512 && g.isa == isaAVX512 && a.Rows == nil && 4*m*(a.KC+n) > farRows
+	return useAheadAVX512 && g.isa == isaAVX512 && a.Taps == 1 && 4*m*(a.KC+n) > farRows
 }
 
-// next prepares the asking of panels panels for rows m to m+rows.
-func (r *rowsAhead) next(a *GemmF32Args, m, rows, n0, n1, panels int) {
+// next prepares the asking of panels panels for rows m to m+rows, which are at row table of a table.
+func (r *rowsAhead) next(a *GemmF32Args, m, table, rows, n0, n1, panels int) {
 	*r = rowsAhead{k: uintptr(a.Taps * a.KC)}
-	if a.LDA == a.KC {
+	if a.Rows != nil {
+		if panels >= rows+farPanels {
+			r.a, r.rows = a.A, a.Rows[table:][:rows]
+			panels -= rows
+		}
+	} else if a.LDA == a.KC {
 		r.at[0], r.size[0] = uintptr(unsafe.Pointer(&a.A[m*a.LDA])), uintptr(4*rows*a.LDA)
 	}
 	if a.LDC == n1-n0 {
@@ -143,7 +157,13 @@ func (r *rowsAhead) next(a *GemmF32Args, m, rows, n0, n1, panels int) {
 // ask is panel i's part: of the one that lies in the middle of its share.
 func (r *rowsAhead) ask(t *tileF32, i int) {
 	t.ahead = 0
-	from := uintptr(i) * r.quota
+	if i < len(r.rows) {
+		if at := r.rows[i]; at >= 0 {
+			t.ahead, t.step = uintptr(unsafe.Pointer(&r.a[at])), 4
+		}
+		return
+	}
+	from := uintptr(i-len(r.rows)) * r.quota
 	middle := from + r.quota/2
 	start := uintptr(0)
 	for s, size := range r.size {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,7 +14,7 @@ import (
 // Asking ahead changes the order of tiles and their heights, and no bit; what is asked for may be anywhere.
 func TestGemmF32Ahead(t *testing.T) {
 	const rows = 1 + aheadRows/(4*700) // more than stay in a cache
-	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}, {3100, 64, 1, 64}} {
+	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}, {3100, 64, 1, 64}, {525, 520, 1, 250}} {
 		for bits := range 8 {
 			if bits > 0 && bits < 7 && c[0] > 100 {
 				continue
@@ -106,7 +107,7 @@ func TestRowsAhead(t *testing.T) {
 	const m, n, k, rows = 48, 96, 64, 12
 	a := GemmF32Args{A: make([]float32, m*k), LDA: k, Taps: 1, KC: k, N: n, C: make([]float32, m*n), LDC: n, Res: make([]float32, m*n), LDR: n}
 	var r rowsAhead
-	r.next(&a, 12, rows, 0, n, 3)
+	r.next(&a, 12, 0, rows, 0, n, 3)
 	for i := range 3 {
 		var tile tileF32
 		r.ask(&tile, i)
@@ -118,10 +119,28 @@ func TestRowsAhead(t *testing.T) {
 		require.LessOrEqual(t, tile.step*k, int(r.quota)+k)
 	}
 	a.LDA, a.LDC, a.LDR = k+1, n+1, n+1
-	r.next(&a, 12, rows, 0, n-1, 3)
+	r.next(&a, 12, 0, rows, 0, n-1, 3)
 	tile := tileF32{ahead: 1}
 	r.ask(&tile, 0)
 	require.Zero(t, tile.ahead, "lines apart")
+	a.LDC, a.Rows = n, make([]int32, 4*rows)
+	for i := range a.Rows {
+		a.Rows[i] = int32(k * (i - rows))
+	}
+	r.next(&a, 12, 2*rows, rows, 0, n, rows+farPanels)
+	for i := range rows {
+		r.ask(&tile, i)
+		require.Equal(t, uintptr(unsafe.Pointer(&a.A[k*(rows+i)])), tile.ahead)
+	}
+	r.ask(&tile, rows)
+	require.Equal(t, r.at[1], tile.ahead, "then the results")
+	r.next(&a, 12, 0, rows, 0, n, rows+farPanels)
+	r.ask(&tile, 0)
+	require.Zero(t, tile.ahead, "padding")
+	r.next(&a, 12, 2*rows, rows, 0, n, rows)
+	r.ask(&tile, 0)
+	require.Equal(t, r.at[1], tile.ahead, "few panels")
+	a.Rows = nil
 	g := SelectGemmF32()
 	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
 	useAheadAVX512 = g.isa == isaAVX512
