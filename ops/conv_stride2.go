@@ -13,31 +13,30 @@ import (
 // then tasks are panels of a block's outputs. The bits are the same.
 type convStride2 struct {
 	convSpec
-	w        kern.PhaseF32
-	packed   []float32
-	bias     []float32
-	lo, hi   float32
-	act      *Act
-	residual bool
-	block    int // floats of a block's transformed input
-	sums     int // of a worker's sums
-	room     int // of all blocks that are there at a time
-	chunks   int // parts of a block's transform, 0: blocks are tasks
-	columns  int // output channels of a task
-	input    stride2Input
+	w       kern.PhaseF32
+	packed  []float32
+	bias    []float32
+	lo, hi  float32
+	block   int // floats of a block's transformed input
+	sums    int // of a worker's sums
+	room    int // of all blocks that are there at a time
+	chunks  int // parts of a block's transform, 0: blocks are tasks
+	columns int // output channels of a task
+	input   stride2Input
 }
 
 // prepareStride2 is nil where the direct product is the better choice or was
 // asked for.
 func (c *Conv) prepareStride2(p *Prep, s convSpec) *convStride2 {
 	three, two, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 2, 2}, [MaxSpatial]int{1, 1, 1}
-	if p.Exact || p.Training || p.Choice.Winograd == WinogradNone || s.groups != 1 || s.Kernel != three || s.Stride != two || s.Dilation != one ||
+	lo, hi, act := c.Act.limits()
+	if p.Exact || p.Training || c.Residual || act != nil || p.Choice.Winograd == WinogradNone || s.groups != 1 || s.Kernel != three || s.Stride != two || s.Dilation != one ||
 		s.In[0] != 1 || s.PadLo[0] != 0 || !kern.PhaseFast() || s.ic > kern.MaxTap/8 {
 		return nil
 	}
-	k := &convStride2{convSpec: s, residual: c.Residual, w: kern.PhaseF32{
+	k := &convStride2{convSpec: s, lo: lo, hi: hi, w: kern.PhaseF32{
 		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
-		OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc, Gemm: kern.SelectGemmF32(), Tiles: p.Choice.Tiles,
+		OutPixel: outPitch(p.OutPitch, s.oc), Gemm: kern.SelectGemmF32(), Tiles: p.Choice.Tiles,
 	}}
 	k.w.Plan()
 	if p.Choice.Winograd <= 0 && (!k.w.Worthwhile() || bf16Suits(p, s)) {
@@ -65,7 +64,6 @@ func (c *Conv) prepareStride2(p *Prep, s convSpec) *convStride2 {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	k.lo, k.hi, k.act = c.Act.limits()
 	k.input.k = k
 	p.NeedScratch(4 * floats)
 	p.Path("winograd-s2/" + k.w.Gemm.Name + p.Choice.suffix(k.w.Tiles))
@@ -88,11 +86,7 @@ func (k *convStride2) split(threads int) int {
 }
 
 func (k *convStride2) args(a *Args) kern.WinogradArgs {
-	w := kern.WinogradArgs{In: a.In[0].F32(), Packed: k.packed, Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
-	if k.residual {
-		w.Res = a.In[1].F32()
-	}
-	return w
+	return kern.WinogradArgs{In: a.In[0].F32(), Packed: k.packed, Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
 }
 
 func (k *convStride2) Run(a *Args) {
@@ -101,12 +95,6 @@ func (k *convStride2) Run(a *Args) {
 		a.Parallel(k.w.Blocks()*k.parts(), k)
 	} else {
 		a.Parallel(k.w.Blocks(), k)
-	}
-	if k.act != nil {
-		out := a.Out.F32()
-		for m := range k.n * k.OutSize() {
-			actRow(k.act, out[m*k.w.OutPixel:][:k.oc])
-		}
 	}
 }
 

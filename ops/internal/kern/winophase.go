@@ -22,7 +22,6 @@ type PhaseF32 struct {
 	OH, OW, OC  int
 	PT, PL      int // padding above and to the left
 	OutPixel    int // floats from one pixel to the next, at least OC
-	ResPixel    int // of a residual, if there is one
 	Gemm        *GemmF32
 	Tiles       int // tiles of a block; 0: Plan chooses
 	tilesY      int
@@ -35,22 +34,25 @@ const (
 	phaseSide   = 5                     // pixels of a tile on a side
 	phaseValues = phaseSide * phaseSide // pixels of a transformed tile
 	phasePlanes = 9
+	phaseSums   = 19 // of taps
 )
 
 // phasePlane is what a plane of sums is of, in channels: values of a tile's row, and sums of taps of its group. Plane j·3+i is
 // row i and column j.
 type phasePlane struct{ plane, value, chunk, depth int }
 
-// phaseGroups is the planes that share sums of taps, and these: rows 0 to 2, or 3 for the sum of the outer two, by columns.
+// phaseGroups is the planes that share sums of taps, how many other sums lie before these, and these: rows 0 to 2, or 3 for the
+// sum of the outer two, by columns.
 var phaseGroups = [...]struct {
 	planes []phasePlane
+	before int
 	taps   [][2]int
 }{
-	{[]phasePlane{{3, 4, 0, 2}, {5, 19, 1, 2}}, [][2]int{{0, 3}, {1, 3}, {2, 3}}},
-	{[]phasePlane{{1, 10, 0, 2}, {7, 13, 1, 2}}, [][2]int{{3, 0}, {3, 1}, {3, 2}}},
-	{[]phasePlane{{4, 12, 0, 1}}, [][2]int{{3, 3}}},
-	{[]phasePlane{{0, 0, 0, 4}, {6, 6, 2, 4}}, [][2]int{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {0, 2}, {1, 2}}},
-	{[]phasePlane{{2, 15, 0, 4}, {8, 21, 2, 4}}, [][2]int{{1, 0}, {2, 0}, {1, 1}, {2, 1}, {1, 2}, {2, 2}}},
+	{[]phasePlane{{3, 4, 0, 2}, {5, 19, 1, 2}}, 0, [][2]int{{0, 3}, {1, 3}, {2, 3}}},
+	{[]phasePlane{{1, 10, 0, 2}, {7, 13, 1, 2}}, 3, [][2]int{{3, 0}, {3, 1}, {3, 2}}},
+	{[]phasePlane{{4, 12, 0, 1}}, 6, [][2]int{{3, 3}}},
+	{[]phasePlane{{0, 0, 0, 4}, {6, 6, 2, 4}}, 7, [][2]int{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {0, 2}, {1, 2}}},
+	{[]phasePlane{{2, 15, 0, 4}, {8, 21, 2, 4}}, 13, [][2]int{{1, 0}, {2, 0}, {1, 1}, {2, 1}, {1, 2}, {2, 2}}},
 }
 
 // A block has phaseTiles, that weights may come from memory as fast as they are multiplied by, or as many as take phaseBudget
@@ -88,14 +90,11 @@ func (w *PhaseF32) Blocks() int          { return (w.Total() + w.Tiles - 1) / w.
 func (w *PhaseF32) BlockTiles(b int) int { return min(w.Tiles, w.Total()-b*w.Tiles) }
 
 // PackedSize is the length of the packed weights in floats: group by group, panels of [sum of taps][IC][columns].
-func (w *PhaseF32) PackedSize() int { return w.groupAt(len(phaseGroups)) }
+func (w *PhaseF32) PackedSize() int { return w.Gemm.PackedSize(w.OC, phaseSums*w.IC) }
 
 // groupAt is where the packed weights of a group start.
-func (w *PhaseF32) groupAt(group int) (at int) {
-	for _, g := range phaseGroups[:group] {
-		at += w.Gemm.PackedSize(w.OC, len(g.taps)*w.IC)
-	}
-	return at
+func (w *PhaseF32) groupAt(group int) int {
+	return w.Gemm.PackedSize(w.OC, phaseGroups[group].before*w.IC)
 }
 
 // InputSize is the floats of a block's transformed input, SumsSize those of its sums for n output channels.
@@ -205,9 +204,9 @@ func (w *PhaseF32) inputGeneric(in, v []float32, y, x int) {
 // Columns computes output channels n0 to n1 of block b, whose transformed input is v; sums is room of SumsSize of so many. n0
 // is a multiple of the product's NR, and n1 too unless it is OC.
 func (w *PhaseF32) Columns(a *WinogradArgs, v, sums []float32, b, n0, n1 int) {
-	last, nr := w.N*w.OH*w.OW-1, w.Gemm.NR
+	nr := w.Gemm.NR
 	if n0%nr != 0 || n1%nr != 0 && n1 != w.OC || n1 > w.OC || len(v) < w.InputSize() || len(sums) < w.SumsSize(n1-n0) || len(a.Packed) < w.PackedSize() ||
-		a.Bias != nil && len(a.Bias) < w.OC || len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
+		a.Bias != nil && len(a.Bias) < w.OC || len(a.Out) < (w.N*w.OH*w.OW-1)*w.OutPixel+w.OC {
 		panic("kern: BUG: phases: range or slice does not match the sizes")
 	}
 	asked := 0
@@ -245,7 +244,7 @@ func (w *PhaseF32) product(a *WinogradArgs, group, i int, v, sums []float32, row
 	cut := evenTiles(g.MR, rows)
 	end := at + k*width
 	from := min(max(asked, end), end+phaseAhead*w.IC*width)
-	g.panelsAhead(&one, &t, &cut, 0, (rows+g.MR-1)/g.MR, 0, 0, rows, 0, n1-n, a.Packed[min(from, w.PackedSize()):w.PackedSize()], asked > at)
+	g.panelsAhead(&one, &t, &cut, 0, (rows+g.MR-1)/g.MR, 0, 0, rows, 0, n1-n, a.Packed[min(from, len(a.Packed)):], asked > at)
 	return from + k*width
 }
 
@@ -253,33 +252,29 @@ func (w *PhaseF32) product(a *WinogradArgs, group, i int, v, sums []float32, row
 func (w *PhaseF32) output(a *WinogradArgs, sums []float32, b, n0, n1 int) {
 	wide := n1 - n0
 	t := winoStrip{stride: 4 * w.plane(wide), channels: wide, pitch: 4 * wide, step: 4 * phaseTile * w.OutPixel, pixel: 4 * w.OutPixel,
-		resStep: 4 * phaseTile * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
+		min: a.Min, max: a.Max}
 	for i := 0; i < w.BlockTiles(b); i += t.count {
 		img, ty, tx := w.place(b*w.Tiles + i)
 		y, x := ty*phaseTile, tx*phaseTile
 		out, from := a.Out[img*w.OH*w.OW*w.OutPixel+n0:], sums[i*wide:]
-		var res []float32
-		if a.Res != nil {
-			res = a.Res[img*w.OH*w.OW*w.ResPixel+n0:]
-		}
 		t.count = 1
 		if !usePhaseAVX512 {
-			w.outputGeneric(a, out, res, from, y, x, wide)
+			w.outputGeneric(a, out, from, y, x, wide)
 			continue
 		}
 		for r := range phaseTile {
-			t.rows[r], t.resRows[r] = winoRow(y+r, x, w.OH, w.OW, w.OutPixel), winoRow(y+r, x, w.OH, w.OW, w.ResPixel)
+			t.rows[r] = winoRow(y+r, x, w.OH, w.OW, w.OutPixel)
 		}
 		if t.mask(phaseTile, x, w.OW) {
 			t.count = min(w.BlockTiles(b)-i, w.tilesX-tx, (w.OW-phaseTile-x)/phaseTile+1)
 		}
-		t.base, t.planes, t.res = &out[0], &from[0], first(res)
+		t.base, t.planes = &out[0], &from[0]
 		winoPhaseOutput(&t)
 	}
 }
 
 // outputGeneric is the definition of the way back, of the tile whose first output is (y, x).
-func (w *PhaseF32) outputGeneric(a *WinogradArgs, out, res, m []float32, y, x, n int) {
+func (w *PhaseF32) outputGeneric(a *WinogradArgs, out, m []float32, y, x, n int) {
 	for c := range n {
 		for r := range min(phaseTile, w.OH-y) {
 			for s := range min(phaseTile, w.OW-x) {
@@ -290,12 +285,7 @@ func (w *PhaseF32) outputGeneric(a *WinogradArgs, out, res, m []float32, y, x, n
 					}
 					return m[i*w.plane(n)+c] + m[(i+1)*w.plane(n)+c]
 				}
-				v := sum(0) + sum(1)
-				at := (y+r)*w.OW + x + s
-				if res != nil {
-					v += res[at*w.ResPixel+c]
-				}
-				out[at*w.OutPixel+c] = clampF32(v, a.Min, a.Max)
+				out[((y+r)*w.OW+x+s)*w.OutPixel+c] = clampF32(sum(0)+sum(1), a.Min, a.Max)
 			}
 		}
 	}

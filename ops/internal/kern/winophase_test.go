@@ -43,15 +43,12 @@ func TestPhase(t *testing.T) {
 			{N: 1, H: 11, W: 22, IC: 300, OH: 6, OW: 11, OC: 48, PT: 1, PL: 1},
 		} {
 			t.Run(fmt.Sprintf("%+v", s), func(t *testing.T) {
-				s.OutPixel, s.ResPixel = s.OC+r.IntN(2), s.OC+r.IntN(2)
+				s.OutPixel = s.OC + r.IntN(2)
 				k, a, weights := phaseRandom(r, s)
 				if i%2 == 0 {
 					a.Bias = atEdge(t, randF32(r, k.OC))
 				}
 				last := k.N*k.OH*k.OW - 1
-				if i%3 == 0 {
-					a.Res = atEdge(t, randF32(r, last*k.ResPixel+k.OC))
-				}
 				if i%4 == 1 {
 					a.Min, a.Max = 0, 6
 				}
@@ -110,9 +107,6 @@ func (w *PhaseF32) relativeError(a *WinogradArgs, weights []float32) float64 {
 			}
 			if a.Bias != nil {
 				sum += float64(a.Bias[o])
-			}
-			if a.Res != nil {
-				sum += float64(a.Res[p*w.ResPixel+o])
 			}
 			sum = min(max(sum, float64(a.Min)), float64(a.Max))
 			d := sum - float64(a.Out[p*w.OutPixel+o])
