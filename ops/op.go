@@ -67,6 +67,8 @@ type Prep struct {
 	// that changes rounding keeps to it, so that it is the same for any number
 	// of threads. It grows with the batch. 0 means unknown.
 	FormBudget int
+	// WeightBytes is the size of all parameters of the network; 0 means unknown.
+	WeightBytes int
 	// Packs shares packed weights between preparations for other batch sizes.
 	Packs *PackCache
 	// PackBlock is where packed copies of live parameters go as long as there

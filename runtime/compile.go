@@ -45,6 +45,7 @@ type compiler struct {
 	opt     accel.Options
 	packs   *ops.PackCache
 	uses    [][]graph.ID
+	weights int   // bytes of all parameters
 	lastUse []int // step index, len(steps) for outputs
 	places  []place
 	buffers []buffer
@@ -67,7 +68,7 @@ type slot struct {
 
 // compileCPU chooses kernels and plans memory for g at its batch.
 func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
-	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers()}
+	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: g.ParamBytes()}
 	c.lifetimes()
 	c.findChains()
 	prog, err := c.compile(pl)
@@ -210,7 +211,7 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
 		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs, Choice: c.opt.Choices[n.Name],
-		ScratchBudget: c.peak - c.live[id] + c.peak/6,
+		ScratchBudget: c.peak - c.live[id] + c.peak/6, WeightBytes: c.weights,
 	}
 	p.FormBudget = p.ScratchBudget
 	if c.room != nil {

@@ -103,6 +103,7 @@ type GemmF32Args struct {
 	Taps int
 	KC   int       // floats a tap; K = Taps*KC
 	B    []float32 // PackedSize(N, K) floats from Pack
+	Hot  bool      // B lies in a cache of this core
 	Next []float32 // what is likely to be multiplied by after that, or nil
 	N    int       // columns in all
 	Bias []float32 // N, or nil

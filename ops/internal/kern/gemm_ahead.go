@@ -26,7 +26,7 @@ func (a *GemmF32Args) rowBytes() int { return 4 * a.KC * min(a.Taps, 4) }
 
 // asksAhead says that runAhead is the way for that many rows and columns.
 func (g *GemmF32) asksAhead(a *GemmF32Args, m, n int) bool {
-	if !useAheadAVX512 || g.isa != isaAVX512 || m == 1 {
+	if !useAheadAVX512 || g.isa != isaAVX512 || m == 1 || a.Hot {
 		return false
 	}
 	if a.Rows != nil && 4*n*a.KC <= blockBytes && g.asksRows(a, m, n) {
@@ -67,6 +67,7 @@ func (g *GemmF32) runAhead(a *GemmF32Args, m0, m1, n0, n1 int) {
 // table of the table. next is what follows their last panel, or nil; asked says that the first was asked for.
 func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, tiles, table, m0, m1, n0, n1 int, next []float32, asked bool) {
 	k := a.Taps * a.KC
+	parts, part, step := 0, 0, 0 // tiles that ask, the bytes of each, and those of each tap's float
 	for n := n0; n < n1; n += g.NR {
 		t.n = min(g.NR, n1-n)
 		t.b = &a.B[n*k]
@@ -86,8 +87,9 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, til
 		if !asked && tiles > 1 {
 			first = 1
 		}
-		parts := min(tiles-first, aheadParts)
-		part := 4 * k * g.NR / parts
+		if p := min(tiles-first, aheadParts); p != parts { // divisions are dear beside small tiles
+			parts, part, step = p, 4*k*g.NR/p, (4*g.NR+p-1)/p
+		}
 		for m, i, mt := m0, -first, 0; m < m1; m, i = m+mt, i+1 {
 			mt = cut.height(tile0+first+i, g.MR, m1-m)
 			if a.Rows == nil {
@@ -99,7 +101,7 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, til
 			if a.Res != nil {
 				t.res = &a.Res[m*a.LDR+n]
 			}
-			t.ahead, t.step = 0, (4*g.NR+parts-1)/parts
+			t.ahead, t.step = 0, step
 			switch {
 			case i < 0 || tiles == 1: // panels lie one after the other
 				t.ahead, t.step = own, 4*g.NR

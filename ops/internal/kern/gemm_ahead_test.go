@@ -79,9 +79,17 @@ func TestSmallAhead(t *testing.T) {
 				cputest.ForEachPath(t, "ahead/", func(t *testing.T) {
 					guard, got := newGuarded[float32](len(want), rows%3, -77)
 					a.C = got
-					g.runSmall(&a, planes, 1, da, db, dc, rows, n0, n1)
-					guard.check(t, got)
-					require.Equal(t, want, got)
+					for _, a.Hot = range []bool{false, true} {
+						clear(got)
+						for i, v := range want {
+							if v == -77 {
+								got[i] = v
+							}
+						}
+						g.runSmall(&a, planes, 1, da, db, dc, rows, n0, n1)
+						guard.check(t, got)
+						require.Equal(t, want, got)
+					}
 				})
 			})
 		}
@@ -98,6 +106,9 @@ func TestAsksAhead(t *testing.T) {
 	require.Equal(t, useAheadAVX512, g.asksAhead(small, 49, 64))
 	require.Equal(t, useAheadAVX512, g.asksAhead(large, 49, 512))
 	require.Equal(t, useAheadAVX512, g.asksAhead(large, 3136, 512))
+	hot := *large
+	hot.Hot = true
+	require.False(t, g.asksAhead(&hot, 49, 512), "weights are in a cache")
 	useAheadAVX512 = false
 	require.False(t, g.asksAhead(large, 49, 512))
 }

@@ -35,6 +35,7 @@ type WinogradF32 struct {
 	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
 	Once        bool     // products take the place of what they are of; see CanOnce
+	Hot         bool     // weights stay in the second-level cache from one run to the next
 	Fly         bool     // weights are packed as they are and transformed while they are used; see CanFly
 	tilesY      int
 	tilesX      int
@@ -288,7 +289,7 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0, n1 int) {
 	rows, size := w.BlockTiles(b), w.planeSize()
 	m := scratch[w.products():]
-	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
+	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Hot: w.Hot, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
 	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane && rows*w.IC*w.OC <= smallWork {
 		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
 		if w.Gemm.runPlanes16(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows) {

@@ -62,8 +62,8 @@ func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 
 		if t.mask(n, x, w.W) {
 			t.count = min(i1-i, w.tilesX-tx, (w.W-n-x)/w.M+1)
 		}
-		for c := 0; c < w.IC; c += t.channels {
-			t.base, t.planes = &a.In[img*w.H*w.W*w.InPixel+c], &scratch[i*t.channels+c/t.channels*chunk]
+		for c, to := 0, i*t.channels; c < w.IC; c, to = c+t.channels, to+chunk {
+			t.base, t.planes = &a.In[img*w.H*w.W*w.InPixel+c], &scratch[to]
 			winoInputStrip(w.M, &t)
 		}
 		i += t.count
