@@ -67,7 +67,13 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 		return nil
 	}
 	g, err := o.Resolve(KindPool, pc.Out.Shape, nil)
-	if err != nil || g.Kernel[0] != 1 || pc.Out.DType != tensor.F32 || pc.Out.Bytes() < poolLeast*s.n {
+	if err != nil || g.Kernel[0] != 1 || pc.Out.DType != tensor.F32 {
+		return nil
+	}
+	if k := c.poolWinograd(pc, pp, s, &g); k != nil {
+		return k
+	}
+	if pc.Out.Bytes() < poolLeast*s.n {
 		return nil
 	}
 	reach := (g.Kernel[1]-1)*g.Dilation[1] + 1                                  // rows that a row of windows sees
@@ -121,6 +127,28 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 	}
 	k.floats = roundUp(k.room+k.conv.bandScratch(min(s.Out[1], (k.band-1)*g.Stride[1]+reach)), 16)
 	pp.NeedScratch(4 * k.floats * threads)
+	pp.Path("pooled/" + pc.path)
+	return k
+}
+
+// poolWinograd is a convolution by F(4x4, 3x3) whose tiles, which hold whole
+// windows of 2x2, are pooled in registers before they are stored; nil where
+// either is another one. A window of padding and a result by halves is none, and
+// a budget for each node might be met at one call and not at the next.
+func (c *Conv) poolWinograd(pc, pp *Prep, s convSpec, g *Geom) Kernel {
+	one, two := [MaxSpatial]int{1, 1, 1}, [MaxSpatial]int{1, 2, 2}
+	_, _, act := c.Act.limits()
+	if act != nil || pc.MemoryBudget > 0 || g.Kernel != two || g.Stride != two || g.Dilation != one ||
+		g.PadLo != [MaxSpatial]int{} || g.Out[1] != s.Out[1]/2 || g.Out[2] != s.Out[2]/2 {
+		return nil
+	}
+	pc.ScratchBudget = pp.ScratchBudget
+	k := c.prepareWinograd(pc, s)
+	if k == nil || !k.w.CanPool() {
+		return nil
+	}
+	k.w.Pooled, k.w.OutPixel = true, outPitch(pp.OutPitch, s.oc)
+	pp.NeedScratch(pc.scratch)
 	pp.Path("pooled/" + pc.path)
 	return k
 }

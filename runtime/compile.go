@@ -72,7 +72,8 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 	c.lifetimes()
 	c.findChains()
 	prog, err := c.compile(pl)
-	if err != nil || prog.arena <= prog.live+prog.live/5 {
+	spare := c.spare(prog.live)
+	if err != nil || prog.arena <= prog.live+spare*6/5 {
 		return prog, err
 	}
 	// Sharing made the values smaller than was known when kernels were told
@@ -80,7 +81,7 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 	// plan has gaps: packed weights are kept, so this is cheap, and block sizes
 	// change no bits.
 	buffers, best := c.buffers, prog
-	for _, extra := range []int{prog.live / 6, prog.live / 12, 1} {
+	for _, extra := range []int{spare, spare / 2, 1} {
 		c.room = c.scratchRoom(buffers, prog.live+extra)
 		again, err := c.compile(pl)
 		if err != nil {
@@ -89,12 +90,16 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 		if again.arena < best.arena {
 			best = again
 		}
-		if best.arena <= prog.live+prog.live/5 {
+		if best.arena <= prog.live+spare*6/5 {
 			break
 		}
 	}
 	return best, nil
 }
+
+// spare is what scratch may add to an arena that holds live bytes at once: a
+// part of that, or what is small beside the weights.
+func (c *compiler) spare(live int) int { return max(live/6, c.weights/64) }
 
 // compile prepares every node and plans the arena.
 func (c *compiler) compile(pl *ops.Workers) (*cpuProgram, error) {
@@ -211,7 +216,7 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
 		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs, Choice: c.opt.Choices[n.Name],
-		ScratchBudget: c.peak - c.live[id] + c.peak/6, WeightBytes: c.weights,
+		ScratchBudget: c.peak - c.live[id] + c.spare(c.peak), WeightBytes: c.weights,
 	}
 	p.FormBudget = p.ScratchBudget
 	if c.room != nil {

@@ -13,7 +13,7 @@ const phase = "Phase"
 func winoPhase(a *asm) {
 	in, out := &wide{asm: a, m: 2, n: 5, kind: phase}, &wide{asm: a, m: 2, n: 3, kind: phase}
 	in.input()
-	out.output()
+	out.output(false)
 }
 
 // inputPhase puts all 25 results, rows 0 and 1 column by column, row 2, rows 3 and 4 column by column.

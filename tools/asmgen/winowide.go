@@ -25,8 +25,9 @@ func winogradWide(a *asm) {
 	for _, m := range []int{2, 4} {
 		w := &wide{asm: a, m: m, n: m + 2}
 		w.input()
-		w.output()
+		w.output(false)
 	}
+	(&wide{asm: a, m: 4, n: 6}).output(true)
 }
 
 type wide struct {

@@ -8,9 +8,13 @@ import (
 )
 
 // output writes Y = Aᵀ m A for each tile of a strip, adds a residual, clamps. It knows of no bias, as its
-// twin.
-func (w *wide) output() {
-	w.fn(fmt.Sprintf("wino%sOutput%dAVX512", w.kind, w.m), "winoOutputGeneric")
+// twin. Pooled, it writes the maximum of each two by two of Y, and knows of no residual.
+func (w *wide) output(pooled bool) {
+	name, width := "Output", w.m
+	if pooled {
+		name, width = "Pooled", w.m/2
+	}
+	w.fn(fmt.Sprintf("wino%s%s%dAVX512", w.kind, name, w.m), "winoOutputGeneric")
 	local := w.AllocLocal(16)
 	t := w.arg(reg.RBX)
 	p, p3, stride, s3, s5, q := reg.R8, reg.R9, reg.R13, reg.R14, reg.R15, reg.RDX
@@ -21,19 +25,33 @@ func (w *wide) output() {
 	w.VBROADCASTSS(mem(t, stripMax), hi)
 	w.MOVQ(mem(t, stripPixel), p)
 	w.LEAQ(memx(p, p, 2, 0), p3)
-	w.MOVQ(mem(t, stripResPixel), rp)
-	w.LEAQ(memx(rp, rp, 2, 0), rp3)
+	if !pooled {
+		w.MOVQ(mem(t, stripResPixel), rp)
+		w.LEAQ(memx(rp, rp, 2, 0), rp3)
+		w.MOVQ(mem(t, stripRes), res)
+	}
 	w.MOVQ(mem(t, stripStride), stride)
 	w.times(stride, s3, s5)
 	w.MOVQ(mem(t, stripBase), out)
-	w.MOVQ(mem(t, stripRes), res)
 	w.strip(t, local, local.Offset(8), func() {
 		w.MOVQ(local, here)
-		w.masks(t, 1, w.m)
+		w.masks(t, 1, width)
 		w.MOVQ(mem(t, stripChannels), reg.RCX)
-		w.vectors(1, w.m, func() {
+		w.vectors(1, width, func() {
+			clamp := func(y []reg.VecPhysical) {
+				nohi := w.label("nohi")
+				for _, r := range y {
+					w.VMAXPS(r, lo, r)
+				}
+				w.CMPL(mem(t, stripMax), operand.U32(0x7f800000))
+				w.JEQ(operand.LabelRef(nohi))
+				for _, r := range y {
+					w.VMINPS(r, hi, r)
+				}
+				w.Label(nohi)
+			}
 			store := func(i int, y []reg.VecPhysical) {
-				skip, nores, nohi := w.label("skip"), w.label("nores"), w.label("nohi")
+				skip, nores := w.label("skip"), w.label("nores")
 				w.MOVQ(mem(t, stripRows+8*i), row)
 				w.CMPQ(row, imm(1))
 				w.JEQ(operand.LabelRef(skip))
@@ -46,19 +64,36 @@ func (w *wide) output() {
 				}
 				w.Label(nores)
 				w.ADDQ(out, row)
-				for _, r := range y {
-					w.VMAXPS(r, lo, r)
-				}
-				w.CMPL(mem(t, stripMax), operand.U32(0x7f800000))
-				w.JEQ(operand.LabelRef(nohi))
-				for _, r := range y {
-					w.VMINPS(r, hi, r)
-				}
-				w.Label(nohi)
+				clamp(y)
 				for j, r := range y {
 					w.VMOVUPS(r, wideMasks[1+j], pixel(row, j, p, p3, nil))
 				}
 				w.Label(skip)
+			}
+			if pooled {
+				// Rows come in the order 0, 2, 1, 3, so each maximum takes its four in a pool's.
+				held := zs[20:24]
+				store = func(i int, y []reg.VecPhysical) {
+					clamp(y)
+					h := held[i/2*2:]
+					if i%2 == 0 {
+						w.VMAXPS(y[1], y[0], h[0])
+						w.VMAXPS(y[3], y[2], h[1])
+						return
+					}
+					for j := range 2 {
+						w.VMAXPS(y[2*j], h[j], h[j])
+						w.VMAXPS(y[2*j+1], h[j], h[j])
+					}
+					skip := w.label("skip")
+					w.MOVQ(mem(t, stripRows+8*(i/2)), row)
+					w.CMPQ(row, imm(1))
+					w.JEQ(operand.LabelRef(skip))
+					w.VMOVUPS(h[0], wideMasks[1], memx(out, row, 1, 0))
+					w.ADDQ(p, row)
+					w.VMOVUPS(h[1], wideMasks[2], memx(out, row, 1, 0))
+					w.Label(skip)
+				}
 			}
 			from := func(i int) operand.Mem { return pixel(q, i, stride, s3, s5) }
 			column := func(j int) {
@@ -79,6 +114,9 @@ func (w *wide) output() {
 			}
 			w.ADDQ(imm(64), here)
 			w.ADDQ(imm(64), out)
+			if pooled {
+				return
+			}
 			over := w.label("over")
 			w.TESTQ(res, res)
 			w.JZ(operand.LabelRef(over))
@@ -93,6 +131,9 @@ func (w *wide) output() {
 		w.SHLQ(operand.U8(2), q)
 		w.SUBQ(q, out)
 		w.ADDQ(mem(t, stripStep), out)
+		if pooled {
+			return
+		}
 		w.TESTQ(res, res)
 		w.JZ(operand.LabelRef(over))
 		w.SUBQ(q, res)

@@ -37,6 +37,7 @@ type WinogradF32 struct {
 	Once        bool     // products take the place of what they are of; see CanOnce
 	Hot         bool     // weights stay in the second-level cache from one run to the next
 	Fly         bool     // weights are packed as they are and transformed while they are used; see CanFly
+	Pooled      bool     // the maximum of each two by two is stored in their place, at OutPixel; see CanPool
 	tilesY      int
 	tilesX      int
 }
@@ -137,6 +138,12 @@ func (w *WinogradF32) ScratchSize() int {
 // stored. That halves the scratch.
 func (w *WinogradF32) CanOnce() bool {
 	return w.IC == w.OC && w.OC <= w.Gemm.NR && w.Gemm.isa != isaGeneric && w.Pairs == nil
+}
+
+// CanPool says that results may be pooled as they are stored: a tile holds whole pairs of rows and columns. An odd last
+// one belongs to no pair.
+func (w *WinogradF32) CanPool() bool {
+	return useWinoPoolAVX512 && useWinoAVX512 && w.M == 4 && w.OH > 1 && w.OW > 1
 }
 
 // products is where they start in a block's scratch.
@@ -327,6 +334,11 @@ func (w *WinogradF32) Output(a *WinogradArgs, scratch []float32, b, i0, i1 int) 
 // checkOutput panics where assembly would read or write outside the slices.
 func (w *WinogradF32) checkOutput(a *WinogradArgs) {
 	last := w.N*w.OH*w.OW - 1
+	if w.Pooled {
+		if last = w.N*(w.OH/2)*(w.OW/2) - 1; a.Res != nil || !useWinoAVX512 || w.M != 4 {
+			panic("kern: BUG: winograd: no such pool")
+		}
+	}
 	if len(a.Out) < last*w.OutPixel+w.OC || a.Res != nil && len(a.Res) < last*w.ResPixel+w.OC {
 		panic("kern: BUG: winograd: output or residual does not match the sizes")
 	}

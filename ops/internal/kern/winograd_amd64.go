@@ -34,6 +34,8 @@ func winoOutputStrip(m int, t *winoStrip) {
 	}
 }
 
+func winoOutputPooled(t *winoStrip) { winoPooled4AVX512(t) }
+
 func winoWeightsAsm(m int, t *winoPack) {
 	switch {
 	case useWinoAVX512 && m == 4:
@@ -74,6 +76,9 @@ func winoOutput2AVX512(t *winoStrip)
 
 //go:noescape
 func winoOutput4AVX512(t *winoStrip)
+
+//go:noescape
+func winoPooled4AVX512(t *winoStrip)
 
 //go:noescape
 func winoInput2AVX2(t *winoTile)

@@ -6,6 +6,7 @@ func winoWeightsAsm(m int, t *winoPack) { panic("kern: BUG: no assembly in this 
 
 func winoInputStrip(m int, t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
 func winoOutputStrip(m int, t *winoStrip) { panic("kern: BUG: no assembly in this build") }
+func winoOutputPooled(t *winoStrip)       { panic("kern: BUG: no assembly in this build") }
 
 func gemmPlanes16(t *planes16) { panic("kern: BUG: no assembly in this build") }
 

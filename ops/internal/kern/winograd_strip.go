@@ -1,5 +1,11 @@
 package kern
 
+import "github.com/teff-ml/teff/ops/internal/cpu"
+
+var useWinoPoolAVX512 = cpu.AVX512 && haveAsm
+
+func init() { cpu.Register("winopool/avx512", &useWinoPoolAVX512) }
+
 // winoStrip is tiles beside each other that AVX-512 transforms in one go, either way; assembly knows the offsets (see
 // TestWinogradLayout). Distances are in bytes.
 type winoStrip struct {
@@ -74,26 +80,35 @@ func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 
 
 // outputStrips is Output of channels n0 to n1 by AVX-512; m is planes from n0 on.
 func (w *WinogradF32) outputStrips(a *WinogradArgs, m []float32, b, i0, i1, n0, n1 int) {
-	t := winoStrip{stride: 4 * w.stride(w.OC), channels: n1 - n0, pitch: 4 * w.OC, step: 4 * w.M * w.OutPixel, pixel: 4 * w.OutPixel,
-		resStep: 4 * w.M * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
+	side := 1 // results that one is stored of, along one side
+	if w.Pooled {
+		side = 2
+	}
+	k, oh, ow := w.M/side, w.OH/side, w.OW/side
+	t := winoStrip{stride: 4 * w.stride(w.OC), channels: n1 - n0, pitch: 4 * w.OC, step: 4 * k * w.OutPixel, pixel: 4 * w.OutPixel,
+		resStep: 4 * k * w.ResPixel, resPixel: 4 * w.ResPixel, min: a.Min, max: a.Max}
 	if w.Fly {
 		t.pitch, t.stride = 4*w.flyPanel(), 4*w.flySums()
 	}
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; {
-		y, x := ty*w.M, tx*w.M
-		t.base, t.planes, t.count = &a.Out[img*w.OH*w.OW*w.OutPixel+n0], &m[i*t.pitch/4], 1
+		y, x := ty*k, tx*k
+		t.base, t.planes, t.count = &a.Out[img*oh*ow*w.OutPixel+n0], &m[i*t.pitch/4], 1
 		if a.Res != nil {
-			t.res = &a.Res[img*w.OH*w.OW*w.ResPixel+n0]
+			t.res = &a.Res[img*oh*ow*w.ResPixel+n0]
 		}
-		for r := range w.M {
-			t.rows[r] = winoRow(y+r, x, w.OH, w.OW, w.OutPixel)
-			t.resRows[r] = winoRow(y+r, x, w.OH, w.OW, w.ResPixel)
+		for r := range k {
+			t.rows[r] = winoRow(y+r, x, oh, ow, w.OutPixel)
+			t.resRows[r] = winoRow(y+r, x, oh, ow, w.ResPixel)
 		}
-		if t.mask(w.M, x, w.OW) {
-			t.count = min(i1-i, w.tilesX-tx, (w.OW-w.M-x)/w.M+1)
+		if t.mask(k, x, ow) {
+			t.count = min(i1-i, w.tilesX-tx, (ow-k-x)/k+1)
 		}
-		winoOutputStrip(w.M, &t)
+		if w.Pooled {
+			winoOutputPooled(&t)
+		} else {
+			winoOutputStrip(w.M, &t)
+		}
 		i += t.count
 		tx += t.count - 1
 		img, ty, tx = w.following(img, ty, tx)

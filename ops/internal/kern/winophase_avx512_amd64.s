@@ -191,10 +191,10 @@ TEXT ·winoPhaseOutput2AVX512(SB), NOSPLIT, $16-8
 	LEAQ         (R8)(R8*2), R9
 	MOVQ         152(BX), R10
 	LEAQ         (R10)(R10*2), R11
+	MOVQ         136(BX), DI
 	MOVQ         24(BX), R13
 	LEAQ         (R13)(R13*2), R14
 	MOVQ         (BX), SI
-	MOVQ         136(BX), DI
 	MOVQ         16(BX), DX
 	MOVQ         DX, (SP)
 	MOVQ         40(BX), DX
