@@ -42,7 +42,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k := &convWinograd{convSpec: s, residual: c.Residual, w: kern.WinogradF32{
 		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
-		InPixel: s.ic, OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc,
+		InPixel: s.ic, OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc, Trail: true,
 		Hot: p.WeightBytes > 0 && p.WeightBytes <= hotWeights,
 	}}
 	switch c := p.Choice; {
@@ -57,35 +57,28 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.w.Tiles = p.Choice.Tiles
 	k.w.Plan()
 	k.byPairs(p)
-	if k.w.Once = k.w.CanOnce(); k.w.Once {
-		k.w.Tiles = p.Choice.Tiles
-		k.w.Plan()
-	}
 	if k.w.M == 2 && p.Choice.Winograd != 2 && bf16Suits(p, s) {
 		return nil // twice the products an instruction, and a quarter of the weights
 	}
 	k.fly(p)
 	threads := max(1, p.Threads)
-	if room := p.ScratchBudget/threads - 4*k.form; p.ScratchBudget > 0 && 4*k.w.ScratchSize() > room {
-		mr := k.w.Gemm.MR
+	budget := p.ScratchBudget
+	if room := budget/threads - 4*k.form; budget > 0 && 4*k.w.ScratchSize() > room {
 		perTile := k.w.PerTile()
-		rest := 4*k.w.ScratchSize() - perTile*k.w.Tiles
-		if k.w.Tiles = max(0, room-rest) / perTile; k.w.Tiles >= mr {
-			k.w.Tiles -= k.w.Tiles % mr
-		}
-		k.w.Tiles = max(1, k.w.Tiles)
-		k.w.Plan()
+		k.w.Tiles = max(1, (room-(4*k.w.ScratchSize()-perTile*k.w.Tiles))/perTile)
+		k.even(1)
 	}
-	k.perBlock = !k.cut(threads)
-	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	slots := threads
-	if p.ScratchBudget > 0 && 4*(k.w.Blocks()*k.scratch+threads*k.form) > p.ScratchBudget {
-		k.perBlock = false // more blocks at once than fit
-	}
-	if k.perBlock {
+	if k.perBlock = !k.cut(threads); k.perBlock {
+		k.w.Trail = false // planes at the same time
 		slots = k.w.Blocks()
+		if budget > 0 && 4*(slots*roundUp(k.w.ScratchSize(), 16)+threads*k.form) > budget {
+			k.perBlock, k.w.Trail, slots = false, !k.w.Fly, threads // more at once than fits
+			k.even(threads)
+		}
 		k.chunks = min(4*threads, k.w.BlockTiles(0))
 	}
+	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	k.forms = slots * k.scratch
 	floats := k.forms + threads*k.form
 	need := 4 * (k.w.PackedSize() + floats)
@@ -121,6 +114,13 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 // they are transformed, stay in a second-level cache of 2 MB from run to run.
 const hotWeights = 384 << 10
 
+// even makes blocks alike, a multiple of n of them, none larger than they were.
+func (k *convWinograd) even(n int) {
+	tiles, blocks := k.w.Total(), roundUp(k.w.Blocks(), n)
+	k.w.Tiles = (tiles + blocks - 1) / blocks
+	k.w.Plan()
+}
+
 // cutTiles is how few tiles a block may be cut down to for the sake of several
 // workers, cutWeights the bytes of a layer's weights up to which what workers
 // would hand each other weighs more than what they then do or read twice.
@@ -136,11 +136,8 @@ func (k *convWinograd) cut(threads int) bool {
 	if 4*k.w.Planes()*k.ic*k.oc > cutWeights {
 		return false
 	}
-	tiles := k.n * ((k.w.OH + k.w.M - 1) / k.w.M) * ((k.w.OW + k.w.M - 1) / k.w.M)
-	blocks = roundUp(blocks, threads)
-	if each := (tiles + blocks - 1) / blocks; each >= cutTiles {
-		k.w.Tiles = each
-		k.w.Plan()
+	if k.w.Total() > roundUp(blocks, threads)*(cutTiles-1) {
+		k.even(threads)
 		return true
 	}
 	nr := k.w.Gemm.NR

@@ -72,9 +72,13 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 	c.lifetimes()
 	c.findChains()
 	prog, err := c.compile(pl)
+	if err != nil {
+		return nil, err
+	}
 	spare := c.spare(prog.live)
-	if err != nil || prog.arena <= prog.live+spare*6/5 {
-		return prog, err
+	enough := prog.live + max(prog.live/5, spare*25/24)
+	if prog.arena <= enough {
+		return prog, nil
 	}
 	// Sharing made the values smaller than was known when kernels were told
 	// how much scratch fits beside them. Tell them again, and less where the
@@ -90,7 +94,7 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 		if again.arena < best.arena {
 			best = again
 		}
-		if best.arena <= prog.live+spare*6/5 {
+		if best.arena <= enough {
 			break
 		}
 	}
@@ -98,8 +102,8 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 }
 
 // spare is what scratch may add to an arena that holds live bytes at once: a
-// part of that, or what is small beside the weights.
-func (c *compiler) spare(live int) int { return max(live/6, c.weights/64) }
+// sixth, or up to a quarter where that is little beside the weights.
+func (c *compiler) spare(live int) int { return max(live/6, min(live*6/25, c.weights/64)) }
 
 // compile prepares every node and plans the arena.
 func (c *compiler) compile(pl *ops.Workers) (*cpuProgram, error) {

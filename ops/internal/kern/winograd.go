@@ -34,7 +34,7 @@ type WinogradF32 struct {
 	Gemm        *GemmF32 // nil: SelectGemmF32
 	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
-	Once        bool     // products take the place of what they are of; see CanOnce
+	Trail       bool     // a plane's products take the place of the plane before it; not for planes that several workers share
 	Hot         bool     // weights stay in the second-level cache from one run to the next
 	Fly         bool     // weights are packed as they are and transformed while they are used; see CanFly
 	Pooled      bool     // the maximum of each two by two is stored in their place, at OutPixel; see CanPool
@@ -70,11 +70,11 @@ func (w *WinogradF32) Plan() {
 			w.Tiles = max(w.Tiles, 48/mr*mr)
 		}
 		// What is left over for a block of its own is little and slow.
-		if whole := w.total() / w.Tiles; whole > 0 && whole < 5 && 4*(w.total()%w.Tiles) < w.Tiles {
-			w.Tiles = (w.total() + whole - 1) / whole
+		if whole := w.Total() / w.Tiles; whole > 0 && whole < 5 && 4*(w.Total()%w.Tiles) < w.Tiles {
+			w.Tiles = (w.Total() + whole - 1) / whole
 		}
 	}
-	w.Tiles = max(1, min(w.Tiles, w.total()))
+	w.Tiles = max(1, min(w.Tiles, w.Total()))
 	if w.Fly {
 		group := w.flyGroup()
 		w.Tiles = (w.Tiles + group - 1) / group * group
@@ -88,16 +88,18 @@ func (w *WinogradF32) Worthwhile() bool {
 
 func (w *WinogradF32) n() int      { return w.M + 2 }
 func (w *WinogradF32) planes() int { return w.n() * w.n() }
-func (w *WinogradF32) total() int  { return w.N * w.tilesY * w.tilesX }
+
+// Total is the number of tiles in the whole batch.
+func (w *WinogradF32) Total() int { return w.N * w.tilesY * w.tilesX }
 
 // biased is the plane (1, 1): every result of a tile has its products once, and so what they start from.
 func (w *WinogradF32) biased() int { return w.n() + 1 }
 
 // Blocks is the number of blocks of tiles in the whole batch.
-func (w *WinogradF32) Blocks() int { return (w.total() + w.Tiles - 1) / w.Tiles }
+func (w *WinogradF32) Blocks() int { return (w.Total() + w.Tiles - 1) / w.Tiles }
 
 // BlockTiles is the number of tiles in block b.
-func (w *WinogradF32) BlockTiles(b int) int { return min(w.Tiles, w.total()-b*w.Tiles) }
+func (w *WinogradF32) BlockTiles(b int) int { return min(w.Tiles, w.Total()-b*w.Tiles) }
 
 // Planes is the number of planes of a block.
 func (w *WinogradF32) Planes() int { return w.planes() }
@@ -131,13 +133,7 @@ func (w *WinogradF32) ScratchSize() int {
 	if w.Fly {
 		return w.IC / flyDepth * w.flyChunk()
 	}
-	return w.products() + w.planes()*w.stride(w.OC) + w.OC
-}
-
-// CanOnce says that products may overwrite the transformed input: a tile of rows is read, once, before its results are
-// stored. That halves the scratch.
-func (w *WinogradF32) CanOnce() bool {
-	return w.IC == w.OC && w.OC <= w.Gemm.NR && w.Gemm.isa != isaGeneric && w.Pairs == nil
+	return max(w.inputs()+w.planes()*w.stride(w.IC), w.products()+w.planes()*w.stride(w.OC)) + w.OC
 }
 
 // CanPool says that results may be pooled as they are stored: a tile holds whole pairs of rows and columns. An odd last
@@ -146,18 +142,28 @@ func (w *WinogradF32) CanPool() bool {
 	return useWinoPoolAVX512 && useWinoAVX512 && w.M == 4 && w.OH > 1 && w.OW > 1
 }
 
-// products is where they start in a block's scratch.
+// inputs is where planes of transformed input start in a block's scratch: with Trail so far behind the first products that
+// those of a plane end before it, and so do those of the next, which is the first to be overwritten, behind it.
+func (w *WinogradF32) inputs() int {
+	if !w.Trail {
+		return 0
+	}
+	in, out := w.stride(w.IC), w.stride(w.OC)
+	return max(out, w.planes()*out-(w.planes()-1)*in)
+}
+
+// products is where they start.
 func (w *WinogradF32) products() int {
-	if w.Once {
+	if w.Trail {
 		return 0
 	}
 	return w.planes() * w.stride(w.IC)
 }
 
-// PerTile is the bytes of scratch that a tile of a block takes.
+// PerTile is about the bytes of scratch that a tile of a block takes.
 func (w *WinogradF32) PerTile() int {
-	if w.Once {
-		return 4 * w.planes() * w.OC
+	if w.Trail {
+		return 4 * (w.planes()*max(w.IC, w.OC) + min(w.IC, w.OC))
 	}
 	return 4 * w.planes() * (w.IC + w.OC)
 }
@@ -235,7 +241,7 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	img, ty, tx := w.place(b*w.Tiles + i0)
 	for i := i0; i < i1; i++ {
 		y, x := ty*w.M-w.PT, tx*w.M-w.PL
-		in, v := a.In[img*w.H*w.W*w.InPixel:], scratch[i*w.IC:]
+		in, v := a.In[img*w.H*w.W*w.InPixel:], scratch[w.inputs()+i*w.IC:]
 		if y >= 0 && x >= 0 && y+n <= w.H && x+n <= w.W {
 			if in = in[(y*w.W+x)*w.InPixel:]; inside != 1 {
 				inside = 1
@@ -295,10 +301,10 @@ func (w *WinogradF32) Multiply(a *WinogradArgs, scratch []float32, b, p0, p1 int
 
 func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0, n1 int) {
 	rows, size := w.BlockTiles(b), w.planeSize()
-	m := scratch[w.products():]
+	m, v := scratch[w.products():], scratch[w.inputs():]
 	g := GemmF32Args{LDA: w.IC, Taps: 1, KC: w.IC, N: w.OC, Hot: w.Hot, Bias: a.Bias, LDC: w.OC, Min: negInf, Max: posInf}
 	if w.Pairs == nil && w.Gemm.isa != isaGeneric && 4*w.IC*w.OC <= smallPlane && rows*w.IC*w.OC <= smallWork {
-		g.A, g.B, g.C = scratch[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
+		g.A, g.B, g.C = v[p0*w.stride(w.IC):], a.Packed[p0*size:], m[p0*w.stride(w.OC):]
 		if w.Gemm.runPlanes16(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows) {
 			return
 		}
@@ -306,7 +312,7 @@ func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0
 		return
 	}
 	for p := p0; p < p1; p++ {
-		g.A = scratch[p*w.stride(w.IC):]
+		g.A = v[p*w.stride(w.IC):]
 		g.B = a.Packed[p*size:] // all that follow, as pairs ask for the next plane's weights in time
 		g.C = m[p*w.stride(w.OC):]
 		if g.Bias = nil; p == w.biased() {

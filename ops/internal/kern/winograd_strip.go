@@ -54,7 +54,7 @@ func (t *winoStrip) mask(n, x, width int) (whole bool) {
 func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 	n := w.n()
 	t := winoStrip{spare: &zeroRow[0], stride: 4 * w.stride(w.IC), channels: w.IC, pitch: 4 * w.IC, step: 4 * w.M * w.InPixel, pixel: 4 * w.InPixel}
-	chunk := 0 // floats from the channels of a call to the next; 0: all at once
+	v, chunk := scratch[w.inputs():], 0 // chunk: floats from the channels of a call to the next; 0: all at once
 	if w.Fly {
 		chunk, t.channels, t.pitch, t.stride = w.flyChunk(), flyDepth, 4*flyDepth, 4*w.flyPlane()
 	}
@@ -69,7 +69,7 @@ func (w *WinogradF32) inputStrips(a *WinogradArgs, scratch []float32, b, i0, i1 
 			t.count = min(i1-i, w.tilesX-tx, (w.W-n-x)/w.M+1)
 		}
 		for c, to := 0, i*t.channels; c < w.IC; c, to = c+t.channels, to+chunk {
-			t.base, t.planes = &a.In[img*w.H*w.W*w.InPixel+c], &scratch[to]
+			t.base, t.planes = &a.In[img*w.H*w.W*w.InPixel+c], &v[to]
 			winoInputStrip(w.M, &t)
 		}
 		i += t.count

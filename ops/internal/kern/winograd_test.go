@@ -130,13 +130,14 @@ func TestWinogradSplit(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { k.Run(a, s, 0, 1) }))
 }
 
-// Neither the columns at a time nor products in place of what they are of change a bit.
-func TestWinogradColumnsOnce(t *testing.T) {
+// Neither the columns at a time nor products in place of what came before them change a bit.
+func TestWinogradColumnsTrail(t *testing.T) {
 	cputest.ForEachPath(t, "winograd/", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, m := range []int{2, 4} {
-			for i, c := range []int{16, 8, 24, 32, 70} {
-				k, a, _ := winoRandom(r, m, 1, 17, 22, c, c, 1)
+			for i, size := range [][2]int{{16, 16}, {8, 8}, {24, 40}, {33, 32}, {70, 70}, {70, 9}, {5, 130}} {
+				c := size[1]
+				k, a, _ := winoRandom(r, m, 1, 17, 22, size[0], c, 1)
 				a.Bias, a.Res = randF32(r, c), randF32(r, k.OH*k.OW*k.ResPixel)
 				k.Tiles = 11
 				k.Plan()
@@ -148,10 +149,19 @@ func TestWinogradColumnsOnce(t *testing.T) {
 					k.Columns(a, make([]float32, k.ScratchSize()), 0, k.Blocks(), n, min(c, n+k.Gemm.NR))
 				}
 				require.Equal(t, want, got)
-				if k.Once = k.CanOnce(); k.Once {
+				whole := k.ScratchSize()
+				k.Trail = true
+				require.Less(t, k.ScratchSize(), whole)
+				for way := range 2 { // whole, or by columns
 					clear(got)
 					guard, scratch := newGuarded[float32](k.ScratchSize(), i, -77)
-					k.Run(a, scratch, 0, k.Blocks())
+					width := c
+					if way > 0 {
+						width = k.Gemm.NR
+					}
+					for n := 0; n < c; n += width {
+						k.Columns(a, scratch, 0, k.Blocks(), n, min(c, n+width))
+					}
 					guard.check(t, scratch)
 					require.Equal(t, want, got)
 				}

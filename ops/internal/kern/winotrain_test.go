@@ -86,7 +86,7 @@ func TestWinoSpread(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for i, c := range [][6]int{{1, 8, 8, 16, 16, 1}, {2, 7, 9, 5, 7, 1}, {1, 14, 14, 40, 33, 1}, {3, 6, 5, 17, 8, 0}, {1, 3, 3, 64, 3, 1}} {
 			k, a, _ := winoRandom(r, 4, c[0], c[1], c[2], c[3], c[4], c[5])
-			k.Tiles = k.total()
+			k.Tiles = k.Total()
 			k.InPixel = k.IC
 			x := randF32(r, k.N*k.H*k.W*k.IC)
 			a.In = atEdge(t, x)
