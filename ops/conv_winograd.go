@@ -63,7 +63,11 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	k.fly(p)
 	threads := max(1, p.Threads)
 	budget := p.ScratchBudget
-	if room := budget/threads - 4*k.form; budget > 0 && 4*k.w.ScratchSize() > room {
+	share := threads
+	if k.w.Fly && k.w.Blocks() == 1 && k.heavy() {
+		share = 1 // all work on the one block
+	}
+	if room := (budget - 4*threads*k.form) / share; budget > 0 && 4*k.w.ScratchSize() > room {
 		perTile := k.w.PerTile()
 		k.w.Tiles = max(1, (room-(4*k.w.ScratchSize()-perTile*k.w.Tiles))/perTile)
 		k.even(1)
@@ -126,6 +130,9 @@ func (k *convWinograd) even(n int) {
 // would hand each other weighs more than what they then do or read twice.
 const cutTiles, cutWeights = 8, 1 << 20
 
+// heavy says that transformed weights are more than cutWeights.
+func (k *convWinograd) heavy() bool { return 4*k.w.Planes()*k.ic*k.oc > cutWeights }
+
 // cut finds work for all workers, that they need not share: smaller blocks, or
 // parts of the columns. It is false where the steps of blocks must be split.
 func (k *convWinograd) cut(threads int) bool {
@@ -133,7 +140,7 @@ func (k *convWinograd) cut(threads int) bool {
 	if threads == 1 || blocks >= 2*threads {
 		return true
 	}
-	if 4*k.w.Planes()*k.ic*k.oc > cutWeights {
+	if k.heavy() {
 		return false
 	}
 	if k.w.Total() > roundUp(blocks, threads)*(cutTiles-1) {

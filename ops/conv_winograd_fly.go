@@ -39,7 +39,7 @@ func (k *convWinograd) fly(p *Prep) {
 	w.Fly = true
 	w.Plan()
 	form := roundUp(w.FlySize(), 16)
-	if threads := max(1, p.Threads); p.ScratchBudget > 0 && 4*threads*(roundUp(w.ScratchSize(), 16)+form) > p.ScratchBudget {
+	if p.FormBudget > 0 && 4*(roundUp(w.ScratchSize(), 16)+form) > p.FormBudget { // of the graph alone: results round otherwise
 		return
 	}
 	k.w, k.form = w, form

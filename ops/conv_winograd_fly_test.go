@@ -42,10 +42,13 @@ func TestConvWinogradFly(t *testing.T) {
 		for threads := 2; threads <= 5; threads++ {
 			got, _ := run(c.n, c.side, 160, c.oc, Prep{Threads: threads})
 			require.Equal(t, first.Data, got.Data, "%d threads", threads)
+			got, tight := run(c.n, c.side, 160, c.oc, Prep{Threads: threads, ScratchBudget: plain.Scratch / 2, FormBudget: plain.Scratch})
+			require.Equal(t, first.Data, got.Data, "%d threads, little room", threads)
+			require.Contains(t, tight.Path, "winograd-f4/fly", "what rounds must not depend on threads")
 		}
-		_, small := run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch - 1})
+		_, small := run(c.n, c.side, 160, c.oc, Prep{FormBudget: plain.Scratch - 1})
 		require.Contains(t, small.Path, "winograd-"+c.ready)
-		_, small = run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch})
+		_, small = run(c.n, c.side, 160, c.oc, Prep{ScratchBudget: plain.Scratch, FormBudget: plain.Scratch})
 		require.Equal(t, plain, small)
 	}
 	for _, c := range [][4]int{{1, 7, 64, 64}, {1, 7, 256, 250}, {3, 7, 160, 144}, {1, 28, 128, 128}, {1, 14, 256, 240}, {1, 13, 64, 256}} {
