@@ -129,7 +129,10 @@ func describe(level *[256]uint8, r, k int) []byte {
 	for _, l := range level[lo : hi+1] {
 		d := int(l) - last
 		last = int(l)
-		v := d<<1 ^ d>>(63)
+		v := d << 1 // zigzag
+		if d < 0 {
+			v = ^v
+		}
 		for range v >> k {
 			put(1)
 		}

@@ -76,8 +76,8 @@ func TestArchModels(t *testing.T) {
 }
 
 // keepsPromises checks that g comes back from a file, raw and compressed, with
-// nothing changed; that its outputs are the same bits on 1, 2 and 3 threads and
-// from the file; that a run allocates nothing; and that the arena is at most
+// nothing changed; that its outputs are the same bits on 1, 2, 3 and 16 threads
+// and from the file; that a run allocates nothing; and that the arena is at most
 // 1.25 times the values that are alive at once.
 func keepsPromises(t *testing.T, g *graph.Graph) {
 	raw, err := format.Marshal(g, nil)
@@ -102,8 +102,10 @@ func keepsPromises(t *testing.T, g *graph.Graph) {
 	for i, y := range runNoise(t, file.Graph, 2, true) {
 		require.True(t, string(want[i]) == string(y), "output %d differs between the graph on 1 thread and the file on 2", i)
 	}
-	for i, y := range runNoise(t, file.Graph, 3, false) {
-		require.True(t, string(want[i]) == string(y), "output %d differs between the graph on 1 thread and the file on 3", i)
+	for _, threads := range []int{3, 16} {
+		for i, y := range runNoise(t, file.Graph, threads, false) {
+			require.True(t, string(want[i]) == string(y), "output %d differs between the graph on 1 thread and the file on %d", i, threads)
+		}
 	}
 }
 
