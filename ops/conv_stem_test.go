@@ -3,7 +3,6 @@ package ops
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -20,14 +19,6 @@ func TestConvStem(t *testing.T) {
 	if !cpu.Enabled("winostem/avx512") {
 		t.Skip("no AVX-512")
 	}
-	rng := rand.New(rand.NewPCG(7, 8))
-	random := func(dims ...int) tensor.Tensor {
-		x := tensor.New(tensor.F32Spec(dims...))
-		for i := range x.F32() {
-			x.F32()[i] = float32(rng.NormFloat64())
-		}
-		return x
-	}
 	for _, c := range []struct {
 		n, h, w, ic, oc, kh, kw, pad int
 		act                          Act
@@ -40,8 +31,8 @@ func TestConvStem(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			two, pad := []int{2, 2}, []int{c.pad, c.pad}
 			op := &Conv{Window: Window{Stride: two, PadLo: pad, PadHi: pad}, Act: c.act}
-			in := []tensor.Tensor{random(c.n, c.h, c.w, c.ic)}
-			params := []tensor.Tensor{random(c.oc, c.kh, c.kw, c.ic), random(c.oc)}
+			in := []tensor.Tensor{normalTensor(7, c.n, c.h, c.w, c.ic)}
+			params := []tensor.Tensor{normalTensor(8, c.oc, c.kh, c.kw, c.ic), normalTensor(9, c.oc)}
 			want, err := Run(op, in, params)
 			require.NoError(t, err)
 			var first []float32

@@ -78,13 +78,18 @@ func TestWinograd(t *testing.T) {
 
 // relativeError is |got - exact| / |exact| in the 2-norm, exact in float64.
 func (w *WinogradF32) relativeError(a *WinogradArgs, weights []float32) float64 {
+	return w.relativeErrorAt(1, a, weights)
+}
+
+// relativeErrorAt is that of a convolution of another stride.
+func (w *WinogradF32) relativeErrorAt(stride int, a *WinogradArgs, weights []float32) float64 {
 	var err, norm float64
 	for p := range w.N * w.OH * w.OW {
 		img, y, x := p/(w.OH*w.OW), p/w.OW%w.OH, p%w.OW
 		for o := range w.OC {
 			sum := 0.0
 			for t := range 9 {
-				iy, ix := y-w.PT+t/3, x-w.PL+t%3
+				iy, ix := stride*y-w.PT+t/3, stride*x-w.PL+t%3
 				if iy < 0 || ix < 0 || iy >= w.H || ix >= w.W {
 					continue
 				}
@@ -99,7 +104,7 @@ func (w *WinogradF32) relativeError(a *WinogradArgs, weights []float32) float64 
 			if a.Res != nil {
 				sum += float64(a.Res[p*w.ResPixel+o])
 			}
-			sum = max(sum, float64(a.Min))
+			sum = min(max(sum, float64(a.Min)), float64(a.Max))
 			d := sum - float64(a.Out[p*w.OutPixel+o])
 			err += d * d
 			norm += sum * sum

@@ -2,7 +2,6 @@ package kern
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -90,31 +89,8 @@ func TestPhase(t *testing.T) {
 
 // relativeError is |got - exact| / |exact| in the 2-norm, exact in float64.
 func (w *PhaseF32) relativeError(a *WinogradArgs, weights []float32) float64 {
-	var err, norm float64
-	for p := range w.N * w.OH * w.OW {
-		img, y, x := p/(w.OH*w.OW), p/w.OW%w.OH, p%w.OW
-		for o := range w.OC {
-			sum := 0.0
-			for t := range 9 {
-				iy, ix := 2*y-w.PT+t/3, 2*x-w.PL+t%3
-				if iy < 0 || ix < 0 || iy >= w.H || ix >= w.W {
-					continue
-				}
-				in := a.In[((img*w.H+iy)*w.W+ix)*w.IC:]
-				for c, v := range weights[(o*9+t)*w.IC:][:w.IC] {
-					sum += float64(v) * float64(in[c])
-				}
-			}
-			if a.Bias != nil {
-				sum += float64(a.Bias[o])
-			}
-			sum = min(max(sum, float64(a.Min)), float64(a.Max))
-			d := sum - float64(a.Out[p*w.OutPixel+o])
-			err += d * d
-			norm += sum * sum
-		}
-	}
-	return math.Sqrt(err / norm)
+	like := WinogradF32{N: w.N, H: w.H, W: w.W, IC: w.IC, OH: w.OH, OW: w.OW, OC: w.OC, PT: w.PT, PL: w.PL, InPixel: w.IC, OutPixel: w.OutPixel}
+	return like.relativeErrorAt(2, a, weights)
 }
 
 func BenchmarkPhase(b *testing.B) {

@@ -1,0 +1,47 @@
+package kern
+
+// Where a block of WinogradF32 keeps its planes of transformed input and of products.
+
+// ScratchSize is how many floats a block needs: transformed input and output, and a row to dump what falls outside.
+func (w *WinogradF32) ScratchSize() int {
+	if w.Fly {
+		return w.IC / flyDepth * w.flyChunk()
+	}
+	return max(w.inputs()+w.planes()*w.stride(w.IC), w.products()+w.planes()*w.stride(w.OC)) + w.OC
+}
+
+// inputs is where planes of transformed input start in a block's scratch: with Trail so far behind the first products that
+// those of a plane end before it, and so do those of the next, which is the first to be overwritten, behind it.
+func (w *WinogradF32) inputs() int {
+	if !w.Trail {
+		return 0
+	}
+	in, out := w.stride(w.IC), w.stride(w.OC)
+	return max(out, w.planes()*out-(w.planes()-1)*in)
+}
+
+// products is where they start.
+func (w *WinogradF32) products() int {
+	if w.Trail {
+		return 0
+	}
+	return w.planes() * w.stride(w.IC)
+}
+
+// PerTile is about the bytes of scratch that a tile of a block takes.
+func (w *WinogradF32) PerTile() int {
+	if w.Trail {
+		return 4 * (w.planes()*max(w.IC, w.OC) + min(w.IC, w.OC))
+	}
+	return 4 * w.planes() * (w.IC + w.OC)
+}
+
+// stride is the floats from one plane of a block to the next. A tile touches all planes: some lines apart that a power of
+// two divides, they would fall into the same few sets of the first-level cache.
+func (w *WinogradF32) stride(channels int) int {
+	lines := (w.Tiles*channels + 15) / 16
+	if lines%8 == 0 {
+		lines++
+	}
+	return 16 * lines
+}
