@@ -16,7 +16,7 @@ const sumChannels = 32
 // know.
 func findConvSum(conv *Conv, add *Binary, operand int, pc, pa *Prep) *convSum {
 	if add.Fn != BinaryAdd || pc.Reference || pc.Training || pc.OutPitch != 0 || pa.OutPitch != 0 || len(pc.In) != 1 || len(pc.Params) == 0 ||
-		len(pa.In) != 2 || !pc.Out.DType.IsInt8() || pc.In[0].Shape.Elems()*pc.Params[0].Shape.Elems()*pc.Out.Shape.Elems() == 0 ||
+		len(pa.In) != 2 || !pc.Out.DType.IsInt8() || min(pc.In[0].Shape.Elems(), pc.Params[0].Shape.Elems(), pc.Out.Shape.Elems()) == 0 ||
 		pa.In[0].Shape != pa.Out.Shape || pa.In[1].Shape != pa.Out.Shape {
 		return nil
 	}
