@@ -7,7 +7,7 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint floors purego race arm64 cross cuda fuzz generate generate-check bits32 clean
+.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint floors purego bits32 race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"

@@ -2,7 +2,7 @@
 
 package quant
 
-import "github.com/teff-ml/teff/internal/switches"
+import "github.com/teff-ml/teff/ops/switches"
 
 // useDecode: the loops use what every amd64 processor has.
 var useDecode = true

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/teff-ml/teff/internal/switches"
+	"github.com/teff-ml/teff/ops/switches"
 )
 
 func TestDecodeLayout(t *testing.T) {

@@ -18,7 +18,7 @@ const module = "github.com/teff-ml/teff"
 // path in the module: a package imports lower ones only, or those listed in
 // beside.
 var floors = map[string]int{
-	"internal": 0, "ops/tensor": 0, "quant": 0,
+	"ops/switches": 0, "ops/tensor": 0, "quant": 0,
 	"ops": 1, "ops/internal": 1,
 	"ops/graph": 2,
 	"format":    3, "accel": 3,
@@ -35,10 +35,10 @@ var beside = map[string][]string{
 	"runtime/train": {"runtime", "runtime/train"},
 	"runtime/tune":  {"runtime"},
 	"quant/ptq":     {"runtime", "runtime/train", "quant/ptq"},
-	"quant":         {"internal", "ops/tensor"},
+	"quant":         {"ops/switches", "ops/tensor"},
 	"tools":         {"tools"},
 	"tests":         {"tools", "tests"},
-	"internal":      nil,
+	"ops/switches":  nil,
 	"ops/tensor":    nil,
 	"format":        nil,
 }

@@ -69,7 +69,7 @@ func New(name string, o Options) (*graph.Graph, error) {
 		return nil, fmt.Errorf("arch: %s: %d classes are out of range", name, o.Classes)
 	case o.Size < 0 || o.Size > 1<<14:
 		return nil, fmt.Errorf("arch: %s: a size of %d is out of range", name, o.Size)
-	case o.Size > 0 && o.Size > math.MaxInt/64/o.Size: // 64 numbers a pixel, at most
+	case o.Size > 0 && o.Size > math.MaxInt/64/o.Size: // a tensor of three channels has no such shape where an int has 32 bits
 		return nil, fmt.Errorf("arch: %s: a size of %d has too many pixels for this processor", name, o.Size)
 	case !(o.Width >= 0 && o.Width <= 64):
 		return nil, fmt.Errorf("arch: %s: a width of %g is out of range", name, o.Width)

@@ -1,7 +1,7 @@
 // Package cpu says what this processor can do, and passes on the named switches of the fast paths (package switches).
 package cpu
 
-import "github.com/teff-ml/teff/internal/switches"
+import "github.com/teff-ml/teff/ops/switches"
 
 // Register announces a fast path: see switches.Register.
 func Register(name string, enabled *bool) { switches.Register(name, enabled) }
