@@ -35,7 +35,7 @@ func avo(gen func(*asm)) func() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return text, nil
+		return joined(text), nil
 	}
 }
 

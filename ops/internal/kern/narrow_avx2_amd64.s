@@ -8,54 +8,20 @@
 // Requires: AVX, F16C
 TEXT ·narrowPutF16AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), DI
-	MOVQ   8(AX), SI
-	MOVQ   16(AX), CX
-	VXORPS Y2, Y2, Y2
+	MOVQ (AX), DI; MOVQ 8(AX), SI; MOVQ 16(AX), CX; VXORPS Y2, Y2, Y2
 
 loop1:
-	VMOVUPS   (SI), Y0
-	VCVTPS2PH $+0, Y0, X3
-	VCVTPH2PS X3, Y1
-	VMOVUPS   X3, (DI)
-	VXORPS    Y0, Y1, Y1
-	VORPS     Y1, Y2, Y2
-	ADDQ      $+32, SI
-	ADDQ      $+16, DI
-	SUBQ      $+8, CX
-	JG        loop1
-	XORL      CX, CX
-	VPTEST    Y2, Y2
-	SETNE     CL
-	MOVQ      CX, 24(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS (SI), Y0; VCVTPS2PH $+0, Y0, X3; VCVTPH2PS X3, Y1; VMOVUPS X3, (DI); VXORPS Y0, Y1, Y1; VORPS Y1, Y2, Y2
+	ADDQ $+32, SI; ADDQ $+16, DI; SUBQ $+8, CX; JG loop1
+	XORL CX, CX; VPTEST Y2, Y2; SETNE CL; MOVQ CX, 24(AX); VZEROUPPER; RET
 
 // func narrowPutBF16AVX2(t *byte)
 // Requires: AVX, AVX2
 TEXT ·narrowPutBF16AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), DI
-	MOVQ   8(AX), SI
-	MOVQ   16(AX), CX
-	VXORPS Y2, Y2, Y2
+	MOVQ (AX), DI; MOVQ 8(AX), SI; MOVQ 16(AX), CX; VXORPS Y2, Y2, Y2
 
 loop2:
-	VMOVUPS      (SI), Y0
-	VPSRLD       $+16, Y0, Y1
-	VEXTRACTI128 $+1, Y1, X3
-	VPACKUSDW    X3, X1, X3
-	VMOVUPS      X3, (DI)
-	VPSLLD       $+16, Y1, Y1
-	VXORPS       Y0, Y1, Y1
-	VORPS        Y1, Y2, Y2
-	ADDQ         $+32, SI
-	ADDQ         $+16, DI
-	SUBQ         $+8, CX
-	JG           loop2
-	XORL         CX, CX
-	VPTEST       Y2, Y2
-	SETNE        CL
-	MOVQ         CX, 24(AX)
-	VZEROUPPER
-	RET
+	VMOVUPS (SI), Y0; VPSRLD $+16, Y0, Y1; VEXTRACTI128 $+1, Y1, X3; VPACKUSDW X3, X1, X3; VMOVUPS X3, (DI)
+	VPSLLD $+16, Y1, Y1; VXORPS Y0, Y1, Y1; VORPS Y1, Y2, Y2; ADDQ $+32, SI; ADDQ $+16, DI; SUBQ $+8, CX; JG loop2
+	XORL CX, CX; VPTEST Y2, Y2; SETNE CL; MOVQ CX, 24(AX); VZEROUPPER; RET
