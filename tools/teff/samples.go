@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	goruntime "runtime"
 	"slices"
@@ -24,6 +25,7 @@ type imageStore struct {
 	kept    []*imageio.RGB    // the same images, nil: decode
 	labels  []int
 	skipped []string
+	sum     uint32 // of all pixels
 
 	feature      []float32 // [image][view][width]
 	views, width int
@@ -56,6 +58,7 @@ func openStore(ctx context.Context, c *cli, set *dataset.Set, p format.Preproces
 				}
 				continue
 			}
+			s.sum = crc32.Update(s.sum, crc32.IEEETable, r.m.Pix)
 			s.index = append(s.index, from+i)
 			s.labels = append(s.labels, set.Labels[from+i])
 			if keep {

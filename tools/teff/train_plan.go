@@ -120,6 +120,7 @@ func (r *round) config() (train.Config, error) {
 	default:
 		rate = rates[r.fresh]
 	}
+	r.rate = rate
 	updates := r.steps * r.total / r.accumulate
 	if updates == 0 {
 		return cfg, fmt.Errorf("%d steps are less than the %d of an update (--accumulate): nothing would be learned", r.steps*r.total, r.accumulate)

@@ -26,6 +26,7 @@ type round struct {
 	accumulate int
 	steps      int // of an epoch
 	total      int // epochs
+	rate       float32
 	epochs     []epochResult
 	confusion  [][]int
 	silent     bool // a fold's: no line for each epoch
@@ -66,14 +67,14 @@ func (r *round) close() {
 
 // run trains epoch by epoch.
 func (r *round) run(ctx context.Context) error {
-	first := 0 // step
-	if r.o.resume {
-		extra, err := r.trainer.Load(r.o.checkpoint)
-		switch {
-		case err == nil:
-			first = int(min(extra, uint64(r.steps*r.total)))
-		case !errors.Is(err, os.ErrNotExist):
-			return err
+	first, how, err := r.resume()
+	if err != nil {
+		return err
+	}
+	if !r.silent {
+		r.announce()
+		if how != "" {
+			r.say("%s", how)
 		}
 	}
 	var log io.Writer
@@ -88,6 +89,7 @@ func (r *round) run(ctx context.Context) error {
 	p := newProgress(r.c, "train", r.steps*r.total, r.quiet)
 	feed := r.newFeed(ctx, first)
 	defer feed.stop()
+	began := time.Now()
 	for at := first; at < r.steps*r.total; {
 		e, err := r.epoch(ctx, feed, &at, p)
 		if err != nil {
@@ -99,20 +101,14 @@ func (r *round) run(ctx context.Context) error {
 		e.Seconds = time.Since(r.start).Seconds()
 		r.epochs = append(r.epochs, e)
 		p.done()
-		if !r.silent {
-			held := "validation"
-			if r.val == nil {
-				held = "after it"
-			}
-			r.say("epoch %d: loss %.4f, training %.2f %%, %s %.2f %%, %.1f ms a step", e.Epoch, e.Loss, 100*e.Train, held, 100*e.Top1, e.MsStep)
-		}
+		r.sayEpoch(e, first, at, began)
 		if log != nil {
 			if err := json.NewEncoder(log).Encode(e); err != nil {
 				return fmt.Errorf("%s: %w", r.o.log, err)
 			}
 		}
 		if r.o.checkpoint != "" {
-			if err := r.trainer.Save(r.o.checkpoint, uint64(at)); err != nil {
+			if err := r.trainer.Save(r.o.checkpoint, r.position(at)); err != nil {
 				return err
 			}
 		}
@@ -136,7 +132,7 @@ func (r *round) stopped(ctx context.Context, at int, err error) error {
 	if r.o.checkpoint == "" {
 		return fmt.Errorf("interrupted after %d of %d steps; nothing was written (--checkpoint F keeps what is reached)", at, r.steps*r.total)
 	}
-	if err := r.trainer.Save(r.o.checkpoint, uint64(at)); err != nil {
+	if err := r.trainer.Save(r.o.checkpoint, r.position(at)); err != nil {
 		return fmt.Errorf("interrupted, and: %w", err)
 	}
 	return fmt.Errorf("interrupted after %d of %d steps; --resume goes on from %s", at, r.steps*r.total, r.o.checkpoint)
@@ -168,7 +164,7 @@ func (r *round) epoch(ctx context.Context, feed *feed, at *int, p *progress) (ep
 		right += countRight(r.trainer.Scores().F32(), labels)
 		p.text(*at, fmt.Sprintf("loss %.3f, right %.1f %%", res.Loss/float64(done), 100*float64(right)/float64(done*r.batch)))
 		if n := r.o.every; n > 0 && *at%n == 0 {
-			if err := r.trainer.Save(r.o.checkpoint, uint64(*at)); err != nil {
+			if err := r.trainer.Save(r.o.checkpoint, r.position(*at)); err != nil {
 				return res, err
 			}
 		}

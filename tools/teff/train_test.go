@@ -72,7 +72,7 @@ func TestTrainBadData(t *testing.T) {
 	}
 	untouched("two", empty)
 	untouched("batch of 512", data, "--batch", "512")
-	untouched("loss is", data, "--batch", "4", "--lr", "1e30")
+	untouched("loss is", data, "--batch", "4", "--lr", "1e30", "--json") // without it what is trained was said before
 
 	fails(t, "cannot be written", "train", model, "--data", data, "-o", filepath.Join(dir, "nowhere", "x.teff"))
 	require.NoDirExists(t, filepath.Join(dir, "nowhere"))
@@ -127,4 +127,38 @@ func TestReadOnlyFolder(t *testing.T) {
 	left, err := os.ReadDir(closed)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestResumeOther: a checkpoint counts steps of one order through certain
+// images: with another it would train on what was held back, so it is refused.
+// More epochs or another rate are the user's to choose.
+func TestResumeOther(t *testing.T) {
+	dir, model, data := fixture(t, "60")
+	_, _, others := fixture(t, "80")
+	ck, out := filepath.Join(dir, "ck"), filepath.Join(dir, "out.teff")
+	args := func(data, batch, epochs string, more ...string) []string {
+		return append([]string{"train", model, "--data", data, "-o", out, "--epochs", epochs, "--batch", batch, "--checkpoint", ck}, more...)
+	}
+	ok(t, args(data, "8", "1")...)
+	fails(t, "--batch other than 16", args(data, "16", "2", "--resume")...)
+	fails(t, "--seed other than 2", args(data, "8", "2", "--resume", "--seed", "2")...)
+	fails(t, "other images", args(others, "8", "2", "--resume")...)
+	fails(t, "other images", args(data, "8", "2", "--resume", "--val-split", "0.2")...)
+	said := ok(t, args(data, "8", "2", "--resume", "--lr", "0.01")...)
+	require.Contains(t, said, "going on from "+ck+": epoch 2 of 2, step 1 of 6")
+	require.NotContains(t, said, "epoch 1 of 2:")
+	require.Contains(t, ok(t, args(data, "8", "2", "--resume")...), "nothing is left to train")
+}
+
+// TestTrainSays: what is trained on what, and how far it is, without a look at
+// defaults.
+func TestTrainSays(t *testing.T) {
+	dir, model, data := fixture(t, "60")
+	said := ok(t, "train", model, "--data", data, "-o", filepath.Join(dir, "out.teff"), "--epochs", "2", "--batch", "8", "--lr", "0.02", "--shift", "2")
+	for _, want := range []string{
+		"52 images of 10 classes (2 to 8 each) to learn from, 8 for validation\n", "sgd at 0.02, cosine; 2 epochs of 6 steps of 8; images moved by 2\n",
+		"epoch 1 of 2: loss ", "rate 0.02, ", " left\n", "epoch 2 of 2: loss ",
+	} {
+		require.Contains(t, said, want)
+	}
 }
