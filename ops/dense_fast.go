@@ -7,58 +7,68 @@ import (
 
 // denseGemm is a dense layer as one packed product.
 type denseGemm struct {
+	denseLayer
+	pack   densePack
+	packed []float32
+	cut    gemmCut
+}
+
+// denseLayer is what the packed forms share.
+type denseLayer struct {
 	denseSpec
 	gemm     *kern.GemmF32
-	pack     densePack
-	packed   []float32
-	narrow   kern.Narrow // not NarrowNone: half is in place of packed
-	half     []uint16
 	biases   []float32
 	lo, hi   float32
 	act      *Act // an activation that is no clamp, applied to stored rows
 	residual bool
 	pitch    int
-	cut      gemmCut
 }
 
-func (d *Dense) prepareGemm(p *Prep, s denseSpec) *denseGemm {
-	k := &denseGemm{denseSpec: s, gemm: kern.SelectGemmF32(), residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
+func (d *Dense) layer(p *Prep, s denseSpec) denseLayer {
+	k := denseLayer{denseSpec: s, gemm: kern.SelectGemmF32(), residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
 	if s.bias {
 		k.biases = p.Params[1].F32()
 	}
 	k.lo, k.hi, k.act = d.Act.limits()
-	k.pack = densePack{k, p.Params[0]}
-	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
-	k.narrow = k.narrowWeights(p)
-	name, size := "gemm/"+k.gemm.Name+k.narrow.String(), 4*k.gemm.PackedSize(s.out, s.in)
-	if k.narrow != kern.NarrowNone {
-		block := k.gemm.NarrowColumns()
-		k.cut.cols = roundUp(k.cut.cols, block)
-		k.cut.colChunks = (s.out + k.cut.cols - 1) / k.cut.cols
-		size = 2 * roundUp(s.out, block) * s.in
-	}
-	packed := p.PackParts(&k.pack.weight, "dense/"+name, size, k.pack.panels(), k.pack.fill)
-	if k.narrow != kern.NarrowNone {
-		k.half = tensor.CastSlice[uint16](packed)
-	} else {
-		k.packed = tensor.CastSlice[float32](packed)
-	}
-	p.Path(name)
 	return k
 }
 
-// narrowBytes is the least float32 weight that is worth packing in 16 bits: a
-// smaller one stays in a second-level cache.
-const narrowBytes = 1 << 20
-
-// narrowWeights is how the weights of a single row are packed in 16 bits without
-// losing a bit.
-func (k *denseGemm) narrowWeights(p *Prep) kern.Narrow {
-	w := &k.pack.weight
-	if k.rows > 1 || k.out < k.gemm.NarrowColumns() || p.Training || w.Scale != nil || len(w.Data) < narrowBytes {
-		return kern.NarrowNone
+// args is the product, without its weights.
+func (k *denseLayer) args(a *Args) kern.GemmF32Args {
+	args := kern.GemmF32Args{
+		A: a.In[0].F32(), LDA: k.in, Taps: 1, KC: k.in, N: k.out, Bias: k.biases,
+		C: a.Out.F32(), LDC: k.pitch, Min: k.lo, Max: k.hi,
 	}
-	return p.narrow(k.gemm, w)
+	if k.residual {
+		args.Res, args.LDR = a.In[1].F32(), k.out
+	}
+	return args
+}
+
+// activate applies the activation that is no clamp to what was stored.
+func (k *denseLayer) activate(y []float32, m0, m1, n0, n1 int) {
+	if k.act == nil {
+		return
+	}
+	for m := m0; m < m1; m++ {
+		row := y[m*k.pitch+n0 : m*k.pitch+n1]
+		unaryRow(k.act.Fn, k.act.A, k.act.B, row, row)
+	}
+}
+
+func (d *Dense) prepareGemm(p *Prep, s denseSpec) Kernel {
+	layer := d.layer(p, s)
+	if k := layer.prepareStrips(p); k != nil {
+		return k
+	}
+	k := &denseGemm{denseLayer: layer}
+	k.pack = densePack{k, p.Params[0]}
+	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
+	name := "gemm/" + k.gemm.Name
+	packed := p.PackParts(&k.pack.weight, "dense/"+name, 4*k.gemm.PackedSize(s.out, s.in), k.pack.panels(), k.pack.fill)
+	k.packed = tensor.CastSlice[float32](packed)
+	p.Path(name)
+	return k
 }
 
 // gemmCut is how a product is cut into tasks.
@@ -116,10 +126,6 @@ func (t *densePack) Do(_ *Args, i, _ int) { t.panel(t.k.packed, i, nil) }
 
 // fill is part i of the packed weights.
 func (t *densePack) fill(dst []byte, i int, buf *packBuffer) {
-	if t.k.narrow != kern.NarrowNone {
-		t.narrowPanel(tensor.CastSlice[uint16](dst), i, buf)
-		return
-	}
 	t.panel(tensor.CastSlice[float32](dst), i, buf)
 }
 
@@ -138,43 +144,13 @@ func (t *densePack) panel(dst []float32, i int, buf *packBuffer) {
 	}
 }
 
-// narrowPanel is panel in 16 bits, and always of whole width.
-func (t *densePack) narrowPanel(dst []uint16, i int, buf *packBuffer) {
-	g, in := *t.k.gemm, t.k.in
-	g.Half = 0
-	n0 := i * g.NR
-	n := min(g.NR, t.k.out-n0)
-	to, w := dst[n0*in:], tensor.CastSlice[float32](t.weight.Data)[n0*in:]
-	block := buf.floats(g.NR * packDepth)
-	for d := 0; d < in; d += packDepth {
-		depth := min(packDepth, in-d)
-		g.Pack(block, w[d:], n, depth, in)
-		t.k.narrow.Put(to[d*g.NR:], block[:depth*g.NR])
-	}
-}
-
 func (k *denseGemm) Run(a *Args) { a.Parallel(k.cut.tasks(), k) }
 
 // Do computes some rows and columns.
 func (k *denseGemm) Do(a *Args, i, _ int) {
 	m0, m1, n0, n1 := k.cut.task(i, k.rows, k.out)
-	y := a.Out.F32()
-	args := kern.GemmF32Args{
-		A: a.In[0].F32(), LDA: k.in, Taps: 1, KC: k.in, B: k.packed, N: k.out, Bias: k.biases,
-		C: y, LDC: k.pitch, Min: k.lo, Max: k.hi,
-	}
-	if k.residual {
-		args.Res, args.LDR = a.In[1].F32(), k.out
-	}
-	if k.narrow != kern.NarrowNone {
-		k.gemm.RunNarrow(&args, k.narrow, k.half, n0, n1)
-	} else {
-		k.gemm.Run(&args, m0, m1, n0, n1)
-	}
-	if k.act != nil {
-		for m := m0; m < m1; m++ {
-			row := y[m*k.pitch+n0 : m*k.pitch+n1]
-			unaryRow(k.act.Fn, k.act.A, k.act.B, row, row)
-		}
-	}
+	args := k.args(a)
+	args.B = k.packed
+	k.gemm.Run(&args, m0, m1, n0, n1)
+	k.activate(args.C, m0, m1, n0, n1)
 }

@@ -2,12 +2,10 @@ package ops
 
 import (
 	"fmt"
-	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -101,50 +99,5 @@ func TestDenseGradLarge(t *testing.T) {
 		}
 		require.Less(t, relativeError(fast[i].F32(), want), 1e-5)
 		require.Equal(t, fast[i].Data, three[i].Data)
-	}
-}
-
-// Large weights that 16 bits hold exactly are packed in 16 bits, and one
-// row gives the bits that the same weights in float32 give.
-func TestDenseNarrow(t *testing.T) {
-	const in, out = 520, 530
-	for name, keep := range map[string]func(x float32) float32{
-		"f16":  func(x float32) float32 { return float32(math.Round(float64(x)*256) / 256) },
-		"bf16": func(x float32) float32 { return math.Float32frombits(math.Float32bits(x*0x1p-40) &^ 0xffff) },
-	} {
-		w, b := normalTensor(1, out, in), normalTensor(2, out)
-		for i, x := range w.F32() {
-			w.F32()[i] = keep(x)
-		}
-		for _, rows := range []int{1, 2, 40} {
-			for _, threads := range []int{1, 3} {
-				x, res := normalTensor(3, rows, in), normalTensor(4, rows, out)
-				op := &Dense{Act: Relu, Residual: true}
-				run := func() (string, []byte) {
-					p := &Prep{In: []tensor.Spec{x.Spec, res.Spec}, Params: []tensor.Tensor{w, b}, Threads: threads}
-					var err error
-					p.Out, err = op.Infer(p.In, Specs(p.Params))
-					require.NoError(t, err)
-					k, err := op.Prepare(p)
-					require.NoError(t, err)
-					a := &Args{In: []tensor.Tensor{x, res}, Out: tensor.New(p.Out), Scratch: tensor.AlignedBytes(p.Requests().Scratch)}
-					if threads > 1 {
-						a.Pool = closing(t, threads)
-					}
-					k.Run(a)
-					return p.Requests().Path, a.Out.Data
-				}
-				path, got := run()
-				undo := []func(){cpu.Set("narrow/avx512", false), cpu.Set("narrow/avx2", false)}
-				plain, want := run()
-				for _, u := range undo {
-					u()
-				}
-				if rows == 1 && (cpu.Enabled("narrow/avx512") || cpu.Enabled("narrow/avx2")) {
-					require.Equal(t, plain+"/"+name, path)
-				}
-				require.Equal(t, want, got)
-			}
-		}
 	}
 }

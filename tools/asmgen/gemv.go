@@ -8,15 +8,13 @@ import (
 )
 
 // gemvF32 writes the kernel of a single row: four whole panels at once, because two accumulators alone would wait for
-// each other. The order of each sum is the tile kernels'. Weights are float32, or of the narrow form that is in the place of
-// the number of columns.
+// each other. The order of each sum is the tile kernels'.
 func gemvF32(a *asm, v isa) {
 	const panels = 4
 	width := 2 * v.lanes
 	g := &gemm{asm: a, isa: v, mr: 1, nv: 2 * panels}
 	a.fn(fmt.Sprintf("gemmF32x1x%d%s", panels*width, v.suffix), "GemmF32Args.runGeneric")
-	local := a.AllocLocal(56)
-	form := local.Offset(48)
+	local := a.AllocLocal(48)
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.zero, g.base = local.Offset(32), local.Offset(40)
 	t, s := a.arg(reg.RAX), reg.RCX
@@ -30,8 +28,6 @@ func gemvF32(a *asm, v isa) {
 	a.MOVQ(mem(t, tileKC), s)
 	a.SHLQ(operand.U8(2), s)
 	a.MOVQ(s, g.kc)
-	a.MOVQ(mem(t, tileN), s)
-	a.MOVQ(s, form)
 	none, started := a.label("nobias"), a.label("started")
 	a.MOVQ(mem(t, tileBias), s)
 	a.TESTQ(s, s)
@@ -52,7 +48,7 @@ func gemvF32(a *asm, v isa) {
 		a.LEAQ(memx(panel[p-1], s, 1, 0), panel[p])
 	}
 	row, k, x := reg.RSI, reg.RAX, v.reg(8)
-	tap, next := a.label("tap"), a.label("next")
+	tap := a.label("tap")
 	a.Label(tap)
 	a.MOVQ(g.rows, row)
 	a.MOVQ(g.base, k)
@@ -62,37 +58,18 @@ func gemvF32(a *asm, v isa) {
 	a.CMOVQLT(g.zero, row)
 	a.ADDQ(imm(4*v.rows), g.rows)
 	a.XORQ(k, k)
-	narrow := []string{a.label("narrow"), a.label("narrow")}
-	for i, to := range narrow {
-		a.CMPQ(form, imm(i+1))
-		a.JEQ(operand.LabelRef(to))
-	}
-	loop := func(form *narrowForm) {
-		loop := a.label("loop")
-		a.Label(loop)
-		a.VBROADCASTSS(memx(row, k, 1, 0), x)
-		for p := range panels {
-			step := 2 * g.bytes()
-			if form != nil {
-				step = g.bytes()
-				a.PREFETCHT0(mem(panel[p], narrowAhead))
-			}
-			for j := range 2 {
-				if form == nil {
-					a.VFMADD231PS(mem(panel[p], j*g.bytes()), x, v.reg(2*p+j))
-					continue
-				}
-				a.widen(*form, mem(panel[p], j*g.bytes()/2), v.reg(9+j))
-				a.VFMADD231PS(v.reg(9+j), x, v.reg(2*p+j))
-			}
-			a.ADDQ(imm(step), panel[p])
+	loop := a.label("loop")
+	a.Label(loop)
+	a.VBROADCASTSS(memx(row, k, 1, 0), x)
+	for p := range panels {
+		for j := range 2 {
+			a.VFMADD231PS(mem(panel[p], j*g.bytes()), x, v.reg(2*p+j))
 		}
-		a.ADDQ(imm(4), k)
-		a.CMPQ(k, g.kc)
-		a.JLT(operand.LabelRef(loop))
+		a.ADDQ(imm(2*g.bytes()), panel[p])
 	}
-	loop(nil)
-	a.Label(next)
+	a.ADDQ(imm(4), k)
+	a.CMPQ(k, g.kc)
+	a.JLT(operand.LabelRef(loop))
 	a.DECQ(g.taps)
 	a.JNZ(operand.LabelRef(tap))
 
@@ -112,9 +89,4 @@ func gemvF32(a *asm, v isa) {
 	}
 	a.VZEROUPPER()
 	a.RET()
-	for i, from := range narrow {
-		a.Label(from)
-		loop(&narrowForms[i])
-		a.JMP(operand.LabelRef(next))
-	}
 }

@@ -53,6 +53,8 @@ var files = []file{
 	{"norm_avx2_amd64.s", avo(func(a *asm) { normF32(a, ymm) })},
 	{"narrow_avx512_amd64.s", avo(func(a *asm) { narrowF32(a, zmm) })},
 	{"narrow_avx2_amd64.s", avo(func(a *asm) { narrowF32(a, ymm) })},
+	{"strips_avx512_amd64.s", avo(func(a *asm) { stripsF32(a, zmm) })},
+	{"strips_avx2_amd64.s", avo(func(a *asm) { stripsF32(a, ymm) })},
 	{"rows_amd64.s", avo(func(a *asm) { rowsAdd(a, zmm); rowsAdd(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},

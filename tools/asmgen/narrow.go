@@ -83,7 +83,3 @@ func narrowPut(a *asm, v isa, f narrowForm) {
 	a.VZEROUPPER()
 	a.RET()
 }
-
-// narrowAhead is how far ahead of their use weights of 16 bits are asked for, in each of the streams: widening leaves fewer
-// loads in flight than products alone do, and memory at two thirds of its rate.
-const narrowAhead = 1024

@@ -220,7 +220,6 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 				t.res = &a.Res[m*a.LDR+n]
 			}
 			if wide {
-				t.n = int(NarrowNone)
 				g.row(t)
 				n += rowPanels * g.NR
 				continue

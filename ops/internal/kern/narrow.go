@@ -6,9 +6,8 @@ import (
 	"github.com/teff-ml/teff/ops/internal/cpu"
 )
 
-// Weights that only one row is multiplied by are read once a run, so such a product takes as long as memory takes to deliver
-// them. Those that a file keeps in 16 bits are float32 numbers that 16 bits hold exactly: packed in 16 bits, and widened in
-// registers, they take half the time, and sums do not differ in a bit.
+// Weights that a file keeps in 16 bits are float32 numbers that 16 bits hold exactly: where reading weights is what takes
+// the time (see strips.go), they are packed in 16 bits and widened in registers, and sums do not differ in a bit.
 
 var (
 	useNarrowAVX512 = cpu.AVX512 && haveAsm
@@ -120,33 +119,5 @@ func (n Narrow) widen(dst []float32, src []uint16) {
 			}
 		}
 		dst[i] = math.Float32frombits(b)
-	}
-}
-
-// NarrowColumns is how many columns lie together in narrow weights: what a product of one row takes at once.
-func (g *GemmF32) NarrowColumns() int { return rowPanels * g.NR }
-
-// RunNarrow is Run for a single row, from column n0 on, a multiple of NarrowColumns, with weights in b, as Put narrows them: whole
-// panels as Pack lays them out, zeros behind the last column until they are NarrowColumns. a.B is nil.
-func (g *GemmF32) RunNarrow(a *GemmF32Args, n Narrow, b []uint16, n0, n1 int) {
-	k, block := a.KC, g.NarrowColumns()
-	if a.Rows != nil || a.Taps != 1 || k <= 0 || len(a.A) < k || n0%block != 0 || n1 > a.N || len(b) < (n1+block-1)/block*block*k {
-		panic("kern: BUG: gemm: narrow weights do not match the sizes")
-	}
-	var direct int32
-	var bias, res, c [128]float32
-	t := tileF32{a: &a.A[0], rows: &direct, taps: 1, kc: k, bias: &bias[0], c: &c[0], n: int(n), min: a.Min, max: a.Max, panels: 2 * k * g.NR}
-	for ; n0 < n1; n0 += block {
-		t.b = floatPointer(&b[n0*k])
-		end := min(n1, n0+block)
-		if a.Bias != nil {
-			copy(bias[:], a.Bias[n0:end])
-		}
-		if a.Res != nil {
-			copy(res[:], a.Res[n0:end])
-			t.res = &res[0]
-		}
-		g.row(&t)
-		copy(a.C[n0:end], c[:])
 	}
 }

@@ -1,9 +1,7 @@
 package kern
 
 import (
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -81,83 +79,5 @@ func TestNarrowForm(t *testing.T) {
 		require.Equal(t, NarrowF16, g.Narrow(w))
 		w[n] = 1 + 0x1p-20
 		require.Equal(t, NarrowNone, g.Narrow(w))
-	}
-}
-
-// Products of narrow weights are those of the same weights in float32, bit for bit.
-func TestGemmNarrow(t *testing.T) {
-	for _, path := range []string{"gemm/", "narrow/"} {
-		cputest.ForEachPath(t, path, testGemmNarrow)
-	}
-}
-
-func testGemmNarrow(t *testing.T) {
-	g := SelectGemmF32()
-	if g.Narrow(nil) == NarrowNone {
-		t.Skip("no products of 16 bits here")
-	}
-	block := g.NarrowColumns()
-	for _, c := range [][2]int{{128, 1}, {128, 70}, {129, 33}, {300, 64}, {65, 5}, {7, 9}, {256, 300}} {
-		for bits := range 16 {
-			n := NarrowF16 + Narrow(bits&1)
-			t.Run(fmt.Sprint(c, bits), func(t *testing.T) {
-				cols, k := c[0], c[1]
-				wide := (cols + block - 1) / block * block
-				cs := g.randomCase(rand.New(rand.NewPCG(3, uint64(bits))), 1, cols, 1, k, false, bits&2 != 0, bits&4 != 0, bits&8 != 0)
-				for i, v := range cs.w { // drop what does not fit
-					cs.w[i] = math.Float32frombits(math.Float32bits(v) &^ 0xffff)
-					if n == NarrowF16 {
-						cs.w[i] = float32(math.Round(float64(v)*512) / 512)
-					}
-				}
-				a := cs.args
-				a.B = make([]float32, g.PackedSize(cols, k))
-				g.Pack(a.B, cs.w, cols, k, k)
-				want := make([]float32, cols)
-				a.C = want
-				g.Run(&a, 0, 1, 0, cols)
-
-				packed := make([]float32, wide*k)
-				g.Pack(packed, append(cs.w, make([]float32, (wide-cols)*k)...), wide, k, k)
-				half := make([]uint16, wide*k)
-				require.True(t, n.Put(half, packed))
-				guard, out := newGuarded[float32](cols, bits%3, -77)
-				a.A, a.C, a.B = atEdge(t, a.A[:k]), out, nil
-				half = atEdge(t, half)
-				for from := 0; from < cols; from += block {
-					g.RunNarrow(&a, n, half, from, min(cols, from+block))
-				}
-				guard.check(t, out)
-				require.Equal(t, want, out)
-				clear(out)
-				g.RunNarrow(&a, n, half, 0, cols)
-				require.Equal(t, want, out)
-			})
-		}
-	}
-}
-
-func BenchmarkGemmNarrow(b *testing.B) {
-	const n, k = 4096, 4096
-	g := SelectGemmF32()
-	weights, half := make([]float32, n*k), make([]uint16, n*k)
-	for i := range weights { // memory that nobody wrote to is one page of zeros
-		weights[i], half[i] = 1, 0x3c00
-	}
-	a := GemmF32Args{A: make([]float32, k), LDA: k, Taps: 1, KC: k, B: weights, N: n, C: make([]float32, n), LDC: n, Min: noMin, Max: noMax}
-	b.Run("f32", func(b *testing.B) {
-		for b.Loop() {
-			g.Run(&a, 0, 1, 0, n)
-		}
-	})
-	for _, form := range []Narrow{NarrowF16, NarrowBF16} {
-		b.Run(form.String()[1:], func(b *testing.B) {
-			if g.Narrow(nil) == NarrowNone {
-				b.Skip("no products of 16 bits here")
-			}
-			for b.Loop() {
-				g.RunNarrow(&a, form, half, 0, n)
-			}
-		})
 	}
 }

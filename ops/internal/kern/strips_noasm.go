@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package kern
+
+func (g *GemmF32) strips(n Narrow, t *stripArgs) { t.run(n) }
