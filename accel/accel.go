@@ -60,7 +60,7 @@ type State interface {
 	Input(i int) tensor.Tensor
 	Output(i int) tensor.Tensor
 	// Run computes the outputs. It allocates nothing and fails only when ctx is
-	// done (between steps) or the device is lost.
+	// done (between steps) or the device is lost. ctx is not nil.
 	Run(ctx context.Context) error
 	// Times asks for each step's duration in nanoseconds to be written to ns,
 	// which has the length of Layers; nil stops it.

@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"io"
 
@@ -75,6 +76,9 @@ func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
 
 // Marshal is the file as bytes.
 func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
+	if g == nil {
+		return nil, fmt.Errorf("format: %w", graph.ErrNil)
+	}
 	if o == nil {
 		o = &WriteOptions{}
 	}

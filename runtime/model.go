@@ -26,7 +26,7 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// Option changes how a model is prepared.
+// Option changes how a model is prepared. A nil one changes nothing.
 type Option func(*config)
 
 type config struct {
@@ -41,7 +41,7 @@ type config struct {
 // 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
-// WithBackend runs the model on b instead of the CPU. b stays the caller's to close,
+// WithBackend runs the model on b instead of the CPU, which nil is. b stays the caller's to close,
 // after all models that run on it.
 func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend, c.shared = b, true } }
 
@@ -130,6 +130,9 @@ func own(f *format.File, opts []Option) (*Model, error) {
 // FromFile prepares the network of an opened file, which stays the caller's to
 // close, after the model.
 func FromFile(f *format.File, opts ...Option) (*Model, error) {
+	if f == nil {
+		return nil, fmt.Errorf("runtime: nil file: %w", graph.ErrNil)
+	}
 	m, err := New(f.Graph, opts...)
 	if err != nil {
 		return nil, err
@@ -143,9 +146,14 @@ func FromFile(f *format.File, opts ...Option) (*Model, error) {
 
 // New prepares a graph: folds batch norm, fuses activations and residuals.
 func New(g *graph.Graph, opts ...Option) (*Model, error) {
+	if g == nil {
+		return nil, fmt.Errorf("runtime: %w", graph.ErrNil)
+	}
 	m := &Model{source: g, g: g, programs: map[int]accel.Program{}}
 	for _, o := range opts {
-		o(&m.cfg)
+		if o != nil {
+			o(&m.cfg)
+		}
 	}
 	if m.cfg.backend == nil {
 		m.cfg.backend = CPU(m.cfg.threads)

@@ -12,7 +12,9 @@ import (
 // ErrClosed says that the model or the session was closed.
 var ErrClosed = errors.New("runtime: model or session is closed")
 
-// SessionOption changes a session.
+var errNilContext = errors.New("runtime: nil context")
+
+// SessionOption changes a session. A nil one changes nothing.
 type SessionOption func(*sessionConfig)
 
 type sessionConfig struct {
@@ -43,7 +45,9 @@ type Session struct {
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	c := sessionConfig{batch: 1}
 	for _, o := range opts {
-		o(&c)
+		if o != nil {
+			o(&c)
+		}
 	}
 	if c.batch == 1 && !m.g.Batched() {
 		c.batch = m.g.Batch()
@@ -73,11 +77,14 @@ func (s *Session) Output(i int) tensor.Tensor { return s.state.Output(i) }
 
 // Run computes the outputs from the inputs. It allocates nothing. It fails only
 // when ctx is done, which it looks at between operators; the outputs are
-// undefined then. After Close, the session's or the model's, it returns ErrClosed;
+// undefined then. ctx must not be nil: that is an error, too. After Close, the session's or the model's, it returns ErrClosed;
 // a model must not be closed while it runs.
 func (s *Session) Run(ctx context.Context) error {
 	if s.over || s.model.closed.Load() { // weights may be unmapped
 		return ErrClosed
+	}
+	if ctx == nil {
+		return errNilContext
 	}
 	return s.state.Run(ctx)
 }

@@ -230,6 +230,9 @@ const stepNumbers = 6
 
 // Run does one step.
 func (t *Trainer) Run(ctx context.Context, u accel.TrainStep) (loss, norm float32, err error) {
+	if ctx == nil {
+		return 0, 0, errors.New("cuda: nil context")
+	}
 	classes := t.Scores().Shape.Channels()
 	y := t.s.inputs[1].host.F32()
 	for i, c := range t.target.I32() {

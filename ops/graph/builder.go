@@ -82,6 +82,10 @@ func (b *Builder) Add(name string, op ops.Op, params []tensor.Tensor, in ...ID) 
 		return 0
 	}
 	id := ID(len(b.g.nodes))
+	if op == nil {
+		b.err = fmt.Errorf("graph: node %d %q: %w", id, name, ErrNil)
+		return 0
+	}
 	nd := Node{Name: b.unique(name, op.Kind()), Op: op, In: in, Params: params}
 	for i, x := range in {
 		if x < 0 || x >= id {
@@ -115,6 +119,9 @@ func (b *Builder) Supersede(old ID, op ops.Op, params []tensor.Tensor, in ...ID)
 		return 0
 	}
 	name := b.g.nodes[old].Name
+	if op == nil {
+		return b.Add(name, nil, params) // which refuses it
+	}
 	delete(b.names, name)
 	b.g.nodes[old].Name = b.unique("superseded", op.Kind())
 	return b.Add(name, op, params, in...)
@@ -169,6 +176,9 @@ func (b *Builder) Build() (*Graph, error) {
 // carried over. A node that f answers with -1 has no value any more: nothing
 // may read it.
 func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, error) {
+	if g == nil {
+		return nil, ErrNil
+	}
 	b := NewBuilderBatch(g.name, g.batch)
 	b.from = g
 	b.g.nodes = make([]Node, 0, len(g.nodes)+8)

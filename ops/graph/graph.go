@@ -6,11 +6,16 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 )
+
+// ErrNil says that there is a nil where a graph should be, or an operator: what
+// an error that was not looked at leaves.
+var ErrNil = errors.New("graph: nil graph or operator")
 
 // ID names a node and its value: its place in execution order.
 type ID int32
@@ -92,6 +97,9 @@ func (g *Graph) IsOutput(id ID) bool {
 // WithBatch is the graph with another batch size: every spec inferred anew. A
 // network that cannot run at this size says at which node.
 func (g *Graph) WithBatch(n int) (*Graph, error) {
+	if g == nil {
+		return nil, ErrNil
+	}
 	if n < 1 {
 		return nil, fmt.Errorf("graph: batch %d", n)
 	}

@@ -14,6 +14,9 @@ import (
 // Print writes the graph as text, one line a node: its ID, name, operator with
 // the attributes that are not zero, inputs, parameters and result.
 func Print(w io.Writer, g *Graph) error {
+	if g == nil {
+		return ErrNil
+	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		var b strings.Builder

@@ -9,6 +9,7 @@ package ptq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,13 +91,17 @@ type Quantizer struct {
 	reads map[graph.ID]*moments.Product // by product; empty with Options.Nearest
 }
 
+var errNilContext = errors.New("ptq: nil context")
+
 // Calibrate prepares g and runs all samples through it, twice: for the extremes,
 // then for the distribution between them.
 func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Quantizer, error) {
-	if src.Len() == 0 {
+	switch {
+	case ctx == nil:
+		return nil, errNilContext
+	case src == nil || src.Len() == 0:
 		return nil, fmt.Errorf("ptq: no samples")
-	}
-	if opt.Method < 0 || int(opt.Method) >= len(methodNames) {
+	case opt.Method < 0 || int(opt.Method) >= len(methodNames):
 		return nil, fmt.Errorf("ptq: method %d", opt.Method)
 	}
 	p, err := prepare(g)

@@ -34,6 +34,9 @@ func (q *Quantizer) Report(ctx context.Context, g *graph.Graph, src Source, limi
 // Compare runs samples through two networks and compares the values of nodes
 // that have a name in common. Both sources give the same samples.
 func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, threads int) ([]Layer, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	real := func(s tensor.Spec) bool {
 		return isFloat(s) || s.DType.IsInt8() && s.Quant.PerTensor() && s.Shape.Elems() > 0
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -27,6 +28,11 @@ type network struct {
 	loss   graph.ID
 }
 
+var (
+	errNilGraph = fmt.Errorf("train: %w", graph.ErrNil)
+	errNoOutput = errors.New("train: the network has no output")
+)
+
 // build makes the network that trains. Nodes keep their IDs.
 func build(g *graph.Graph, c *Config) (*network, error) {
 	src, err := passes.Train(g)
@@ -34,7 +40,7 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if len(src.Outputs()) == 0 {
-		return nil, fmt.Errorf("train: the network has no output")
+		return nil, errNoOutput
 	}
 	if src.Batch() != c.Batch && !src.Batched() {
 		return nil, fmt.Errorf("train: the network runs at batch %d only, not %d", src.Batch(), c.Batch)

@@ -23,6 +23,9 @@ type Device struct {
 // OnDevice plans training of g on a backend. The error says which node, or what of
 // the configuration, the backend has no kernel for.
 func OnDevice(b accel.Backend, g *graph.Graph, cfg Config) (*Device, error) {
+	if b == nil {
+		return nil, errors.New("train: nil backend")
+	}
 	tb, ok := b.(accel.TrainBackend)
 	if !ok {
 		return nil, fmt.Errorf("train: %s does not train", b.Name())

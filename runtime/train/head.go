@@ -15,6 +15,12 @@ import (
 // Dense, or the 1x1 convolution some networks end with. Its weights may be
 // integers; WithClasses makes them floats.
 func Head(g *graph.Graph) (graph.ID, error) {
+	if g == nil {
+		return 0, errNilGraph
+	}
+	if len(g.Outputs()) == 0 {
+		return 0, errNoOutput
+	}
 	id := g.Outputs()[0].ID
 	for {
 		n := g.Node(id)

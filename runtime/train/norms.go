@@ -35,6 +35,9 @@ func EstimateNorms(g *graph.Graph, batch, batches, threads int, fill func(i int,
 	if batch < 1 || batches < 1 {
 		return nil, fmt.Errorf("train: statistics of %d batches of %d", batches, batch)
 	}
+	if g == nil {
+		return nil, errNilGraph
+	}
 	if !HasNorms(g) {
 		return g, nil
 	}

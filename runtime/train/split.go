@@ -108,6 +108,9 @@ func averaged(g *graph.Graph, head graph.ID) (pool graph.ID, ok bool) {
 
 // Join is g with the parameters that layers of the same name have in trained.
 func Join(g, trained *graph.Graph) (*graph.Graph, error) {
+	if g == nil || trained == nil {
+		return nil, errNilGraph
+	}
 	by := map[string]*graph.Node{}
 	for i := range trained.Len() {
 		n := trained.Node(graph.ID(i))

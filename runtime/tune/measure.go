@@ -2,6 +2,7 @@ package tune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -89,6 +90,9 @@ type Step struct {
 // cost model's choices: an entry without nodes says that these are the best.
 // progress may be nil.
 func Measure(ctx context.Context, g *graph.Graph, s Setting, progress func(Step)) (*Entry, error) {
+	if ctx == nil {
+		return nil, errors.New("tune: nil context")
+	}
 	t := &tuner{ctx: ctx, g: g, s: s, best: map[string]ops.Choice{}}
 	defer t.close()
 	base, err := t.open(nil)

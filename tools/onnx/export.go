@@ -22,6 +22,9 @@ const (
 // where the two meet. Quantised values are integers between QuantizeLinear and
 // DequantizeLinear. An *UnsupportedError lists nodes that ONNX cannot say.
 func Export(to io.Writer, g *graph.Graph) error {
+	if g == nil {
+		return fmt.Errorf("onnx: %w", graph.ErrNil)
+	}
 	e := &exporter{g: g, w: &writer{names: map[string]bool{}}, vals: make([]exported, g.Len())}
 	var inputs, outputs []message
 	for _, id := range g.Inputs() {

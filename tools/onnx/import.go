@@ -41,7 +41,9 @@ func ImportFile(path string, opts ...Option) (*graph.Graph, error) {
 func ImportBytes(b []byte, opts ...Option) (*graph.Graph, error) {
 	var o options
 	for _, f := range opts {
-		f(&o)
+		if f != nil {
+			f(&o)
+		}
 	}
 	if o.batch < 0 {
 		return nil, fmt.Errorf("onnx: batch %d", o.batch)

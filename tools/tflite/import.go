@@ -48,7 +48,9 @@ func Parse(b []byte, opts ...Option) (*graph.Graph, error) {
 		known: map[int]tensor.Tensor{}, vectors: map[int][]int{}, spoiled: map[int]bool{},
 	}
 	for _, o := range opts {
-		o(im)
+		if o != nil {
+			o(im)
+		}
 	}
 	return im.run()
 }

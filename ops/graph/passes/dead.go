@@ -10,6 +10,9 @@ import (
 func Dead(g *graph.Graph) (*graph.Graph, error) { return dead(g) }
 
 func dead(g *graph.Graph) (*graph.Graph, error) {
+	if g == nil {
+		return nil, graph.ErrNil
+	}
 	live := make([]bool, g.Len())
 	for _, o := range g.Outputs() {
 		live[o.ID] = true

@@ -12,7 +12,7 @@ import (
 // unsigned. Inputs and results stay as they are. A graph without integer
 // products is left alone.
 func Unsigned(g *graph.Graph) (*graph.Graph, error) {
-	if !hasSignedProduct(g) {
+	if g != nil && !hasSignedProduct(g) { // nil is Rewrite's to refuse
 		return g, nil
 	}
 	u := &unsigner{up: map[graph.ID]graph.ID{}, down: map[graph.ID]graph.ID{}}
