@@ -37,12 +37,20 @@ func Enabled(name string) bool { return cpu.Enabled(name) }
 // tests and measurements; models keep the paths that they were compiled with.
 func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }
 
-// NewArena is n zero bytes at a multiple of 64, or an error where the machine has
-// less memory: Go ends the process when the system has no more, so it is not
-// asked.
+// askFrom is the size from which an arena is compared with what there is: finding
+// that out reads files.
+const askFrom = 4 << 20
+
+// NewArena is n zero bytes at a multiple of 64, or an error where the process can
+// have less memory: Go ends the process when the system has no more, so it is not
+// asked. On Linux that is the least of the machine's memory, the limits of the
+// process's control groups (versions 1 and 2) and those of setrlimit; other systems
+// are not asked.
 func NewArena(n int) ([]byte, error) {
-	if m := machineMemory(); m > 0 && uint64(n) > m {
-		return nil, fmt.Errorf("an arena of %d bytes, the machine has %d", n, m)
+	if n >= askFrom {
+		if m := machineMemory(); m > 0 && uint64(n) > m {
+			return nil, fmt.Errorf("an arena of %d bytes, this process can have %d", n, m)
+		}
 	}
 	return tensor.AlignedBytes(n), nil
 }

@@ -9,6 +9,19 @@
 //	copy(s.Input(0).Float32(), pixels)
 //	err = s.Run(ctx)
 //	best := s.Output(0).Float32()
+//
+// # Memory
+//
+// A session's arena lies in Go's heap and counts for GOMEMLIMIT, unless the caller
+// brings one (WithArena). Two things lie outside, where neither GOMEMLIMIT nor
+// runtime.MemStats sees them: the map of a file that Open opened, whose pages the
+// system can drop and read again, and the packed weights of a model of 4 MB and
+// more (on Linux; Session.Memory's Packed), there once for all sessions, until the
+// model is closed or collected. A service sets GOMEMLIMIT lower by those.
+//
+// An arena that is larger than the memory the process can have is an error of
+// NewSession. What that is is known on Linux: the machine's memory, or the lower
+// limit of a control group or of setrlimit.
 package runtime
 
 import (
