@@ -90,7 +90,7 @@ func (c *call) constInput(i int, what string) (tensor.Tensor, bool, error) {
 func (c *call) constInts(i int, what string) ([]int, error) {
 	v, batchy, err := c.constIntsBatch(i, what)
 	if err == nil && batchy {
-		return nil, &bakedError{c.arg(i).name}
+		return nil, &bakedError{name: c.arg(i).name}
 	}
 	return v, err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -71,6 +72,9 @@ func importConstantOfShape(c *call) error {
 	if err != nil {
 		return err
 	}
+	if batchy && c.open && len(dims) > 0 {
+		return c.grown(c.known(c.outName(0), fill), dims, func(d []int) ops.Op { return &ops.Expand{Dims: d} })
+	}
 	spec := tensor.Spec{DType: fill.DType, Shape: s}
 	if spec.Bytes() > foldLimit || spec.Bytes() > c.budget {
 		return fmt.Errorf("a constant of %v is too large", spec)
@@ -80,9 +84,7 @@ func importConstantOfShape(c *call) error {
 	for at := 0; at < len(t.Data); at += len(fill.Data) {
 		copy(t.Data[at:], fill.Data)
 	}
-	k := c.known(c.outName(0), t)
-	k.batchy = batchy && c.open && batchyTensor(t)
-	c.set(0, k)
+	c.set(0, c.known(c.outName(0), t))
 	return nil
 }
 
@@ -130,7 +132,7 @@ func importRange(c *call) error {
 			return err
 		}
 		if batchy {
-			return &bakedError{c.in[i].name}
+			return &bakedError{name: c.in[i].name}
 		}
 		if t.Shape.Elems() != 1 {
 			return fmt.Errorf("a limit of the range has %d elements", t.Shape.Elems())

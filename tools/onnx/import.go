@@ -77,6 +77,9 @@ type importer struct {
 	nodes  int // expanded so far
 	budget int // bytes that folding may still allocate
 
+	batched graph.ID // an input with the open batch
+	mask    graph.ID // see batchMask; 0: not made
+
 	ints8   integers
 	readers map[string][]*node // by what they read, see inputQuant
 
@@ -111,6 +114,9 @@ func importModel(m *model, o *options, size int) (*graph.Graph, error) {
 			}
 		}
 		id := im.b.Input(s.name, s.spec, s.batched)
+		if s.batched {
+			im.batched = id
+		}
 		v := &value{im: im, name: s.name, id: id}
 		if t, ok := o.values[s.name]; ok {
 			v.hint = t
@@ -311,6 +317,14 @@ func (im *importer) finish() (*graph.Graph, error) {
 		case v.err != nil:
 			im.refuseValue(o.name, v.err)
 		case im.baked(v):
+			if row, axis, ok := im.row(v); ok {
+				r, err := im.repeated(o.name+"_rows", row, axis)
+				if err != nil {
+					return nil, err
+				}
+				im.b.Output(o.name, r.id)
+				continue
+			}
 			im.refuse(Unsupported{Node: o.name, Op: "output", Why: "its value depends on the batch", Hint: "fix the batch with --batch"})
 		default:
 			im.b.Output(o.name, v.node())

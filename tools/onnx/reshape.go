@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -60,7 +61,7 @@ func (im *importer) openDims(from tensor.Shape, dims []int) ([]int, error) {
 		case !inferred:
 			out[i], inferred = -1, true
 		default:
-			return nil, &bakedError{fmt.Sprintf("shape %v", dims)}
+			return nil, &bakedError{name: im.ofBatch(dims)}
 		}
 	}
 	return out, nil
@@ -81,16 +82,36 @@ func importReshape(c *call) error {
 			return formatf("Reshape %q has no shape", c.label())
 		}
 	}
-	dims, err := resolveReshape(c.in[0].spec().Shape, target, c.bool("allowzero", false))
-	if err != nil {
-		return err
+	from := c.in[0].spec().Shape
+	dims, err := resolveReshape(from, target, c.bool("allowzero", false))
+	var y *value
+	if err == nil {
+		y, err = c.reshape(c.outName(0), c.in[0], dims)
 	}
-	y, err := c.reshape(c.outName(0), c.in[0], dims)
+	if err != nil && c.open && batchyInt(int64(from.Elems())) { // whose numbers say nothing to the user
+		err = &bakedError{why: fmt.Sprintf("shape %v does not hold for any batch, which is open", c.ofBatch(target))}
+	}
 	if err != nil {
 		return err
 	}
 	c.set(0, y)
 	return nil
+}
+
+// ofBatch is a shape as users know it, with N for the batch.
+func (im *importer) ofBatch(dims []int) string {
+	var s []string
+	for _, d := range dims {
+		switch {
+		case !im.open || !batchyInt(int64(d)):
+			s = append(s, fmt.Sprint(d))
+		case d == nominalBatch:
+			s = append(s, "N")
+		default:
+			s = append(s, fmt.Sprintf("%dN", d/nominalBatch))
+		}
+	}
+	return "[" + strings.Join(s, " ") + "]"
 }
 
 func resolveReshape(from tensor.Shape, target []int, allowZero bool) ([]int, error) {

@@ -57,7 +57,7 @@ func importSplit(c *call) error {
 		return fmt.Errorf("split %v for %d outputs", sizes, n)
 	}
 	if c.open && batchyInt(int64(s.Dim(axis))) {
-		return &bakedError{c.in[0].name}
+		return &bakedError{name: c.in[0].name}
 	}
 	first := 0
 	for i, size := range sizes {
@@ -109,11 +109,11 @@ func importSlice(c *call) error {
 		}
 		// A limit that is the batch itself is "to the end" of the batch.
 		if batchyInt(int64(starts[i])) {
-			return &bakedError{c.label()}
+			return &bakedError{name: c.label()}
 		}
 		if batchyInt(int64(ends[i])) {
 			if s.Dim(axes[i]) != ends[i] {
-				return &bakedError{c.label()}
+				return &bakedError{name: c.label()}
 			}
 			ends[i] = math.MaxInt32
 		}
@@ -186,7 +186,8 @@ func importGatherElements(c *call) error {
 	return c.out(&ops.GatherElements{Axis: c.int("axis", 0)}, c.in[0], c.in[1])
 }
 
-// importExpand: where the target is the open batch the input's own must be it.
+// importExpand: where the target is the open batch the input's own must be it,
+// or the input is a constant that is repeated.
 func importExpand(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
@@ -195,26 +196,18 @@ func importExpand(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.in[0].isConst() && c.open {
+		return c.grown(c.in[0], dims, func(d []int) ops.Op { return &ops.Expand{Dims: d} })
+	}
 	s := c.in[0].spec().Shape
 	out := append([]int(nil), dims...)
 	for i, d := range dims {
 		j := s.Rank() - (len(dims) - i)
-		if c.open && !c.in[0].isConst() && batchyInt(int64(d)) {
+		if c.open && batchyInt(int64(d)) {
 			if j < 0 || s.Dim(j) != d {
-				return &bakedError{c.in[1].name}
+				return &bakedError{name: c.in[1].name}
 			}
 			out[i] = 1
-		}
-	}
-	if c.in[0].isConst() && c.open {
-		// Folded at the nominal batch, which is noted.
-		t, err := c.fold(c.outName(0), &ops.Expand{Dims: dims}, []*value{c.in[0]}, true)
-		if err != nil {
-			return err
-		}
-		if t != nil {
-			c.set(0, t)
-			return nil
 		}
 	}
 	return c.out(&ops.Expand{Dims: out}, c.in[0])
@@ -224,9 +217,15 @@ func importTile(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
 	}
-	reps, err := c.constInts(1, "the repeats")
+	reps, batchy, err := c.constIntsBatch(1, "the repeats")
 	if err != nil {
 		return err
+	}
+	if batchy && c.open {
+		if !c.in[0].isConst() {
+			return &bakedError{name: c.in[1].name}
+		}
+		return c.grown(c.in[0], reps, func(r []int) ops.Op { return &ops.Tile{Repeats: r} })
 	}
 	return c.out(&ops.Tile{Repeats: reps}, c.in[0])
 }

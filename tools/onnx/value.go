@@ -187,12 +187,9 @@ func (im *importer) add(name string, op ops.Op, operands ...*value) (*value, err
 			return v, err
 		}
 	}
-	if im.open {
-		for _, v := range operands {
-			if im.baked(v) {
-				return nil, &bakedError{v.name}
-			}
-		}
+	operands, err := im.spread(op, operands)
+	if err != nil {
+		return nil, err
 	}
 	first := len(operands)
 	for first > 0 && operands[first-1].isConst() {
@@ -276,8 +273,11 @@ func (im *importer) known(name string, t tensor.Tensor) *value {
 }
 
 // bakedError says that a constant holds the batch.
-type bakedError struct{ name string }
+type bakedError struct{ name, why string }
 
 func (e *bakedError) Error() string {
+	if e.why != "" {
+		return e.why
+	}
 	return fmt.Sprintf("value %q depends on the batch", e.name)
 }

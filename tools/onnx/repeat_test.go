@@ -1,0 +1,139 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// ramp is n floats, none of them 0.
+func ramp(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(i%97) + 0.5
+	}
+	return v
+}
+
+// batchOf adds the batch of x as a list of one.
+func batchOf(b *builder) {
+	b.node("Shape", []string{"x"}, []string{"s"}, nil)
+	b.node("Slice", []string{"s", b.w.ints("zero", []int{0}), b.w.ints("one", []int{1})}, []string{"n"}, nil)
+}
+
+// TestRepeated: a constant that is grown to the open batch and joined with what
+// comes in, as class tokens and planes of coordinates are. Small ones are
+// constants while the graph is built, large ones never are. Numbers of the
+// input play no part, whatever they are.
+func TestRepeated(t *testing.T) {
+	for _, size := range []int{3, 700} {
+		row := ramp(2 * size)
+		for name, grow := range map[string]func(b *builder, token string){
+			"Expand": func(b *builder, token string) {
+				b.node("Concat", []string{"n", b.w.ints("rest", []int{2, size})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+				b.node("Expand", []string{token, "to"}, []string{"grown"}, nil)
+			},
+			"Tile": func(b *builder, token string) {
+				b.node("Concat", []string{"n", b.w.ints("rest", []int{1, 1})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+				b.node("Tile", []string{token, "to"}, []string{"grown"}, nil)
+			},
+			"ConstantOfShape": func(b *builder, token string) {
+				b.node("Concat", []string{"n", b.w.ints("rest", []int{2, size})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+				b.node("ConstantOfShape", []string{"to"}, []string{"zeros"}, nil)
+				b.node("Add", []string{"zeros", token}, []string{"grown"}, nil)
+			},
+		} {
+			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
+				b := newModel(17).input("x", -1, 1, size).output("y").output("sum").output("plain")
+				batchOf(b)
+				grow(b, b.w.constant("token", tensor.FromF32(row, 1, 2, size)))
+				b.node("Concat", []string{"grown", "x"}, []string{"y"}, func(a *attrs) { a.int("axis", 1) })
+				b.node("Mul", []string{"grown", "x"}, []string{"sum"}, nil)
+				b.node("Identity", []string{"grown"}, []string{"plain"}, nil)
+				g, err := ImportBytes(b.bytes())
+				require.NoError(t, err)
+				require.True(t, g.Batched())
+				for _, n := range []int{1, 3} {
+					h, err := g.WithBatch(n)
+					require.NoError(t, err)
+					x := ramp(n * size)
+					x[0] = float32(math.NaN())
+					x[1] = float32(math.Inf(1))
+					got := eval(t, h, tensor.FromF32(x, n, 1, size))
+					require.Equal(t, tensor.Of(n, 3, size), got[0].Shape)
+					require.Equal(t, tensor.Of(n, 2, size), got[2].Shape)
+					for i := range n {
+						require.Equal(t, row, got[0].F32()[3*i*size:][:2*size])
+						require.Equal(t, row, got[2].F32()[2*i*size:][:2*size])
+					}
+					require.Equal(t, row[2]*x[2], got[1].F32()[2])
+				}
+			})
+		}
+	}
+}
+
+// TestRepeatedLater: the batch need not be the first axis.
+func TestRepeatedLater(t *testing.T) {
+	b := newModel(17).input("x", -1, 4).output("y")
+	batchOf(b)
+	b.node("Concat", []string{b.w.ints("two", []int{2}), "n", b.w.ints("four", []int{4})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+	b.node("Expand", []string{b.w.constant("q", tensor.FromF32(ramp(8), 2, 1, 4)), "to"}, []string{"grown"}, nil)
+	b.node("Unsqueeze", []string{"x", b.w.ints("axes", []int{0})}, []string{"x3"}, nil)
+	b.node("Concat", []string{"grown", "x3"}, []string{"y"}, func(a *attrs) { a.int("axis", 0) })
+	g, err := ImportBytes(b.bytes())
+	require.NoError(t, err)
+	h, err := g.WithBatch(2)
+	require.NoError(t, err)
+	y := eval(t, h, tensor.FromF32(ramp(8), 2, 4))[0]
+	r := ramp(8)
+	require.Equal(t, append(append(append(append(append([]float32{}, r[:4]...), r[:4]...), r[4:]...), r[4:]...), r...), y.F32())
+}
+
+// TestNotRepeated: what differs from row to row of the batch, or says how large
+// it is, is no row said again.
+func TestNotRepeated(t *testing.T) {
+	for name, f := range map[string]func(b *builder){
+		"range": func(b *builder) {
+			b.node("Squeeze", []string{"n"}, []string{"count"}, nil)
+			b.node("Range", []string{b.w.constant("lo", tensor.FromI64([]int64{0})), "count", b.w.constant("step", tensor.FromI64([]int64{1}))}, []string{"r"}, nil)
+			b.node("Cast", []string{"r"}, []string{"f"}, func(a *attrs) { a.int("to", typeFloat) })
+			b.node("Unsqueeze", []string{"f", b.w.ints("axes", []int{1})}, []string{"g"}, nil)
+		},
+		"size": func(b *builder) {
+			b.node("Cast", []string{"n"}, []string{"f"}, func(a *attrs) { a.int("to", typeFloat) })
+			b.node("Concat", []string{"n", b.w.ints("rest", []int{1})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+			b.node("Expand", []string{"f", "to"}, []string{"g"}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newModel(17).input("x", -1, 4).output("y")
+			batchOf(b)
+			f(b)
+			b.node("Concat", []string{"g", "x"}, []string{"y"}, func(a *attrs) { a.int("axis", 1) })
+			_, err := ImportBytes(b.bytes())
+			var ue *UnsupportedError
+			require.ErrorAs(t, err, &ue)
+			require.ErrorContains(t, err, "--batch")
+			_, err = ImportBytes(b.bytes(), WithBatch(2))
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestNoSuchShape: an open batch is called N, not by the number that stands for
+// it.
+func TestNoSuchShape(t *testing.T) {
+	b := newModel(17).input("x", -1, 6).output("y")
+	b.node("Reshape", []string{"x", b.w.ints("to", []int{-1, 4, 6})}, []string{"y"}, nil)
+	_, err := ImportBytes(b.bytes())
+	require.ErrorContains(t, err, "shape [-1 4 6] does not hold for any batch")
+	require.ErrorContains(t, err, "--batch")
+	require.NotContains(t, err.Error(), "1009")
+	_, err = ImportBytes(b.bytes(), WithBatch(8))
+	require.NoError(t, err)
+}
