@@ -104,11 +104,20 @@ func importMatMul(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
 	}
-	a, b := c.in[0], c.in[1]
-	if b.isConst() && !a.isConst() && b.rank() == 2 && a.rank() >= 2 && b.c.DType == tensor.F32 {
-		return c.out(&ops.Dense{}, a, c.transposed(b))
+	y, err := c.product(c.in[0], c.in[1])
+	if err != nil {
+		return err
 	}
-	return c.out(&ops.MatMul{}, a, b)
+	c.set(0, y)
+	return nil
+}
+
+// product is a matrix product.
+func (c *call) product(a, b *value) (*value, error) {
+	if b.isConst() && !a.isConst() && b.rank() == 2 && a.rank() >= 2 && b.c.DType == tensor.F32 {
+		return c.add(c.outName(0), &ops.Dense{}, a, c.transposed(b))
+	}
+	return c.add(c.outName(0), &ops.MatMul{}, a, b)
 }
 
 // transposed is a constant matrix as a dense layer wants it.

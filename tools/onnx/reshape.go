@@ -253,19 +253,26 @@ func importTranspose(c *call) error {
 	if !isPerm(perm, rank) {
 		return fmt.Errorf("permutation %v of %d dimensions", perm, rank)
 	}
-	if x.nhwc != nil {
-		perm = permuted(toNCHW(rank), perm)
-		x = x.nhwc
+	y, err := c.transpose(c.outName(0), x, perm)
+	if err != nil {
+		return err
 	}
-	same := true
+	c.set(0, y)
+	return nil
+}
+
+// transpose is v with its axes in another order.
+func (im *importer) transpose(name string, v *value, perm []int) (*value, error) {
+	if v.nhwc != nil {
+		perm = permuted(toNCHW(len(perm)), perm)
+		v = v.nhwc
+	}
 	for i, p := range perm {
-		same = same && p == i
+		if p != i {
+			return im.add(name, &ops.Transpose{Perm: perm}, v)
+		}
 	}
-	if same {
-		c.set(0, x)
-		return nil
-	}
-	return c.out(&ops.Transpose{Perm: perm}, x)
+	return v, nil
 }
 
 func isPerm(p []int, rank int) bool {

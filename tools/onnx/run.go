@@ -118,7 +118,6 @@ var hints = map[string]string{
 	"SequenceConstruct":  "sequences are not supported",
 	"StringNormalizer":   "strings are not supported",
 	"FusedConv":          "export the model before ONNX Runtime optimises it",
-	"Einsum":             "write it as MatMul and Transpose",
 	"ScaledDotAttention": "attention is not supported",
 }
 

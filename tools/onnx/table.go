@@ -134,6 +134,7 @@ var shapeOps = map[string]handler{
 	"Concat":          importConcat,
 	"Constant":        importConstant,
 	"ConstantOfShape": importConstantOfShape,
+	"Einsum":          importEinsum,
 	"Expand":          importExpand,
 	"Flatten":         reshaped(flattenDims),
 	"Gather":          importGather,
