@@ -88,7 +88,7 @@ func Open(path string) (*Set, error) {
 var errNoClasses = errors.New("no folders of images, idx files or strips")
 
 // imageExt are the names of images.
-var imageExt = []string{".png", ".jpg", ".jpeg", ".bmp", ".gif"}
+var imageExt = []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 func openFolders(path string) (*Set, error) {
 	dirs, err := os.ReadDir(path)

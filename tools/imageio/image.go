@@ -1,9 +1,10 @@
-// Package imageio turns images into a network's input: PNG, JPEG, GIF and BMP,
-// resized, cut, scaled and laid out as a file's metadata says.
+// Package imageio turns images into a network's input: PNG, JPEG, GIF, BMP and
+// WebP, upright, resized, cut, scaled and laid out as a file's metadata says.
 package imageio
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -14,6 +15,7 @@ import (
 	"os"
 
 	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/webp"
 )
 
 // RGB is an image of 8-bit red, green and blue, row by row without gaps.
@@ -43,7 +45,8 @@ func Load(path string) (*RGB, error) {
 	return m, nil
 }
 
-// Decode reads an image. Transparent pixels are shown on black.
+// Decode reads an image. Transparent pixels are shown on black, and a JPEG that
+// says how its camera was held is turned upright, as every viewer shows it.
 func Decode(r io.Reader) (*RGB, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -54,6 +57,12 @@ func Decode(r io.Reader) (*RGB, error) {
 	}
 	c, _, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
+		if name := strange(b); name != "" {
+			return nil, fmt.Errorf("imageio: this is %s, which is not read: export it as JPEG or PNG", name)
+		}
+		if len(b) == 0 {
+			err = errors.New("the file is empty")
+		}
 		return nil, fmt.Errorf("imageio: %w", err)
 	}
 	if c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height {
@@ -63,7 +72,7 @@ func Decode(r io.Reader) (*RGB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("imageio: %w", err)
 	}
-	return FromImage(m), nil
+	return FromImage(m).upright(orientation(b)), nil
 }
 
 // FromImage converts any image.

@@ -197,6 +197,8 @@ func FuzzDecode(f *testing.F) {
 	for _, b := range encoded(f) {
 		f.Add(b)
 	}
+	f.Add([]byte(webp))
+	f.Add(withExif(f, encoded(f)["jpeg"], binary.BigEndian, 0x112, 3, 6))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, _, err := image.DecodeConfig(bytes.NewReader(b)); err != nil || c.Width > 4096 || c.Height > 4096 {
 			return // large ones are slow, not wrong
