@@ -98,27 +98,24 @@ func openFolders(path string) (*Set, error) {
 	s := &Set{Name: path}
 	var files []string
 	for _, d := range dirs {
-		if !d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+		dir := filepath.Join(path, d.Name())
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() || strings.HasPrefix(d.Name(), ".") { // what links lead to, too
 			continue
 		}
-		inside, err := os.ReadDir(filepath.Join(path, d.Name()))
+		inside, skipped, err := Images(dir)
 		if err != nil {
-			return nil, fmt.Errorf("dataset: %w", err)
+			return nil, err
 		}
-		n := 0
-		for _, f := range inside {
-			if !slices.Contains(imageExt, strings.ToLower(filepath.Ext(f.Name()))) {
-				if !f.IsDir() && !strings.HasPrefix(f.Name(), ".") {
-					s.Skipped = append(s.Skipped, filepath.Join(d.Name(), f.Name())+": no image by its name")
-				}
-				continue
-			}
-			files = append(files, filepath.Join(path, d.Name(), f.Name()))
-			s.Labels = append(s.Labels, len(s.Classes))
-			n++
-		}
-		if n == 0 {
+		if len(inside) == 0 {
 			return nil, fmt.Errorf("dataset: %s: class %q has no images", path, d.Name())
+		}
+		for _, f := range inside {
+			files = append(files, f)
+			s.Labels = append(s.Labels, len(s.Classes))
+		}
+		for _, f := range skipped {
+			rel, _ := filepath.Rel(path, f) // it is inside
+			s.Skipped = append(s.Skipped, rel+": no image by its name")
 		}
 		s.Classes = append(s.Classes, d.Name())
 	}
@@ -127,6 +124,47 @@ func openFolders(path string) (*Set, error) {
 	}
 	s.load = func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }
 	return s, nil
+}
+
+// Images are the images in a folder and in the folders inside it, in order, by
+// their names, and the other files. Links are followed; what begins with a dot
+// is left out.
+func Images(dir string) (images, others []string, err error) {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("dataset: %w", err)
+	}
+	err = walkImages(dir, []os.FileInfo{st}, &images, &others)
+	return images, others, err
+}
+
+// walkImages adds what is in dir, the last of the folders above.
+func walkImages(dir string, above []os.FileInfo, images, others *[]string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("dataset: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		st, err := os.Stat(path)
+		switch {
+		case err == nil && st.IsDir():
+			if slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, st) }) {
+				continue // a link back
+			}
+			if err := walkImages(path, append(slices.Clone(above), st), images, others); err != nil {
+				return err
+			}
+		case slices.Contains(imageExt, strings.ToLower(filepath.Ext(path))):
+			*images = append(*images, path) // where it cannot be read, reading says so
+		default:
+			*others = append(*others, path)
+		}
+	}
+	return nil
 }
 
 // maxBytes bounds what one file may unpack to.

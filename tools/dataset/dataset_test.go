@@ -185,3 +185,36 @@ func TestRealSets(t *testing.T) {
 		})
 	}
 }
+
+// TestDeepFolders: images lie in folders inside a class's, and folders are links;
+// one that leads back ends there. Files that begin with a dot are no images.
+func TestDeepFolders(t *testing.T) {
+	dir, far := t.TempDir(), t.TempDir()
+	write := func(path string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		require.NoError(t, png.Encode(f, image.NewGray(image.Rect(0, 0, 2, 2))))
+		require.NoError(t, f.Close())
+	}
+	write(filepath.Join(dir, "a cät", "1.PNG"))
+	write(filepath.Join(dir, "a cät", "._1.png"))
+	write(filepath.Join(dir, "a cät", "deep", "er", "2.png"))
+	write(filepath.Join(far, "3.png"))
+	if err := os.Symlink(far, filepath.Join(dir, "dog")); err != nil {
+		t.Skip("no links here:", err)
+	}
+	require.NoError(t, os.Symlink(far, filepath.Join(far, "back")))
+	require.NoError(t, os.WriteFile(filepath.Join(far, "notes.txt"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "readme.txt"), nil, 0o644))
+	s, err := Open(dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a cät", "dog"}, s.Classes)
+	require.Equal(t, []int{0, 0, 1}, s.Labels)
+	require.Equal(t, []string{filepath.Join("dog", "notes.txt") + ": no image by its name"}, s.Skipped)
+	for i := range s.Len() {
+		m, err := s.Image(i)
+		require.NoError(t, err)
+		require.Equal(t, 2, m.W)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -279,32 +278,24 @@ func openCalib(paths []string, n int, p format.Preprocess) (*calibSource, error)
 	return s, nil
 }
 
-// openImages is the images of labelled data, of a plain folder, or one image.
+// openImages is the images of labelled data, all in a folder, or one image.
 func openImages(path string) (int, func(i int) (*imageio.RGB, error), error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return 0, nil, err
 	}
-	set, setErr := dataset.Open(path)
-	if setErr == nil && set.Len() > 0 {
-		return set.Len(), set.Image, nil
-	}
 	files := []string{path}
 	if st.IsDir() {
-		files = nil
-		entries, err := os.ReadDir(path)
-		if err != nil {
+		if files, _, err = dataset.Images(path); err != nil {
 			return 0, nil, err
 		}
-		for _, e := range entries {
-			switch strings.ToLower(filepath.Ext(e.Name())) {
-			case ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm":
-				files = append(files, filepath.Join(path, e.Name()))
-			}
-		}
-		if len(files) == 0 {
-			return 0, nil, fmt.Errorf("%s: no images, and %w", path, setErr)
-		}
+	}
+	set, setErr := dataset.Open(path)
+	if setErr == nil && set.Len() >= len(files) { // strips have many images a file
+		return set.Len(), set.Image, nil
+	}
+	if len(files) == 0 {
+		return 0, nil, fmt.Errorf("%s: no images, and %w", path, setErr)
 	}
 	return len(files), func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }, nil
 }
