@@ -10,7 +10,6 @@ import (
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tools/imageio"
-	"github.com/teff-ml/teff/tools/npy"
 )
 
 // preFlags are the flags that say how an image becomes the input.
@@ -104,25 +103,6 @@ func (f *preFlags) fit(m *model, in tensor.Spec) (format.Preprocess, error) {
 		p.Scale = 1.0 / 255
 	}
 	return imageio.Fit(*p, in)
-}
-
-// readInput fills t from an .npy file as it is, or from an image.
-func readInput(path string, t tensor.Tensor, p format.Preprocess, fitErr error) error {
-	if strings.HasSuffix(path, ".npy") {
-		x, err := npy.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return copyInput(path, t, x)
-	}
-	if fitErr != nil {
-		return fmt.Errorf("%s: %w", path, fitErr)
-	}
-	m, err := imageio.Load(path)
-	if err != nil {
-		return err
-	}
-	return imageio.Into(t, 0, m, p)
 }
 
 // copyInput copies x into t. A shape that differs only by extents of 1 will do.

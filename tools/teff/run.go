@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
@@ -48,11 +49,14 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	labels := f.String("labels", "", "file of class names, one a line")
 	top := f.Int("top", 5, "how many classes to print")
 	out := f.String("out", "", "folder for output_N.npy")
+	form := "text"
+	f.Var(oneOf{&form, runFormats}, "format", "how results are printed, as they come: text, csv (a line for each class) or jsonl (a line for each output)")
 	threads := f.Int("threads", 0, "threads; 0: all")
 	device := f.String("device", "cpu", deviceHelp)
 	precision := f.String("precision", "f32", precisionHelp)
 	untuned := f.Bool("untuned", false, untunedHelp)
 	pre := preprocessFlags(f)
+	f.more = runHelp
 	pos, err := f.parse(args, 2, -1)
 	if err != nil {
 		return err
@@ -101,41 +105,82 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(specs) > 1 && len(files)%len(specs) != 0 {
-		return usagef("the model has %d inputs, %d files were given", len(specs), len(files))
+	runs, err := runInputs(files, len(specs))
+	if err != nil {
+		return err
 	}
 	p, fitErr := pre.fit(m, in)
-	var outputs []runOutput
-	for at := 0; at < len(files); at += max(1, len(specs)) {
-		for i := range specs {
-			if err := readInput(files[at+i], s.Input(i), p, fitErr); err != nil {
-				return err
+	outputs := []runOutput{}
+	print := newRunPrinter(c.out, form)
+	if f.json {
+		print = func(o []runOutput) error { outputs = append(outputs, o...); return nil }
+	}
+	var failed []error
+	for k, r := range runs {
+		if r.array, err = readInputs(s, r, p, fitErr); err != nil {
+			if failed = append(failed, err); fitErr != nil {
+				break // none will do
 			}
+			continue
 		}
 		if err := s.Run(ctx); err != nil {
 			return err
 		}
-		o, err := collect(rm, s, files[at], names, *top)
+		o, err := collect(rm, s, r, names, *top)
 		if err != nil {
 			return err
 		}
-		outputs = append(outputs, o...)
 		if *out != "" {
-			if err := saveOutputs(*out, s, at/len(specs), len(files) > len(specs)); err != nil {
+			if err := saveOutputs(*out, s, k, len(runs) > 1); err != nil {
 				return err
 			}
 		}
-	}
-	if f.json {
-		return printJSON(c.out, map[string]any{"outputs": outputs})
-	}
-	for _, o := range outputs {
-		fmt.Fprintf(c.out, "%s: %s %v\n", o.Input, o.Name, o.Shape)
-		for _, t := range o.Top {
-			fmt.Fprintf(c.out, "  %8.4f  %4d %s\n", t.Score, t.Class, t.Label)
+		if err := print(o); err != nil {
+			return err
 		}
 	}
+	if f.json && len(failed) < len(runs) {
+		all := map[string]any{"outputs": outputs}
+		if len(failed) > 0 {
+			all["failed"] = errorTexts(failed)
+		}
+		if err := printJSON(c.out, all); err != nil {
+			return err
+		}
+	}
+	if n := len(failed); n > 1 {
+		return fmt.Errorf("%d of %d inputs could not be read, the first: %w", n, len(runs), failed[0])
+	} else if n == 1 {
+		return failed[0]
+	}
 	return nil
+}
+
+const runHelp = `
+INPUT is an image (PNG, JPEG, GIF, BMP, WebP), an .npy file, - for either on the
+standard input, or a folder: all images in it. A model of several inputs takes as
+many files for each run, in its order. What cannot be read is left out, and the
+exit status is 1.
+`
+
+// readInputs reads what one run takes, and says whether the first is an array
+// rather than an image.
+func readInputs(s *runtime.Session, r runInput, p format.Preprocess, fitErr error) (array bool, err error) {
+	for i, file := range r.files {
+		is, err := readInput(file, s.Input(i), p, fitErr)
+		if err != nil {
+			return false, err
+		}
+		array = array || i == 0 && is
+	}
+	return array, nil
+}
+
+func errorTexts(errs []error) (texts []string) {
+	for _, err := range errs {
+		texts = append(texts, err.Error())
+	}
+	return texts
 }
 
 // npyBatch is the number of rows an .npy file holds for a batched model.
@@ -152,16 +197,16 @@ func npyBatch(path string, in tensor.Spec, batched bool) int {
 
 // collect describes the outputs of the last run, with the best classes of each
 // row where a row is a list of scores.
-func collect(rm *runtime.Model, s *runtime.Session, input string, labels []string, top int) ([]runOutput, error) {
+func collect(rm *runtime.Model, s *runtime.Session, in runInput, labels []string, top int) ([]runOutput, error) {
 	var res []runOutput
 	for i, o := range rm.Compiled().Outputs() {
 		t := s.Output(i)
-		r := runOutput{Name: o.Name, Input: filepath.Base(input), Shape: t.Shape.Dims()}
+		r := runOutput{Name: o.Name, Input: in.name, Shape: t.Shape.Dims()}
 		rows := 0 // lists of scores
 		switch {
 		case t.Shape.Rank() >= 1 && t.Shape.Elems() == t.Shape.Channels():
 			rows = 1
-		case t.Shape.Rank() == 2 && strings.HasSuffix(input, ".npy"):
+		case t.Shape.Rank() == 2 && in.array:
 			rows = t.Shape.Dim(0)
 		case t.Shape.Rank() == 2:
 			rows = 1 // an image is the first of the batch

@@ -1,0 +1,92 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/tools/npy"
+)
+
+// TestRunMany: folders stand for their images, results come one by one in the
+// form asked for, and what cannot be read stops nothing but the good exit
+// status.
+func TestRunMany(t *testing.T) {
+	dir, model, data := fixture(t, "20")
+	n := len(strings.Split(strings.TrimSpace(ok(t, "run", model, data, "--format", "jsonl", "--top", "1")), "\n"))
+	require.Equal(t, 20, n)
+	images, err := filepath.Glob(filepath.Join(data, "*", "*.png"))
+	require.NoError(t, err)
+	one, other := images[0], images[1]
+
+	rows, err := csv.NewReader(strings.NewReader(ok(t, "run", model, one, other, "--format", "csv", "--top", "3"))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 7)
+	require.Equal(t, []string{"input", "output", "row", "rank", "class", "label", "score"}, rows[0])
+	require.Equal(t, []string{filepath.Base(one), "probabilities", "0", "1"}, rows[1][:4])
+	require.Equal(t, []string{filepath.Base(other), "probabilities", "0", "3"}, rows[6][:4])
+
+	// Two of one name are told apart.
+	copied := filepath.Join(dir, "more pictures", filepath.Base(one))
+	require.NoError(t, os.Mkdir(filepath.Dir(copied), 0o755))
+	b, err := os.ReadFile(one)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(copied, b, 0o644))
+	said := ok(t, "run", model, one, filepath.Dir(copied), "--top", "1")
+	require.Contains(t, said, one+": ")
+	require.Contains(t, said, copied+": ")
+
+	torn := filepath.Join(dir, "torn.png")
+	require.NoError(t, os.WriteFile(torn, b[:len(b)/2], 0o644))
+	code, out, msg := call("run", model, one, torn, other, filepath.Join(dir, "gone.png"), "--format", "jsonl")
+	require.Equal(t, 1, code)
+	require.Contains(t, msg, "2 of 4 inputs could not be read, the first: "+torn)
+	require.Equal(t, 1, strings.Count(msg, "\n"))
+	require.Equal(t, 2, strings.Count(out, "\n"))
+	code, out, _ = call("run", model, torn, other, "--json")
+	require.Equal(t, 1, code)
+	var all struct {
+		Outputs []map[string]any
+		Failed  []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	require.Len(t, all.Outputs, 1)
+	require.Len(t, all.Failed, 1)
+	fails(t, torn, "run", model, torn, "--json")
+	fails(t, "no images in this folder", "run", model, t.TempDir())
+	misused(t, "the standard input but once", "run", model, "-", "-")
+}
+
+// TestRunStdin: - is the standard input, an image or an array.
+func TestRunStdin(t *testing.T) {
+	dir, model, data := fixture(t, "20")
+	images, err := filepath.Glob(filepath.Join(data, "*", "*.png"))
+	require.NoError(t, err)
+	array := filepath.Join(dir, "x.npy")
+	var held bytes.Buffer
+	require.NoError(t, npy.Write(&held, tensor.New(tensor.F32Spec(1, 28, 28, 1))))
+	require.NoError(t, os.WriteFile(array, held.Bytes(), 0o644))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, path := range []string{images[0], array} {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		want := ok(t, "run", model, path)
+		c := exec.Command(self)
+		c.Env = append(os.Environ(), "TEFF_TEST_ARGS="+strings.Join([]string{"run", model, "-"}, "\n"))
+		c.Stdin = bytes.NewReader(b)
+		got, err := c.Output()
+		require.NoError(t, err)
+		require.Equal(t, strings.Replace(want, filepath.Base(path)+":", "-:", 1), string(got))
+	}
+}
