@@ -1,6 +1,6 @@
 // Package npy reads and writes NumPy's .npy files, versions 1 to 3: a magic, a
-// header that is a Python dictionary literal, and the elements. C order and
-// little-endian only; Fortran order is refused by name.
+// header that is a Python dictionary literal, and the elements. Read takes either
+// order of bytes and of axes, Write writes little-endian and C order.
 package npy
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,8 @@ func bad(format string, args ...any) error {
 // maxHeader is far more than any real header.
 const maxHeader = 64 << 10
 
-// Read reads one array. f64 becomes f32, since Teff computes in nothing wider.
+// Read reads one array. f64 becomes f32, since Teff computes in nothing wider;
+// integers that Teff lacks become the next wider that holds them.
 func Read(r io.Reader) (tensor.Tensor, error) {
 	var head [10]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -53,32 +55,63 @@ func Read(r io.Reader) (tensor.Tensor, error) {
 	if _, err := io.ReadFull(r, text); err != nil {
 		return tensor.Tensor{}, bad("header: %v", err)
 	}
-	descr, dims, err := parseHeader(string(text))
+	h, err := parseHeader(string(text))
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	shape, err := tensor.NewShape(dims...)
+	shape, err := tensor.NewShape(h.dims...)
 	if err != nil {
-		return tensor.Tensor{}, bad("shape %v: %v", dims, err)
+		return tensor.Tensor{}, bad("shape %v: %v", h.dims, err)
 	}
-	d, size, err := dtype(descr)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	data, err := readExactly(r, shape.Elems()*size)
+	e, err := elementOf(h.descr)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	if descr == "<f8" {
-		t := tensor.New(tensor.Spec{DType: tensor.F32, Shape: shape})
-		for i := range t.F32() {
-			t.F32()[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:])))
+	data, err := readExactly(r, shape.Elems()*e.size)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	if h.descr[0] == '>' {
+		for at := 0; at < len(data); at += e.size {
+			slices.Reverse(data[at : at+e.size])
 		}
+	}
+	if h.fortran {
+		data = inCOrder(data, shape, e.size)
+	}
+	t := tensor.New(tensor.Spec{DType: e.to, Shape: shape})
+	if e.convert == nil {
+		copy(t.Data, data)
 		return t, nil
 	}
-	t := tensor.New(tensor.Spec{DType: d, Shape: shape})
-	copy(t.Data, data)
+	for i := range shape.Elems() {
+		if err := e.convert(t, i, data[i*e.size:]); err != nil {
+			return tensor.Tensor{}, err
+		}
+	}
 	return t, nil
+}
+
+// inCOrder is data of a shape whose first axis runs fastest with the last one
+// doing so.
+func inCOrder(data []byte, shape tensor.Shape, size int) []byte {
+	out := make([]byte, len(data))
+	dims := shape.Dims()
+	index := make([]int, len(dims))
+	for to := 0; to < len(out); to += size {
+		from := 0
+		for i := len(dims) - 1; i >= 0; i-- {
+			from = from*dims[i] + index[i]
+		}
+		copy(out[to:to+size], data[from*size:])
+		for i := len(dims) - 1; i >= 0; i-- {
+			if index[i]++; index[i] < dims[i] {
+				break
+			}
+			index[i] = 0
+		}
+	}
+	return out
 }
 
 // readExactly reads n bytes; memory grows with what comes, not with what the
@@ -105,24 +138,83 @@ func ReadFile(path string) (tensor.Tensor, error) {
 	return t, err
 }
 
-var dtypes = map[string]tensor.DType{
-	"<f4": tensor.F32, "<f8": tensor.F32, "<f2": tensor.F16, "|i1": tensor.I8, "<i1": tensor.I8, "|u1": tensor.U8, "<u1": tensor.U8,
-	"<i4": tensor.I32, "<i8": tensor.I64, "|b1": tensor.Bool,
+// element is a type of NumPy's: what it becomes, its size in the file, and how,
+// where its bytes are not what they become.
+type element struct {
+	to      tensor.DType
+	size    int
+	convert func(t tensor.Tensor, i int, b []byte) error
 }
 
-func dtype(descr string) (tensor.DType, int, error) {
-	d, ok := dtypes[descr]
-	if !ok {
-		return 0, 0, bad("element type %q", descr)
+// elementOf reads <f4 and the like: the order of bytes, | where there is none,
+// a kind and a number of bytes.
+func elementOf(descr string) (element, error) {
+	le := binary.LittleEndian
+	var e element
+	if len(descr) != 3 || !strings.ContainsRune("<>|=", rune(descr[0])) {
+		return e, bad("element type %q", descr)
 	}
-	if descr == "<f8" {
-		return d, 8, nil
+	switch descr[1:] {
+	case "f4":
+		e = element{to: tensor.F32}
+	case "f2":
+		e = element{to: tensor.F16}
+	case "i1":
+		e = element{to: tensor.I8}
+	case "u1":
+		e = element{to: tensor.U8}
+	case "i4":
+		e = element{to: tensor.I32}
+	case "i8":
+		e = element{to: tensor.I64}
+	case "b1":
+		e = element{to: tensor.Bool}
+	case "f8":
+		e = element{tensor.F32, 8, func(t tensor.Tensor, i int, b []byte) error {
+			t.F32()[i] = float32(math.Float64frombits(le.Uint64(b)))
+			return nil
+		}}
+	case "i2":
+		e = element{tensor.I32, 2, func(t tensor.Tensor, i int, b []byte) error {
+			t.I32()[i] = int32(int16(le.Uint16(b)))
+			return nil
+		}}
+	case "u2":
+		e = element{tensor.I32, 2, func(t tensor.Tensor, i int, b []byte) error {
+			t.I32()[i] = int32(le.Uint16(b))
+			return nil
+		}}
+	case "u4":
+		e = element{tensor.I64, 4, func(t tensor.Tensor, i int, b []byte) error {
+			t.I64()[i] = int64(le.Uint32(b))
+			return nil
+		}}
+	case "u8":
+		e = element{tensor.I64, 8, func(t tensor.Tensor, i int, b []byte) error {
+			v := le.Uint64(b)
+			if t.I64()[i] = int64(v); v > math.MaxInt64 {
+				return bad("%d does not fit an int64", v)
+			}
+			return nil
+		}}
+	default:
+		return e, bad("element type %q", descr)
 	}
-	return d, d.Size(), nil
+	if e.size == 0 {
+		e.size = e.to.Size()
+	}
+	return e, nil
+}
+
+// header is what stands before the elements.
+type header struct {
+	descr   string
+	dims    []int
+	fortran bool
 }
 
 // parseHeader reads {'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }.
-func parseHeader(s string) (descr string, dims []int, err error) {
+func parseHeader(s string) (h header, err error) {
 	value := func(key string) (string, bool) {
 		_, after, ok := strings.Cut(s, "'"+key+"':")
 		return strings.TrimSpace(after), ok
@@ -131,18 +223,18 @@ func parseHeader(s string) (descr string, dims []int, err error) {
 	order, ok2 := value("fortran_order")
 	shape, ok3 := value("shape")
 	if !ok1 || !ok2 || !ok3 {
-		return "", nil, bad("header %.80q", s)
+		return h, bad("header %.80q", s)
 	}
 	if len(d) < 5 || d[0] != '\'' {
-		return "", nil, bad("element type in %.80q", s)
+		return h, bad("element type in %.80q", s)
 	}
 	descr, _, ok := strings.Cut(d[1:], "'")
 	if !ok {
-		return "", nil, bad("element type in %.80q", s)
+		return h, bad("element type in %.80q", s)
 	}
 	list, _, ok := strings.Cut(strings.TrimPrefix(shape, "("), ")")
 	if !ok || !strings.HasPrefix(shape, "(") {
-		return "", nil, bad("shape in %.80q", s)
+		return h, bad("shape in %.80q", s)
 	}
 	for _, f := range strings.Split(list, ",") {
 		if f = strings.TrimSpace(f); f == "" {
@@ -150,14 +242,12 @@ func parseHeader(s string) (descr string, dims []int, err error) {
 		}
 		n, err := strconv.Atoi(f)
 		if err != nil {
-			return "", nil, bad("shape (%.40s)", list)
+			return h, bad("shape (%.40s)", list)
 		}
-		dims = append(dims, n)
+		h.dims = append(h.dims, n)
 	}
-	if strings.HasPrefix(order, "True") && len(dims) > 1 {
-		return "", nil, bad("Fortran order; save it with numpy.ascontiguousarray")
-	}
-	return descr, dims, nil
+	h.descr, h.fortran = descr, strings.HasPrefix(order, "True") && len(h.dims) > 1
+	return h, nil
 }
 
 // Write writes t as version 1. Bfloat16 has no NumPy type.
