@@ -3,7 +3,9 @@ package onnx
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/teff-ml/teff/ops/tensor"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -168,7 +170,7 @@ func valueProto(name string, s tensor.Spec, batch string) message {
 const maxProto = math.MaxInt32
 
 // model writes the whole file.
-func (w *writer) model(to io.Writer, name string, inputs, outputs []message) error {
+func (w *writer) model(to io.Writer, name string, inputs, outputs []message, metadata map[string]string) error {
 	var tail message
 	if name == "" {
 		name = "teff"
@@ -186,6 +188,12 @@ func (w *writer) model(to io.Writer, name string, inputs, outputs []message) err
 	opset.str(1, "")
 	opset.varint(2, exportOpset)
 	head.bytes(8, opset)
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		var entry message
+		entry.str(1, key)
+		entry.str(2, metadata[key])
+		head.bytes(14, entry)
+	}
 	size := len(w.nodes) + w.size + len(tail)
 	if size > maxProto-len(head)-16 {
 		return fmt.Errorf("onnx: a model of %d bytes is more than one ONNX file can hold", size)

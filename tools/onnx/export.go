@@ -17,11 +17,26 @@ const (
 	exportIR    = 8
 )
 
+// ExportOption changes what Export writes.
+type ExportOption func(*exportOptions)
+
+type exportOptions struct{ metadata map[string]string }
+
+// WithMetadata adds properties to the model, which Metadata reads and other
+// programs leave alone.
+func WithMetadata(props map[string]string) ExportOption {
+	return func(o *exportOptions) { o.metadata = props }
+}
+
 // Export writes a graph as ONNX. Inputs and outputs keep names and layout;
 // inside, layout-bound operators work on NCHW as ONNX has it, with transposes
 // where the two meet. Quantised values are integers between QuantizeLinear and
 // DequantizeLinear. An *UnsupportedError lists nodes that ONNX cannot say.
-func Export(to io.Writer, g *graph.Graph) error {
+func Export(to io.Writer, g *graph.Graph, opts ...ExportOption) error {
+	var o exportOptions
+	for _, f := range opts {
+		f(&o)
+	}
 	if g == nil {
 		return fmt.Errorf("onnx: %w", graph.ErrNil)
 	}
@@ -74,7 +89,7 @@ func Export(to io.Writer, g *graph.Graph) error {
 		listed[name], computed[name] = true, true
 		outputs = append(outputs, valueProto(name, g.Node(o.ID).Out, varying[i]))
 	}
-	return e.w.model(to, g.Name(), inputs, outputs)
+	return e.w.model(to, g.Name(), inputs, outputs, o.metadata)
 }
 
 // varyingOutputs names the batch where an output's first dimension is it.

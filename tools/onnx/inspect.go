@@ -53,3 +53,13 @@ func NodeCount(model []byte) (int, error) {
 	}
 	return len(m.graph.nodes), nil
 }
+
+// Metadata is the model's properties: what its author or WithMetadata put
+// there.
+func Metadata(model []byte) (map[string]string, error) {
+	m, err := parseModel(model)
+	if err != nil {
+		return nil, err
+	}
+	return m.metadata, nil
+}

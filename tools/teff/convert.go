@@ -99,7 +99,7 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	if m.file != nil {
 		opts.Golden = m.file.Golden
 	}
-	if meta.Labels != nil || meta.Preprocess != nil || m.file != nil && m.file.Metadata != nil {
+	if meta.Labels != nil || meta.Preprocess != nil || m.hasMetadata() {
 		opts.Metadata = &meta
 	}
 	var found *searched

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/teff-ml/teff/tools/onnx"
@@ -28,7 +29,15 @@ func runExport(_ context.Context, c *cli, args []string) error {
 	}
 	defer m.close()
 	var b bytes.Buffer
-	if err := onnx.Export(&b, m.graph); err != nil {
+	props := map[string]string{}
+	if m.hasMetadata() {
+		meta, err := json.Marshal(m.metadata())
+		if err != nil {
+			return err
+		}
+		props[onnxProperty] = string(meta)
+	}
+	if err := onnx.Export(&b, m.graph, onnx.WithMetadata(props)); err != nil {
 		return err
 	}
 	if err := writeAtomic(*out, b.Bytes()); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ type model struct {
 	file  *format.File // of a .teff, else nil
 	bytes int64
 
-	nodesIn int // of the source
+	nodesIn int              // of the source
+	meta    *format.Metadata // of an ONNX file that teff export wrote
 	device  accel.Backend
 }
 
@@ -46,7 +48,15 @@ func (m *model) metadata() *format.Metadata {
 	if m.file != nil && m.file.Metadata != nil {
 		return m.file.Metadata
 	}
+	if m.meta != nil {
+		return m.meta
+	}
 	return &format.Metadata{}
+}
+
+// hasMetadata reports a file that says something.
+func (m *model) hasMetadata() bool {
+	return m.meta != nil || m.file != nil && m.file.Metadata != nil
 }
 
 // loader holds the flags that say how a model is imported.
@@ -122,6 +132,7 @@ func (l *loader) load(path string) (*model, error) {
 		switch {
 		case err == nil:
 			m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
+			m.meta, err = onnxMetadata(b)
 		case errors.Is(err, onnx.ErrFormat) && !strings.HasSuffix(path, ".onnx"):
 			err = fmt.Errorf("no .teff or .tflite file, and as ONNX: %w", err)
 		}
@@ -141,6 +152,23 @@ func (l *loader) load(path string) (*model, error) {
 		m.nodesIn = m.graph.Len()
 	}
 	return m, nil
+}
+
+// onnxProperty is the property of an ONNX file that holds labels and
+// preprocessing as .teff files do, in JSON.
+const onnxProperty = "teff.metadata"
+
+// onnxMetadata is what teff export wrote of labels and preprocessing, or nil.
+func onnxMetadata(model []byte) (*format.Metadata, error) {
+	props, err := onnx.Metadata(model)
+	if err != nil || props[onnxProperty] == "" {
+		return nil, err
+	}
+	var m format.Metadata
+	if err := json.Unmarshal([]byte(props[onnxProperty]), &m); err != nil {
+		return nil, fmt.Errorf("property %s: %w", onnxProperty, err)
+	}
+	return &m, nil
 }
 
 // begin is a file's first 8 bytes, or fewer where there are no more, and all of

@@ -90,3 +90,24 @@ func TestRunStdin(t *testing.T) {
 		require.Equal(t, strings.Replace(want, filepath.Base(path)+":", "-:", 1), string(got))
 	}
 }
+
+// TestExportKeeps: labels and how pixels are scaled go to ONNX and come back;
+// without them the network would be fed wrongly, and nothing would say so.
+func TestExportKeeps(t *testing.T) {
+	dir, model, data := fixture(t, "60")
+	path := func(n string) string { return filepath.Join(dir, n) }
+	ok(t, "convert", model, "-o", path("a.teff"), "--mean", "100", "--std", "50")
+	ok(t, "train", path("a.teff"), "--data", data, "-o", path("b.teff"), "--epochs", "2", "--batch", "8")
+	ok(t, "export", path("b.teff"), "-o", path("b.onnx"))
+	ok(t, "convert", path("b.onnx"), "-o", path("c.teff"))
+	image, err := filepath.Glob(filepath.Join(data, "3", "*.png"))
+	require.NoError(t, err)
+	want := strings.Fields(ok(t, "run", path("b.teff"), image[0]))
+	require.Contains(t, want, "3")
+	for _, m := range []string{"b.onnx", "c.teff"} {
+		require.Equal(t, want, strings.Fields(ok(t, "run", path(m), image[0])), m)
+	}
+	// A file of ONNX without it takes what is usual, as before.
+	ok(t, "export", model, "-o", path("plain.onnx"))
+	require.Equal(t, ok(t, "run", model, image[0]), ok(t, "run", path("plain.onnx"), image[0]))
+}
