@@ -79,6 +79,9 @@ func auto(o *operator, id int) (ops.AutoPad, error) {
 // when all are constants, else to its inputs. Weights of a float operator are
 // made float32; prepare, if not nil, brings a constant weight into our layout.
 func (im *importer) operands(o *operator, x graph.ID, weight, bias int, prepare func(tensor.Tensor) (tensor.Tensor, error)) (params []tensor.Tensor, in []graph.ID, w tensor.Spec, err error) {
+	if !o.has(weight) {
+		return nil, nil, w, refuse("", "its weights are missing")
+	}
 	in = []graph.ID{x}
 	float := im.spec(x).DType == tensor.F32
 	for n, i := range []int{weight, bias} {

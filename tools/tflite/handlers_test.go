@@ -61,11 +61,33 @@ func (f *tfile) op(code int, options fbTable, in []int32, out ...int32) {
 	f.operators = append(f.operators, o)
 }
 
+// file is the FlatBuffer.
+func (f *tfile) file(out ...int32) []byte {
+	return fbFile(fbTable{3, f.codes, []fbTable{{f.tensors, f.inputs, out, f.operators, "g"}}, "", f.buffers})
+}
+
 func (f *tfile) parse(t *testing.T, out ...int32) *graph.Graph {
 	t.Helper()
-	g, err := Parse(fbFile(fbTable{3, f.codes, []fbTable{{f.tensors, f.inputs, out, f.operators, "g"}}, "", f.buffers}))
+	g, err := Parse(f.file(out...))
 	require.NoError(t, err)
 	return g
+}
+
+// miswire gives every operator, one input at a time, another tensor or none
+// (-1): a graph or an error, never a panic.
+func (f *tfile) miswire(t *testing.T, out int32) {
+	t.Helper()
+	for _, o := range f.operators {
+		in := o[1].([]int32)
+		for i, was := range in {
+			for x := range int32(len(f.tensors)) + 1 {
+				in[i] = x - 1
+				g, err := Parse(f.file(out))
+				require.True(t, (g == nil) != (err == nil), "input %d is tensor %d", i, x-1)
+			}
+			in[i] = was
+		}
+	}
 }
 
 // eval runs a graph on the reference paths.
@@ -214,6 +236,8 @@ func TestOperators(t *testing.T) {
 			for i, w := range c.want {
 				require.InDelta(t, w, got.F32()[i], 1e-5, "%v", got.F32())
 			}
+			f.miswire(t, y)
+			everyByte(t, f.file(y), 0, 0xff)
 		})
 	}
 }
