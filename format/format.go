@@ -34,6 +34,7 @@ const (
 	pageFrom    = 256 << 10 // shorter weights start at weightAlign
 	weightAlign = 64        // alignment of a tensor in them
 	maxSections = 64
+	maxBatch    = 1 << 20 // the batch size that extents are written for
 	maxMeta     = 2 << 20 // bytes of metadata
 	maxGolden   = 4096    // golden inputs, and outputs
 )

@@ -60,7 +60,7 @@ func (d *dec) spec() tensor.Spec {
 	}
 	dims := make([]int, head[1])
 	for i := range dims {
-		dims[i] = int(min(d.uint(), 1<<40))
+		dims[i] = int(min(d.uint(), 1<<31)) // NewShape refuses 1<<31, which a 32-bit int wraps to a negative number
 	}
 	var err error
 	if s.Shape, err = tensor.NewShape(dims...); err != nil {
@@ -82,7 +82,10 @@ func (d *dec) spec() tensor.Spec {
 	}
 	if s.Quant.Zero = make([]int32, n); flag[0] == 1 {
 		for i := range s.Quant.Zero {
-			s.Quant.Zero[i] = int32(d.int())
+			z := d.int()
+			if s.Quant.Zero[i] = int32(z); int(s.Quant.Zero[i]) != z {
+				d.fail(fmt.Sprintf("zero point %d", z))
+			}
 		}
 	} else if n > 1 {
 		s.Quant.Zero = nil
@@ -141,11 +144,11 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	var infos []WeightInfo
 	d.limit = maxGraphBytes + len(d.b)
 	decoded := maxDecodeBytes + min(len(weights), math.MaxInt/maxDecodeRatio-maxDecodeBytes)*maxDecodeRatio
-	name, batch := d.string(), int(min(d.uint(), 1<<20))
-	if batch < 1 && d.err == nil {
-		d.fail("batch 0")
+	name, batch := d.string(), int(min(d.uint(), maxBatch+1))
+	if (batch < 1 || batch > maxBatch) && d.err == nil {
+		d.fail(fmt.Sprintf("batch size outside 1 to %d", maxBatch))
 	}
-	b := graph.NewBuilderBatch(name, max(1, batch))
+	b := graph.NewBuilderBatch(name, batch)
 	cache := map[stored]tensor.Tensor{}
 	n := d.count(4)
 	for i := range n {

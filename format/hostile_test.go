@@ -175,6 +175,32 @@ func TestCounts(t *testing.T) {
 		e.b = append(e.b, make([]byte, 64)...)
 		files["extents "+string(rune('a'+len(files)))] = build(e.b, nil)
 	}
+	// Numbers that an int of 32 bits would cut down to fine ones.
+	one := func(batch, extent uint64, zero int64) []byte {
+		e := &enc{}
+		e.string("")
+		e.uint(batch)
+		e.uint(1)
+		constant(e, 1)
+		e.b = append(e.b, byte(tensor.I8), 1)
+		e.uint(extent)
+		e.uint(1) // scales
+		e.uint(0) // axis
+		e.float(1)
+		e.b = binary.AppendVarint(append(e.b, 1), zero)
+		e.uint(uint64(Raw))
+		e.uint(0)
+		e.uint(4)
+		e.uint(1)
+		e.string("y")
+		e.uint(0)
+		return build(e.b, make([]byte, 4))
+	}
+	_, err := Parse(one(1<<20, 4, 127))
+	require.NoError(t, err)
+	for i, b := range [][]byte{one(1<<20+1, 4, 0), one(1<<32+1, 4, 0), one(1, 1<<31+4, 0), one(1, 1<<32+4, 0), one(1, 1<<40+4, 0), one(1, 4, 1<<32), one(1, 4, 1<<40)} {
+		files["wraps "+string(rune('a'+i))] = b
+	}
 	const many = 3 << 20
 	e := head(many / 5)
 	for range many / 5 {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
@@ -45,15 +46,21 @@ const askFrom = 4 << 20
 // have less memory: Go ends the process when the system has no more, so it is not
 // asked. On Linux that is the least of the machine's memory, the limits of the
 // process's control groups (versions 1 and 2) and those of setrlimit; other systems
-// are not asked.
+// are not asked. math.MaxInt stands for more than an int counts.
 func NewArena(n int) ([]byte, error) {
 	if n >= askFrom {
 		if m := machineMemory(); m > 0 && uint64(n) > m {
 			return nil, fmt.Errorf("an arena of %d bytes, this process can have %d", n, m)
 		}
 	}
+	if n > maxArena {
+		return nil, fmt.Errorf("an arena of %d bytes, at most %d can be addressed", n, maxArena)
+	}
 	return tensor.AlignedBytes(n), nil
 }
+
+// maxArena is what Go makes a slice of: 2^47 bytes, or nearly all that an int of 32 bits counts.
+const maxArena = min(1<<47, math.MaxInt-64)
 
 // UnsignedActivations says that integer products are faster here on unsigned than on signed activations.
 func UnsignedActivations() bool { return kern.UnsignedI8() }

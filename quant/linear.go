@@ -77,11 +77,12 @@ func DecodeLinear(dst []float32, src []byte) error {
 	if len(src) < 6 {
 		return corrupt("linear: no head")
 	}
-	l := Linear{Bits: int(src[0]), Group: int(binary.LittleEndian.Uint32(src[1:]))}
-	compressed := src[5]
-	if l.Bits < MinLinearBits || l.Bits > MaxLinearBits || l.Group < 1 || compressed > 1 {
-		return corrupt("linear: %d bits in groups of %d", l.Bits, l.Group)
+	bits, group, compressed := int(src[0]), binary.LittleEndian.Uint32(src[1:]), src[5]
+	if bits < MinLinearBits || bits > MaxLinearBits || group < 1 || compressed > 1 {
+		return corrupt("linear: %d bits in groups of %d", bits, group)
 	}
+	// One group holds everything, however large it claims to be: sums with Group fit an int of 32 bits.
+	l := Linear{Bits: bits, Group: int(min(uint64(group), uint64(max(1, len(dst)))))}
 	src = src[6:]
 	groups := l.Scales(len(dst))
 	if len(src) < 2*groups {

@@ -1,8 +1,10 @@
 package quant
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -127,6 +129,15 @@ func TestLinearV1(t *testing.T) {
 				require.Equal(t, x.Decoded(), got)
 				for n := range b {
 					require.ErrorIs(t, DecodeLinear(got, b[:n]), ErrCorrupt)
+				}
+				for _, group := range []uint32{0, 1<<31 - 1, 1 << 31, 1<<32 - 1} { // of which an int may hold none
+					for scales := range len(x.Scale) + 1 {
+						c := append(slices.Clone(b[:6]), b[6+2*scales:]...)
+						binary.LittleEndian.PutUint32(c[1:], group)
+						if err := DecodeLinear(got, c); err != nil {
+							require.ErrorIs(t, err, ErrCorrupt)
+						}
+					}
 				}
 			}
 		}

@@ -30,13 +30,22 @@ type Span struct {
 
 func (s Span) overlaps(t Span) bool { return s.First <= t.Last && t.First <= s.Last }
 
-// Plan is where each span lies.
+// Plan is where each span lies. Size is math.MaxInt where the spans take more bytes than an int counts; the offsets mean
+// nothing then.
 type Plan struct {
 	Offsets []int
 	Size    int
 }
 
 func align(n int) int { return (n + Align - 1) &^ (Align - 1) }
+
+// add is a + b for numbers of bytes, at most math.MaxInt: a file may declare values as large as it likes.
+func add(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
+}
 
 // Greedy places the spans.
 func Greedy(spans []Span) Plan {
@@ -64,11 +73,11 @@ func Greedy(spans []Span) Plan {
 			if i == 0 && try == 0 || p.Size < best.Size {
 				best = p
 			}
-			if best.Size <= align(bound) {
+			if best.Size <= bound {
 				return best
 			}
 			// What sticks out at the end came too late: let it choose first.
-			k := slices.IndexFunc(queue, func(j int) bool { return p.Offsets[j]+align(spans[j].Bytes) == p.Size })
+			k := slices.IndexFunc(queue, func(j int) bool { return add(p.Offsets[j], align(spans[j].Bytes)) == p.Size })
 			if k <= 0 {
 				break
 			}
@@ -98,13 +107,13 @@ func place(spans []Span, queue []int) Plan {
 			if room := p.Offsets[j] - end; room >= need && room < gap {
 				at, gap = end, room
 			}
-			end = max(end, p.Offsets[j]+align(spans[j].Bytes))
+			end = max(end, add(p.Offsets[j], align(spans[j].Bytes)))
 		}
 		if at < 0 {
 			at = end
 		}
 		p.Offsets[i] = at
-		p.Size = max(p.Size, at+need)
+		p.Size = max(p.Size, add(at, need))
 		k := len(placed)
 		for k > 0 && p.Offsets[placed[k-1]] >= at {
 			k--
@@ -116,14 +125,14 @@ func place(spans []Span, queue []int) Plan {
 	return p
 }
 
-// LowerBound is the largest sum of sizes in use at one step: no plan is
-// smaller.
+// LowerBound is the largest sum of sizes in use at one step, at most
+// math.MaxInt: no plan is smaller.
 func LowerBound(spans []Span) int {
-	change := map[int]int{}
+	change := map[int]float64{} // exact up to 2^53, and beyond that only compared with what no machine has
 	for _, s := range spans {
 		if s.Bytes > 0 && s.First <= s.Last {
-			change[s.First] += align(s.Bytes)
-			change[s.Last+1] -= align(s.Bytes)
+			change[s.First] += float64(align(s.Bytes))
+			change[s.Last+1] -= float64(align(s.Bytes))
 		}
 	}
 	steps := make([]int, 0, len(change))
@@ -131,10 +140,13 @@ func LowerBound(spans []Span) int {
 		steps = append(steps, t)
 	}
 	slices.Sort(steps)
-	most, now := 0, 0
+	most, now := 0.0, 0.0
 	for _, t := range steps {
 		now += change[t]
 		most = max(most, now)
 	}
-	return most
+	if most >= math.MaxInt {
+		return math.MaxInt
+	}
+	return int(most)
 }

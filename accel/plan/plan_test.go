@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -36,6 +37,20 @@ func TestEmptyAndUnused(t *testing.T) {
 	spans := []Span{{0, 0, 9}, {64, 3, 2}, {64, 0, 0}}
 	check(t, spans, Greedy(spans))
 	require.Zero(t, Greedy(nil).Size)
+}
+
+// TestMoreThanAnIntCounts: a file may declare values that no machine has room for.
+func TestMoreThanAnIntCounts(t *testing.T) {
+	half := math.MaxInt/2&^(Align-1) + Align // two do not fit an int
+	for n := 2; n < 10; n++ {
+		spans := make([]Span, n)
+		for i := range spans {
+			spans[i] = Span{half, 0, 9}
+		}
+		spans = append(spans, Span{64, 0, 9})
+		require.Equal(t, math.MaxInt, Greedy(spans).Size)
+		require.Equal(t, math.MaxInt, LowerBound(spans))
+	}
 }
 
 // TestRandom draws lifetimes like those of networks: chains with residuals and
