@@ -207,6 +207,25 @@ func TestEncodings(t *testing.T) {
 	require.ErrorContains(t, err, "f16")
 }
 
+// TestNothingUnreadable: what a reader would refuse is not written.
+func TestNothingUnreadable(t *testing.T) {
+	b := graph.NewBuilder("zeros")
+	b.Output("y", b.Const("c", tensor.New(tensor.F32Spec(9<<20+1))))
+	zeros, err := b.Build()
+	require.NoError(t, err)
+	coded := func(*graph.Graph, graph.ID, int) Choice { return Choice{Encoding: Coded} }
+	_, err = Marshal(zeros, &WriteOptions{Encode: coded})
+	require.ErrorContains(t, err, "store more of them raw")
+	for _, o := range []*WriteOptions{
+		{Metadata: &Metadata{Description: string(make([]byte, maxMeta))}},
+		{Golden: &Golden{Inputs: make([]tensor.Tensor, maxGolden+1)}},
+		{Golden: &Golden{Outputs: make([]tensor.Tensor, maxGolden+1)}},
+	} {
+		_, err := Marshal(network(t), o)
+		require.ErrorContains(t, err, "at most")
+	}
+}
+
 func TestWriteFileKeepsWhatWasThere(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.teff")

@@ -143,7 +143,7 @@ type stored struct {
 func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	var infos []WeightInfo
 	d.limit = maxGraphBytes + len(d.b)
-	decoded := maxDecodeBytes + min(len(weights), math.MaxInt/maxDecodeRatio-maxDecodeBytes)*maxDecodeRatio
+	decoded := maxDecoded(len(weights))
 	name, batch := d.string(), int(min(d.uint(), maxBatch+1))
 	if (batch < 1 || batch > maxBatch) && d.err == nil {
 		d.fail(fmt.Sprintf("batch size outside 1 to %d", maxBatch))
@@ -221,6 +221,11 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		return nil, nil, &FormatError{Section: d.section, Msg: "graph is not valid", Err: err}
 	}
 	return g, infos, nil
+}
+
+// maxDecoded is how many bytes a weights section of n bytes may decode to.
+func maxDecoded(n int) int {
+	return maxDecodeBytes + min(n, math.MaxInt/maxDecodeRatio-maxDecodeBytes)*maxDecodeRatio
 }
 
 // tensor reads a tensor's description and leaves jobs that decode it. Tensors

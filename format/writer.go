@@ -35,6 +35,7 @@ func Write(w io.Writer, g *graph.Graph, o *WriteOptions) error {
 type weightWriter struct {
 	aligned, rest []byte
 	seen          map[weightKey][]seenWeight
+	decoded       int // bytes that a reader decodes them to, beside those used where they lie
 }
 
 // weightKey tells nearly all weights apart; the bytes decide.
@@ -68,13 +69,29 @@ func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
 			*to = append(*to, 0)
 		}
 	}
+	if encoding != Raw {
+		w.decoded += len(t.Data)
+	}
 	s := stored{encoding, len(*to), len(data)}
 	*to = append(*to, data...)
 	w.seen[key] = append(w.seen[key], seenWeight{t.Data, s})
 	return s, nil
 }
 
-// Marshal is the file as bytes.
+// check refuses what no reader would take.
+func (o *WriteOptions) check(w *weightWriter) error {
+	if n, limit := len(w.aligned)+len(w.rest), maxDecoded(len(w.aligned)+len(w.rest)); w.decoded > limit {
+		return fmt.Errorf("format: %d bytes of weights that decode to %d, of which a reader takes at most %d: store more of them raw", n, w.decoded, limit)
+	}
+	if g := o.Golden; g != nil && max(len(g.Inputs), len(g.Outputs)) > maxGolden {
+		return fmt.Errorf("format: %d golden inputs and %d outputs, at most %d each", len(g.Inputs), len(g.Outputs), maxGolden)
+	}
+	return nil
+}
+
+// Marshal is the file as bytes. The error is an encoding that does not suit a
+// tensor, which it names, or more metadata, golden values or compression than
+// readers take (SPEC.md, "What a reader refuses").
 func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if g == nil {
 		return nil, fmt.Errorf("format: %w", graph.ErrNil)
@@ -106,13 +123,20 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.check(weights); err != nil {
+		return nil, err
+	}
 	type section struct {
 		kind, required int
 		data           []byte
 	}
 	sections := []section{{SectionGraph, 1, e.b}}
 	if o.Metadata != nil {
-		sections = append(sections, section{SectionMeta, 0, o.Metadata.encode()})
+		m := o.Metadata.encode()
+		if len(m) > maxMeta {
+			return nil, fmt.Errorf("format: %d bytes of metadata, at most %d", len(m), maxMeta)
+		}
+		sections = append(sections, section{SectionMeta, 0, m})
 	}
 	if o.Golden != nil {
 		sections = append(sections, section{SectionGolden, 0, o.Golden.encode()})
