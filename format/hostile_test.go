@@ -196,8 +196,25 @@ func TestCounts(t *testing.T) {
 		e.uint(0)
 		return build(e.b, make([]byte, 4))
 	}
+	cast := func(to int) []byte {
+		e := head(2)
+		constant(e, 1)
+		e.spec(tensor.F32Spec(1))
+		e.b = append(e.b, byte(Raw), 0, 4)
+		e.uint(uint64(ops.KindCast))
+		e.b = append(e.b, 0, 1, 1, 1, 0) // no name; one input, a node back; one attribute, at place 0
+		e.int(to)
+		e.uint(0) // parameters
+		e.uint(1)
+		e.string("y")
+		e.uint(1)
+		return build(e.b, make([]byte, 4))
+	}
 	_, err := Parse(one(1<<20, 4, 127))
 	require.NoError(t, err)
+	_, err = Parse(cast(int(tensor.I32)))
+	require.NoError(t, err)
+	files["enumeration"] = cast(256 + int(tensor.I32))
 	for i, b := range [][]byte{one(1<<20+1, 4, 0), one(1<<32+1, 4, 0), one(1, 1<<31+4, 0), one(1, 1<<32+4, 0), one(1, 1<<40+4, 0), one(1, 4, 1<<32), one(1, 4, 1<<40)} {
 		files["wraps "+string(rune('a'+i))] = b
 	}

@@ -2,7 +2,11 @@ package format
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,6 +38,72 @@ func TestSpecListsOperators(t *testing.T) {
 		var a attributes
 		d.New().Fields(&a)
 		line := fmt.Sprintf("| %d | %s | %s |", d.Kind, d.Name, strings.Join(a.list, ", "))
+		if !strings.Contains(string(b), line+"\n") {
+			t.Errorf("SPEC.md lacks\n%s", line)
+		}
+	}
+}
+
+// enumerations are the attributes that stand for one of several things, the types
+// that package ops has for them, and what the names of their constants begin with.
+var enumerations = []struct{ attribute, goType, prefix string }{
+	{"auto_pad", "AutoPad", "Pad"},
+	{"act, fn of Unary", "UnaryFn", "Unary"},
+	{"fn of Binary", "BinaryFn", "Binary"},
+	{"fn of Compare", "CompareFn", "Compare"},
+	{"fn of Logic", "LogicFn", "Logic"},
+	{"fn of Reduce", "ReduceFn", "Reduce"},
+	{"fn of Pool and GlobalPool", "PoolFn", "Pool"},
+	{"fn of Scatter", "ScatterFn", "Scatter"},
+	{"mode of Pad", "PadMode", "Pad"},
+	{"mode of Resize", "ResizeMode", "Resize"},
+	{"coord", "ResizeCoord", "Coord"},
+	{"round", "ResizeRound", "Round"},
+	{"reduction", "Reduction", "Loss"},
+}
+
+// constants are the exported constants of package ops by type, as "number Name".
+func constants(t *testing.T) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob("../ops/*.go")
+	require.NoError(t, err)
+	found := map[string][]string{}
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, d := range f.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, s := range g.Specs {
+				v := s.(*ast.ValueSpec)
+				typ, ok := v.Type.(*ast.Ident)
+				if !ok || len(v.Values) != 1 || !v.Names[0].IsExported() {
+					continue
+				}
+				if n, ok := v.Values[0].(*ast.BasicLit); ok {
+					found[typ.Name] = append(found[typ.Name], n.Value+" "+v.Names[0].Name)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// TestSpecListsEnumerations: the numbers of enumerations are part of the format,
+// as TestSpecListsOperators has it of places.
+func TestSpecListsEnumerations(t *testing.T) {
+	b, err := os.ReadFile("SPEC.md")
+	require.NoError(t, err)
+	found := constants(t)
+	for _, e := range enumerations {
+		require.NotEmpty(t, found[e.goType], e.goType)
+		list := make([]string, len(found[e.goType]))
+		for i, c := range found[e.goType] {
+			list[i] = strings.Replace(c, " "+e.prefix, " ", 1)
+		}
+		line := fmt.Sprintf("| %s | %s |", e.attribute, strings.Join(list, ", "))
 		if !strings.Contains(string(b), line+"\n") {
 			t.Errorf("SPEC.md lacks\n%s", line)
 		}

@@ -15,11 +15,15 @@ type Fields interface {
 	Floats(name string, p *[]float32)
 }
 
-// FieldEnum shows a small enumeration to f as an integer.
-func FieldEnum[T ~uint8 | ~uint16 | ~int](f Fields, name string, p *T) {
+// FieldEnum shows a small enumeration to f as an integer. A number that T
+// cannot hold becomes T's largest, which no enumeration uses, so that Infer
+// refuses it.
+func FieldEnum[T ~uint8 | ~uint16](f Fields, name string, p *T) {
 	i := int(*p)
 	f.Int(name, &i)
-	*p = T(i)
+	if *p = T(i); int(*p) != i {
+		*p = ^T(0)
+	}
 }
 
 // OutType is the element type and quantisation an operator gives its result.

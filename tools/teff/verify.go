@@ -85,7 +85,7 @@ func checkGolden(ctx context.Context, file *format.File) (string, error) {
 			return "", fmt.Errorf("golden output %d is %v, the model's is %v", i, want.Spec, got.Spec)
 		}
 		d := difference(got, want)
-		if d > float64(g.Tolerance) {
+		if !(d <= float64(g.Tolerance)) { // neither when one of them is no number
 			return "", fmt.Errorf("output %d differs from the recorded one by %.3g of its norm, %.3g is allowed", i, d, g.Tolerance)
 		}
 		worst = max(worst, d)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"math"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// TestVerifyGolden: recorded outputs that are, are nearly, and are not what the
+// model gives, a result that is no number among them.
+func TestVerifyGolden(t *testing.T) {
+	b := graph.NewBuilder("log")
+	b.Output("y", b.Add("log", &ops.Unary{Fn: ops.UnaryLog}, nil, b.Input("x", tensor.F32Spec(1, 2), true)))
+	g, err := b.Build()
+	require.NoError(t, err)
+	file := func(tolerance float32, in, out []float32) string {
+		path := filepath.Join(t.TempDir(), "log.teff")
+		require.NoError(t, format.WriteFile(path, g, &format.WriteOptions{Golden: &format.Golden{
+			Inputs: []tensor.Tensor{tensor.FromF32(in, 1, 2)}, Outputs: []tensor.Tensor{tensor.FromF32(out, 1, 2)}, Tolerance: tolerance,
+		}}))
+		return path
+	}
+	require.Equal(t, "equal", object(t, "ok golden", "verify", file(0, []float32{1, 1}, []float32{0, 0}))["golden"])
+	object(t, "ok golden", "verify", file(1e-2, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
+	fails(t, "differs", "verify", file(1e-3, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
+	fails(t, "differs", "verify", file(1e-2, []float32{1, -1}, []float32{0, 1}))
+}
