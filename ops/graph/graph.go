@@ -107,7 +107,7 @@ func (g *Graph) WithBatch(n int) (*Graph, error) {
 		return g, nil
 	}
 	if !g.Batched() {
-		return nil, fmt.Errorf("graph: the network's inputs have a fixed batch, %d is not to be had", n)
+		return nil, fmt.Errorf("graph: the network's inputs have the fixed batch %d, it does not run at %d", g.batch, n)
 	}
 	return g.inferred(n)
 }

@@ -150,7 +150,7 @@ func filled(v float32, dims ...int) tensor.Tensor {
 	return t
 }
 
-// pad2 gives two-dimensional window attributes; pad is on every side.
+// window is two-dimensional, height before width; pad is on both sides.
 func window(kernel, stride [2]int, pad [2]int) ops.Window {
 	return ops.Window{Kernel: kernel[:], Stride: stride[:], PadLo: pad[:], PadHi: slices.Clone(pad[:])}
 }

@@ -198,7 +198,8 @@ func openIDX(path string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels, err := openAll(strings.Replace(strings.Replace(path, "images", "labels", 1), "idx3", "idx1", 1))
+	name := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1) // the folder may be called images, too
+	labels, err := openAll(filepath.Join(filepath.Dir(path), name))
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func idx(n, h, w int) (images, labels []byte) {
 
 func TestIDX(t *testing.T) {
 	for _, zipped := range []bool{false, true} {
-		dir, ext := t.TempDir(), ""
+		dir, ext := filepath.Join(t.TempDir(), "images"), ""
 		images, labels := idx(5, 2, 3)
 		if zipped {
 			images, labels, ext = packed(t, images), packed(t, labels), ".gz"

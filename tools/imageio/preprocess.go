@@ -58,10 +58,10 @@ func Fit(p format.Preprocess, in tensor.Spec) (format.Preprocess, error) {
 		}
 	}
 	if p.Mode != "" && !slices.Contains(Modes(), p.Mode) {
-		return p, fmt.Errorf("imageio: no way to resize is called %q", p.Mode)
+		return p, unknownMode(p.Mode)
 	}
 	if p.Resize < 0 || p.Resize > maxSide {
-		return p, fmt.Errorf("imageio: resize to %d", p.Resize)
+		return p, fmt.Errorf("imageio: cannot resize the shorter side to %d, at most to %d", p.Resize, maxSide)
 	}
 	return p, nil
 }

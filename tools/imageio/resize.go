@@ -3,6 +3,7 @@ package imageio
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // The ways to resize.
@@ -16,6 +17,10 @@ const (
 
 // Modes are the names of the ways to resize.
 func Modes() []string { return []string{Nearest, Bilinear, Legacy, Antialias, Area} }
+
+func unknownMode(mode string) error {
+	return fmt.Errorf("imageio: no resize mode %q, there are %s", mode, strings.Join(Modes(), ", "))
+}
 
 // maxSide bounds the shorter side an image is resized to.
 const maxSide = 1 << 14
@@ -61,7 +66,7 @@ func axis(in, out int, mode string) ([]taps, error) {
 			lo, hi = int(a), min(in, int(math.Ceil(b)))
 			weigh = func(j int) float64 { return max(0, min(b, float64(j+1))-max(a, float64(j))) }
 		default:
-			return nil, fmt.Errorf("imageio: no way to resize is called %q", mode)
+			return nil, unknownMode(mode)
 		}
 		t[i].first = lo
 		sum := 0.0

@@ -110,7 +110,11 @@ func measure(ctx context.Context, c *cli, m *model, set *dataset.Set, pre *preFl
 	}
 	defer rm.Close()
 	x := &compared{Model: m.path, Bytes: m.bytes, best: map[int]int{}, graph: m.graph}
-	if x.p, err = pre.fit(m, rm.Inputs()[0]); err != nil {
+	in, err := firstInput(m.path, rm.Inputs())
+	if err != nil {
+		return nil, err
+	}
+	if x.p, err = pre.fit(m, in); err != nil {
 		return nil, err
 	}
 	e := &evaluator{model: rm, set: set, p: x.p, batch: 16, offset: offset, labels: m.metadata().Labels, maxSkipped: 10}
@@ -140,6 +144,7 @@ func medianRun(ctx context.Context, m *runtime.Model) (float64, error) {
 		return 0, err
 	}
 	defer s.Close()
+	fillInputs(s)
 	var times []float64
 	start := time.Now()
 	for len(times) < 10 || len(times) < 500 && time.Since(start) < time.Second {

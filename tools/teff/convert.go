@@ -36,7 +36,6 @@ type convertResult struct {
 	*searched
 }
 
-// weightFlags are --weights and what belongs to it.
 const weightHelp = "how weights are stored: f32, f16, bf16, exact, f16+coded, int2 to int8, palette2 to palette8 (bits), sparse1 to sparse99 (the % kept), or auto"
 
 func runConvert(ctx context.Context, c *cli, args []string) error {
@@ -96,7 +95,7 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 		meta.Preprocess = &p
 	}
 	opts := &format.WriteOptions{Encode: encode}
-	if m.file != nil {
+	if m.file != nil && ld.batch == 0 && isExact(*weights) { // what other weights give was not recorded
 		opts.Golden = m.file.Golden
 	}
 	if meta.Labels != nil || meta.Preprocess != nil || m.hasMetadata() {
@@ -134,6 +133,12 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 
 // floatBytes is the size of all parameters if each element were a float32.
 func floatBytes(g *graph.Graph) int { return 4 * g.ParamCount() }
+
+// isExact reports a --weights that changes no number.
+func isExact(weights string) bool {
+	c, err := parseWeights(weights)
+	return err == nil && (c.Encoding == format.Raw || c.Encoding == format.Coded)
+}
 
 // parseWeights reads --weights.
 func parseWeights(s string) (format.Choice, error) {

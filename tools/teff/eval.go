@@ -136,13 +136,16 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.Close()
+	decoding, stop := context.WithCancel(ctx)
+	defer stop() // also where an error ends this before all are decoded
 	r := &evalResult{Skipped: e.set.Skipped}
 	class := e.classOf()
 	if per := s.Output(0).Shape.Elems() / batch; slices.Max(class) >= per {
 		return nil, fmt.Errorf("the data has %d classes, the model gives %d scores", len(class), per)
 	}
 	var right1, right5 int
-	next := e.decode(ctx)
+	next := e.decode(decoding)
 	index := make([]int, 0, batch)
 	flush := func() error {
 		if len(index) == 0 {

@@ -27,7 +27,13 @@ func TestVerifyGolden(t *testing.T) {
 		}}))
 		return path
 	}
-	require.Equal(t, "equal", object(t, "ok golden", "verify", file(0, []float32{1, 1}, []float32{0, 0}))["golden"])
+	good := file(0, []float32{1, 1}, []float32{0, 0})
+	require.Equal(t, "equal", object(t, "ok golden", "verify", good)["golden"])
+	for weights, golden := range map[string]string{"f32": "equal", "exact": "equal", "int8": "none", "f16": "none", "auto": "none"} {
+		out := filepath.Join(t.TempDir(), "converted.teff")
+		ok(t, "convert", good, "-o", out, "--weights", weights)
+		require.Equal(t, golden, object(t, "ok golden", "verify", out)["golden"], weights)
+	}
 	object(t, "ok golden", "verify", file(1e-2, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
 	fails(t, "differs", "verify", file(1e-3, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
 	fails(t, "differs", "verify", file(1e-2, []float32{1, -1}, []float32{0, 1}))

@@ -154,7 +154,7 @@ func (im *importer) input(t int) error {
 func (im *importer) operator(o *operator) error {
 	h, ok := handlers[o.code.code]
 	if !ok {
-		return &refusal{"no such operator here", hintFor(o.code)}
+		return &refusal{"this operator is not supported", hintFor(o.code)}
 	}
 	if len(o.inputs) < h.in || len(o.outputs) < 1 {
 		return fmt.Errorf("has %d inputs and %d outputs", len(o.inputs), len(o.outputs))
