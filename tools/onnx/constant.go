@@ -76,10 +76,9 @@ func importConstantOfShape(c *call) error {
 		return c.grown(c.known(c.outName(0), fill), dims, func(d []int) ops.Op { return &ops.Expand{Dims: d} })
 	}
 	spec := tensor.Spec{DType: fill.DType, Shape: s}
-	if spec.Bytes() > foldLimit || spec.Bytes() > c.budget {
+	if !c.makes(spec.Bytes()) {
 		return fmt.Errorf("a constant of %v is too large", spec)
 	}
-	c.importer.budget -= spec.Bytes()
 	t := tensor.New(spec)
 	for at := 0; at < len(t.Data); at += len(fill.Data) {
 		copy(t.Data[at:], fill.Data)
@@ -141,7 +140,7 @@ func importRange(c *call) error {
 	}
 	if v[0].DType == tensor.F32 {
 		lo, hi, step := v[0].F32()[0], v[1].F32()[0], v[2].F32()[0]
-		n, err := rangeLen(float64(lo), float64(hi), float64(step), c.budget)
+		n, err := c.rangeLen(float64(lo), float64(hi), float64(step))
 		if err != nil {
 			return err
 		}
@@ -160,7 +159,7 @@ func importRange(c *call) error {
 		}
 		x[i] = int64(h[0])
 	}
-	n, err := rangeLen(float64(x[0]), float64(x[1]), float64(x[2]), c.budget)
+	n, err := c.rangeLen(float64(x[0]), float64(x[1]), float64(x[2]))
 	if err != nil {
 		return err
 	}
@@ -178,12 +177,13 @@ func importRange(c *call) error {
 	return nil
 }
 
-func rangeLen(lo, hi, step float64, budget int) (int, error) {
+// rangeLen is the number of elements of a range, each of at most 8 bytes.
+func (c *call) rangeLen(lo, hi, step float64) (int, error) {
 	n := math.Ceil((hi - lo) / step)
 	if !(n > 0) {
 		n = 0
 	}
-	if step == 0 || n > float64(min(budget, foldLimit)/8) {
+	if step == 0 || n > foldLimit/8 || !c.makes(8*int(n)) {
 		return 0, fmt.Errorf("a range from %v to %v by %v", lo, hi, step)
 	}
 	return int(n), nil

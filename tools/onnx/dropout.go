@@ -63,8 +63,8 @@ func (c *call) dropoutMask(x *value, mask []byte) error {
 		if c.open && s.Shape.Rank() > 0 && batchyInt(int64(s.Shape.Dim(0))) {
 			return c.outAt(1, &ops.Dropout{Output: 1}, x)
 		}
-		if s.Shape.Elems() > foldLimit {
-			return fmt.Errorf("a mask of %v", s.Shape)
+		if !c.makes(s.Shape.Elems()) {
+			return fmt.Errorf("a mask of %v is too large", s.Shape)
 		}
 		mask = make([]byte, s.Shape.Elems())
 		for i := range mask {
@@ -84,8 +84,11 @@ func (c *call) dropoutMask(x *value, mask []byte) error {
 
 func (c *call) seededDropout(x *value, rate float32) error {
 	s := x.spec()
-	if c.open || s.Shape.Elems() > foldLimit/4 {
-		return fmt.Errorf("a seeded mask of %v", s.Shape)
+	if c.open {
+		return fmt.Errorf("a seeded mask of %v, whose batch is open", s.Shape)
+	}
+	if n := s.Shape.Elems(); n > foldLimit || !c.makes(5*n) { // as bytes, and as factors
+		return fmt.Errorf("a seeded mask of %v is too large", s.Shape)
 	}
 	rng := newTwister(uint32(c.int("seed", 0)))
 	mask := make([]byte, s.Shape.Elems())

@@ -34,11 +34,11 @@ func importGemm(c *call) error {
 		if !transB {
 			w = c.transposed(b)
 		}
-		if alpha != 1 {
+		if alpha != 1 && c.copies(len(w.c.Data)) {
 			w = c.known(b.name, scaled(w.c, alpha))
 		}
 		operands := []*value{a, w}
-		if v := vectorBias(bias, w.c.Shape.Dim(0), beta); v != nil {
+		if v := c.vectorBias(bias, w.c.Shape.Dim(0), beta); v != nil {
 			operands = append(operands, c.known(bias.name, *v))
 			bias = nil
 		}
@@ -72,7 +72,7 @@ func importGemm(c *call) error {
 
 // vectorBias is beta times a constant bias as a vector of n, or nil where it is
 // more than that.
-func vectorBias(v *value, n int, beta float32) *tensor.Tensor {
+func (c *call) vectorBias(v *value, n int, beta float32) *tensor.Tensor {
 	if v == nil || !v.isConst() || v.c.DType != tensor.F32 {
 		return nil
 	}
@@ -82,6 +82,9 @@ func vectorBias(v *value, n int, beta float32) *tensor.Tensor {
 	}
 	if beta == 1 && s == tensor.Of(n) {
 		return &v.c
+	}
+	if !c.makes(4 * n) {
+		return nil
 	}
 	src := v.c.F32()
 	out := tensor.New(tensor.F32Spec(n))
@@ -122,6 +125,9 @@ func (c *call) product(a, b *value) (*value, error) {
 
 // transposed is a constant matrix as a dense layer wants it.
 func (c *call) transposed(b *value) *value {
+	if !c.copies(len(b.c.Data)) {
+		return b
+	}
 	w := c.known(b.name, permute(b.c, []int{1, 0}))
 	c.ints8.putPermuted(w.c, b.c, []int{1, 0})
 	return w

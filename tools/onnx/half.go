@@ -43,6 +43,9 @@ func (c *call) widenHalf() (half tensor.DType, err error) {
 		half = d
 		if v.wide == nil {
 			if v.isConst() {
+				if !c.copies(2 * len(v.c.Data)) {
+					return half, c.b.Err()
+				}
 				v.wide = c.known(v.name, widened(v.c))
 			} else if v.wide, err = c.cast(v, tensor.F32); err != nil {
 				return half, err

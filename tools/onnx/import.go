@@ -75,7 +75,9 @@ type importer struct {
 	funcs  map[string]*function
 	depth  int // of functions and branches being expanded
 	nodes  int // expanded so far
-	budget int // bytes that folding may still allocate
+	budget int // bytes that constants may still take which the file does not hold, see makes
+	copied int // bytes of copies of those that it holds, see copies
+	size   int // of the file
 
 	batched graph.ID // an input with the open batch
 	mask    graph.ID // see batchMask; 0: not made
@@ -87,7 +89,7 @@ type importer struct {
 }
 
 func importModel(m *model, o *options, size int) (*graph.Graph, error) {
-	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, ints8: integers{}, budget: 32<<20 + size}
+	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, ints8: integers{}, budget: 32<<20 + size, size: size}
 	im.opset = m.opset[""]
 	switch {
 	case im.opset == 0: // a model of other domains only, or one from before versions

@@ -104,6 +104,9 @@ func (im *importer) constLast(v *value, rank int) *value {
 			full[i] = d[j]
 		}
 	}
+	if !im.copies(len(v.c.Data)) {
+		return v
+	}
 	t := v.c
 	t.Shape = tensor.Of(full...)
 	w := *v

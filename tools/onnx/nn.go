@@ -72,11 +72,11 @@ func (c *call) weights(i int) ([]*value, error) {
 // weight is a convolution's weight with its second dimension last.
 func (c *call) weight(v *value) (*value, error) {
 	if v.isConst() && v.err == nil && v.rank() >= 3 {
-		if v.last == nil {
+		if v.last == nil && c.copies(len(v.c.Data)) {
 			v.last = c.known(v.name, permute(v.c, toNHWC(v.rank())))
 			c.ints8.putPermuted(v.last.c, v.c, toNHWC(v.rank()))
 		}
-		return v.last, nil
+		return v.last, c.b.Err()
 	}
 	return c.toNHWC(v)
 }
@@ -254,6 +254,9 @@ func importGroupNorm(c *call) error {
 	}
 	scale, bias := c.in[1], c.in[2]
 	if c.opset < 21 && groups != s.Dim(1) { // one number a group; spread it over its channels
+		if !c.makes(8 * s.Dim(1)) {
+			return fmt.Errorf("%d channels are too many", s.Dim(1))
+		}
 		idx := make([]int64, s.Dim(1))
 		for i := range idx {
 			idx[i] = int64(i / (len(idx) / groups))

@@ -171,6 +171,9 @@ func (c *call) staticQLinear(w ops.Window) (ops.Op, []tensor.Tensor, bool) {
 	if !okX || !okY || x.isConst() || !x.spec().Quant.Equal(tensor.Affine(sx, zx)) || !wv.isConst() || !ws.isConst() || ws.c.DType != tensor.F32 || !wz.isConst() || wv.rank() < 3 {
 		return nil, nil, false
 	}
+	if !c.copies(len(wv.c.Data)) {
+		return nil, nil, false
+	}
 	q := permute(wv.c, toNHWC(wv.rank()))
 	q.Quant = tensor.Quant{Scale: ws.c.F32()}
 	for i := range wz.c.Shape.Elems() {

@@ -16,6 +16,9 @@ func (c *call) spread(v *value, axis, block int) (*value, error) {
 	if v.rank() != c.in[0].rank() || block < 1 || v.spec().Shape.Dim(axis) != (n+block-1)/block {
 		return nil, fmt.Errorf("scales %v for blocks of %d of %v", v.spec().Shape, block, c.in[0].spec().Shape)
 	}
+	if !c.makes(8 * n) {
+		return nil, fmt.Errorf("blocks of a dimension of %d, which is too large", n)
+	}
 	idx := make([]int64, n)
 	for i := range idx {
 		idx[i] = int64(i / block)

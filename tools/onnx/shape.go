@@ -251,6 +251,9 @@ func importCast(c *call) error {
 		if x.double == nil {
 			return x.err
 		}
+		if !c.copies(4 * len(x.double)) {
+			return c.b.Err()
+		}
 		f := make([]float32, len(x.double))
 		for i, v := range x.double {
 			f[i] = float32(v)

@@ -167,8 +167,35 @@ func batchyInt(i int64) bool {
 
 func (im *importer) baked(v *value) bool { return im.open && v.isConst() && v.batchy }
 
-// foldLimit is the largest constant, in bytes, that folding makes.
+// foldLimit is the largest constant, in bytes, that is made of nothing that the
+// file holds.
 const foldLimit = 16 << 20
+
+// makes takes the bytes of such a constant from the budget; false: it is too
+// large, or there were too many.
+func (im *importer) makes(bytes int) bool {
+	if bytes > foldLimit || bytes > im.budget {
+		return false
+	}
+	im.budget -= bytes
+	return true
+}
+
+// copies counts a constant of the file that is brought into another form. A
+// file may use the same one many times; real ones use each once or twice. Where
+// it is too much the builder has failed, and there should be no copy.
+func (im *importer) copies(bytes int) bool {
+	held := im.size
+	for _, f := range im.src.files {
+		held += len(f)
+	}
+	if bytes > 32<<20-im.copied && (bytes+im.copied-32<<20)/8 > held {
+		im.b.Fail(formatf("the same constants are copied over and over"))
+		return false
+	}
+	im.copied += bytes
+	return true
+}
 
 // add computes op on operands. Where all are constants the result is one too;
 // else the operator becomes a node, with the constants among its last operands
@@ -256,10 +283,9 @@ func (im *importer) fold(name string, op ops.Op, operands []*value, batchy bool)
 	if err != nil {
 		return nil, err
 	}
-	if out.Bytes() > foldLimit || out.Bytes() > im.budget || work(op, out, in) > foldWork {
+	if work(op, out, in) > foldWork || !im.makes(out.Bytes()) {
 		return nil, nil
 	}
-	im.budget -= out.Bytes()
 	t, err := ops.Run(op, in, nil)
 	if err != nil {
 		return nil, err
