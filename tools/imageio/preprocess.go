@@ -61,7 +61,7 @@ func Fit(p format.Preprocess, in tensor.Spec) (format.Preprocess, error) {
 		return p, unknownMode(p.Mode)
 	}
 	if p.Resize < 0 || p.Resize > maxSide {
-		return p, fmt.Errorf("imageio: cannot resize the shorter side to %d, at most to %d", p.Resize, maxSide)
+		return p, fmt.Errorf("imageio: resize to %d, want 0 to %d", p.Resize, maxSide)
 	}
 	return p, nil
 }
