@@ -26,6 +26,7 @@ type Set struct {
 	Skipped []string
 
 	load func(i int) (*imageio.RGB, error)
+	file func(i int) string // nil: images are no files of their own
 }
 
 // Len is the number of images.
@@ -33,6 +34,14 @@ func (s *Set) Len() int { return len(s.Labels) }
 
 // Image decodes image i. It may be called from several goroutines.
 func (s *Set) Image(i int) (*imageio.RGB, error) { return s.load(i) }
+
+// File is where image i is: its file, or the set with the image's number.
+func (s *Set) File(i int) string {
+	if s.file != nil {
+		return s.file(i)
+	}
+	return fmt.Sprintf("%s[%d]", s.Name, i)
+}
 
 // Subset is some of the images of s.
 func (s *Set) Subset(index []int) *Set {
@@ -43,6 +52,7 @@ func (s *Set) Subset(index []int) *Set {
 	}
 	index = slices.Clone(index)
 	c.load = func(i int) (*imageio.RGB, error) { return s.load(index[i]) }
+	c.file = func(i int) string { return s.File(index[i]) }
 	return &c
 }
 
@@ -123,6 +133,7 @@ func openFolders(path string) (*Set, error) {
 		return nil, fmt.Errorf("dataset: %s: %w", path, errNoClasses)
 	}
 	s.load = func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }
+	s.file = func(i int) string { return files[i] }
 	return s, nil
 }
 

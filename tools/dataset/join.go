@@ -49,6 +49,7 @@ func Join(sets ...*Set) (*Set, error) {
 		}
 	}
 	j.load = func(i int) (*imageio.RGB, error) { return places[i].set.load(places[i].i) }
+	j.file = func(i int) string { return places[i].set.File(places[i].i) }
 	return j, nil
 }
 

@@ -16,6 +16,28 @@ type evalResult struct {
 	Top1    float64  `json:"top1"`
 	Top5    float64  `json:"top5"`
 	Skipped []string `json:"skipped,omitempty"`
+	Remark  string   `json:"remark,omitempty"`
+	// Classes are the data's, in order.
+	Classes []evalClass `json:"classes"`
+	Wrong   []evalWrong `json:"wrong,omitempty"` // where they are asked for
+}
+
+// evalClass is how a class of the data fared.
+type evalClass struct {
+	Class string `json:"class"`
+	N     int    `json:"n"`
+	Right int    `json:"right"`
+	// TakenFor is what most of the others were taken for.
+	TakenFor string `json:"taken_for,omitempty"`
+	Times    int    `json:"times,omitempty"`
+}
+
+// evalWrong is an image with another answer.
+type evalWrong struct {
+	File   string `json:"file"`
+	Class  string `json:"class"`
+	Answer string `json:"answer"`
+	Score  score  `json:"score"`
 }
 
 func runEval(ctx context.Context, c *cli, args []string) error {
@@ -28,6 +50,7 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	threads := f.Int("threads", 0, "threads; 0: all")
 	precision := f.String("precision", "f32", "what products are of: f32; bf16 where the processor has it")
 	skip := f.Int("max-skipped", 10, "fail when more images cannot be read")
+	wrong := f.Bool("wrong", false, "list the images with another answer")
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
@@ -70,14 +93,16 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 	}
 	e := &evaluator{model: rm, set: set, p: p, batch: *batch, offset: *offset, labels: m.metadata().Labels, maxSkipped: *skip}
 	e.progress = newProgress(c, "eval", set.Len(), f.json)
+	details := newEvalDetails(e, *wrong)
 	r, err := e.run(ctx)
 	if err != nil {
 		return err
 	}
+	details.into(r)
 	if f.json {
 		return printJSON(c.out, r)
 	}
-	fmt.Fprintf(c.out, "%d images: top-1 %.2f %%, top-5 %.2f %%\n", r.N, 100*r.Top1, 100*r.Top5)
+	r.print(c.out)
 	for _, s := range r.Skipped {
 		fmt.Fprintln(c.out, "skipped", s)
 	}
@@ -107,14 +132,20 @@ type evaluator struct {
 
 // classOf is the model's class for each of the set's.
 func (e *evaluator) classOf() []int {
-	m := make([]int, len(e.set.Classes))
-	byName := map[string]int{}
+	m, _ := e.classes()
+	return m
+}
+
+// classes is classOf; byName reports classes that both call the same.
+func (e *evaluator) classes() (m []int, byName bool) {
+	m = make([]int, len(e.set.Classes))
+	named := map[string]int{}
 	for i, l := range e.labels {
-		byName[l] = i
+		named[l] = i
 	}
 	all := len(e.labels) > 0
 	for i, name := range e.set.Classes {
-		j, ok := byName[name]
+		j, ok := named[name]
 		m[i], all = j, all && ok
 	}
 	if !all {
@@ -122,7 +153,7 @@ func (e *evaluator) classOf() []int {
 			m[i] = i + e.offset
 		}
 	}
-	return m
+	return m, all
 }
 
 // run evaluates. Images are decoded beside the computation.
