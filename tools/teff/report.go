@@ -11,9 +11,9 @@ import (
 	"github.com/teff-ml/teff/runtime/train"
 )
 
-// writeReport writes curves, the confusion matrix and what was trained how as
+// writeReport writes what the network that was kept scored, curves, the confusion matrix and what was trained how as
 // one HTML file that needs nothing else.
-func (r *round) writeReport() error {
+func (r *round) writeReport(last epochResult) error {
 	var b strings.Builder
 	title := html.EscapeString(r.o.out)
 	fmt.Fprintf(&b, `<!doctype html><html lang="en"><meta charset="utf-8"><title>%s</title>
@@ -21,7 +21,6 @@ func (r *round) writeReport() error {
 table{border-collapse:collapse;margin:.5em 0}td,th{border:1px solid #ddd;padding:2px 8px;text-align:right}th{font-weight:600}
 td.l,th.l{text-align:left}</style>
 <h1>%s</h1>`, title, title)
-	last := r.epochs[len(r.epochs)-1]
 	held := "of the training images: none were held back"
 	if r.val != nil {
 		held = fmt.Sprintf("of %d held-back images", len(r.val.labels))

@@ -18,9 +18,10 @@ type trainOptions struct {
 	val, out, what, bn, optimizer, schedule    string
 	checkpoint, report, log, augment, classWts string
 	budget                                     byteSize
-	resume, resetHead, fold, exact             bool
+	resume, resetHead, fold, exact, best       bool
 	epochs, batch, threads, warmup, skip       int
 	accumulate, grow, folds, views, every      int
+	patience                                   int
 	lr, momentum, decay, smoothing, split      float64
 	clip, dropout                              float64
 	seed                                       uint64
@@ -40,6 +41,8 @@ func (o *trainOptions) flags(f *flags) {
 	f.StringVar(&o.bn, "bn", "auto", "batch norm: train (and update its statistics), frozen, estimate (statistics measured on --data, before and after), auto: train when all learns, else frozen")
 	f.BoolVar(&o.fold, "fold", false, "write batch norm folded into weights")
 	f.IntVar(&o.epochs, "epochs", 0, "times over the data; 0: 10, or for a head what makes a thousand updates")
+	f.BoolVar(&o.best, "best", false, "write the network of the epoch with the best validation, not of the last")
+	f.IntVar(&o.patience, "patience", 0, "end after so many epochs without a better validation, and write the best; 0: never")
 	f.IntVar(&o.batch, "batch", 32, "images of a step")
 	f.IntVar(&o.accumulate, "accumulate", 1, "steps whose gradients make one update")
 	f.IntVar(&o.grow, "grow", 0, "double --accumulate after each so many epochs; 0: never")
@@ -88,8 +91,10 @@ func (o *trainOptions) check() error {
 		return usagef("--shift, --zoom, --colour or --erase is out of range")
 	case o.accumulate < 1 || o.grow < 0 || o.views < 0 || o.every < 0 || o.folds < 0 || o.folds == 1:
 		return usagef("--accumulate, --grow, --views, --checkpoint-steps or --folds is out of range")
-	case o.folds > 0 && (o.val != "" || o.resume || o.checkpoint != ""):
-		return usagef("--folds goes without --val, --checkpoint and --resume")
+	case o.folds > 0 && (o.val != "" || o.resume || o.checkpoint != "" || o.best || o.patience > 0):
+		return usagef("--folds goes without --val, --checkpoint, --resume, --best and --patience")
+	case o.patience < 0:
+		return usagef("--patience cannot be negative")
 	case !slices.Contains([]string{"sgd", "nesterov", "adamw", "adagrad"}, o.optimizer):
 		return usagef("--optimizer %q: sgd, nesterov, adamw or adagrad", o.optimizer)
 	case o.optimizer == "nesterov" && o.momentum == 0:

@@ -85,7 +85,7 @@ func (r *round) tuned() (*graph.Graph, error) {
 
 // finish writes the network.
 func (t *training) finish(r *round, asJSON bool) error {
-	g, err := r.tuned()
+	g, last, err := r.final()
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (t *training) finish(r *round, asJSON bool) error {
 		return err
 	}
 	if t.o.report != "" {
-		if err := r.writeReport(); err != nil {
+		if err := r.writeReport(last); err != nil {
 			return err
 		}
 	}
@@ -105,6 +105,9 @@ func (t *training) finish(r *round, asJSON bool) error {
 		if r.val != nil {
 			m["held_back"] = len(r.val.labels)
 		}
+		if r.keepsBest() {
+			m["best_epoch"], m["best_top1"] = last.Epoch, last.Top1
+		}
 		if t.folds != nil {
 			m["folds"], m["folds_top1"] = t.folds, t.foldTop1()
 		}
@@ -115,6 +118,9 @@ func (t *training) finish(r *round, asJSON bool) error {
 	}
 	for _, s := range t.skipped {
 		t.say("skipped %s", s)
+	}
+	if r.keepsBest() {
+		t.say("of epoch %d, validation %.2f %%:", last.Epoch, 100*last.Top1)
 	}
 	t.say("%s: %s, training held %s", t.o.out, bytesText(fileSize(t.o.out)), bytesText(int64(r.trainer.PeakBytes())))
 	return nil

@@ -30,6 +30,7 @@ type round struct {
 	epochs     []epochResult
 	confusion  [][]int
 	silent     bool // a fold's: no line for each epoch
+	best       bestEpoch
 }
 
 // learner is what trains: a train.Trainer, or a train.Device.
@@ -71,6 +72,9 @@ func (r *round) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.beginBest(first); err != nil {
+		return err
+	}
 	if !r.silent {
 		r.announce()
 		if how != "" {
@@ -90,7 +94,8 @@ func (r *round) run(ctx context.Context) error {
 	feed := r.newFeed(ctx, first)
 	defer feed.stop()
 	began := time.Now()
-	for at := first; at < r.steps*r.total; {
+	enough := r.o.patience > 0 && first > 0 && r.best.since >= r.o.patience
+	for at := first; at < r.steps*r.total && !enough; {
 		e, err := r.epoch(ctx, feed, &at, p)
 		if err != nil {
 			return r.stopped(ctx, at, err)
@@ -102,6 +107,9 @@ func (r *round) run(ctx context.Context) error {
 		r.epochs = append(r.epochs, e)
 		p.done()
 		r.sayEpoch(e, first, at, began)
+		if enough, err = r.noteBest(e); err != nil {
+			return err
+		}
 		if log != nil {
 			if err := json.NewEncoder(log).Encode(e); err != nil {
 				return fmt.Errorf("%s: %w", r.o.log, err)
@@ -112,6 +120,9 @@ func (r *round) run(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	if enough {
+		r.say("%d epochs without a better validation: training ends", r.best.since)
 	}
 	if len(r.epochs) == 0 { // a checkpoint of the end
 		top1, err := r.validate()

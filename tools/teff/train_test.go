@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -161,4 +163,46 @@ func TestTrainSays(t *testing.T) {
 	} {
 		require.Contains(t, said, want)
 	}
+}
+
+// TestBest: the network that is written is the best epoch's, training ends when
+// nothing better comes, and both survive an end in between.
+func TestBest(t *testing.T) {
+	dir, model, data := fixture(t, "200")
+	path := func(n string) string { return filepath.Join(dir, n) }
+	args := func(out, epochs string, more ...string) []string {
+		return append([]string{"train", model, "--data", data, "--val", data, "-o", path(out), "--epochs", epochs, "--batch", "8", "--lr", "1",
+			"--schedule", "constant", "--patience", "3", "--threads", "2"}, more...)
+	}
+	m := object(t, "epochs best_epoch best_top1", args("straight.teff", "12")...)
+	epochs := m["epochs"].([]any)
+	high, at, since := -1.0, 0, 0
+	for i, e := range epochs {
+		since++
+		if v := e.(map[string]any)["top1"].(float64); v >= high {
+			if v > high {
+				since = 0
+			}
+			high, at = v, i+1
+		}
+		require.Equal(t, since >= 3 || i == 11, i == len(epochs)-1, "epoch %d", i+1)
+	}
+	require.Equal(t, []any{float64(at), high}, []any{m["best_epoch"], m["best_top1"]})
+	require.InDelta(t, high, object(t, "top1", "eval", path("straight.teff"), "--data", data)["top1"], 1e-9)
+	want, err := os.ReadFile(path("straight.teff"))
+	require.NoError(t, err)
+
+	for n := 1; n <= len(epochs); n++ { // in pieces of one epoch
+		ok(t, args("pieces.teff", fmt.Sprint(n), "--checkpoint", path("ck"), "--resume")...)
+	}
+	got, err := os.ReadFile(path("pieces.teff"))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got), "the best epoch in pieces is another")
+	if since >= 3 {
+		require.Contains(t, ok(t, args("pieces.teff", "30", "--checkpoint", path("ck"), "--resume", "--report", path("r.html"))...), "without a better validation")
+		got, err = os.ReadFile(path("pieces.teff"))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "it went on where it had ended")
+	}
+	fails(t, "no images are held back", "train", model, "--data", data, "-o", path("x.teff"), "--best", "--val-split", "0")
 }
