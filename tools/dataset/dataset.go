@@ -117,7 +117,11 @@ func openFolders(path string) (*Set, error) {
 			return nil, err
 		}
 		if len(inside) == 0 {
-			return nil, fmt.Errorf("dataset: %s: class %q has no images", path, d.Name())
+			why := ""
+			if len(skipped) > 0 {
+				why = fmt.Sprintf(": %s is none by its name (%s)", filepath.Base(skipped[0]), strings.Join(imageExt, ", "))
+			}
+			return nil, fmt.Errorf("dataset: %s: class %q has no images%s", path, d.Name(), why)
 		}
 		for _, f := range inside {
 			files = append(files, f)

@@ -217,4 +217,8 @@ func TestDeepFolders(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2, m.W)
 	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "phone"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "phone", "IMG_1.HEIC"), nil, 0o644))
+	_, err = Open(dir)
+	require.ErrorContains(t, err, "IMG_1.HEIC is none by its name (.png, ")
 }

@@ -87,11 +87,10 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		}
 		opts = append(opts, more...)
 	}
+	batch := 1 // of the session
 	rm, s, err := m.onDevice(c, *device, opts, func(rm *runtime.Model) []runtime.SessionOption {
-		if specs := rm.Inputs(); len(specs) == 1 && len(files) == 1 {
-			if batch := npyBatch(files[0], specs[0], rm.Compiled().Batched()); batch > 1 {
-				return []runtime.SessionOption{runtime.WithBatch(batch)}
-			}
+		if batch = rowsOf(files[0], rm); batch > 1 {
+			return []runtime.SessionOption{runtime.WithBatch(batch)}
 		}
 		return nil
 	})
@@ -99,7 +98,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer rm.Close()
-	defer s.Close()
+	defer func() { s.Close() }()
 	specs := rm.Inputs()
 	in, err := firstInput(pos[0], specs)
 	if err != nil {
@@ -117,6 +116,14 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	}
 	var failed []error
 	for k, r := range runs {
+		if rows := rowsOf(r.files[0], rm); rows != batch { // each file has as many as it has
+			next, err := rm.NewSession(runtime.WithBatch(rows))
+			if err != nil {
+				return err
+			}
+			s.Close()
+			s, batch = next, rows
+		}
 		if r.array, err = readInputs(s, r, p, fitErr); err != nil {
 			if failed = append(failed, err); fitErr != nil {
 				break // none will do
@@ -183,11 +190,14 @@ func errorTexts(errs []error) (texts []string) {
 	return texts
 }
 
-// npyBatch is the number of rows an .npy file holds for a batched model.
-func npyBatch(path string, in tensor.Spec, batched bool) int {
-	if !batched || !strings.HasSuffix(path, ".npy") {
+// rowsOf is the number of rows that an .npy file holds for a model of one input
+// and an open batch; 1 for all else.
+func rowsOf(path string, m *runtime.Model) int {
+	specs := m.Inputs()
+	if len(specs) != 1 || !m.Compiled().Batched() || !strings.HasSuffix(path, ".npy") {
 		return 1
 	}
+	in := specs[0]
 	x, err := npy.ReadFile(path)
 	if err != nil || x.Shape.Rank() != in.Shape.Rank() || x.Shape.With(0, 1) != in.Shape.With(0, 1) {
 		return 1

@@ -164,8 +164,12 @@ func newRunPrinter(w io.Writer, format string) runPrinter {
 		}
 	}
 	return func(outputs []runOutput) error {
-		for _, o := range outputs {
-			fmt.Fprintf(w, "%s: %s %v\n", o.Input, o.Name, o.Shape)
+		for i, o := range outputs {
+			row := ""
+			if o.Row > 0 || i+1 < len(outputs) && outputs[i+1].Row > 0 { // one of several
+				row = fmt.Sprintf(", row %d", o.Row)
+			}
+			fmt.Fprintf(w, "%s%s: %s %v\n", o.Input, row, o.Name, o.Shape)
 			for _, t := range o.Top {
 				fmt.Fprintf(w, "  %8.4f  %4d %s\n", t.Score, t.Class, t.Label)
 			}

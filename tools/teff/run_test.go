@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,6 +66,24 @@ func TestRunMany(t *testing.T) {
 	fails(t, torn, "run", model, torn, "--json")
 	fails(t, "no images in this folder", "run", model, t.TempDir())
 	misused(t, "the standard input but once", "run", model, "-", "-")
+}
+
+// TestRunRows: an array of several rows gives a result for each, whatever the
+// arrays before it held.
+func TestRunRows(t *testing.T) {
+	dir, model, _ := fixture(t, "20")
+	args := []string{"run", model, "--top", "1"}
+	for _, rows := range []int{3, 1, 2} {
+		var b bytes.Buffer
+		require.NoError(t, npy.Write(&b, tensor.New(tensor.F32Spec(rows, 28, 28, 1))))
+		args = append(args, filepath.Join(dir, fmt.Sprint(rows, ".npy")))
+		require.NoError(t, os.WriteFile(args[len(args)-1], b.Bytes(), 0o644))
+	}
+	said := ok(t, args...)
+	for _, want := range []string{"3.npy, row 0: ", "3.npy, row 2: ", "1.npy: ", "2.npy, row 1: "} {
+		require.Contains(t, said, want)
+	}
+	require.Len(t, object(t, "outputs", args...)["outputs"], 6)
 }
 
 // TestRunStdin: - is the standard input, an image or an array.
