@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/tools/dataset"
 	"github.com/teff-ml/teff/tools/imageio"
@@ -16,7 +17,7 @@ type evalResult struct {
 	Top1    float64  `json:"top1"`
 	Top5    float64  `json:"top5"`
 	Skipped []string `json:"skipped,omitempty"`
-	Remark  string   `json:"remark,omitempty"`
+	Remarks []string `json:"remarks,omitempty"` // on what was guessed
 	// Classes are the data's, in order.
 	Classes []evalClass `json:"classes"`
 	Wrong   []evalWrong `json:"wrong,omitempty"` // where they are asked for
@@ -99,6 +100,9 @@ func runEval(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	details.into(r)
+	if !pre.scaled(m.metadata().Preprocess) && in.DType == tensor.F32 {
+		r.Remarks = append(r.Remarks, "nothing says how pixels are scaled: 0 to 1 was taken; --scale, --mean and --std say it, and convert stores it")
+	}
 	if f.json {
 		return printJSON(c.out, r)
 	}

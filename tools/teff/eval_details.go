@@ -55,7 +55,7 @@ func (d *evalDetails) into(r *evalResult) {
 	r.Wrong = d.wrong
 	class, byName := d.e.classes()
 	if !byName && !numbered(d.e.set.Classes) {
-		r.Remark = fmt.Sprintf("the model does not name these classes: they were taken in order, %s as %d; --label-offset moves them", d.e.set.Classes[0], class[0])
+		r.Remarks = append(r.Remarks, fmt.Sprintf("the model does not name these classes: they were taken in order, %s as %d; --label-offset moves them", d.e.set.Classes[0], class[0]))
 	}
 	for i, want := range class {
 		c := evalClass{Class: d.e.set.Classes[i]}
@@ -85,8 +85,8 @@ func (r *evalResult) print(w io.Writer) {
 		fmt.Fprintf(w, ", top-5 %.2f %%", 100*r.Top5)
 	}
 	fmt.Fprintln(w)
-	if r.Remark != "" {
-		fmt.Fprintln(w, r.Remark)
+	for _, s := range r.Remarks {
+		fmt.Fprintln(w, s)
 	}
 	if len(r.Classes) <= maxEvalClasses {
 		for _, c := range r.Classes {

@@ -44,5 +44,9 @@ func TestEvalDetails(t *testing.T) {
 	require.Contains(t, said, "taken in order, egret as 0")
 	tuned := filepath.Join(dir, "birds.teff")
 	ok(t, "train", model, "--data", filepath.Join(dir, "birds"), "-o", tuned, "--epochs", "1", "--batch", "4")
-	require.NotContains(t, ok(t, "eval", tuned, "--data", filepath.Join(dir, "birds")), "in order")
+	require.Contains(t, said, "0 to 1 was taken")
+	for _, guess := range []string{"in order", "was taken;"} {
+		require.NotContains(t, ok(t, "eval", tuned, "--data", filepath.Join(dir, "birds")), guess)
+	}
+	require.NotContains(t, ok(t, "eval", model, "--data", data, "--scale", "0.01"), "0 to 1 was taken")
 }
