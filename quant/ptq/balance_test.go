@@ -79,6 +79,10 @@ func TestBalance(t *testing.T) {
 		"x": false, "v": false, "u/product": false, "u": false, "g": false, "y": false} {
 		require.Equal(t, want, changed[name], name)
 	}
+	for _, l := range layers { // a factor of a channel is no noise
+		require.Greater(t, l.Scaled, 100.0, l.Name)
+		require.Equal(t, changed[l.Name], l.SQNR < 40, l.Name)
+	}
 	last := map[bool]float64{}
 	for _, unbalanced := range []bool{false, true} {
 		q, err := Calibrate(ctx, uneven(t), src, Options{Unbalanced: unbalanced})

@@ -17,6 +17,9 @@ type Layer struct {
 	Kind string  `json:"kind"`
 	Type string  `json:"type"` // in the second network: i8, f32, …
 	SQNR float64 `json:"sqnr_db"`
+	// Scaled is the same when each channel of the second network may differ by a
+	// factor, as where channels were balanced before they were rounded.
+	Scaled float64 `json:"scaled_sqnr_db"`
 
 	own float64 // noise over signal beyond what came in
 }
@@ -53,6 +56,8 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 	type pair struct {
 		a, b          graph.ID
 		signal, noise float64
+		channel       [][2]float64 // sums of products with the first, and of squares, of the second
+		square        []float64    // sums of squares of the first
 	}
 	byName := map[string]graph.ID{}
 	for i := range b.Len() {
@@ -65,7 +70,8 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 		x, okA := ta.value[id]
 		y, okB := tb.value[other]
 		if ok && okA && okB && x.Shape == y.Shape && a.Node(id).Op.Kind() != ops.KindInput {
-			pairs = append(pairs, &pair{a: id, b: other})
+			c := max(1, x.Shape.Channels())
+			pairs = append(pairs, &pair{a: id, b: other, channel: make([][2]float64, c), square: make([]float64, c)})
 		}
 	}
 	n := srcA.Len()
@@ -82,10 +88,14 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 		for _, p := range pairs {
 			x, y := realAt(ta.value[p.a]), realAt(tb.value[p.b])
 			for j := range ta.value[p.a].Shape.Elems() {
-				u := x(j)
-				d := u - y(j)
+				u, v := x(j), y(j)
+				d := u - v
 				p.signal += u * u
 				p.noise += d * d
+				c := j % len(p.channel)
+				p.channel[c][0] += u * v
+				p.channel[c][1] += v * v
+				p.square[c] += u * u
 			}
 		}
 	}
@@ -102,13 +112,24 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 		for _, x := range nd.In {
 			before = max(before, noise[x])
 		}
-		db := float64(maxSQNR)
-		if ratio > 0 {
-			db = min(maxSQNR, -10*math.Log10(ratio))
+		left := 0.0 // after the factors that fit best
+		for c, s := range p.channel {
+			if left += p.square[c]; s[1] > 0 {
+				left -= s[0] * s[0] / s[1]
+			}
 		}
-		layers = append(layers, Layer{nd.Name, kindName(nd.Op), b.Node(p.b).Out.DType.String(), db, ratio - before})
+		scaled := min(ratio, max(0, left)/max(p.signal, 1e-30))
+		layers = append(layers, Layer{nd.Name, kindName(nd.Op), b.Node(p.b).Out.DType.String(), decibels(ratio), decibels(scaled), ratio - before})
 	}
 	return layers, nil
+}
+
+// decibels is the signal over a noise that is this part of it.
+func decibels(noise float64) float64 {
+	if noise <= 0 {
+		return maxSQNR
+	}
+	return min(maxSQNR, -10*math.Log10(noise))
 }
 
 func kindName(op ops.Op) string { return op.Kind().String() }

@@ -181,9 +181,9 @@ func (r *compareResult) layers(ctx context.Context, set *dataset.Set, threads in
 	}
 	slices.SortStableFunc(l, func(a, b ptq.Layer) int {
 		switch {
-		case a.SQNR < b.SQNR:
+		case a.Scaled < b.Scaled:
 			return -1
-		case a.SQNR > b.SQNR:
+		case a.Scaled > b.Scaled:
 			return 1
 		}
 		return 0
@@ -220,8 +220,14 @@ func (r *compareResult) print(out io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(w, "worst layers\tkind\ttype in B\tSQNR dB")
+	factors := false
 	for _, l := range r.Layers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\n", l.Name, l.Kind, l.Type, l.SQNR)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\n", l.Name, l.Kind, l.Type, l.Scaled)
+		factors = factors || l.Scaled > l.SQNR+3
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || !factors {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "channels of B differ by factors, which are left out: teff quantize balances channels")
+	return err
 }
