@@ -42,6 +42,7 @@ var files = []file{
 	{"winograd_avx512_amd64.s", avo(winogradWide)},
 	{"winofly_avx512_amd64.s", avo(winogradFly)},
 	{"winomany_avx512_amd64.s", avo(winogradMany)},
+	{"winorows_avx512_amd64.s", avo(winogradRows)},
 	{"winostem_avx512_amd64.s", avo(winoStem)},
 	{"winophase_avx512_amd64.s", avo(winoPhase)},
 	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},

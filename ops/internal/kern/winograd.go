@@ -264,8 +264,10 @@ func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0
 		if w.Gemm.runPlanes16(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows) {
 			return
 		}
-		w.Gemm.runSmall(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows, n0, n1)
-		return
+		if !w.Gemm.hasRows(&g, rows, n0, n1) {
+			w.Gemm.runSmall(&g, p1-p0, w.biased()-p0, w.stride(w.IC), size, w.stride(w.OC), rows, n0, n1)
+			return
+		}
 	}
 	for p := p0; p < p1; p++ {
 		g.A = v[p*w.stride(w.IC):]
@@ -281,7 +283,9 @@ func (w *WinogradF32) multiply(a *WinogradArgs, scratch []float32, b, p0, p1, n0
 		if g.Next = nil; p+1 < w.planes() {
 			g.Next = g.B[size+n0*w.IC:]
 		}
-		w.Gemm.Run(&g, 0, rows, n0, n1)
+		if !w.Gemm.runRows(&g, rows, n0, n1) {
+			w.Gemm.Run(&g, 0, rows, n0, n1)
+		}
 	}
 }
 

@@ -122,3 +122,17 @@ func winoManyOuterAVX512(t *winoMany)
 
 //go:noescape
 func winoManyRows(t *winoMany)
+
+func winoRowsGroups(t *winoRows, h int) {
+	if h == winoTall {
+		winoRows10AVX512(t)
+	} else {
+		winoRows8AVX512(t)
+	}
+}
+
+//go:noescape
+func winoRows10AVX512(t *winoRows)
+
+//go:noescape
+func winoRows8AVX512(t *winoRows)

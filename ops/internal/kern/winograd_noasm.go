@@ -19,6 +19,8 @@ func winoFlyFour(t *winoFly, inner bool) { panic("kern: BUG: no assembly in this
 func winoManyTransform(t *winoMany, inner bool) { panic("kern: BUG: no assembly in this build") }
 func winoManyRows(t *winoMany)                  { panic("kern: BUG: no assembly in this build") }
 
+func winoRowsGroups(t *winoRows, h int) { panic("kern: BUG: no assembly in this build") }
+
 func winoStem(t *stemTiles) { panic("kern: BUG: no assembly in this build") }
 
 func winoPhaseInput(t *winoStrip)  { panic("kern: BUG: no assembly in this build") }

@@ -36,12 +36,8 @@ func (w *WinogradF32) PerTile() int {
 	return 4 * w.planes() * (w.IC + w.OC)
 }
 
-// stride is the floats from one plane of a block to the next. A tile touches all planes: some lines apart that a power of
-// two divides, they would fall into the same few sets of the first-level cache.
+// stride is the floats from one plane of a block to the next. A tile touches all planes: an even number of lines apart,
+// they would fall into some of the sets of the first-level cache.
 func (w *WinogradF32) stride(channels int) int {
-	lines := (w.Tiles*channels + 15) / 16
-	if lines%8 == 0 {
-		lines++
-	}
-	return 16 * lines
+	return 16 * ((w.Tiles*channels+15)/16 | 1)
 }

@@ -204,7 +204,9 @@ func (w *WinogradF32) MultiplyPlane(packed, bias, scratch []float32, b, p, n0, n
 	if p == w.biased() {
 		g.Bias = bias
 	}
-	w.Gemm.Run(&g, 0, w.BlockTiles(b), n0, n1)
+	if !w.Gemm.runRows(&g, w.BlockTiles(b), n0, n1) {
+		w.Gemm.Run(&g, 0, w.BlockTiles(b), n0, n1)
+	}
 }
 
 // GradPlane computes rows m0 to m1 of plane p of the weights' gradient before its transform, [OC][IC], from block b: of
