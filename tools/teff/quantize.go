@@ -33,7 +33,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "quantize", "MODEL --calib PATH -o OUT")
 	ld := loadFlags(f)
 	var calib list
-	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval; may be repeated")
+	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval, .npy files as for run; may be repeated")
 	out := f.String("o", "", "the .teff file to write")
 	method := f.String("method", "mse", "how ranges follow from samples: mse, minmax, percentile or entropy")
 	n := f.Int("samples", 200, "samples at most, spread evenly over what there is")
@@ -91,10 +91,28 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return fmt.Errorf("%s: its input is %v, want an f32 model", pos[0], in.DType)
 	}
 	p, err := pre.fit(m, in)
-	if err != nil {
+	arrays, arrayErr := arraysOf(calib)
+	if arrayErr != nil {
+		return arrayErr
+	}
+	if err != nil && (len(arrays) == 0 || *maxDrop >= 0) { // a network that sees no pictures, and they are asked for
 		return err
 	}
-	src, err := openCalib(calib, *n, p)
+	isImage := err == nil
+	var src ptq.Source
+	var skipped []string
+	if len(arrays) > 0 {
+		var specs []tensor.Spec
+		for _, id := range m.graph.Inputs() {
+			specs = append(specs, m.graph.Node(id).Out)
+		}
+		src, err = openArrays(arrays, specs, *n)
+	} else {
+		var images *calibSource
+		if images, err = openCalib(calib, *n, p); err == nil {
+			src, skipped = images, images.skipped
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -110,7 +128,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &quantizeResult{BytesIn: m.bytes, Samples: src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: src.skipped}
+	r := &quantizeResult{BytesIn: m.bytes, Samples: src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: skipped}
 	if *maxDrop >= 0 {
 		set, err := dataset.Open(*data)
 		if err != nil {
@@ -132,8 +150,9 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		}
 	}
 	meta := *m.metadata()
-	// What the samples were made with is what the integers are for.
-	meta.Preprocess = &p
+	if isImage && len(arrays) == 0 { // what the samples were made with is what the integers are for
+		meta.Preprocess = &p
+	}
 	if err := format.WriteFile(*out, g, &format.WriteOptions{Metadata: &meta}); err != nil {
 		return err
 	}
