@@ -129,6 +129,9 @@ func (l *loader) load(path string) (*model, error) {
 		if b, err = read(); err == nil {
 			m.graph, err = onnx.ImportBytes(b, opts...)
 		}
+		if why := foreign(b[:min(32, len(b))]); why != "" && errors.Is(err, onnx.ErrFormat) {
+			err = errors.New(why)
+		}
 		switch {
 		case err == nil:
 			m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
@@ -179,7 +182,11 @@ func begin(path string) (head, all []byte, err error) {
 		return nil, nil, err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
+		return nil, nil, fmt.Errorf("%s: %s", path, foreignFolder(path))
+	}
+	if err == nil && !st.Mode().IsRegular() {
 		all, err = io.ReadAll(f)
 		return all[:min(8, len(all))], all, err
 	}
