@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
+	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/graph"
 )
 
@@ -59,6 +62,9 @@ type modelInfo struct {
 	PeakBytes   int            `json:"peak_bytes"`
 	Encodings   map[string]int `json:"encodings,omitempty"`
 	Layers      []layerInfo    `json:"layers"`
+	Labels      []string       `json:"labels,omitempty"`
+	// Preprocess is what the file says an image becomes, nil where it says nothing.
+	Preprocess *format.Preprocess `json:"preprocess,omitempty"`
 
 	per string // what the work is for
 }
@@ -93,6 +99,7 @@ func describe(m *model) (*modelInfo, error) {
 	}
 	g := rm.Compiled()
 	info := &modelInfo{Name: g.Name(), FileBytes: m.bytes, Params: m.graph.ParamCount(), WeightBytes: m.graph.ParamBytes(), Encodings: m.encodings()}
+	info.Labels, info.Preprocess = m.metadata().Labels, m.metadata().Preprocess
 	for _, id := range g.Inputs() {
 		info.Inputs = append(info.Inputs, describeValue(g, g.Node(id).Name, id))
 	}
@@ -158,11 +165,42 @@ func (i *modelInfo) print(w io.Writer) error {
 	for _, v := range i.Outputs {
 		fmt.Fprintf(w, "output  %s %s %v %s\n", v.Name, v.Type, v.Shape, v.Quant)
 	}
+	if p := i.Preprocess; p != nil {
+		fmt.Fprintf(w, "images  %s\n", preprocessText(p))
+	}
+	if n := len(i.Labels); n > 0 {
+		some := i.Labels[:min(n, 10)]
+		more := ""
+		if n > len(some) {
+			more = ", …"
+		}
+		fmt.Fprintf(w, "classes %d: %s%s\n", n, strings.Join(some, ", "), more)
+	}
 	fmt.Fprintf(w, "weights %d in %s (file %s)\n", i.Params, bytesText(int64(i.WeightBytes)), bytesText(i.FileBytes))
 	fmt.Fprintf(w, "work    %s %s\n", count(i.MACs, "MAC"), i.per)
 	fmt.Fprintf(w, "memory  arena %s (largest live set %s), packed weights %s, peak %s\n",
 		bytesText(int64(i.ArenaBytes)), bytesText(int64(i.LiveBytes)), bytesText(int64(i.PackedBytes)), bytesText(int64(i.PeakBytes)))
 	return nil
+}
+
+// preprocessText says in words what becomes of an image.
+func preprocessText(p *format.Preprocess) string {
+	how := cmp.Or(p.Mode, "bilinear")
+	s := fmt.Sprintf("stretched to %d x %d, %s", p.Width, p.Height, how)
+	if p.Resize > 0 {
+		s = fmt.Sprintf("shorter side to %d, %s, the middle %d x %d", p.Resize, how, p.Width, p.Height)
+	}
+	s += fmt.Sprintf("; %s, %s", cmp.Or(p.Order, "rgb"), cmp.Or(p.Layout, "nhwc"))
+	if p.Scale != 0 && p.Scale != 1 {
+		s += fmt.Sprintf("; times %.4g", p.Scale)
+	}
+	if len(p.Mean) > 0 {
+		s += fmt.Sprintf("; minus %v", p.Mean)
+	}
+	if len(p.Std) > 0 {
+		s += fmt.Sprintf("; divided by %v", p.Std)
+	}
+	return s
 }
 
 // short keeps names that converters glued together from pushing a table off
