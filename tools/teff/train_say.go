@@ -64,6 +64,9 @@ func (r *round) augmented() string {
 	if len(how) == 0 {
 		return ""
 	}
+	if v := r.train.views(); v > 1 {
+		return fmt.Sprintf("; %d pictures of each image, %s", v, strings.Join(how, ", "))
+	}
 	return "; images " + strings.Join(how, ", ")
 }
 
@@ -79,7 +82,9 @@ func (r *round) sayEpoch(e epochResult, first, at int, began time.Time) {
 	}
 	left := ""
 	if todo := r.steps*r.total - at; todo > 0 {
-		left = fmt.Sprintf(", %s left", time.Duration(float64(time.Since(began))/float64(at-first)*float64(todo)).Round(time.Second))
+		if d := time.Duration(float64(time.Since(began)) / float64(at-first) * float64(todo)).Round(time.Second); d > 0 {
+			left = fmt.Sprintf(", %s left", d)
+		}
 	}
 	r.say("epoch %d of %d: loss %.4f, training %.2f %%, %s %.2f %%, rate %.3g, %.1f ms a step%s",
 		e.Epoch, r.total, e.Loss, 100*e.Train, held, 100*e.Top1, e.Rate, e.MsStep, left)
