@@ -1,8 +1,10 @@
 package onnx
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -117,6 +119,48 @@ func importConstant(c *call) error {
 		return nil
 	}
 	return formatf("Constant %q has no value", c.label())
+}
+
+// importNonZero lists where a constant is not zero, one row an axis: what
+// exporters made of ranges before there was an operator for them. Of what is
+// computed the result's shape would depend on the values.
+func importNonZero(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	x, batchy, err := c.constInput(0, "the input")
+	if err != nil {
+		return err
+	}
+	if batchy {
+		return &bakedError{name: c.in[0].name}
+	}
+	one, size := tensor.New(tensor.Spec{DType: x.DType}), x.DType.Size() // of zeros
+	dims := x.Shape.Dims()
+	at := make([][]int64, max(1, len(dims)))
+	if c.importer.budget -= 8 * len(at) * x.Shape.Elems(); c.importer.budget < 0 {
+		return fmt.Errorf("an input of %v is too large", x.Spec)
+	}
+	for i := range x.Shape.Elems() {
+		if bytes.Equal(x.Data[i*size:][:size], one.Data) || isNegativeZero(x, i) {
+			continue
+		}
+		left := i
+		for a := len(at) - 1; a >= 0; a-- {
+			d := 1
+			if a < len(dims) {
+				d = dims[a]
+			}
+			at[a] = append(at[a], int64(left%d))
+			left /= d
+		}
+	}
+	c.set(0, c.known(c.outName(0), tensor.FromI64(slices.Concat(at...), len(at), len(at[0]))))
+	return nil
+}
+
+func isNegativeZero(x tensor.Tensor, i int) bool {
+	return x.DType == tensor.F32 && x.F32()[i] == 0
 }
 
 // importRange is computed from constants.

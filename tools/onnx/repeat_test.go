@@ -137,3 +137,28 @@ func TestNoSuchShape(t *testing.T) {
 	_, err = ImportBytes(b.bytes(), WithBatch(8))
 	require.NoError(t, err)
 }
+
+// TestNonZero lists where constants are not zero; where the numbers are only
+// known later there is no shape to give.
+func TestNonZero(t *testing.T) {
+	b := newModel(10).input("x", -1, 4).output("y")
+	k := b.w.constant("k", tensor.FromF32([]float32{0, 3, float32(math.Copysign(0, -1)), -1, 0, 5}, 2, 3))
+	b.node("NonZero", []string{k}, []string{"at"}, nil)
+	b.node("Cast", []string{"at"}, []string{"f"}, func(a *attrs) { a.int("to", typeFloat) })
+	b.node("Reshape", []string{"f", b.w.ints("to", []int{1, 6})}, []string{"row"}, nil)
+	b.node("Gemm", []string{"x", b.w.constant("w", tensor.New(tensor.F32Spec(4, 6))), "row"}, []string{"y"}, nil)
+	g, err := ImportBytes(b.bytes())
+	require.NoError(t, err)
+	require.Equal(t, []float32{0, 1, 1, 1, 0, 2}, eval(t, g, tensor.FromF32(ramp(4), 1, 4))[0].F32())
+
+	b = newModel(10).input("x", -1, 4).output("y")
+	b.node("NonZero", []string{"x"}, []string{"y"}, nil)
+	_, err = ImportBytes(b.bytes())
+	require.ErrorContains(t, err, "is not a constant")
+	b = newModel(10).input("x", -1, 4).output("y")
+	batchOf(b)
+	b.node("ConstantOfShape", []string{"n"}, []string{"ones"}, nil)
+	b.node("NonZero", []string{"ones"}, []string{"y"}, nil)
+	_, err = ImportBytes(b.bytes())
+	require.ErrorContains(t, err, "--batch")
+}

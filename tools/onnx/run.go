@@ -112,7 +112,6 @@ var hints = map[string]string{
 	"GRU":                "recurrent layers are not supported",
 	"RNN":                "recurrent layers are not supported",
 	"NonMaxSuppression":  "export the model without its post-processing",
-	"NonZero":            "shapes that depend on values are not supported",
 	"Unique":             "shapes that depend on values are not supported",
 	"Compress":           "shapes that depend on values are not supported",
 	"SequenceConstruct":  "sequences are not supported",

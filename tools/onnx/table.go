@@ -61,6 +61,7 @@ var mathOps = map[string]handler{
 	"Mod":                       importMod,
 	"Mul":                       importBinary(ops.BinaryMul),
 	"NegativeLogLikelihoodLoss": importNLL,
+	"NonZero":                   importNonZero,
 	"Not":                       importLogic(ops.LogicNot, 1),
 	"Or":                        importLogic(ops.LogicOr, 2),
 	"PRelu":                     importPRelu,
