@@ -39,8 +39,8 @@ type TrainOptions struct {
 	Decoupled    bool // shrink weights instead of adding to gradients
 	// Clip scales an update's gradients down to this norm; 0: off.
 	Clip float32
-	// Gather lets an update have the gradients of several steps.
-	Gather bool
+	// Accumulate lets an update have the sum of the gradients of several steps.
+	Accumulate bool
 	// Frozen batch norm applies running statistics and leaves them.
 	Frozen bool
 	// Learns says which parameters change, nil: all of convolutions, dense layers and
@@ -52,8 +52,8 @@ type TrainOptions struct {
 // TrainStep is what changes from step to step.
 type TrainStep struct {
 	Rate  float32
-	Scale float32 // of gradients: 1 over the steps gathered
-	// First says that gathered gradients begin anew, Apply that there is an update.
+	Scale float32 // of gradients: 1 over the steps accumulated
+	// First says that accumulated gradients begin anew, Apply that there is an update.
 	First, Apply bool
 	Updates      int // done before
 	// Seed is of a node's random numbers: Args.Seed of the operator.
@@ -63,7 +63,7 @@ type TrainStep struct {
 // Part is a parameter's share of what a trainer holds.
 type Part uint8
 
-// The parts: the parameter itself, gathered gradients, the rule's numbers.
+// The parts: the parameter itself, accumulated gradients, the rule's numbers.
 const (
 	PartValue Part = iota
 	PartGradient

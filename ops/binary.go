@@ -86,12 +86,3 @@ func (b *Binary) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	return b.Out.sameType(KindBinary, o[0], s)
 }
-
-// Commutes reports whether the operands may be exchanged.
-func (b *Binary) Commutes() bool {
-	switch b.Fn {
-	case BinaryAdd, BinaryMul, BinaryMin, BinaryMax, BinarySquaredDiff:
-		return true
-	}
-	return false
-}

@@ -28,7 +28,7 @@ func BenchmarkCoders(b *testing.B) {
 		name string
 		std  float64
 	}{{"pruned", .4}, {"2bit", 1.2}, {"4bit", 2.5}, {"int8", 30}} {
-		sym := symbolsOf(c.std, ChunkSymbols)
+		sym := symbolsOf(c.std, chunkSymbols)
 		got := make([]byte, len(sym))
 		bench := func(name string, bytes int, f func()) {
 			b.Run(c.name+"/"+name, func(b *testing.B) {
@@ -71,7 +71,7 @@ func BenchmarkCoders(b *testing.B) {
 
 // BenchmarkDecode is the whole way from bytes to float32, one core.
 func BenchmarkDecode(b *testing.B) {
-	v := normal(8*ChunkSymbols, 1)
+	v := normal(8*chunkSymbols, 1)
 	out, scratch := make([]float32, len(v)), make([]byte, ScratchBytes)
 	ints := func(bits int) []byte {
 		x, err := Linear{Bits: bits, Group: 1152}.Ints(v).Append(nil)

@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// Encodings under an entropy code keep their symbols in chunks of ChunkSymbols
+// Encodings under an entropy code keep their symbols in chunks of chunkSymbols
 // elements (the last may be shorter), each of which is decoded alone:
 //
 //	u32 length of what follows the checksum, u32 CRC-32C of it, streams
@@ -14,22 +14,22 @@ import (
 // Of several streams in a chunk (one for each byte of an element) all but the
 // last have their length, u32, before them.
 
-// ChunkSymbols is the number of elements in a chunk.
-const ChunkSymbols = 32 << 10
+// chunkSymbols is the number of elements in a chunk.
+const chunkSymbols = 32 << 10
 
 // Part decodes some elements of a tensor: parts write to different places, so
 // they may run at the same time. scratch is at least ScratchBytes long.
 type Part func(scratch []byte) error
 
 // ScratchBytes is what a Part needs.
-const ScratchBytes = 8 * ChunkSymbols
+const ScratchBytes = 8 * chunkSymbols
 
 // chunks makes a part of each chunk of n elements: decode gets the streams and
 // which elements they are. The checksum is compared when the part runs.
 func chunks(src []byte, n int, decode func(src, scratch []byte, from, to int) bool) ([]Part, error) {
 	var parts []Part
-	for from := 0; from < n; from += ChunkSymbols {
-		i, to := from/ChunkSymbols, min(from+ChunkSymbols, n)
+	for from := 0; from < n; from += chunkSymbols {
+		i, to := from/chunkSymbols, min(from+chunkSymbols, n)
 		if len(src) < 8 {
 			return nil, corrupt("chunk %d is missing", i)
 		}

@@ -12,9 +12,9 @@ import (
 
 // appendChunks appends n elements in chunks; encode appends the streams of some.
 func appendChunks(dst []byte, n int, encode func(dst []byte, from, to int) []byte) []byte {
-	for from := 0; from < n; from += ChunkSymbols {
+	for from := 0; from < n; from += chunkSymbols {
 		at := len(dst)
-		dst = encode(append(dst, 0, 0, 0, 0, 0, 0, 0, 0), from, min(from+ChunkSymbols, n))
+		dst = encode(append(dst, 0, 0, 0, 0, 0, 0, 0, 0), from, min(from+chunkSymbols, n))
 		body := dst[at+8:]
 		binary.LittleEndian.PutUint32(dst[at:], uint32(len(body)))
 		binary.LittleEndian.PutUint32(dst[at+4:], crc32.Checksum(body, castagnoli))
@@ -80,7 +80,7 @@ func (l Linear) Ints(v []float32) *Ints {
 // chunks a stream of q + 2^(bits-1) - 1.
 func (t *Ints) Append(dst []byte) ([]byte, error) {
 	limit := int8(Linear{Bits: t.Bits}.limit())
-	if t.Bits < MinLinearBits || t.Bits > MaxLinearBits || t.Group < 1 || len(t.Scale) != (len(t.Q)+t.Group-1)/t.Group {
+	if t.Bits < minLinearBits || t.Bits > maxLinearBits || t.Group < 1 || len(t.Scale) != (len(t.Q)+t.Group-1)/t.Group {
 		return nil, fmt.Errorf("quant: %d integers of %d bits in groups of %d with %d scales", len(t.Q), t.Bits, t.Group, len(t.Scale))
 	}
 	sym := make([]byte, len(t.Q))

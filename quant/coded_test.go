@@ -56,7 +56,7 @@ func TestStreamNearEntropy(t *testing.T) {
 }
 
 func TestExact(t *testing.T) {
-	for _, n := range []int{0, 1, 7, 1000, ChunkSymbols, 2*ChunkSymbols + 3} {
+	for _, n := range []int{0, 1, 7, 1000, chunkSymbols, 2*chunkSymbols + 3} {
 		for size := 1; size <= 8; size *= 2 {
 			data := append([]byte{}, EncodeF16(nil, normal(n*4, 1))[:n*size]...)
 			b := EncodeExact(nil, data, size, false)
@@ -94,7 +94,7 @@ func TestExact(t *testing.T) {
 func TestInts(t *testing.T) {
 	v := normal(9*64+5, 0.2)
 	last := 1.0
-	for bits := MinLinearBits; bits <= MaxLinearBits; bits++ {
+	for bits := minLinearBits; bits <= maxLinearBits; bits++ {
 		for _, group := range []int{64, len(v), 1000} {
 			x := Linear{Bits: bits, Group: group}.Ints(v)
 			b, err := x.Append(nil)
@@ -127,7 +127,7 @@ func TestInts(t *testing.T) {
 
 // TestPalette: k-means beats an even grid, weights count, zeros stay.
 func TestPalette(t *testing.T) {
-	v := normal(ChunkSymbols+900, 0.2)
+	v := normal(chunkSymbols+900, 0.2)
 	for i := range v {
 		if i%3 == 0 {
 			v[i] = 0

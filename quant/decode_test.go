@@ -113,7 +113,7 @@ func TestDecodeLoops(t *testing.T) {
 
 // Whole tensors decode to the same bits with the switch off.
 func TestDecodeSwitch(t *testing.T) {
-	v := normal(ChunkSymbols+77, 1)
+	v := normal(chunkSymbols+77, 1)
 	i4, err := Linear{Bits: 4, Group: 100}.Ints(v).Append(nil)
 	require.NoError(t, err)
 	half := EncodeHalf(nil, v)

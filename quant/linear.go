@@ -14,10 +14,10 @@ type Linear struct {
 	Group int // elements of a group, the last may be short
 }
 
-// MaxLinearBits and MinLinearBits bound Linear.Bits.
+// What Linear.Bits may be.
 const (
-	MinLinearBits = 2
-	MaxLinearBits = 8
+	minLinearBits = 2
+	maxLinearBits = 8
 )
 
 func (l Linear) limit() int { return 1<<(l.Bits-1) - 1 }
@@ -78,7 +78,7 @@ func DecodeLinear(dst []float32, src []byte) error {
 		return corrupt("linear: no head")
 	}
 	bits, group, compressed := int(src[0]), binary.LittleEndian.Uint32(src[1:]), src[5]
-	if bits < MinLinearBits || bits > MaxLinearBits || group < 1 || compressed > 1 {
+	if bits < minLinearBits || bits > maxLinearBits || group < 1 || compressed > 1 {
 		return corrupt("linear: %d bits in groups of %d", bits, group)
 	}
 	// One group holds everything, however large it claims to be: sums with Group fit an int of 32 bits.

@@ -7,9 +7,9 @@ import (
 	"github.com/teff-ml/teff/quant/unzstd"
 )
 
-// ChunkBytes is the size of a chunk before compression. A chunk is decoded
+// chunkBytes is the size of a chunk before compression. A chunk is decoded
 // alone, so this bounds the scratch of a decoder.
-const ChunkBytes = 64 << 10
+const chunkBytes = 64 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -20,8 +20,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //
 //	u32 length of what follows the checksum, u32 CRC-32C of it, the zstd frame
 func DecodePlanes(dst, src []byte, size int) error {
-	scratch := make([]byte, min(ChunkBytes, len(dst)))
-	per := ChunkBytes / size * size
+	scratch := make([]byte, min(chunkBytes, len(dst)))
+	per := chunkBytes / size * size
 	for chunk := 0; len(dst) > 0; chunk++ {
 		if len(src) < 8 {
 			return corrupt("chunk %d is missing", chunk)

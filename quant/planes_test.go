@@ -22,7 +22,7 @@ func zstdEncoder(t testing.TB, o ...zstd.EOption) *zstd.Encoder {
 func encodePlanes(t testing.TB, data []byte, size int) []byte {
 	enc := zstdEncoder(t, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderCRC(false))
 	var dst []byte
-	for per := ChunkBytes / size * size; len(data) > 0; {
+	for per := chunkBytes / size * size; len(data) > 0; {
 		n := min(per, len(data))
 		plane := make([]byte, n)
 		for i := range plane {

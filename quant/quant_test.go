@@ -96,7 +96,7 @@ func TestEveryHalfCoded(t *testing.T) {
 func TestPlanes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{1, 2, 4, 8} {
-		for _, n := range []int{0, 1, 63, ChunkBytes/size - 1, ChunkBytes / size, 3*ChunkBytes/size + 5} {
+		for _, n := range []int{0, 1, 63, chunkBytes/size - 1, chunkBytes / size, 3*chunkBytes/size + 5} {
 			data := make([]byte, n*size)
 			for i := range data {
 				data[i] = byte(rng.UintN(40))
@@ -119,7 +119,7 @@ func TestPlanes(t *testing.T) {
 
 // TestLinearV1: integers as version 1.0 packed them.
 func TestLinearV1(t *testing.T) {
-	for bits := MinLinearBits; bits <= MaxLinearBits; bits++ {
+	for bits := minLinearBits; bits <= maxLinearBits; bits++ {
 		for _, n := range []int{1, 8, 30, 581} {
 			x := Linear{Bits: bits, Group: 7}.Ints(normal(n, 1))
 			for _, compressed := range []bool{false, true} {

@@ -67,8 +67,9 @@ func WithExact() Option { return func(c *config) { c.Exact = true } }
 // Zen 4. Elsewhere nothing is rounded and results are those without it.
 func WithBF16() Option { return func(c *config) { c.Precision = ops.PrecisionBF16 } }
 
-// WithPrecision is what an accelerator may multiply with. The CPU computes in
-// float32 whatever is asked for but bfloat16.
+// WithPrecision is the type of the numbers that products may be computed from,
+// summed in float32; the default is float32. On the CPU bfloat16 is WithBF16 and
+// the others are float32; an accelerator may have them all.
 func WithPrecision(p ops.Precision) Option { return func(c *config) { c.Precision = p } }
 
 // WithMemoryBudget bounds the extra bytes (packed copies, scratch) that one

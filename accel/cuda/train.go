@@ -27,7 +27,7 @@ type Trainer struct {
 	g       *graph.Graph // at batch 1, as given
 	c       TrainConfig
 	s       *state
-	memory  driver.Ptr // parameters, gathered gradients, the rule's numbers
+	memory  driver.Ptr // parameters, accumulated gradients, the rule's numbers
 	params  []trained
 	target  tensor.Tensor
 	dropped []graph.ID // of the step's keys
@@ -177,7 +177,7 @@ func (t *Trainer) place(l *lowering) (bytes int, err error) {
 				return 0, fmt.Errorf("cuda: training: %q shares its weights, which has no kernel", n.Name)
 			}
 			w := trained{node: graph.ID(i), param: j, at: bytes, elems: p.Shape.Elems()}
-			w.parts = [...]bool{true, learns && gathers(&t.c), learns && states > 0, learns && states > 1}
+			w.parts = [...]bool{true, learns && accumulates(&t.c), learns && states > 0, learns && states > 1}
 			l.own[&p.Data[0]] = ref{in: inState, offset: bytes}
 			t.params = append(t.params, w)
 			for _, there := range w.parts {

@@ -87,7 +87,7 @@ func (b *backward) all(t *Trainer) error {
 	}
 	at0.call("lossgrad_f32", [3]int{rows, 1, 1}, []param{at(b.values[b.scores]), at(b.labels), at(weights), at(b.loss), at(b.grads[b.scores])},
 		ints(rows, classes), []param{num(float64(b.c.Smoothing))})
-	if !gathers(b.c) {
+	if !accumulates(b.c) {
 		b.judge(at0, rows, 0)
 	}
 	b.add(at0.step)
@@ -111,7 +111,7 @@ func (b *backward) all(t *Trainer) error {
 		}
 		b.add(nd.step)
 	}
-	if gathers(b.c) {
+	if accumulates(b.c) {
 		b.updateAll(t, rows)
 	}
 	return nil

@@ -19,7 +19,7 @@ func isStatistic(n *graph.Node, param int) bool {
 }
 
 // gathers says that gradients wait: for other steps', or for all others' norms.
-func gathers(c *TrainConfig) bool { return c.Gather || c.Clip > 0 }
+func accumulates(c *TrainConfig) bool { return c.Accumulate || c.Clip > 0 }
 
 // learned is a parameter's gradient.
 type learned struct {

@@ -49,13 +49,3 @@ func (d DType) IsFloat() bool { return d == F32 || d == F16 || d == BF16 }
 
 // IsInt8 reports whether d is a quantised activation type, I8 or U8.
 func (d DType) IsInt8() bool { return d == I8 || d == U8 }
-
-// ParseDType is the inverse of DType.String.
-func ParseDType(s string) (DType, error) {
-	for d := F32; d < numDTypes; d++ {
-		if dtypeNames[d] == s {
-			return d, nil
-		}
-	}
-	return Invalid, fmt.Errorf("tensor: unknown element type %q", s)
-}

@@ -202,12 +202,3 @@ func Within(whole, part []byte) (offset int, ok bool) {
 	}
 	return int(at), true
 }
-
-// Overlap reports whether two byte slices share memory.
-func Overlap(a, b []byte) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	pa, pb := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
-	return pa < pb+uintptr(len(b)) && pb < pa+uintptr(len(a))
-}

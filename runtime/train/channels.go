@@ -12,7 +12,7 @@ import (
 // Some output channels of a layer can learn alone. Their weights' gradient is
 // that of a narrower layer: the same operator with those channels only, given
 // their columns of the result's gradient. It is as small as they are, and so
-// are the optimiser's state and the gathered gradient.
+// are the optimiser's state and the accumulated gradient.
 
 // channels are the output channels of parameter j of a node that learn, nil for
 // all.

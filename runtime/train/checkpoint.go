@@ -14,11 +14,11 @@ import (
 
 // A checkpoint is
 //
-//	"TEFFCKPT", u32 version, u32 steps, u32 updates, u32 gathered, u64 extra,
+//	"TEFFCKPT", u32 version, u32 steps, u32 updates, u32 accumulated, u64 extra,
 //	u32 tensors, for each: u32 name length, name, u32 floats, floats…, then u32 CRC-32C of all before
 //
 // Tensors are the live parameters, running statistics, optimiser state and
-// gathered gradients, so that going on from a checkpoint gives the same bits as
+// accumulated gradients, so that going on from a checkpoint gives the same bits as
 // never having stopped. extra is the caller's, say its position in the data.
 
 const checkpointMagic = "TEFFCKPT"
@@ -60,7 +60,7 @@ func (t *Trainer) named(f func(name string, v []float32)) {
 func (t *Trainer) Save(path string, extra uint64) error {
 	le := binary.LittleEndian
 	b := []byte(checkpointMagic)
-	for _, v := range []int{1, t.step, t.updates, t.gathered} {
+	for _, v := range []int{1, t.step, t.updates, t.accumulated} {
 		b = le.AppendUint32(b, uint32(v))
 	}
 	b = le.AppendUint64(b, extra)
@@ -124,12 +124,12 @@ func (t *Trainer) Load(path string) (extra uint64, err error) {
 		return 0, err
 	}
 	if t.update == nil && le.Uint32(b[20:]) != 0 {
-		return 0, bad("it holds gathered gradients, and this trainer gathers none")
+		return 0, bad("it holds accumulated gradients, and this trainer accumulates none")
 	}
 	for _, p := range parts {
 		copy(tensor.BytesOf(p.to), p.from)
 	}
-	t.step, t.updates, t.gathered = int(le.Uint32(b[12:])), int(le.Uint32(b[16:])), int(le.Uint32(b[20:]))
+	t.step, t.updates, t.accumulated = int(le.Uint32(b[12:])), int(le.Uint32(b[16:])), int(le.Uint32(b[20:]))
 	t.repack()
 	return le.Uint64(b[24:]), nil
 }

@@ -55,7 +55,7 @@ type Config struct {
 	// Accumulate adds the gradients of this many steps before each update;
 	// default 1.
 	Accumulate int
-	// Grow makes the minibatch grow: it says how many steps an update gathers,
+	// Grow makes the minibatch grow: it says how many steps an update accumulates,
 	// instead of Accumulate, and must depend on its argument alone. Memory does
 	// not grow with it.
 	Grow func(update int) int
@@ -68,7 +68,7 @@ type Config struct {
 	// without groups and of dense layers that Trainable lets learn.
 	Channels func(n *graph.Node, param int) []int
 	// Gradients keeps the gradients of a step for Gradient. Without it, and where
-	// neither ClipNorm nor gathering needs all at once, each lasts until its
+	// neither ClipNorm nor accumulation needs all at once, each lasts until its
 	// parameter is updated, on the way back.
 	Gradients bool
 	// Lean packs each layer's weights anew before it runs, into the arena,
@@ -121,8 +121,8 @@ func (c *Config) defaults() error {
 // exact is Exact, which a lean plan implies.
 func (c *Config) exact() bool { return c.Exact || c.Lean }
 
-// gather is the number of steps whose gradients make update u.
-func (c *Config) gather(u int) int {
+// accumulation is the number of steps whose gradients make update u.
+func (c *Config) accumulation(u int) int {
 	if c.Grow != nil {
 		return max(1, c.Grow(u))
 	}
@@ -132,8 +132,9 @@ func (c *Config) gather(u int) int {
 // paramName is what parameter j of a node is called outside.
 func paramName(n *graph.Node, j int) string { return fmt.Sprintf("%s.%d", n.Name, j) }
 
-// ErrDiverged says that the loss is no number any more. The parameters are
-// those before the update of that step.
+// ErrDiverged says that the loss, or the norm that ClipNorm bounds, is NaN or
+// infinite. The parameters are those before the update of that step; the running
+// statistics of batch norm have seen its minibatch.
 var ErrDiverged = errors.New("train: diverged")
 
 // ErrLabel says that a step was given a label that is no class. The parameters

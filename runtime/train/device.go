@@ -55,7 +55,7 @@ func (d *Device) begin(b accel.TrainBackend) (accel.Trainer, error) {
 		return nil, fmt.Errorf("train: %s takes networks of one input", b.Name())
 	}
 	o := accel.TrainOptions{
-		Batch: c.Batch, Smoothing: c.Smoothing, ClassWeights: c.ClassWeights, Clip: c.ClipNorm, Gather: !c.early(), Frozen: c.Norm == NormFrozen,
+		Batch: c.Batch, Smoothing: c.Smoothing, ClassWeights: c.ClassWeights, Clip: c.ClipNorm, Accumulate: !c.early(), Frozen: c.Norm == NormFrozen,
 	}
 	decays, all := map[paramKey]bool{}, false
 	switch r := c.Optimizer.(type) {
@@ -108,12 +108,12 @@ func (d *Device) Parameters() []string { return d.host.Parameters() }
 func (d *Device) PeakBytes() int { return d.dev.Bytes() }
 
 // StepInPlace is Trainer.StepInPlace on the device. A loss that is no number leaves
-// the parameters as they were and ends what was gathered.
+// the parameters as they were and ends what was accumulated.
 func (d *Device) StepInPlace() (float32, error) {
 	h := d.host
-	n := h.gathered + 1
-	apply := n >= h.cfg.gather(h.updates)
-	s := accel.TrainStep{Rate: h.cfg.Schedule(h.updates), Scale: 1 / float32(n), First: h.gathered == 0, Apply: apply, Updates: h.updates, Seed: d.seed}
+	n := h.accumulated + 1
+	apply := n >= h.cfg.accumulation(h.updates)
+	s := accel.TrainStep{Rate: h.cfg.Schedule(h.updates), Scale: 1 / float32(n), First: h.accumulated == 0, Apply: apply, Updates: h.updates, Seed: d.seed}
 	if r, ok := h.cfg.Optimizer.(Adagrad); ok {
 		s.Rate = r.rate(s.Rate, h.updates)
 	}
@@ -122,14 +122,14 @@ func (d *Device) StepInPlace() (float32, error) {
 		return loss, err
 	}
 	if isBad(loss) {
-		h.gathered = 0 // what was gathered is spoilt
+		h.accumulated = 0 // what was accumulated is spoilt
 		return loss, d.diverged(loss)
 	}
 	h.step++
-	if h.gathered = n; !apply {
+	if h.accumulated = n; !apply {
 		return loss, nil
 	}
-	h.gathered = 0
+	h.accumulated = 0
 	if h.cfg.ClipNorm > 0 && isBad(norm) {
 		return loss, fmt.Errorf("%w: gradients of norm %v at step %d", ErrDiverged, norm, h.step)
 	}

@@ -118,12 +118,12 @@ func ChooseSparse(g *graph.Graph, cfg Config, budget int, must []string, steps i
 	}
 	var best *Sparse
 	bestWorth, least := -1.0, 0
-	for batch, gather := cfg.Batch, cfg.Accumulate; ; batch, gather = batch/2, gather*2 {
+	for batch, accumulate := cfg.Batch, cfg.Accumulate; ; batch, accumulate = batch/2, accumulate*2 {
 		for _, lean := range []bool{cfg.Lean, true} { // the second costs time
 			c := &chooser{g: g, cfg: cfg, budget: budget, parts: slices.Clone(parts), chosen: map[string][]int{}}
-			c.cfg.Batch, c.cfg.Accumulate, c.cfg.Lean = batch, gather, lean
+			c.cfg.Batch, c.cfg.Accumulate, c.cfg.Lean = batch, accumulate, lean
 			if cfg.Grow != nil {
-				factor := gather / cfg.Accumulate
+				factor := accumulate / cfg.Accumulate
 				c.cfg.Grow = func(update int) int { return factor * cfg.Grow(update) }
 			}
 			s, err := c.choose(must)

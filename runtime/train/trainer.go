@@ -26,9 +26,9 @@ type Trainer struct {
 	update *updateTask // of all parameters; nil: each node's in its turn
 	now    update      // under way
 
-	step     int // steps done
-	updates  int
-	gathered int // steps since the last update
+	step        int // steps done
+	updates     int
+	accumulated int // steps since the last update
 }
 
 type fwdRun struct {
@@ -187,7 +187,7 @@ func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 // step before.
 func (t *Trainer) StepInPlace() (float32, error) {
 	early := t.update == nil
-	if t.gathered == 0 && !early {
+	if t.accumulated == 0 && !early {
 		for i := range t.params {
 			clear(t.params[i].g)
 		}
@@ -205,13 +205,13 @@ func (t *Trainer) StepInPlace() (float32, error) {
 		t.updated()
 		return loss, nil
 	}
-	t.gathered++
-	if t.gathered < t.cfg.gather(t.updates) {
+	t.accumulated++
+	if t.accumulated < t.cfg.accumulation(t.updates) {
 		return loss, nil
 	}
-	t.prepare(t.gathered)
+	t.prepare(t.accumulated)
 	if err := t.clip(); err != nil {
-		t.gathered = 0
+		t.accumulated = 0
 		return loss, err
 	}
 	t.update.run()

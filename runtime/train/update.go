@@ -59,11 +59,11 @@ func (x *updateTask) Do(i, _ int) {
 }
 
 // prepare sets what all parameters of the next update have in common.
-func (t *Trainer) prepare(gathered int) {
-	t.now = update{rate: t.cfg.Schedule(t.updates), scale: 1 / float32(gathered), n: t.updates}
+func (t *Trainer) prepare(accumulated int) {
+	t.now = update{rate: t.cfg.Schedule(t.updates), scale: 1 / float32(accumulated), n: t.updates}
 }
 
-// clip scales gathered gradients down to the norm allowed.
+// clip scales accumulated gradients down to the norm allowed.
 func (t *Trainer) clip() error {
 	if t.cfg.ClipNorm <= 0 {
 		return nil
@@ -86,7 +86,7 @@ func (t *Trainer) clip() error {
 
 // updated notes an update.
 func (t *Trainer) updated() {
-	t.gathered = 0
+	t.accumulated = 0
 	t.updates++
 	t.repack()
 }

@@ -1,7 +1,5 @@
 package onnx
 
-import "fmt"
-
 // Input is one input as a file declares it.
 type Input struct {
 	Name string
@@ -31,18 +29,6 @@ func Inputs(model []byte) ([]Input, error) {
 		list = append(list, x)
 	}
 	return list, nil
-}
-
-// Opset is the version of ONNX's operators that a model is written in.
-func Opset(model []byte) (int64, error) {
-	m, err := parseModel(model)
-	if err != nil {
-		return 0, err
-	}
-	if v, ok := m.opset[""]; ok {
-		return v, nil
-	}
-	return 0, fmt.Errorf("onnx: the model names no operator set")
 }
 
 // NodeCount is the number of nodes of a model's graph.

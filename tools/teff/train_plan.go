@@ -32,7 +32,7 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 	r.batch, r.accumulate = o.batch, o.accumulate
 	if !o.given["batch"] {
 		r.batch = min(r.batch, rows)
-		if !t.head && !t.whole.Batched() { // as many as it takes, gathered
+		if !t.head && !t.whole.Batched() { // as many steps as it takes to an update
 			r.batch = t.whole.Batch()
 			if !o.given["accumulate"] {
 				r.accumulate = max(1, o.batch/r.batch)
@@ -232,7 +232,7 @@ func (r *round) choose(g *graph.Graph, cfg *train.Config) error {
 			n++
 		}
 	}
-	r.say("budget %s: %d of %d tensors learn, batch %d gathered %d times, training holds %d bytes", bytesText(int64(r.o.budget)), n, len(s.Parts), r.batch, s.Config.Accumulate, s.PeakBytes)
+	r.say("budget %s: %d of %d tensors learn, batch %d, %d of them an update, training holds %d bytes", bytesText(int64(r.o.budget)), n, len(s.Parts), r.batch, s.Config.Accumulate, s.PeakBytes)
 	return nil
 }
 
