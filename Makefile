@@ -50,7 +50,7 @@ purego:
 # A 32-bit int, where the processor runs such programs itself.
 bits32:
 	@case "$$(uname -s)-$$(uname -m)" in Linux-x86_64) \
-	  GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./runtime ./format ./quant ./tools/onnx ./tools/tflite ./tools/imageio ./tools/arch;; \
+	  GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./runtime ./format ./quant ./accel/plan ./tools/onnx ./tools/tflite ./tools/imageio ./tools/arch;; \
 	*) echo "bits32: skipped, not an x86-64 Linux";; esac
 
 race:
