@@ -168,14 +168,25 @@ func (s *cpuState) Times(ns []int64) { s.times = ns }
 // Close has nothing to free: the arena belongs to the caller.
 func (s *cpuState) Close() error { return nil }
 
-// Run computes all steps in order. It looks at ctx between steps.
+// Run computes all steps in order. It looks at ctx between steps, and for itself at
+// the time when there is a deadline: kernels leave no processor to what would tell
+// ctx, which has then been 10 ms late and more.
 func (s *cpuState) Run(ctx context.Context) error {
 	done := ctx.Done()
+	deadline, timed := ctx.Deadline()
+	var start time.Time
+	var left time.Duration
+	if timed {
+		start, left = time.Now(), time.Until(deadline)
+	}
 	for i := range s.args {
 		if done != nil {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+		}
+		if timed && time.Since(start) >= left {
+			return context.DeadlineExceeded
 		}
 		if s.times == nil {
 			s.prog.steps[i].kernel.Run(&s.args[i])

@@ -2,9 +2,11 @@ package runtime_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops"
@@ -66,4 +68,45 @@ func Example() {
 	}
 	fmt.Println(s.Output(0).Shape, s.Output(0).Float32())
 	// Output: 2x1x1x1 [1 0]
+}
+
+// A service puts a new model in the place of one that is in use. A request that
+// the old one refuses is repeated with the new one.
+func ExampleModel_Close() {
+	open := func() *runtime.Model {
+		g, err := edges()
+		if err != nil {
+			panic(err)
+		}
+		m, err := runtime.New(g) // runtime.Open(path) in a service
+		if err != nil {
+			panic(err)
+		}
+		return m
+	}
+	var now atomic.Pointer[runtime.Model]
+	now.Store(open())
+
+	request := func(ctx context.Context) ([]float32, error) {
+		for {
+			s, err := now.Load().NewSession() // a service keeps some, with the model that they are of
+			if err == nil {
+				err = s.Run(ctx)
+			}
+			if errors.Is(err, runtime.ErrClosed) {
+				continue // replaced in between
+			}
+			if err != nil {
+				return nil, err
+			}
+			return s.Output(0).Float32(), nil
+		}
+	}
+
+	old := now.Swap(open())
+	if err := old.Close(); err != nil { // waits for runs that are under way
+		panic(err)
+	}
+	fmt.Println(request(context.Background()))
+	// Output: [0] <nil>
 }

@@ -54,7 +54,8 @@ type config struct {
 // 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
-// WithBackend runs the model on b instead of the CPU, which nil is. b stays the caller's to close,
+// WithBackend runs the model on b instead of the CPU, which nil is. Models that share
+// CPU(n) share its workers, which is faster where several run at once. b stays the caller's to close,
 // after all models that run on it.
 func WithBackend(b accel.Backend) Option { return func(c *config) { c.backend, c.shared = b, true } }
 
@@ -99,6 +100,7 @@ type Model struct {
 	mu       sync.Mutex
 	programs map[int]accel.Program
 	closed   atomic.Bool
+	running  sync.RWMutex // held for reading by each run: weights must not be unmapped then
 }
 
 // Open maps a .teff file, verifies it and prepares it. Weights stay in the map
@@ -265,13 +267,18 @@ func (m *Model) ArenaSize(batch int) (int, error) {
 	return p.ArenaSize(), nil
 }
 
-// Close stops the workers and unmaps the file. No session may run any more.
+// Close waits for runs that are under way, then stops the workers and unmaps the
+// file. Later runs, of sessions that are still there, give ErrClosed, so a service
+// may put another model in the place of one that is in use. The graph's weights go
+// with the file: no trainer or writer may use Graph any more.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed.Swap(true) {
 		return nil
 	}
+	m.running.Lock()
+	defer m.running.Unlock()
 	var err error
 	for _, p := range m.programs {
 		if c, ok := p.(io.Closer); ok {

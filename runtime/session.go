@@ -76,11 +76,14 @@ func (s *Session) Input(i int) tensor.Tensor { return s.state.Input(i) }
 func (s *Session) Output(i int) tensor.Tensor { return s.state.Output(i) }
 
 // Run computes the outputs from the inputs. It allocates nothing. It fails only
-// when ctx is done, which it looks at between operators; the outputs are
-// undefined then. ctx must not be nil: that is an error, too. After Close, the session's or the model's, it returns ErrClosed;
-// a model must not be closed while it runs.
+// when ctx is done or its deadline has passed, which it looks at between operators;
+// the outputs are undefined then. ctx must not be nil: that is an error, too. After Close, the
+// session's or the model's, it returns ErrClosed.
 func (s *Session) Run(ctx context.Context) error {
-	if s.over || s.model.closed.Load() { // weights may be unmapped
+	m := s.model
+	m.running.RLock()
+	defer m.running.RUnlock()
+	if s.over || m.closed.Load() { // weights may be unmapped
 		return ErrClosed
 	}
 	if ctx == nil {
@@ -105,7 +108,8 @@ func (s *Session) Layers() []accel.Layer { return s.prog.Layers() }
 // Memory says what the session and its model hold.
 func (s *Session) Memory() accel.Memory { return s.prog.Memory() }
 
-// Close gives up the session. A model's sessions are closed before it.
+// Close gives up the session. On an accelerator a model's sessions are closed
+// before it.
 func (s *Session) Close() error {
 	s.over = true
 	return s.state.Close()
