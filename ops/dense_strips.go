@@ -9,6 +9,7 @@ import (
 type denseStrips struct {
 	denseLayer
 	narrow  kern.Narrow
+	steps   []float32 // of NarrowI8
 	weight  tensor.Tensor
 	packed  []byte // weights in strips, then a byte for each part: not 0 where a weight is not finite
 	cut     int    // columns of a task
@@ -30,7 +31,7 @@ func (l denseLayer) prepareStrips(p *Prep) Kernel {
 	}
 	k := &denseStrips{denseLayer: l, weight: *w, factors: kern.Factors(l.in)}
 	if w.Scale == nil {
-		k.narrow = p.narrow(l.gemm, w)
+		k.narrow, k.steps = p.narrow(l.gemm, w)
 	}
 	if k.narrow == kern.NarrowNone && len(w.Data) < stripBytes {
 		return nil
@@ -47,12 +48,7 @@ func (l denseLayer) prepareStrips(p *Prep) Kernel {
 }
 
 // size is the bytes of the weights in strips.
-func (k *denseStrips) size() int {
-	if k.narrow != kern.NarrowNone {
-		return 2 * kern.StripsSize(k.out, k.in)
-	}
-	return 4 * kern.StripsSize(k.out, k.in)
-}
+func (k *denseStrips) size() int { return k.narrow.Size() * kern.StripsSize(k.out, k.in) }
 
 // A part of the packing is a panel of the product's width.
 func (k *denseStrips) parts() int { return (k.out + k.gemm.NR - 1) / k.gemm.NR }
@@ -64,6 +60,13 @@ func (k *denseStrips) fill(dst []byte, i int, buf *packBuffer) {
 	n0 := i * g.NR
 	n, strip := min(g.NR, k.out-n0), n0/kern.StripColumns*kern.StripColumns
 	w := weightRows(&k.weight, n0, n0+n, buf)
+	var steps kern.Steps
+	for i := range kern.StepLanes { // a panel has StepLanes columns, or half as many twice
+		steps.Set(i, 1)
+		if c := n0 + i%g.NR; k.narrow == kern.NarrowI8 && c < k.out {
+			steps.Set(i, k.steps[c])
+		}
+	}
 	width, at := kern.StripWidth(k.out, n0), strip*k.in+n0-strip
 	block := buf.floats(g.NR * packDepth)
 	for d := 0; d < k.in; d += packDepth {
@@ -72,13 +75,18 @@ func (k *denseStrips) fill(dst []byte, i int, buf *packBuffer) {
 		if sum := kern.SumF32(block); sum-sum != 0 {
 			dst[k.size()+i] = 1
 		}
-		if k.narrow == kern.NarrowNone {
+		switch k.narrow {
+		case kern.NarrowNone:
 			copyRows(tensor.CastSlice[float32](dst)[at+d*width:], block, g.NR, width)
-			continue
+		case kern.NarrowI8:
+			var small [32 * packDepth]int8
+			kern.PutSteps(small[:len(block)], block, &steps)
+			copyRows(tensor.CastSlice[int8](dst)[at+d*width:], small[:len(block)], g.NR, width)
+		default:
+			var half [32 * packDepth]uint16
+			k.narrow.Put(half[:len(block)], block)
+			copyRows(tensor.CastSlice[uint16](dst)[at+d*width:], half[:len(block)], g.NR, width)
 		}
-		var half [32 * packDepth]uint16
-		k.narrow.Put(half[:len(block)], block)
-		copyRows(tensor.CastSlice[uint16](dst)[at+d*width:], half[:len(block)], g.NR, width)
 	}
 }
 
@@ -106,6 +114,6 @@ func (k *denseStrips) tasks() int { return (k.out + k.cut - 1) / k.cut }
 func (k *denseStrips) Do(a *Args, i, _ int) {
 	args, list := k.args(a), tensor.CastSlice[uint64](a.Scratch)
 	n0, n1 := i*k.cut, min(k.out, (i+1)*k.cut)
-	k.gemm.RunStrips(&args, k.narrow, list, int(list[k.factors]), k.packed[:k.size()], n0, n1)
+	k.gemm.RunStrips(&args, k.narrow, list, int(list[k.factors]), k.packed[:k.size()], k.steps, n0, n1)
 	k.activate(args.C, 0, 1, n0, n1)
 }

@@ -38,12 +38,15 @@ func runDensePanels(t *testing.T, op *Dense, in, params []tensor.Tensor, threads
 
 func haveStrips() bool { return cpu.Enabled("strips/avx512") || cpu.Enabled("strips/avx2") }
 
-// Large weights that 16 bits hold exactly are packed in 16 bits, and one
+// Large weights that 16 bits hold exactly, or 8 and a step, are packed so, and one
 // row gives the bits that the same weights in float32 give.
 func TestDenseNarrow(t *testing.T) {
 	const in, out = 520, 530
 	for name, keep := range map[string]func(x float32) float32{
-		"f16":  func(x float32) float32 { return float32(math.Round(float64(x)*256) / 256) },
+		"f16": func(x float32) float32 { return float32(math.Round(float64(x)*256) / 256) },
+		"i8": func(x float32) float32 {
+			return float32(int8(math.Round(float64(min(max(x, -2), 2)*60)))) * 0x1.2345p-6
+		},
 		"bf16": func(x float32) float32 { return math.Float32frombits(math.Float32bits(x*0x1p-40) &^ 0xffff) },
 	} {
 		w, b := normalTensor(1, out, in), normalTensor(2, out)

@@ -256,22 +256,33 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 	return dst
 }
 
-// narrow is how w is packed in 16 bits for g without losing a bit: found once by
-// looking at all of it, or, where there is none, at its start.
-func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) kern.Narrow {
-	c, v := p.Packs, tensor.CastSlice[float32](w.Data)
-	if c == nil {
-		return g.Narrow(v)
-	}
+// narrow is how w is packed in fewer bits for g without losing one, with the step of each row where that is NarrowI8: found once by
+// looking at all of it, or, where there is no such way, at its start.
+func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
+	c, rows := p.Packs, w.Shape.Dim(0)
 	key := packKey{data: &w.Data[0], layout: g.Name}
-	c.mu.Lock()
-	b := c.m[key]
-	c.mu.Unlock()
-	if b == nil {
-		b = []byte{byte(g.Narrow(v))}
-		c.keep(key, b)
+	var b []byte
+	if c != nil {
+		c.mu.Lock()
+		b = c.m[key]
+		c.mu.Unlock()
 	}
-	return kern.Narrow(b[0])
+	if b == nil {
+		b = tensor.AlignedBytes(4 * roundUp(rows, kern.StripStep))
+		steps := tensor.CastSlice[float32](b)
+		way := g.Narrow(tensor.CastSlice[float32](w.Data), w.Shape.Elems()/rows, steps[:rows])
+		if way != kern.NarrowI8 {
+			b = []byte{byte(way)}
+		}
+		if c != nil {
+			c.keep(key, b)
+		}
+	}
+	steps := tensor.CastSlice[float32](b)
+	if len(steps) == 0 {
+		return kern.Narrow(b[0]), nil
+	}
+	return kern.NarrowI8, steps
 }
 
 // keep notes what belongs to key.

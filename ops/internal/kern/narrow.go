@@ -2,12 +2,14 @@ package kern
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
 )
 
-// Weights that a file keeps in 16 bits are float32 numbers that 16 bits hold exactly: where reading weights is what takes
-// the time (see strips.go), they are packed in 16 bits and widened in registers, and sums do not differ in a bit.
+// Weights that a file keeps in 16 bits, or as integers of up to 8 times a step for each row, are float32 numbers that fewer bits
+// hold exactly: where reading weights is what takes the time (see strips.go), they are packed so and widened in registers, and
+// sums do not differ in a bit.
 
 var (
 	useNarrowAVX512 = cpu.AVX512 && haveAsm
@@ -19,29 +21,35 @@ func init() {
 	cpu.Register("narrow/avx2", &useNarrowAVX2)
 }
 
-// Narrow is a way of keeping float32 numbers in 16 bits.
+// Narrow is a way of keeping float32 numbers in fewer bits.
 type Narrow uint8
 
-// The ways: not at all, as half precision, or as the upper half.
+// The ways: not at all, as half precision, as the upper half, or as 8-bit multiples of a step.
 const (
 	NarrowNone Narrow = iota
 	NarrowF16
 	NarrowBF16
+	NarrowI8
 )
 
 // String is part of the names of layouts and of paths.
-func (n Narrow) String() string { return [...]string{"", "/f16", "/bf16"}[n] }
+func (n Narrow) String() string { return [...]string{"", "/f16", "/bf16", "/i8"}[n] }
+
+// Size is the bytes of a number.
+func (n Narrow) Size() int { return [...]int{4, 2, 2, 1}[n] }
 
 // narrowArgs is what the loops are handed; assembly knows the offsets (see TestNarrowLayout).
 type narrowArgs struct {
-	to   *uint16
+	to   unsafe.Pointer
 	from *float32
-	n    int // a multiple of a vector's lanes, not 0
-	lost int // not 0: what was written is not all of what was read
+	n    int    // a multiple of a vector's lanes, not 0
+	lost int    // not 0: what was written is not all of what was read
+	step *Steps // of integers
 }
 
-// Narrow is the way that keeps every element of w exactly and that g multiplies by.
-func (g *GemmF32) Narrow(w []float32) Narrow {
+// Narrow is the way that keeps every element of w, in rows of k, exactly and that g multiplies by. Steps of NarrowI8 are
+// written to steps, one for each row.
+func (g *GemmF32) Narrow(w []float32, k int, steps []float32) Narrow {
 	if !(g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2) {
 		return NarrowNone
 	}
@@ -49,6 +57,9 @@ func (g *GemmF32) Narrow(w []float32) Narrow {
 		if n.holds(w) {
 			return n
 		}
+	}
+	if k > 0 && holdsSteps(w, k, steps) {
+		return NarrowI8
 	}
 	return NarrowNone
 }
@@ -66,9 +77,9 @@ func (n Narrow) holds(w []float32) bool {
 	return true
 }
 
-// Put writes src, whole vectors, in 16 bits and reports whether that kept every bit. If not, dst is of no use.
+// Put writes src, whole vectors, in 16 bits, not as NarrowI8, and reports whether that kept every bit. If not, dst is of no use.
 func (n Narrow) Put(dst []uint16, src []float32) bool {
-	t := narrowArgs{to: &dst[:len(src)][0], from: &src[0], n: len(src)}
+	t := narrowArgs{to: unsafe.Pointer(&dst[:len(src)][0]), from: &src[0], n: len(src)}
 	narrowPut(n, &t)
 	return t.lost == 0
 }

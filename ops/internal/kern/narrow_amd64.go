@@ -19,7 +19,15 @@ func narrowPut(n Narrow, t *narrowArgs) {
 	}
 }
 
-// See Narrow.put for what these compute.
+func narrowPutSteps(t *narrowArgs) {
+	if useNarrowAVX512 {
+		narrowPutI8AVX512(t)
+		return
+	}
+	narrowPutI8AVX2(t)
+}
+
+// See Narrow.put and putSteps for what these compute.
 
 //go:noescape
 func narrowPutF16AVX512(t *narrowArgs)
@@ -32,3 +40,9 @@ func narrowPutF16AVX2(t *narrowArgs)
 
 //go:noescape
 func narrowPutBF16AVX2(t *narrowArgs)
+
+//go:noescape
+func narrowPutI8AVX512(t *narrowArgs)
+
+//go:noescape
+func narrowPutI8AVX2(t *narrowArgs)

@@ -13,7 +13,7 @@ import (
 func TestNarrowLayout(t *testing.T) {
 	skipUnless64(t)
 	var x narrowArgs
-	require.Equal(t, []uintptr{0, 8, 16, 24}, []uintptr{unsafe.Offsetof(x.to), unsafe.Offsetof(x.from), unsafe.Offsetof(x.n), unsafe.Offsetof(x.lost)})
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32}, []uintptr{unsafe.Offsetof(x.to), unsafe.Offsetof(x.from), unsafe.Offsetof(x.n), unsafe.Offsetof(x.lost), unsafe.Offsetof(x.step)})
 }
 
 // Every pattern of 16 bits but those of a signalling NaN comes back, at every length of a tail; a number that 16 bits do not
@@ -63,21 +63,77 @@ func TestNarrow(t *testing.T) {
 }
 
 func TestNarrowForm(t *testing.T) {
-	require.Equal(t, NarrowNone, gemmF32Generic.Narrow(make([]float32, 3)))
+	require.Equal(t, NarrowNone, gemmF32Generic.Narrow(make([]float32, 3), 1, nil))
 	g := SelectGemmF32()
-	if g.Narrow(nil) == NarrowNone {
+	if g.Narrow(nil, 1, nil) == NarrowNone {
 		t.Skip("no products of 16 bits here")
 	}
 	w := make([]float32, 5000)
-	require.Equal(t, NarrowF16, g.Narrow(w))
+	require.Equal(t, NarrowF16, g.Narrow(w, 0, nil))
 	w[4999] = 0x1p-30
-	require.Equal(t, NarrowBF16, g.Narrow(w))
+	require.Equal(t, NarrowBF16, g.Narrow(w, 0, nil))
 	w[1] = 1 + 0x1p-9
-	require.Equal(t, NarrowNone, g.Narrow(w))
+	require.Equal(t, NarrowNone, g.Narrow(w, 0, nil))
 	for n := range 40 {
 		w := make([]float32, n+1)
-		require.Equal(t, NarrowF16, g.Narrow(w))
+		require.Equal(t, NarrowF16, g.Narrow(w, 0, nil))
 		w[n] = 1 + 0x1p-20
-		require.Equal(t, NarrowNone, g.Narrow(w))
+		require.Equal(t, NarrowNone, g.Narrow(w, 0, nil))
+	}
+}
+
+// Integers of 8 bits times a step come back, wherever they are; what is no such product is noticed wherever it lies.
+func TestNarrowSteps(t *testing.T) {
+	cputest.ForEachPath(t, "narrow/", func(t *testing.T) {
+		var steps Steps
+		for i := range StepLanes {
+			steps.Set(i, float32(i+1)*0x1.23p-9)
+		}
+		for size := StepLanes; size < 9*StepLanes; size += StepLanes {
+			whole := make([]float32, size)
+			for i := range whole {
+				whole[i] = float32(int8(i*7+size)) * steps[i%StepLanes]
+			}
+			src := atEdge(t, whole)
+			guard, to := newGuarded[int8](size, size/StepLanes%5, 77)
+			require.True(t, PutSteps(to, src, &steps))
+			guard.check(t, to)
+			for i, q := range to {
+				require.Equal(t, int8(i*7+size), q)
+			}
+			for i := range src {
+				v := src[i]
+				for _, bad := range []float32{v + steps[i%StepLanes]/2, 128 * steps[i%StepLanes], -129 * steps[i%StepLanes],
+					float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), float32(math.Copysign(0, -1)), 1e-40, 3e38} {
+					src[i] = bad
+					require.False(t, PutSteps(to, src, &steps), bad)
+				}
+				src[i] = v
+			}
+		}
+	})
+}
+
+func TestNarrowStepsForm(t *testing.T) {
+	g := SelectGemmF32()
+	if g.Narrow(nil, 1, nil) == NarrowNone {
+		t.Skip("no narrow weights here")
+	}
+	const rows, k = 5, 1300
+	w, steps := make([]float32, rows*k), make([]float32, rows)
+	for i := range w[:4*k] { // the last row is all zeros, the third has no integer below 3
+		q := int8(i * 13)
+		if i/k == 2 && (q == 1 || q == -1 || q == 2 || q == -2) {
+			q = 3
+		}
+		w[i] = float32(q) * float32(i/k+1) * 0x1.2345p-10
+	}
+	require.Equal(t, NarrowI8, g.Narrow(w, k, steps))
+	require.Equal(t, []float32{0x1.2345p-10, 2 * 0x1.2345p-10, 3 * 0x1.2345p-10, 4 * 0x1.2345p-10, 1}, steps)
+	for _, at := range []int{0, 1023, 1024, 1299, 3*k + 77, 4*k - 1} {
+		v := w[at]
+		w[at] = 0.1
+		require.Equal(t, NarrowNone, g.Narrow(w, k, steps), at)
+		w[at] = v
 	}
 }

@@ -27,7 +27,7 @@ const (
 	// StripColumns is how many columns a strip has; the last may have fewer.
 	StripColumns = 512
 	// StripStep is what the columns of a strip, and where in it a product may begin and end, are a multiple of.
-	StripStep = 32
+	StripStep = 64
 
 	stripRows = 4 // inputs that the loops take at once
 )
@@ -74,21 +74,19 @@ type stripArgs struct {
 	c     *float32 // sums, to which products are added
 	w     unsafe.Pointer
 	list  *uint64
-	count int // of list, used up; stripRows more are there
-	pitch int // bytes from one input's weights to the next's
-	width int // bytes of weights of an input that are multiplied, a multiple of a cache line
+	count int      // of list, used up; stripRows more are there
+	pitch int      // bytes from one input's weights to the next's
+	width int      // bytes of weights of an input that are multiplied, a multiple of a cache line
+	step  *float32 // of NarrowI8, one for each column
 }
 
 // RunStrips computes columns n0 to n1 of a single row, n0 a multiple of StripStep, from the first count factors of list and
-// weights in strips, kept as n says. a's A and B are not used. The order of a sum is Run's, but for what an input of zero
+// weights in strips, kept as n says, with the columns' steps, a multiple of StripStep, if that is NarrowI8. a's A and B are not used. The order of a sum is Run's, but for what an input of zero
 // adds, which is zero: the bits are Run's, but perhaps for the sign of a zero, where the weights that are left out are finite.
-func (g *GemmF32) RunStrips(a *GemmF32Args, n Narrow, list []uint64, count int, w []byte, n0, n1 int) {
-	size := 4
-	if n != NarrowNone {
-		size = 2
-	}
-	k := a.KC
-	if k <= 0 || n0%StripStep != 0 || n1 > a.N || len(w) < size*StripsSize(a.N, k) || len(list) < count+stripRows || count > k {
+func (g *GemmF32) RunStrips(a *GemmF32Args, n Narrow, list []uint64, count int, w []byte, steps []float32, n0, n1 int) {
+	size, k := n.Size(), a.KC
+	if k <= 0 || n0%StripStep != 0 || n1 > a.N || len(w) < size*StripsSize(a.N, k) || len(list) < count+stripRows || count > k ||
+		n == NarrowI8 && len(steps) < (n1+StripStep-1)/StripStep*StripStep {
 		panic("kern: BUG: gemm: strips do not match the sizes")
 	}
 	var sums [StripColumns]float32
@@ -104,6 +102,9 @@ func (g *GemmF32) RunStrips(a *GemmF32Args, n Narrow, list []uint64, count int, 
 		t := stripArgs{
 			c: &sums[0], w: unsafe.Pointer(&w[size*(strip*k+n0-strip)]), list: &list[0], count: count,
 			pitch: size * pitch, width: size * ((end - n0 + StripStep - 1) / StripStep * StripStep),
+		}
+		if n == NarrowI8 {
+			t.step = &steps[n0]
 		}
 		g.strips(n, &t)
 		if a.Res != nil {
@@ -123,19 +124,17 @@ func (g *GemmF32) RunStrips(a *GemmF32Args, n Narrow, list []uint64, count int, 
 func (t *stripArgs) run(n Narrow) {
 	for _, f := range unsafe.Slice(t.list, t.count) {
 		w, x := unsafe.Add(t.w, int(uint32(f))*t.pitch), math.Float32frombits(uint32(f>>32))
-		if n == NarrowNone {
-			c := unsafe.Slice(t.c, t.width/4)
-			for i, v := range unsafe.Slice((*float32)(w), len(c)) {
-				c[i] += x * v
+		for i := range unsafe.Slice(t.c, t.width/n.Size()) {
+			var v [1]float32
+			switch n {
+			case NarrowNone:
+				v[0] = unsafe.Slice((*float32)(w), i+1)[i]
+			case NarrowI8:
+				v[0] = float32(unsafe.Slice((*int8)(w), i+1)[i]) * unsafe.Slice(t.step, i+1)[i]
+			default:
+				n.widen(v[:], unsafe.Slice((*uint16)(w), i+1)[i:])
 			}
-			continue
-		}
-		c := unsafe.Slice(t.c, t.width/2)
-		half := unsafe.Slice((*uint16)(w), len(c))
-		var v [1]float32
-		for i := range half {
-			n.widen(v[:], half[i:])
-			c[i] += x * v[0]
+			unsafe.Slice(t.c, i+1)[i] += x * v[0]
 		}
 	}
 }

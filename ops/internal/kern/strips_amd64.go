@@ -9,6 +9,8 @@ func (g *GemmF32) strips(n Narrow, t *stripArgs) {
 			stripF16AVX512(t)
 		case NarrowBF16:
 			stripBF16AVX512(t)
+		case NarrowI8:
+			stripI8AVX512(t)
 		default:
 			stripF32AVX512(t)
 		}
@@ -19,6 +21,8 @@ func (g *GemmF32) strips(n Narrow, t *stripArgs) {
 		stripF16AVX2(t)
 	case NarrowBF16:
 		stripBF16AVX2(t)
+	case NarrowI8:
+		stripI8AVX2(t)
 	default:
 		stripF32AVX2(t)
 	}
@@ -43,3 +47,9 @@ func stripF16AVX2(t *stripArgs)
 
 //go:noescape
 func stripBF16AVX2(t *stripArgs)
+
+//go:noescape
+func stripI8AVX512(t *stripArgs)
+
+//go:noescape
+func stripI8AVX2(t *stripArgs)
