@@ -320,7 +320,7 @@ func (im *importer) finish() (*graph.Graph, error) {
 			im.refuseValue(o.name, v.err)
 		case im.baked(v):
 			if row, axis, ok := im.row(v); ok {
-				r, err := im.repeated(o.name+"_rows", row, axis)
+				r, err := im.repeated(o.name+"_rows", row, axis, v.rank())
 				if err != nil {
 					return nil, err
 				}

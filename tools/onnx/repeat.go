@@ -17,8 +17,9 @@ import (
 // numbers are, which a sum with zeros taken from the input would not be.
 
 // row is the one row of a constant that repeats it over the open batch, with
-// an extent of 1 on that axis. A constant that holds the batch in any other way
-// has none.
+// an extent of 1 on that axis. Where the axis is several times the batch, it is
+// two in the row: 1 and how often. A constant that holds the batch in any other
+// way has none.
 func (im *importer) row(v *value) (row tensor.Tensor, axis int, ok bool) {
 	d := v.c.Shape.Dims()
 	axis = -1
@@ -26,7 +27,7 @@ func (im *importer) row(v *value) (row tensor.Tensor, axis int, ok bool) {
 		if !batchyInt(int64(n)) {
 			continue
 		}
-		if axis >= 0 || n != nominalBatch {
+		if axis >= 0 {
 			return row, 0, false
 		}
 		axis = i
@@ -38,7 +39,13 @@ func (im *importer) row(v *value) (row tensor.Tensor, axis int, ok bool) {
 	for _, n := range d[axis+1:] {
 		inner *= n
 	}
-	d[axis] = 1
+	times := d[axis] / nominalBatch
+	inner *= times
+	if d[axis] = 1; times > 1 {
+		if d = slices.Insert(d, axis+1, times); len(d) > tensor.MaxRank {
+			return row, 0, false
+		}
+	}
 	row = tensor.New(tensor.Spec{DType: v.c.DType, Shape: tensor.Of(d...), Quant: v.c.Quant})
 	data := v.c.Data
 	for to := row.Data; len(to) > 0; to, data = to[inner:], data[nominalBatch*inner:] {
@@ -52,8 +59,9 @@ func (im *importer) row(v *value) (row tensor.Tensor, axis int, ok bool) {
 	return row, axis, !batchyTensor(row) // a number may come from the batch, too
 }
 
-// repeated is the node that repeats row over the batch.
-func (im *importer) repeated(name string, row tensor.Tensor, axis int) (*value, error) {
+// repeated is the node that repeats row over the batch; rank is that of the
+// result, in which the batch is one axis.
+func (im *importer) repeated(name string, row tensor.Tensor, axis, rank int) (*value, error) {
 	along := make([]int, row.Shape.Rank())
 	for i := range along {
 		along[i] = 1
@@ -71,7 +79,13 @@ func (im *importer) repeated(name string, row tensor.Tensor, axis int) (*value, 
 		mask = m.id
 	}
 	r := im.b.Const(name+"_row", row)
-	return im.addNode(name, &ops.Where{}, nil, []graph.ID{mask, r, r})
+	v, err := im.addNode(name, &ops.Where{}, nil, []graph.ID{mask, r, r})
+	if err != nil || rank == row.Shape.Rank() {
+		return v, err
+	}
+	d := slices.Delete(row.Shape.Dims(), axis, axis+1)
+	d[axis] = -1
+	return im.addNode(name+"_rows", &ops.Reshape{Dims: d}, nil, []graph.ID{v.id})
 }
 
 // batchMask is a node of bools, one for each row of the batch, made once. What
@@ -129,11 +143,11 @@ func (im *importer) spread(op ops.Op, operands []*value) ([]*value, error) {
 		if !ok {
 			return nil, &bakedError{name: v.name}
 		}
-		if im.broadcasts(op, operands, v, axis) {
+		if row.Shape.Rank() == v.rank() && im.broadcasts(op, operands, v, axis) {
 			operands[i] = im.known(v.name, row)
 			continue
 		}
-		r, err := im.repeated(v.name, row, axis)
+		r, err := im.repeated(v.name, row, axis, v.rank())
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +220,7 @@ func (c *call) grown(x *value, by []int, make func(by []int) ops.Op) error {
 	if err != nil {
 		return err
 	}
-	v, err := c.repeated(c.outName(0), row.c, at)
+	v, err := c.repeated(c.outName(0), row.c, at, out.Shape.Rank())
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,58 @@ func TestRepeatedLater(t *testing.T) {
 	require.Equal(t, append(append(append(append(append([]float32{}, r[:4]...), r[:4]...), r[4:]...), r[4:]...), r...), y.F32())
 }
 
+// TestRepeatedTimes: rows of every picture of the batch in one axis.
+func TestRepeatedTimes(t *testing.T) {
+	b := newModel(17).input("x", -1, 3, 4).output("y")
+	batchOf(b)
+	b.node("Concat", []string{"n", b.w.ints("rest", []int{3, 4})}, []string{"to"}, func(a *attrs) { a.int("axis", 0) })
+	b.node("Expand", []string{b.w.constant("q", tensor.FromF32(ramp(12), 1, 3, 4)), "to"}, []string{"grown"}, nil)
+	b.node("Reshape", []string{"grown", b.w.ints("flat", []int{-1, 4})}, []string{"rows"}, nil)
+	b.node("Reshape", []string{"x", "flat"}, []string{"xs"}, nil)
+	b.node("Concat", []string{"rows", "xs"}, []string{"both"}, func(a *attrs) { a.int("axis", 1) })
+	b.node("Add", []string{"rows", "xs"}, []string{"sum"}, nil)
+	b.node("Concat", []string{"both", "sum"}, []string{"y"}, func(a *attrs) { a.int("axis", 1) })
+	g, err := ImportBytes(b.bytes())
+	require.NoError(t, err)
+	h, err := g.WithBatch(2)
+	require.NoError(t, err)
+	x, r := ramp(24), ramp(12)
+	y := eval(t, h, tensor.FromF32(x, 2, 3, 4))[0]
+	require.Equal(t, tensor.Of(6, 12), y.Shape)
+	for i, v := range y.F32() {
+		row, col := i/12, i%12
+		k := 4*row + col%4
+		require.Equal(t, []float32{r[k%12], x[k], r[k%12] + x[k]}[col/4], v)
+	}
+}
+
+// TestTrilu keeps triangles of constants and of what comes in, infinities too.
+func TestTrilu(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	for _, c := range []struct {
+		upper bool
+		k     string
+		want  []float32
+	}{
+		{true, "", []float32{1, inf, 3, 0, 5, 6}}, {false, "", []float32{1, 0, 0, 4, 5, 0}}, {true, "1", []float32{0, inf, 3, 0, 0, 6}}, {false, "1", []float32{1, inf, 0, 4, 5, 6}},
+	} {
+		b := newModel(14).input("x", -1, 2, 3).output("y").output("z")
+		in := []string{b.w.constant("m", tensor.FromF32([]float32{1, inf, 3, 4, 5, 6}, 2, 3))}
+		if c.k != "" {
+			in = append(in, b.w.constant("k", tensor.FromI64([]int64{1})))
+		}
+		b.node("Trilu", in, []string{"m3"}, func(a *attrs) { a.int("upper", int(b2u(c.upper))) })
+		in[0] = "x"
+		b.node("Trilu", in, []string{"z"}, func(a *attrs) { a.int("upper", int(b2u(c.upper))) })
+		b.node("Where", []string{b.w.constant("yes", tensor.Tensor{Spec: tensor.Spec{DType: tensor.Bool, Shape: tensor.Of(1)}, Data: []byte{1}}), "m3", "x"}, []string{"y"}, nil)
+		g, err := ImportBytes(b.bytes())
+		require.NoError(t, err)
+		out := eval(t, g, tensor.FromF32([]float32{1, inf, 3, 4, 5, 6}, 1, 2, 3))
+		require.Equal(t, c.want, out[0].F32())
+		require.Equal(t, c.want, out[1].F32())
+	}
+}
+
 // TestNotRepeated: what differs from row to row of the batch, or says how large
 // it is, is no row said again.
 func TestNotRepeated(t *testing.T) {

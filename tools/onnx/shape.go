@@ -230,6 +230,38 @@ func importTile(c *call) error {
 	return c.out(&ops.Tile{Repeats: reps}, c.in[0])
 }
 
+// importTrilu keeps a triangle of each matrix: a choice between the input and 0
+// by a mask that is known.
+func importTrilu(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	s := c.in[0].spec()
+	if s.Shape.Rank() < 2 {
+		return fmt.Errorf("operand %v is no matrix", s)
+	}
+	rows, cols := s.Shape.Dim(s.Shape.Rank()-2), s.Shape.Dim(s.Shape.Rank()-1)
+	ks, err := c.constInts(1, "the diagonal")
+	if err != nil {
+		return err
+	}
+	if c.open && (batchyInt(int64(rows)) || batchyInt(int64(cols))) {
+		return &bakedError{name: c.in[0].name}
+	}
+	k := 0
+	if len(ks) > 0 {
+		k = ks[0]
+	}
+	mask := tensor.New(tensor.Spec{DType: tensor.Bool, Shape: tensor.Of(rows, cols)})
+	upper := c.bool("upper", true)
+	for i := range mask.Data {
+		if d := i%cols - i/cols; upper && d >= k || !upper && d <= k {
+			mask.Data[i] = 1
+		}
+	}
+	return c.out(&ops.Where{}, c.known(c.outName(0)+"_mask", mask), c.in[0], c.known(c.outName(0)+"_zero", tensor.New(tensor.Spec{DType: s.DType})))
+}
+
 // importCast also takes constant doubles, which have no type of ours.
 func importCast(c *call) error {
 	if err := c.need(1); err != nil {

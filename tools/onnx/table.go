@@ -155,6 +155,7 @@ var shapeOps = map[string]handler{
 	"Squeeze":         reshaped(squeezeDims),
 	"Tile":            importTile,
 	"Transpose":       importTranspose,
+	"Trilu":           importTrilu,
 	"Unsqueeze":       reshaped(unsqueezeDims),
 }
 
