@@ -52,6 +52,19 @@ func TestHostileMemory(t *testing.T) {
 				b.node("Dropout", []string{"e"}, []string{"", fmt.Sprint("m", i)}, nil)
 			}
 		},
+		"triangles": func(b *builder) {
+			b.node("Expand", []string{"x", shape(b, 1<<11, 1<<13)}, []string{"e"}, nil)
+			for i := range 100 {
+				b.node("Trilu", []string{"e"}, []string{fmt.Sprint("t", i)}, nil)
+			}
+		},
+		"where it is not zero": func(b *builder) {
+			b.node("ConstantOfShape", []string{shape(b, 1, 1, 1, 1, 1, 1<<21)}, []string{"zeros"}, nil)
+			b.node("Add", []string{"zeros", b.w.scalar("one", 1)}, []string{"ones"}, nil)
+			for i := range 20 {
+				b.node("NonZero", []string{"ones"}, []string{fmt.Sprint("n", i)}, nil)
+			}
+		},
 		"seeded masks": func(b *builder) {
 			b.node("Expand", []string{"x", shape(b, 1<<10, 1<<11)}, []string{"e"}, nil)
 			on := b.w.constant("on", tensor.Tensor{Spec: tensor.Spec{DType: tensor.Bool}, Data: []byte{1}})

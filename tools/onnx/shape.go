@@ -252,7 +252,12 @@ func importTrilu(c *call) error {
 	if len(ks) > 0 {
 		k = ks[0]
 	}
-	mask := tensor.New(tensor.Spec{DType: tensor.Bool, Shape: tensor.Of(rows, cols)})
+	spec := tensor.Spec{DType: tensor.Bool, Shape: tensor.Of(rows, cols)}
+	if spec.Bytes() > foldLimit || spec.Bytes() > c.importer.budget {
+		return fmt.Errorf("a mask of %v is too large", spec)
+	}
+	c.importer.budget -= spec.Bytes()
+	mask := tensor.New(spec)
 	upper := c.bool("upper", true)
 	for i := range mask.Data {
 		if d := i%cols - i/cols; upper && d >= k || !upper && d <= k {
