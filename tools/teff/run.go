@@ -213,13 +213,11 @@ func collect(rm *runtime.Model, s *runtime.Session, in runInput, labels []string
 		t := s.Output(i)
 		r := runOutput{Name: o.Name, Input: in.name, Shape: t.Shape.Dims()}
 		rows := 0 // lists of scores
-		switch {
-		case t.Shape.Rank() >= 1 && t.Shape.Elems() == t.Shape.Channels():
-			rows = 1
-		case t.Shape.Rank() == 2 && in.array:
-			rows = t.Shape.Dim(0)
-		case t.Shape.Rank() == 2:
+		if _, ok := scoresOf(t.Shape); ok {
 			rows = 1 // an image is the first of the batch
+			if t.Shape.Rank() > 1 && in.array {
+				rows = t.Shape.Dim(0)
+			}
 		}
 		if rows == 0 {
 			res = append(res, r)
@@ -229,7 +227,7 @@ func collect(rm *runtime.Model, s *runtime.Session, in runInput, labels []string
 		if err != nil {
 			return nil, err
 		}
-		for n := t.Shape.Channels(); r.Row < rows; r.Row++ {
+		for n, _ := scoresOf(t.Shape); r.Row < rows; r.Row++ {
 			r.Top = best(v[r.Row*n:(r.Row+1)*n], labels, top)
 			res = append(res, r)
 		}

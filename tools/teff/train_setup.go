@@ -8,6 +8,7 @@ import (
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime/train"
@@ -137,11 +138,17 @@ func (t *training) fit(classes, images int) error {
 	if len(t.m.graph.Inputs()) == 0 {
 		return fmt.Errorf("%s has no input", t.m.path)
 	}
-	var err error
-	if t.whole, err = train.WithClasses(t.m.graph, classes, o.seed, o.resetHead); err != nil {
+	given, err := t.classifies(t.m.graph)
+	if err != nil {
 		return err
 	}
-	if t.whole != t.m.graph {
+	if t.whole, err = train.WithClasses(given, classes, o.seed, o.resetHead); err == nil {
+		_, err = t.classifies(t.whole)
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be made to tell %d classes apart: one layer at its end should give their scores: %w", t.m.path, classes, err)
+	}
+	if t.whole != given {
 		head, err := train.Head(t.whole)
 		if err != nil {
 			return err
@@ -164,6 +171,51 @@ func (t *training) fit(classes, images int) error {
 		t.head = o.what == "head"
 	}
 	return nil
+}
+
+// classifies refuses a network whose first output is no list of scores, one for
+// each image: of others the images' labels are no target. Scores that have
+// further dimensions of 1, as those of NCHW networks that end in a pool, come
+// without.
+func (t *training) classifies(g *graph.Graph) (*graph.Graph, error) {
+	if len(g.Outputs()) == 0 {
+		return nil, fmt.Errorf("%s has no output", t.m.path)
+	}
+	o := g.Outputs()[0]
+	s := g.Node(o.ID).Out.Shape
+	switch n, ok := scoresOf(s); {
+	case !ok || n != s.Elems()/g.Batch():
+		return nil, fmt.Errorf("%s: output %q is %v, no scores of classes: teff train trains networks that classify", t.m.path, o.Name, s)
+	case n == s.Channels():
+		return g, nil
+	}
+	return graph.Rewrite(g, func(b *graph.Builder, id graph.ID, n *graph.Node, in []graph.ID) graph.ID {
+		y := b.Keep(n, in)
+		if id == o.ID {
+			y = b.Add(n.Name+"/scores", &ops.Reshape{Dims: []int{0, -1}}, nil, y)
+		}
+		return y
+	})
+}
+
+// scoresOf is the number of scores in each row of s, the rows being its first
+// dimension; ok where at most one other is more than 1, or there is only one.
+func scoresOf(s tensor.Shape) (n int, ok bool) {
+	n = 1
+	for i, d := range s.Dims() {
+		if i == 0 && s.Rank() > 1 || d == 1 {
+			continue
+		}
+		if n > 1 {
+			return 0, false
+		}
+		n = d
+	}
+	rows := 1
+	if s.Rank() > 1 {
+		rows = s.Dim(0)
+	}
+	return n, s.Rank() > 0 && s.Elems() == rows*n
 }
 
 // isFresh reports a network that nobody has trained: norms that have seen
