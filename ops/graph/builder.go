@@ -1,11 +1,18 @@
 package graph
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 )
+
+// ErrBigEndian says that this processor keeps the high byte first. Tensors are
+// little-endian, in files and in memory, and kernels read them as they are: a
+// network would run and give nonsense.
+var ErrBigEndian = errors.New("graph: big-endian processors are not supported")
 
 // Builder makes a graph node by node. The first error sticks: later calls do
 // nothing and Build returns it, so a caller need not check each Add.
@@ -25,7 +32,11 @@ func NewBuilder(name string) *Builder { return NewBuilderBatch(name, 1) }
 // NewBuilderBatch is NewBuilder whose specs are inferred for another batch
 // while the graph is built; Build returns the graph at that batch.
 func NewBuilderBatch(name string, batch int) *Builder {
-	return &Builder{g: Graph{name: name, batch: batch}, names: map[string]int{}}
+	b := &Builder{g: Graph{name: name, batch: batch}, names: map[string]int{}}
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		b.err = ErrBigEndian
+	}
+	return b
 }
 
 // Err is the error that stuck, if any.
