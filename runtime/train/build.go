@@ -174,7 +174,12 @@ func (n *network) addLoss(b *graph.Builder, c *Config) error {
 		op = &ops.MSELoss{}
 	}
 	n.target = b.Input("train.target", target, batched)
-	n.loss = b.Add("train.loss", op, params, n.scores, n.target)
+	if c.Loss == Custom { // Σ scores · target, whose gradient is the target
+		product := b.Add("train.product", &ops.Binary{Fn: ops.BinaryMul}, nil, n.scores, n.target)
+		n.loss = b.Add("train.loss", &ops.Reduce{Fn: ops.ReduceSum}, nil, product)
+	} else {
+		n.loss = b.Add("train.loss", op, params, n.scores, n.target)
+	}
 	b.Output("train.loss", n.loss)
 	if b.Err() != nil {
 		return fmt.Errorf("train: %w", b.Err())

@@ -24,11 +24,13 @@ type Loss uint8
 // The losses. CrossEntropy takes a class a row as label (int32) and applies
 // softmax itself: a Softmax that ends the network is left out while it trains.
 // BinaryCrossEntropy applies the logistic function itself and, like
-// MeanSquares, takes a float target of the output's shape.
+// MeanSquares, takes a float target of the output's shape. Custom is what the
+// program computes: StepFunc.
 const (
 	CrossEntropy Loss = iota
 	BinaryCrossEntropy
 	MeanSquares
+	Custom
 )
 
 // Norm is what batch norm does in training.
@@ -105,7 +107,7 @@ func (c *Config) defaults() error {
 		return fmt.Errorf("train: label smoothing %v, want 0 to 1", c.Smoothing)
 	case !(c.ClipNorm >= 0):
 		return fmt.Errorf("train: clip norm %v", c.ClipNorm)
-	case c.Loss > MeanSquares:
+	case c.Loss > Custom:
 		return fmt.Errorf("train: loss %d", c.Loss)
 	case c.Norm > NormFrozen:
 		return fmt.Errorf("train: norm %d", c.Norm)

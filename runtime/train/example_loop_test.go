@@ -228,3 +228,35 @@ func ExampleSplit() {
 	fmt.Println(share > 0.9, err)
 	// Output: true <nil>
 }
+
+// A loss of the program's own: Huber's, which outliers pull less than squares do.
+func ExampleTrainer_StepFunc() {
+	t, err := train.New(stripes(), train.Config{Batch: 16, Loss: train.Custom, Schedule: train.Constant(0.1)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer t.Close()
+	rng := rand.New(rand.NewPCG(9, 10))
+	classes := make([]int32, 16)
+	huber := func(output, gradient []float32) (loss float32) {
+		n := float32(len(output))
+		for i, y := range output {
+			d := y - float32(int32(i%2)^classes[i/2]^1) // 1 for the class, 0 for the other
+			far := min(1, max(-1, d))
+			loss += far * (d - far/2) / n
+			gradient[i] = far / n
+		}
+		return loss
+	}
+	var loss float32
+	for range 200 {
+		draw(rng, t.Input(0).F32(), classes)
+		if loss, err = t.StepFunc(huber); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println("learned:", loss < 0.02)
+	// Output: learned: true
+}

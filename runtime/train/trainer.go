@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -186,6 +187,25 @@ func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 // StepInPlace is Step on what the caller wrote into Input and Target since the
 // step before.
 func (t *Trainer) StepInPlace() (float32, error) {
+	if t.cfg.Loss == Custom {
+		return 0, errors.New("train: a step by a loss of the program's own is StepFunc")
+	}
+	return t.learn(nil)
+}
+
+// StepFunc is StepInPlace by a loss of the program's own, where Config.Loss is
+// Custom. Of the network's output, [batch, …], loss computes the loss over the batch
+// and its gradient, element by element; Target is not looked at. A mean over the
+// batch is the program's to take.
+func (t *Trainer) StepFunc(loss func(output, gradient []float32) float32) (float32, error) {
+	if t.cfg.Loss != Custom || loss == nil {
+		return 0, errors.New("train: StepFunc wants Config.Loss to be Custom, and a loss")
+	}
+	return t.learn(loss)
+}
+
+// learn is a step; custom, if any, makes loss and gradient of the scores.
+func (t *Trainer) learn(custom func(scores, gradient []float32) float32) (float32, error) {
 	early := t.update == nil
 	if t.accumulated == 0 && !early {
 		for i := range t.params {
@@ -193,6 +213,9 @@ func (t *Trainer) StepInPlace() (float32, error) {
 		}
 	}
 	loss := t.forward()
+	if custom != nil {
+		loss = custom(t.scores.F32(), t.Target().F32())
+	}
 	if isBad(loss) {
 		return loss, t.diverged(loss)
 	}
