@@ -45,7 +45,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	unsigned := f.Bool("uint8", false, "activations in uint8 instead of int8: the same numbers, for other runtimes after teff export")
 	whole := f.Bool("whole", false, "integers also where float32 is faster here, for what has no floats")
 	maxDrop := f.Float64("max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
-	data := f.String("data", "", "labelled images for --max-drop")
+	data := f.String("data", "", "labelled images to measure top-1 on, before and after, and for --max-drop")
 	limit := f.Int("limit", 0, "use only the first so many images of --data; 0: all")
 	offset := f.Int("label-offset", 0, "added to the data's labels: 1 for models with a background class")
 	threads := f.Int("threads", 0, "threads; 0: all")
@@ -72,7 +72,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return usagef("--threads and --limit cannot be negative")
 	case f.given()["max-drop"] && !(*maxDrop >= 0 && *maxDrop <= 100):
 		return usagef("--max-drop %g: want points, 0 to 100", *maxDrop)
-	case (*maxDrop >= 0) != (*data != ""):
+	case *maxDrop >= 0 && *data == "":
 		return usagef("--max-drop and --data go together")
 	}
 	if err := canWrite(*out); err != nil {
@@ -95,7 +95,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if arrayErr != nil {
 		return arrayErr
 	}
-	if err != nil && (len(arrays) == 0 || *maxDrop >= 0) { // a network that sees no pictures, and they are asked for
+	if err != nil && (len(arrays) == 0 || *data != "") { // a network that sees no pictures, and they are asked for
 		return err
 	}
 	isImage := err == nil
@@ -129,7 +129,11 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	r := &quantizeResult{BytesIn: m.bytes, Samples: src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: skipped}
-	if *maxDrop >= 0 {
+	if *data != "" {
+		drop := 100.0 // points: all layers become integers whatever that does
+		if *maxDrop >= 0 {
+			drop = *maxDrop
+		}
 		set, err := dataset.Open(*data)
 		if err != nil {
 			return err
@@ -140,7 +144,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		score := func(g *graph.Graph) (float64, error) {
 			return top1(ctx, g, set, p, m.metadata().Labels, *offset, *threads)
 		}
-		if g, err = keepWorst(q, g, score, *maxDrop/100, r); err != nil {
+		if g, err = keepWorst(q, g, score, drop/100, r); err != nil {
 			return err
 		}
 		if len(r.Float) > 0 {

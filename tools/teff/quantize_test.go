@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,6 +18,10 @@ func TestQuantizeUsage(t *testing.T) {
 	misused(t, "--calib PATH is missing", "quantize", model, "-o", out)
 	misused(t, `method "median"`, "quantize", model, "--calib", data, "-o", out, "--method", "median")
 	misused(t, "--max-drop and --data go together", "quantize", model, "--calib", data, "-o", out, "--max-drop", "1")
+	m := object(t, "layers top1 top1_f32", "quantize", model, "--calib", data, "-o", out, "--data", data)
+	require.NotContains(t, m, "float_layers")
+	require.Equal(t, m["top1"], object(t, "top1", "eval", out, "--data", data)["top1"])
+	require.NoError(t, os.Remove(out))
 	misused(t, "--samples 0", "quantize", model, "--calib", data, "-o", out, "--samples", "0")
 	misused(t, "--data PATH is missing", "compare", model, model)
 	misused(t, "has 1 arguments", "compare", model, "--data", data)
