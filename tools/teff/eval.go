@@ -172,15 +172,14 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 		return nil, err
 	}
 	defer s.Close()
-	decoding, stop := context.WithCancel(ctx)
-	defer stop() // also where an error ends this before all are decoded
 	r := &evalResult{Skipped: e.set.Skipped}
 	class := e.classOf()
 	if per := s.Output(0).Shape.Elems() / batch; slices.Max(class) >= per {
 		return nil, fmt.Errorf("the data has %d classes, the model gives %d scores", len(class), per)
 	}
 	var right1, right5 int
-	next := e.decode(decoding)
+	ready := e.p // images come scaled
+	ready.Resize = 0
 	index := make([]int, 0, batch)
 	flush := func() error {
 		if len(index) == 0 {
@@ -214,7 +213,10 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 		e.progress.set(r.N)
 		return nil
 	}
-	for d := range next {
+	for i, d := range ahead(e.set.Len(), e.decode) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if d.err != nil {
 			r.Skipped = append(r.Skipped, d.err.Error())
 			if len(r.Skipped) > e.maxSkipped {
@@ -222,10 +224,10 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 			}
 			continue
 		}
-		if err := imageio.Into(s.Input(0), len(index), d.image, e.p); err != nil {
+		if err := imageio.Into(s.Input(0), len(index), d.image, ready); err != nil {
 			return nil, err
 		}
-		if index = append(index, d.i); len(index) == batch {
+		if index = append(index, i); len(index) == batch {
 			if err := flush(); err != nil {
 				return nil, err
 			}
@@ -246,24 +248,15 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 }
 
 type decoded struct {
-	i     int
 	image *imageio.RGB
 	err   error
 }
 
-// decode reads the images in order on a goroutine of its own, a few ahead.
-func (e *evaluator) decode(ctx context.Context) <-chan decoded {
-	ch := make(chan decoded, 2*e.batch)
-	go func() {
-		defer close(ch)
-		for i := range e.set.Len() {
-			m, err := e.set.Image(i)
-			select {
-			case ch <- decoded{i, m, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return ch
+// decode reads image i and scales it: as it is it may be large.
+func (e *evaluator) decode(i int) decoded {
+	m, err := e.set.Image(i)
+	if err == nil {
+		m, err = imageio.Scaled(m, e.p)
+	}
+	return decoded{m, err}
 }

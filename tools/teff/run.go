@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
@@ -89,7 +88,8 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	}
 	batch := 1 // of the session
 	rm, s, err := m.onDevice(c, *device, opts, func(rm *runtime.Model) []runtime.SessionOption {
-		if batch = rowsOf(files[0], rm); batch > 1 {
+		x, err := npy.ReadFile(files[0])
+		if batch = rowsOf(x, rm); err == nil && batch > 1 {
 			return []runtime.SessionOption{runtime.WithBatch(batch)}
 		}
 		return nil
@@ -115,8 +115,14 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		print = func(o []runOutput) error { outputs = append(outputs, o...); return nil }
 	}
 	var failed []error
-	for k, r := range runs {
-		if rows := rowsOf(r.files[0], rm); rows != batch { // each file has as many as it has
+	for k, in := range ahead(len(runs), func(k int) loadedRun { return loadRun(runs[k], p, fitErr) }) {
+		if in.err != nil {
+			if failed = append(failed, in.err); fitErr != nil {
+				break // none will do
+			}
+			continue
+		}
+		if rows := rowsOf(in.inputs[0].array, rm); rows != batch { // each file has as many as it has
 			next, err := rm.NewSession(runtime.WithBatch(rows))
 			if err != nil {
 				return err
@@ -124,16 +130,14 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 			s.Close()
 			s, batch = next, rows
 		}
-		if r.array, err = readInputs(s, r, p, fitErr); err != nil {
-			if failed = append(failed, err); fitErr != nil {
-				break // none will do
-			}
+		if err := in.fill(s, p); err != nil {
+			failed = append(failed, err)
 			continue
 		}
 		if err := s.Run(ctx); err != nil {
 			return err
 		}
-		o, err := collect(rm, s, r, names, *top)
+		o, err := collect(rm, s, in, names, *top)
 		if err != nil {
 			return err
 		}
@@ -170,19 +174,6 @@ many files for each run, in its order. What cannot be read is left out, and the
 exit status is 1.
 `
 
-// readInputs reads what one run takes, and says whether the first is an array
-// rather than an image.
-func readInputs(s *runtime.Session, r runInput, p format.Preprocess, fitErr error) (array bool, err error) {
-	for i, file := range r.files {
-		is, err := readInput(file, s.Input(i), p, fitErr)
-		if err != nil {
-			return false, err
-		}
-		array = array || i == 0 && is
-	}
-	return array, nil
-}
-
 func errorTexts(errs []error) (texts []string) {
 	for _, err := range errs {
 		texts = append(texts, err.Error())
@@ -190,16 +181,15 @@ func errorTexts(errs []error) (texts []string) {
 	return texts
 }
 
-// rowsOf is the number of rows that an .npy file holds for a model of one input
-// and an open batch; 1 for all else.
-func rowsOf(path string, m *runtime.Model) int {
+// rowsOf is the number of rows that an array holds for a model of one input and
+// an open batch; 1 for all else.
+func rowsOf(x tensor.Tensor, m *runtime.Model) int {
 	specs := m.Inputs()
-	if len(specs) != 1 || !m.Compiled().Batched() || !strings.HasSuffix(path, ".npy") {
+	if len(specs) != 1 || !m.Compiled().Batched() || x.IsZero() {
 		return 1
 	}
-	in := specs[0]
-	x, err := npy.ReadFile(path)
-	if err != nil || x.Shape.Rank() != in.Shape.Rank() || x.Shape.With(0, 1) != in.Shape.With(0, 1) {
+	in := specs[0].Shape
+	if x.Shape.Rank() != in.Rank() || x.Shape.With(0, 1) != in.With(0, 1) {
 		return 1
 	}
 	return max(1, x.Shape.Dim(0))
@@ -207,7 +197,7 @@ func rowsOf(path string, m *runtime.Model) int {
 
 // collect describes the outputs of the last run, with the best classes of each
 // row where a row is a list of scores.
-func collect(rm *runtime.Model, s *runtime.Session, in runInput, labels []string, top int) ([]runOutput, error) {
+func collect(rm *runtime.Model, s *runtime.Session, in loadedRun, labels []string, top int) ([]runOutput, error) {
 	var res []runOutput
 	for i, o := range rm.Compiled().Outputs() {
 		t := s.Output(i)
@@ -215,7 +205,7 @@ func collect(rm *runtime.Model, s *runtime.Session, in runInput, labels []string
 		rows := 0 // lists of scores
 		if _, ok := scoresOf(t.Shape); ok {
 			rows = 1 // an image is the first of the batch
-			if t.Shape.Rank() > 1 && in.array {
+			if t.Shape.Rank() > 1 && in.isArray() {
 				rows = t.Shape.Dim(0)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/tools/dataset"
 	"github.com/teff-ml/teff/tools/imageio"
 	"github.com/teff-ml/teff/tools/npy"
@@ -25,7 +26,6 @@ const stdin = "-"
 type runInput struct {
 	files []string // one for each of the network's inputs
 	name  string   // what it is called in results: without folders where no other is called so
-	array bool     // it was no image
 }
 
 // runInputs are the runs that the arguments ask for. For a network of one input
@@ -82,41 +82,82 @@ func b2i(b bool) int {
 	return 0
 }
 
-// readInput fills t from an array as it is, or from an image. It says which it
-// was.
-func readInput(path string, t tensor.Tensor, p format.Preprocess, fitErr error) (array bool, err error) {
-	name := path
+// loaded is an input from a file: an array as it is, or an image, scaled.
+type loaded struct {
+	path  string
+	array tensor.Tensor
+	image *imageio.RGB
+}
+
+// loadedRun is what one run takes, read.
+type loadedRun struct {
+	name   string
+	inputs []loaded
+	err    error
+}
+
+// isArray says whether the first input is an array rather than an image.
+func (l *loadedRun) isArray() bool { return l.inputs[0].image == nil }
+
+func loadRun(r runInput, p format.Preprocess, fitErr error) loadedRun {
+	l := loadedRun{name: r.name}
+	for _, path := range r.files {
+		x, err := load(path, p, fitErr)
+		if err != nil {
+			l.err = err
+			break
+		}
+		l.inputs = append(l.inputs, x)
+	}
+	return l
+}
+
+// fill writes the inputs of a session.
+func (l *loadedRun) fill(s *runtime.Session, p format.Preprocess) error {
+	p.Resize = 0 // images are scaled
+	for i, x := range l.inputs {
+		var err error
+		if x.image != nil {
+			err = imageio.Into(s.Input(i), 0, x.image, p)
+		} else {
+			err = copyInput(x.path, s.Input(i), x.array)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads an array, or an image, which fitErr says why the network takes
+// none of.
+func load(path string, p format.Preprocess, fitErr error) (l loaded, err error) {
+	l.path = path
+	isArray := strings.HasSuffix(path, ".npy")
 	var all []byte
-	array = strings.HasSuffix(path, ".npy")
 	if path == stdin {
-		name = "standard input"
+		l.path = "standard input"
 		if all, err = io.ReadAll(os.Stdin); err != nil {
-			return false, err
+			return l, err
 		}
-		array = bytes.HasPrefix(all, []byte("\x93NUMPY"))
+		isArray = bytes.HasPrefix(all, []byte("\x93NUMPY"))
 	}
-	if array {
-		x, err := readArray(path, all)
-		if err == nil {
-			err = copyInput(name, t, x)
+	switch {
+	case isArray:
+		l.array, err = readArray(path, all)
+	case fitErr != nil:
+		err = fmt.Errorf("%s: %w", l.path, fitErr)
+	case path == stdin:
+		if l.image, err = imageio.Decode(bytes.NewReader(all)); err != nil {
+			err = fmt.Errorf("%s: %w", l.path, err)
 		}
-		return true, err
+	default:
+		l.image, err = imageio.Load(path)
 	}
-	if fitErr != nil {
-		return false, fmt.Errorf("%s: %w", name, fitErr)
+	if l.image != nil && err == nil {
+		l.image, err = imageio.Scaled(l.image, p)
 	}
-	var m *imageio.RGB
-	if path == stdin {
-		if m, err = imageio.Decode(bytes.NewReader(all)); err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-	} else {
-		m, err = imageio.Load(path)
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, imageio.Into(t, 0, m, p)
+	return l, err
 }
 
 // readArray reads an .npy file, or all of one that is read already.
