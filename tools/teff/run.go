@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
@@ -98,14 +99,14 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer rm.Close()
-	defer func() { s.Close() }()
 	specs := rm.Inputs()
 	in, err := firstInput(pos[0], specs)
-	if err != nil {
-		return err
+	var runs []runInput
+	if err == nil {
+		runs, err = runInputs(files, len(specs))
 	}
-	runs, err := runInputs(files, len(specs))
 	if err != nil {
+		s.Close()
 		return err
 	}
 	p, fitErr := pre.fit(m, in)
@@ -114,41 +115,11 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	if f.json {
 		print = func(o []runOutput) error { outputs = append(outputs, o...); return nil }
 	}
-	var failed []error
-	for k, in := range ahead(len(runs), func(k int) loadedRun { return loadRun(runs[k], p, fitErr) }) {
-		if in.err != nil {
-			if failed = append(failed, in.err); fitErr != nil {
-				break // none will do
-			}
-			continue
-		}
-		if rows := rowsOf(in.inputs[0].array, rm); rows != batch { // each file has as many as it has
-			next, err := rm.NewSession(runtime.WithBatch(rows))
-			if err != nil {
-				return err
-			}
-			s.Close()
-			s, batch = next, rows
-		}
-		if err := in.fill(s, p); err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		if err := s.Run(ctx); err != nil {
-			return err
-		}
-		o, err := collect(rm, s, in, names, *top)
-		if err != nil {
-			return err
-		}
-		if *out != "" {
-			if err := saveOutputs(*out, s, k, len(runs) > 1); err != nil {
-				return err
-			}
-		}
-		if err := print(o); err != nil {
-			return err
-		}
+	rn := &runner{model: rm, session: s, batch: batch, p: p, fitErr: fitErr, labels: names, top: *top, out: *out, print: print}
+	defer rn.close()
+	failed, err := rn.all(ctx, runs)
+	if err != nil {
+		return err
 	}
 	if f.json && len(failed) < len(runs) {
 		all := map[string]any{"outputs": outputs}
@@ -165,6 +136,59 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return failed[0]
 	}
 	return nil
+}
+
+// runner runs a network on one input after another.
+type runner struct {
+	model   *runtime.Model
+	session *runtime.Session
+	batch   int // of the session
+	p       format.Preprocess
+	fitErr  error // why the network takes no image
+	labels  []string
+	top     int
+	out     string // folder, or ""
+	print   runPrinter
+}
+
+func (r *runner) close() { r.session.Close() }
+
+// all goes through the inputs. What cannot be read is left out and returned.
+func (r *runner) all(ctx context.Context, runs []runInput) (failed []error, err error) {
+	for k, in := range ahead(len(runs), func(k int) loadedRun { return loadRun(runs[k], r.p, r.fitErr) }) {
+		if in.err != nil {
+			if failed = append(failed, in.err); r.fitErr != nil {
+				break // none will do
+			}
+			continue
+		}
+		if rows := rowsOf(in.inputs[0].array, r.model); rows != r.batch { // each file has as many as it has
+			next, err := r.model.NewSession(runtime.WithBatch(rows))
+			if err != nil {
+				return nil, err
+			}
+			r.session.Close()
+			r.session, r.batch = next, rows
+		}
+		if err := in.fill(r.session, r.p); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if err := r.session.Run(ctx); err != nil {
+			return nil, err
+		}
+		o, err := collect(r.model, r.session, in, r.labels, r.top)
+		if err == nil && r.out != "" {
+			err = saveOutputs(r.out, r.session, k, len(runs) > 1)
+		}
+		if err == nil {
+			err = r.print(o)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return failed, nil
 }
 
 const runHelp = `
