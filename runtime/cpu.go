@@ -24,7 +24,8 @@ type cpuBackend struct {
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
-// number of threads (0: GOMAXPROCS).
+// number of threads (0: GOMAXPROCS). It is an io.Closer; the workers of one that
+// nobody uses any more end by themselves.
 func CPU(threads int) accel.Backend { return &cpuBackend{pool: ops.NewWorkers(threads)} }
 
 // forModel is the backend of one model on b's workers, which lent leaves to b.

@@ -51,7 +51,8 @@ type config struct {
 }
 
 // WithThreads sets the number of threads a run may use, the caller's included;
-// 0 is GOMAXPROCS, the default. The outputs are the same bits for any number.
+// 0 is GOMAXPROCS, the default; more than that only take time from each other.
+// The outputs are the same bits for any number.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
 // WithBackend runs the model on b instead of the CPU, which nil is. Models that share

@@ -18,7 +18,7 @@ func (t *Trainer) bindParams(s *schedule) {
 				continue
 			}
 			key := paramKey{graph.ID(i), j}
-			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: decays(nd, j), channels: s.chans[key]})
+			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: t.cfg.decays(nd, j), channels: s.chans[key]})
 			total += stateFloats(s.learning(key), &t.cfg)
 		}
 	}

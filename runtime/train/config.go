@@ -52,7 +52,8 @@ type Config struct {
 	ClassWeights []float32
 	Optimizer    Optimizer // default SGD{Momentum: 0.9}
 	Schedule     Schedule  // default Constant(0.01)
-	// ClipNorm scales gradients down to this norm over all parameters; 0: off.
+	// ClipNorm scales gradients down to this norm over all parameters; 0: off. With
+	// it, gradients that are no number give ErrDiverged before the update, too.
 	ClipNorm float32
 	// Accumulate adds the gradients of this many steps before each update;
 	// default 1.
@@ -65,6 +66,9 @@ type Config struct {
 	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
 	// Dense, PRelu and the norms.
 	Trainable func(n *graph.Node, param int) bool
+	// Decays says which of what learns the optimiser's weight decay is for; nil: the
+	// weights of convolutions and dense layers, not biases and norms.
+	Decays func(n *graph.Node, param int) bool
 	// Channels says which output channels of a layer's weights learn, in
 	// ascending order; nil: all. It is asked about the weights of convolutions
 	// without groups and of dense layers that Trainable lets learn.
@@ -188,9 +192,12 @@ func trainable(n *graph.Node, param int) bool {
 	return false
 }
 
-// decays reports whether weight decay applies: to weights, not to biases and
-// norms.
-func decays(n *graph.Node, param int) bool {
+// decays reports whether weight decay applies: where nobody says, to weights, not
+// to biases and norms.
+func (c *Config) decays(n *graph.Node, param int) bool {
+	if c.Decays != nil {
+		return c.Decays(n, param)
+	}
 	switch n.Op.Kind() {
 	case ops.KindConv, ops.KindConvTranspose, ops.KindDense:
 		return param == 0

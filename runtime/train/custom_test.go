@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -127,4 +128,43 @@ func TestCustomLossMisuse(t *testing.T) {
 	defer other.Close()
 	_, err = other.StepFunc(func(y, g []float32) float32 { return 0 })
 	require.Error(t, err)
+}
+
+// TestDecays: weight decay reaches what the program says, and else weights alone.
+func TestDecays(t *testing.T) {
+	for name, c := range map[string]struct {
+		decays func(n *graph.Node, param int) bool
+		want   []string
+	}{
+		"default": {nil, []string{"conv.0", "head.0"}},
+		"chosen":  {func(n *graph.Node, param int) bool { return n.Name != "conv" && param == 0 }, []string{"norm.0", "head.0"}},
+		"none":    {func(*graph.Node, int) bool { return false }, nil},
+	} {
+		// Without gradients, weights only shrink: by 1 - rate times decay.
+		tr, err := train.New(stripes(), train.Config{Batch: 2, Loss: train.Custom, Norm: train.NormFrozen, Decays: c.decays,
+			Schedule: train.Constant(.5), Optimizer: train.SGD{WeightDecay: .5}})
+		require.NoError(t, err)
+		before, err := tr.Graph()
+		require.NoError(t, err)
+		_, err = tr.StepFunc(func(y, g []float32) float32 { clear(g); return 0 })
+		require.NoError(t, err)
+		after, err := tr.Graph()
+		require.NoError(t, err)
+		var got []string
+		for i := range before.Len() {
+			n, m := before.Node(graph.ID(i)), after.Node(graph.ID(i))
+			for j := range n.Params {
+				old, now := n.Params[j].F32(), m.Params[j].F32()
+				for k := range old {
+					if old[k] != now[k] {
+						require.InDelta(t, .75*old[k], now[k], 1e-6)
+						got = append(got, fmt.Sprintf("%s.%d", n.Name, j))
+						break
+					}
+				}
+			}
+		}
+		require.Equal(t, c.want, got, name)
+		require.NoError(t, tr.Close())
+	}
 }

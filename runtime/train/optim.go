@@ -33,7 +33,7 @@ type SGD struct {
 	Nesterov    bool
 	WeightDecay float32
 	Decoupled   bool
-	// DecayAll decays biases and norms as well.
+	// DecayAll decays biases and norms as well, whatever Config.Decays says.
 	DecayAll bool
 }
 
