@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -302,5 +303,22 @@ func TestExportNames(t *testing.T) {
 			want = []float32{-1, 2}
 		}
 		require.Equal(t, want, out.F32(), i)
+	}
+}
+
+// TestSquare: a power of 2 is a product, to the bit.
+func TestSquare(t *testing.T) {
+	for _, two := range []tensor.Tensor{tensor.FromF32([]float32{2}), tensor.FromF32([]float32{2}, 1), tensor.FromI64([]int64{2})} {
+		b := newModel(13).input("x", -1, 9).output("y")
+		b.node("Pow", []string{"x", b.w.constant("two", two)}, []string{"y"}, nil)
+		g, err := ImportBytes(b.bytes())
+		require.NoError(t, err)
+		last := g.Node(g.Outputs()[0].ID).Op
+		require.Equal(t, ops.BinaryMul, last.(*ops.Binary).Fn)
+		x := []float32{0, -1.5, 3e-23, -3e-30, 1.0000001, 3.3e19, 1e-20, float32(math.Inf(-1)), 123456.78}
+		y := eval(t, g, tensor.FromF32(x, 1, 9))[0].F32()
+		for i, v := range x {
+			require.Equal(t, math.Float32bits(float32(math.Pow(float64(v), 2))), math.Float32bits(y[i]), "%v", v)
+		}
 	}
 }

@@ -184,6 +184,24 @@ func importMod(c *call) error {
 	return importBinary(fn)(c)
 }
 
+// isSquare reports a power of 2, as layer norms are written: a product gives the
+// same bits, for the product of two float32 is exact in float64, in a small part
+// of the time.
+func isSquare(x, y *value) bool {
+	if x.spec().DType != tensor.F32 || !y.isConst() || y.spec().Shape.Elems() != 1 || y.rank() > x.rank() {
+		return false
+	}
+	switch y.c.DType {
+	case tensor.F32:
+		return y.c.F32()[0] == 2
+	case tensor.I32:
+		return y.c.I32()[0] == 2
+	case tensor.I64:
+		return y.c.I64()[0] == 2
+	}
+	return false
+}
+
 // importPow lets the exponent have a type of its own; the result has the
 // base's.
 func importPow(c *call) error {
@@ -192,6 +210,14 @@ func importPow(c *call) error {
 	}
 	x, y := c.in[0], c.in[1]
 	xd, yd := x.spec().DType, y.spec().DType
+	if isSquare(x, y) {
+		z, err := c.arith(c.outName(0), func(layout) ops.Op { return &ops.Binary{Fn: ops.BinaryMul} }, x, x)
+		if err != nil {
+			return err
+		}
+		c.set(0, z)
+		return nil
+	}
 	if xd == yd {
 		return importBinary(ops.BinaryPow)(c)
 	}
