@@ -80,6 +80,16 @@ func (r *Reduce) resolve(s tensor.Shape) (reduced [tensor.MaxRank]bool, out tens
 	return reduced, out, err
 }
 
+// withOnes is s with the reduced dimensions of extent 1.
+func withOnes(s tensor.Shape, reduced [tensor.MaxRank]bool) tensor.Shape {
+	for i, on := range reduced[:s.Rank()] {
+		if on {
+			s = s.With(i, 1)
+		}
+	}
+	return s
+}
+
 // Infer is the operand's shape without the reduced dimensions.
 func (r *Reduce) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	o, err := wantOperands(KindReduce, in, params, 1, 1)

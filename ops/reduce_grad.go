@@ -30,13 +30,7 @@ func (r *Reduce) Backward(p *GradPrep) (GradKernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := x.Shape
-	for i, on := range reduced[:x.Shape.Rank()] {
-		if on {
-			kept = kept.With(i, 1)
-		}
-	}
-	return &reduceGrad{r.Fn, newSumWalk(x.Shape, kept)}, nil
+	return &reduceGrad{r.Fn, newSumWalk(x.Shape, withOnes(x.Shape, reduced))}, nil
 }
 
 type reduceGrad struct {

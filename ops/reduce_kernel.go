@@ -17,12 +17,6 @@ func (r *Reduce) Prepare(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := x.Shape
-	for i, on := range reduced[:x.Shape.Rank()] {
-		if on {
-			kept = kept.With(i, 1)
-		}
-	}
 	if x.DType == tensor.F32 && !p.Reference && (r.Fn == ReduceMean || r.Fn == ReduceSum) {
 		if k := newReduceRows(r.Fn, p.Params, x.Shape, reduced); k != nil {
 			p.Path("vec")
@@ -30,7 +24,7 @@ func (r *Reduce) Prepare(p *Prep) (Kernel, error) {
 		}
 	}
 	p.Path("reference")
-	return &reduceKernel{r.Fn, p.Params, newSumWalk(x.Shape, kept)}, nil
+	return &reduceKernel{r.Fn, p.Params, newSumWalk(x.Shape, withOnes(x.Shape, reduced))}, nil
 }
 
 // reduceKernel is the definition: each element of the result in float64 (or

@@ -63,11 +63,11 @@ func TestReduceFast(t *testing.T) {
 	}
 	for fn := ReduceMean; fn < numReduce; fn++ {
 		for _, axes := range reduceAxes {
-			checkFast(t, &Reduce{Fn: fn, Axes: axes}, []tensor.Tensor{x}, nil, 1e-5)
+			checkFast(t, &Reduce{Fn: fn, Axes: axes}, []tensor.Tensor{x}, nil, 2e-6)
 		}
 	}
-	checkFast(t, &Reduce{Axes: []int{1, 2}}, []tensor.Tensor{normalTensor(1, 2, 30, 30, 1100)}, nil, 1e-5)
-	checkFast(t, &Reduce{Axes: []int{1}}, []tensor.Tensor{tensor.New(tensor.F32Spec(2, 0, 10))}, nil, 1e-5)
+	checkFast(t, &Reduce{Axes: []int{1, 2}}, []tensor.Tensor{normalTensor(1, 2, 30, 30, 1100)}, nil, 1e-6)
+	checkFast(t, &Reduce{Axes: []int{1}}, []tensor.Tensor{tensor.New(tensor.F32Spec(2, 0, 10))}, nil, 1e-6)
 }
 
 func TestReduceGrad(t *testing.T) {
