@@ -24,8 +24,8 @@ func TestBatchNorm(t *testing.T) {
 		x := normalTensor(1, s...)
 		params := normParams(s[len(s)-1])
 		for _, op := range []*BatchNorm{{Eps: 1e-3}, {Eps: 1e-3, Training: true}, {Eps: 1e-3, Training: true, Output: 1, Momentum: 0.9}, {Eps: 1e-3, Training: true, Output: 2, Momentum: 0.9}} {
-			checkFast(t, op, []tensor.Tensor{x}, params, 1e-4)
-			checkFast(t, op, append([]tensor.Tensor{x}, params...), nil, 1e-4)
+			checkFast(t, op, []tensor.Tensor{x}, params, 2e-6)
+			checkFast(t, op, append([]tensor.Tensor{x}, params...), nil, 2e-6)
 		}
 	}
 	bad := normParams(4)
@@ -59,12 +59,12 @@ func TestBatchNormTraining(t *testing.T) {
 					variance += math.Pow(float64(x.F32()[r*c+ch])-mean, 2) / rows
 				}
 				y := (float64(x.F32()[ch])-mean)/math.Sqrt(variance+1e-5)*float64(was[0].F32()[ch]) + float64(was[1].F32()[ch])
-				require.InDelta(t, y, out.F32()[ch], 1e-4)
+				require.InDelta(t, y, out.F32()[ch], 1e-5)
 				if unbiased {
 					variance *= rows / (rows - 1.0)
 				}
 				require.InDelta(t, 0.9*float64(was[2].F32()[ch])+0.1*mean, params[2].F32()[ch], 1e-5)
-				require.InDelta(t, 0.9*float64(was[3].F32()[ch])+0.1*variance, params[3].F32()[ch], 1e-5)
+				require.InDelta(t, 0.9*float64(was[3].F32()[ch])+0.1*variance, params[3].F32()[ch], 1e-6)
 			}
 		}
 	}
@@ -75,7 +75,7 @@ func TestBatchNormTraining(t *testing.T) {
 	require.NoError(t, err)
 	out, err := RunPrepared(&BatchNorm{Eps: 1e-5}, []tensor.Tensor{x}, params, &Prep{Training: true, FrozenNorm: true}, nil)
 	require.NoError(t, err)
-	require.InDeltaSlice(t, want.F32(), out.F32(), 1e-5)
+	require.InDeltaSlice(t, want.F32(), out.F32(), 1e-6)
 	require.Equal(t, was, params)
 }
 
@@ -111,8 +111,8 @@ func TestClampedNorm(t *testing.T) {
 			apart := two.backward(t, true, nil)
 			for i := range plain {
 				if !plain[i].IsZero() {
-					require.Less(t, relative(plain[i].F32(), apart[i].F32()), 1e-5)
-					require.Less(t, relative(fast[i].F32(), apart[i].F32()), 1e-5)
+					require.Less(t, relative(plain[i].F32(), apart[i].F32()), 1e-6)
+					require.Less(t, relative(fast[i].F32(), apart[i].F32()), 1e-6)
 				}
 			}
 		}
@@ -148,7 +148,7 @@ func TestBatchNormGradLarge(t *testing.T) {
 			for j, v := range plain[i].F32() {
 				want[j] = float64(v)
 			}
-			require.Less(t, relativeError(fast[i].F32(), want), 2e-5)
+			require.Less(t, relativeError(fast[i].F32(), want), 2e-6)
 			require.Equal(t, fast[i].Data, three[i].Data)
 		}
 	}

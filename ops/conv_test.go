@@ -107,9 +107,9 @@ func TestConvFast(t *testing.T) {
 			for _, exact := range []bool{true, false} {
 				one, err := RunPrepared(op, in, params, &Prep{Threads: 1, Exact: exact}, nil)
 				require.NoError(t, err)
-				limit := 1e-5
+				limit := 2e-6
 				if !exact {
-					limit = 1e-4
+					limit = 3e-5
 				}
 				require.Less(t, relative(one.F32(), want.F32()), limit)
 				for _, threads := range []int{2, 3} {

@@ -92,17 +92,17 @@ func TestConvTranspose(t *testing.T) {
 			require.NoError(t, err)
 			lo := s.PadLo[MaxSpatial-s.Rank:]
 			for j, want := range transposeSum(&c, lo, x, w, bias, out.Shape) {
-				require.InDelta(t, want, out.F32()[j], 1e-4, "element %d", j)
+				require.InDelta(t, want, out.F32()[j], 1e-5, "element %d", j)
 			}
 			for _, params := range [][]tensor.Tensor{{w}, {w, bias}} {
-				checkFast(t, &c.op, []tensor.Tensor{x}, params, 1e-5)
+				checkFast(t, &c.op, []tensor.Tensor{x}, params, 1e-6)
 				checkGradWith(t, &c.op, []tensor.Tensor{x}, params, gradOptions{Step: 0.5})
 			}
-			checkFast(t, &c.op, []tensor.Tensor{x, w, bias}, nil, 1e-5)
+			checkFast(t, &c.op, []tensor.Tensor{x, w, bias}, nil, 1e-6)
 			for _, act := range []Act{Relu, Clip(-1, 0.5), {Fn: UnarySigmoid}} {
 				op := c.op
 				op.Act = act
-				checkFast(t, &op, []tensor.Tensor{x}, []tensor.Tensor{w, bias}, 1e-5)
+				checkFast(t, &op, []tensor.Tensor{x}, []tensor.Tensor{w, bias}, 1e-6)
 			}
 		})
 	}

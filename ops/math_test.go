@@ -14,18 +14,18 @@ func TestMathOnEveryPath(t *testing.T) {
 	check := func() {
 		x, y := normalTensor(1, 7, 5, 37), normalTensor(2, 37)
 		in := []tensor.Tensor{x}
-		checkFast(t, &Dense{Act: Relu}, in, []tensor.Tensor{normalTensor(3, 70, 37), normalTensor(4, 70)}, 1e-4)
-		checkFast(t, &MatMul{TransB: true}, []tensor.Tensor{x, normalTensor(3, 7, 9, 37)}, nil, 1e-4)
+		checkFast(t, &Dense{Act: Relu}, in, []tensor.Tensor{normalTensor(3, 70, 37), normalTensor(4, 70)}, 5e-6)
+		checkFast(t, &MatMul{TransB: true}, []tensor.Tensor{x, normalTensor(3, 7, 9, 37)}, nil, 5e-6)
 		for fn := BinaryAdd; fn < numBinary; fn++ {
-			checkFast(t, &Binary{Fn: fn, Act: Clip(-1, 1)}, []tensor.Tensor{x, y}, nil, 1e-5)
+			checkFast(t, &Binary{Fn: fn, Act: Clip(-1, 1)}, []tensor.Tensor{x, y}, nil, 1e-6)
 		}
 		for _, fn := range []UnaryFn{UnaryRelu, UnarySigmoid, UnaryTanh, UnarySwish, UnaryExp, UnaryHardSwish} {
-			checkFast(t, &Unary{Fn: fn}, in, nil, 1e-5)
+			checkFast(t, &Unary{Fn: fn}, in, nil, 1e-6)
 		}
-		checkFast(t, &Softmax{Axis: -1}, in, nil, 1e-5)
-		checkFast(t, &Reduce{Axes: []int{1}}, in, nil, 1e-5)
-		checkFast(t, &BatchNorm{Eps: 1e-3}, in, normParams(37), 1e-4)
-		checkFast(t, &BatchNorm{Eps: 1e-3, Training: true}, in, normParams(37), 1e-4)
+		checkFast(t, &Softmax{Axis: -1}, in, nil, 1e-6)
+		checkFast(t, &Reduce{Axes: []int{1}}, in, nil, 1e-6)
+		checkFast(t, &BatchNorm{Eps: 1e-3}, in, normParams(37), 1e-6)
+		checkFast(t, &BatchNorm{Eps: 1e-3, Training: true}, in, normParams(37), 1e-6)
 		checkGradWith(t, &BatchNorm{Eps: 1e-3}, []tensor.Tensor{normalTensor(1, 4, 3)}, normParams(3), gradOptions{NoParam: []int{2, 3}})
 		checkGrad(t, &Dense{}, []tensor.Tensor{normalTensor(1, 4, 3)}, []tensor.Tensor{normalTensor(2, 5, 3), normalTensor(3, 5)})
 	}

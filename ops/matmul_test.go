@@ -36,9 +36,9 @@ func TestMatMul(t *testing.T) {
 				out, err := op.Infer([]tensor.Spec{a.Spec, b.Spec}, nil)
 				require.NoError(t, err)
 				require.Equal(t, tensor.Of(s.want...), out.Shape)
-				checkFast(t, op, []tensor.Tensor{a, b}, nil, 1e-5)
-				checkFast(t, op, []tensor.Tensor{a}, []tensor.Tensor{b}, 1e-5)
-				checkFast(t, op, nil, []tensor.Tensor{a, b}, 1e-5)
+				checkFast(t, op, []tensor.Tensor{a, b}, nil, 1e-6)
+				checkFast(t, op, []tensor.Tensor{a}, []tensor.Tensor{b}, 1e-6)
+				checkFast(t, op, nil, []tensor.Tensor{a, b}, 1e-6)
 				op.Act = Act{}
 				checkGrad(t, op, []tensor.Tensor{a, b}, nil)
 				checkGrad(t, op, []tensor.Tensor{a}, []tensor.Tensor{b})

@@ -49,7 +49,7 @@ func TestGroupNorm(t *testing.T) {
 				want := normal(x.F32(), func(i int) bool { return i/36 == n && i%6/(6/g) == group }, 1e-3)
 				require.Len(t, want, 36/g)
 				for i, v := range want {
-					require.InDelta(t, v*float64(scale.F32()[i%6])+float64(bias.F32()[i%6]), out.F32()[i], 1e-5)
+					require.InDelta(t, v*float64(scale.F32()[i%6])+float64(bias.F32()[i%6]), out.F32()[i], 1e-6)
 				}
 			}
 		}
@@ -69,7 +69,7 @@ func TestLayerNorm(t *testing.T) {
 	require.NoError(t, err)
 	for r := range 6 {
 		for i, v := range normal(x.F32(), func(i int) bool { return i/5 == r }, 1e-3) {
-			require.InDelta(t, v*float64(scale.F32()[i%5])+float64(bias.F32()[i%5]), out.F32()[i], 1e-5)
+			require.InDelta(t, v*float64(scale.F32()[i%5])+float64(bias.F32()[i%5]), out.F32()[i], 1e-6)
 		}
 	}
 	for output := range 3 {
@@ -99,7 +99,7 @@ func TestLRN(t *testing.T) {
 				}
 			}
 			want := float64(v) / math.Pow(float64(op.Bias)+float64(op.Alpha)/float64(op.Size)*sum, float64(op.Beta))
-			require.InDelta(t, want, out.F32()[i], 1e-5)
+			require.InDelta(t, want, out.F32()[i], 1e-6)
 		}
 		checkFast(t, op, []tensor.Tensor{x}, nil, 1e-6)
 		checkGrad(t, op, []tensor.Tensor{x}, nil)

@@ -74,7 +74,7 @@ func TestResizeSeparates(t *testing.T) {
 					sum += wh[py*h+a] * ww[px*w+b] * float64(x.F32()[((n*h+a)*w+b)*c+ch])
 				}
 			}
-			require.InDelta(t, sum, got, 1e-5)
+			require.InDelta(t, sum, got, 2e-6)
 		}
 	}
 }

@@ -105,9 +105,9 @@ func TestPathsAgree(t *testing.T) {
 		for _, exact := range []bool{false, true} {
 			var first [][]float32
 			for threads := 1; threads <= 4; threads++ {
-				opts, limit := []runtime.Option{runtime.WithThreads(threads)}, 1e-4
+				opts, limit := []runtime.Option{runtime.WithThreads(threads)}, 3e-5
 				if exact {
-					opts, limit = append(opts, runtime.WithExact()), 1e-5
+					opts, limit = append(opts, runtime.WithExact()), 3e-6
 				}
 				s := session(t, g, batch, opts...)
 				got := outputs(t, s)

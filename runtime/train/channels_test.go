@@ -54,8 +54,8 @@ func TestChannels(t *testing.T) {
 							require.Equal(t, was, now, "%s channel %d", p.name, c)
 							continue
 						}
-						require.InDeltaSlice(t, whole.g[c*row:(c+1)*row], p.g[j*row:(j+1)*row], 1e-5, "%s channel %d", p.name, c)
-						require.InDeltaSlice(t, whole.w[c*row:(c+1)*row], now, 1e-5, "%s channel %d", p.name, c)
+						require.InDeltaSlice(t, whole.g[c*row:(c+1)*row], p.g[j*row:(j+1)*row], 1e-6, "%s channel %d", p.name, c)
+						require.InDeltaSlice(t, whole.w[c*row:(c+1)*row], now, 1e-6, "%s channel %d", p.name, c)
 						j++
 					}
 				}

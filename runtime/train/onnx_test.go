@@ -100,7 +100,7 @@ func near(t *testing.T, want, got []float32, what string) {
 	t.Helper()
 	require.Len(t, got, len(want), what)
 	for i, w := range want {
-		require.InDelta(t, w, got[i], 1e-7+1e-3*math.Abs(float64(w)), "%s[%d]", what, i)
+		require.InDelta(t, w, got[i], 1e-7+3e-5*math.Abs(float64(w)), "%s[%d]", what, i)
 	}
 }
 

@@ -159,9 +159,9 @@ func TestFastEqualsReference(t *testing.T) {
 	}
 	require.Equal(t, oneLoss, twoLoss, "losses depend on the number of threads")
 	require.Equal(t, oneGrad, twoGrad, "gradients depend on the number of threads")
-	require.InDeltaSlice(t, refLoss, oneLoss, 2e-4)
+	require.InDeltaSlice(t, refLoss, oneLoss, 5e-6)
 	for i := range refGrad {
-		require.InDeltaSlice(t, refGrad[i], oneGrad[i], 1e-5)
+		require.InDeltaSlice(t, refGrad[i], oneGrad[i], 1e-6)
 	}
 	require.Less(t, oneLoss[9], oneLoss[0]/2, "ten steps on one batch do not learn it")
 }

@@ -184,7 +184,7 @@ func TestGrow(t *testing.T) {
 	_, err = both.Step(x, y)
 	require.NoError(t, err)
 	for i := range tr.params {
-		require.InDeltaSlice(t, both.params[i].w, tr.params[i].w, 1e-5, tr.params[i].name)
+		require.InDeltaSlice(t, both.params[i].w, tr.params[i].w, 1e-6, tr.params[i].name)
 	}
 }
 
@@ -276,9 +276,9 @@ func TestRefold(t *testing.T) {
 		require.Equal(t, 2, count(g, ops.KindBatchNorm), name)
 		require.Equal(t, 0, count(folded, ops.KindBatchNorm), name)
 		want := infer(t, g, x, runtime.WithGraphAsIs(), runtime.WithReference())
-		require.InDeltaSlice(t, want, infer(t, folded, x, runtime.WithGraphAsIs(), runtime.WithReference()), 1e-5, name)
-		require.InDeltaSlice(t, want, infer(t, folded, x), 1e-5, name)
-		require.InDeltaSlice(t, want, infer(t, g, x), 1e-5, name)
+		require.InDeltaSlice(t, want, infer(t, folded, x, runtime.WithGraphAsIs(), runtime.WithReference()), 2e-6, name)
+		require.InDeltaSlice(t, want, infer(t, folded, x), 2e-6, name)
+		require.InDeltaSlice(t, want, infer(t, g, x), 2e-6, name)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestEstimateNorms(t *testing.T) {
 		for j := 2; j < 4 && g.Node(graph.ID(i)).Name == "bn1"; j++ {
 			a, b := whole.Node(graph.ID(i)).Params[j].F32(), parts.Node(graph.ID(i)).Params[j].F32()
 			require.NotEqual(t, g.Node(graph.ID(i)).Params[j].F32(), a)
-			require.InDeltaSlice(t, a, b, 1e-5)
+			require.InDeltaSlice(t, a, b, 3e-6)
 		}
 	}
 	plain := smallNet(t, false)

@@ -233,7 +233,7 @@ func TestGemmF32Accumulate(t *testing.T) {
 		g.Run(a, 0, cs.m, 0, a.N)
 		for i := range cs.m {
 			for j := range a.N {
-				require.InDelta(t, 100+2*cs.want[i*a.N+j], a.C[i*a.LDC+j], 1e-3)
+				require.InDelta(t, 100+2*cs.want[i*a.N+j], a.C[i*a.LDC+j], 5e-5)
 			}
 		}
 	})

@@ -57,7 +57,7 @@ func TestGemmTN(t *testing.T) {
 							}
 							sum += a.A[p*a.LDA+i] * a.B[row+j]
 						}
-						require.InDelta(t, sum, out[i*a.LDC+j], 1e-4)
+						require.InDelta(t, sum, out[i*a.LDC+j], 1e-5)
 					}
 					for j := n; j < a.LDC && i < m-1; j++ {
 						require.Equal(t, float32(5), out[i*a.LDC+j])

@@ -33,7 +33,7 @@ func TestPoolF32(t *testing.T) {
 							continue
 						}
 						if want := a.naive(y, x, ch); got != want {
-							require.InDelta(t, want, got, 1e-5)
+							require.InDelta(t, want, got, 1e-6)
 						}
 					}
 				}

@@ -35,7 +35,7 @@ func TestRows(t *testing.T) {
 				copy(a.Dst, start)
 				a.Add()
 				guard.check(t, a.Dst)
-				require.InDeltaSlice(t, want.Dst, a.Dst, 1e-5)
+				require.InDeltaSlice(t, want.Dst, a.Dst, 2e-6)
 			}
 		}
 	})

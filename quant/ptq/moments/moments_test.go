@@ -85,7 +85,7 @@ func TestMoments(t *testing.T) {
 						for i, v := range row {
 							want += float64(v) * float64(p.Weight.F32()[o*p.Cols+i])
 						}
-						require.InDelta(t, want, out[at*oc+o], 1e-4)
+						require.InDelta(t, want, out[at*oc+o], 5e-5)
 					}
 				}
 			}
@@ -94,12 +94,12 @@ func TestMoments(t *testing.T) {
 				for i, v := range p.seen[o/(oc/p.Groups)].mean {
 					got += v / n * float64(p.Weight.F32()[o*p.Cols+i])
 				}
-				require.InDelta(t, mean[o]/n, got, 1e-4)
+				require.InDelta(t, mean[o]/n, got, 5e-6)
 			}
 			require.NoError(t, w.Finish(ctx, 1e-4, func(*Product) bool { return false }))
 			require.Len(t, p.Feedback, p.Groups)
 			for o := range oc {
-				require.InDelta(t, -mean[o]/n, p.Shift(o, func(int) float64 { return 0 }), 1e-4)
+				require.InDelta(t, -mean[o]/n, p.Shift(o, func(int) float64 { return 0 }), 5e-6)
 			}
 			steps := make([]float32, oc)
 			for i := range steps {
