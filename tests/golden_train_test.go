@@ -98,18 +98,18 @@ func TestPyTorchTraining(t *testing.T) {
 	for step, want := range st.Losses {
 		loss, err := tr.Step(x, y)
 		require.NoError(t, err)
-		require.InDelta(t, want, loss, 1e-4*float64(want), "loss of step %d", step)
+		require.InDelta(t, want, loss, 3e-6*float64(want), "loss of step %d", step)
 		if step > 0 {
 			continue
 		}
-		require.Less(t, relative(tr.Scores().F32(), logits.F32()), 1e-5)
+		require.Less(t, relative(tr.Scores().F32(), logits.F32()), 3e-6)
 		require.Len(t, tr.Parameters(), len(grads))
 		for _, p := range tr.Parameters() {
 			i := strings.LastIndex(p, ".")
 			name := torchName(p[:i], p[i+1:], false)
 			want, ok := grads[name]
 			require.True(t, ok, "%s is %s", p, name)
-			require.Less(t, relative(tr.Gradient(p), channelsLast(t, want).F32()), 1e-4, "gradient of %s", name)
+			require.Less(t, relative(tr.Gradient(p), channelsLast(t, want).F32()), 2e-5, "gradient of %s", name)
 		}
 	}
 	tuned, err := tr.Graph()
@@ -124,7 +124,7 @@ func TestPyTorchTraining(t *testing.T) {
 			name := torchName(n.Name, j, true)
 			want, ok := stats[name]
 			require.True(t, ok, name)
-			require.Less(t, relative(n.Params[j[0]-'0'].F32(), want.F32()), 1e-4, name)
+			require.Less(t, relative(n.Params[j[0]-'0'].F32(), want.F32()), 3e-6, name)
 			delete(stats, name)
 		}
 	}
