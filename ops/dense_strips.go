@@ -80,7 +80,8 @@ func (k *denseStrips) fill(dst []byte, i int, buf *packBuffer) {
 			copyRows(tensor.CastSlice[float32](dst)[at+d*width:], block, g.NR, width)
 		case kern.NarrowI8:
 			var small [32 * packDepth]int8
-			kern.PutSteps(small[:len(block)], block, &steps)
+			whole := roundUp(len(block), kern.StepLanes) // what lies behind is written, and not copied
+			kern.PutSteps(small[:whole], block[:whole], &steps)
 			copyRows(tensor.CastSlice[int8](dst)[at+d*width:], small[:len(block)], g.NR, width)
 		default:
 			var half [32 * packDepth]uint16

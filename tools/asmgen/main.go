@@ -67,6 +67,7 @@ var files = []file{
 	{"maxi8_avx2_amd64.s", avo(maxI8)},
 	{"sumsi8_avx2_amd64.s", avo(sumsI8)},
 	{"gemm_neon_arm64.s", gemmNEON},
+	{"strips_neon_arm64.s", stripsNEON},
 	{"dw_neon_arm64.s", dwNEON},
 	{"dwi8_neon_arm64.s", dwI8NEON},
 	{"vec_neon_arm64.s", vecNEON},

@@ -14,11 +14,13 @@ import (
 var (
 	useNarrowAVX512 = cpu.AVX512 && haveAsm
 	useNarrowAVX2   = haveF16C
+	useNarrowNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("narrow/avx512", &useNarrowAVX512)
 	cpu.Register("narrow/avx2", &useNarrowAVX2)
+	cpu.Register("narrow/neon", &useNarrowNEON)
 }
 
 // Narrow is a way of keeping float32 numbers in fewer bits.
@@ -50,7 +52,7 @@ type narrowArgs struct {
 // Narrow is the way that keeps every element of w, in rows of k, exactly and that g multiplies by. Steps of NarrowI8 are
 // written to steps, one for each row.
 func (g *GemmF32) Narrow(w []float32, k int, steps []float32) Narrow {
-	if !(g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2) {
+	if !(g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2 || g.isa == isaNEON && useNarrowNEON) {
 		return NarrowNone
 	}
 	for _, n := range []Narrow{NarrowF16, NarrowBF16} {
@@ -79,6 +81,9 @@ func (n Narrow) holds(w []float32) bool {
 
 // Put writes src, whole vectors, in 16 bits, not as NarrowI8, and reports whether that kept every bit. If not, dst is of no use.
 func (n Narrow) Put(dst []uint16, src []float32) bool {
+	if !useNarrowAVX512 && !useNarrowAVX2 {
+		return n.put(dst[:len(src)], src) // NEON has no such loop
+	}
 	t := narrowArgs{to: unsafe.Pointer(&dst[:len(src)][0]), from: &src[0], n: len(src)}
 	narrowPut(n, &t)
 	return t.lost == 0

@@ -16,11 +16,13 @@ import (
 var (
 	useStripsAVX512 = cpu.AVX512 && haveAsm
 	useStripsAVX2   = cpu.AVX2 && haveAsm
+	useStripsNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("strips/avx512", &useStripsAVX512)
 	cpu.Register("strips/avx2", &useStripsAVX2)
+	cpu.Register("strips/neon", &useStripsNEON)
 }
 
 const (
@@ -34,7 +36,15 @@ const (
 
 // Strips says whether g multiplies a single row by weights in strips.
 func (g *GemmF32) Strips() bool {
-	return g.isa == isaAVX512 && useStripsAVX512 || g.isa == isaAVX2 && useStripsAVX2
+	switch g.isa {
+	case isaAVX512:
+		return useStripsAVX512
+	case isaAVX2:
+		return useStripsAVX2
+	case isaNEON:
+		return useStripsNEON
+	}
+	return false
 }
 
 // StripsSize is the number of weights of k inputs and n columns in strips: those of columns StripColumns·s and on lie at
