@@ -16,25 +16,19 @@ type denseStrips struct {
 	factors int
 }
 
-// Weights that are smaller than these, in bytes as float32, stay packed as other rows would want them: they are likely to stay
-// in some cache, and two batch sizes share them.
-const (
-	stripBytes  = 12 << 20
-	narrowBytes = 1 << 20 // if 16 bits hold them
-)
+// stripBytes is the least weight, in bytes as float32, that goes in strips: a smaller one stays in a core's cache, and two batch
+// sizes share it as panels.
+const stripBytes = 1 << 20
 
 // prepareStrips is the layer with its weights in strips, or nil.
 func (l denseLayer) prepareStrips(p *Prep) Kernel {
 	w := &p.Params[0]
-	if l.rows > 1 || p.Training || !l.gemm.Strips() || len(w.Data) < narrowBytes {
+	if l.rows > 1 || p.Training || !l.gemm.Strips() || len(w.Data) < stripBytes {
 		return nil
 	}
 	k := &denseStrips{denseLayer: l, weight: *w, factors: kern.Factors(l.in)}
 	if w.Scale == nil {
 		k.narrow, k.steps = p.narrow(l.gemm, w)
-	}
-	if k.narrow == kern.NarrowNone && len(w.Data) < stripBytes {
-		return nil
 	}
 	k.cut = kern.StripColumns
 	for k.cut > 2*kern.StripStep && k.tasks() < 2*p.Threads {
