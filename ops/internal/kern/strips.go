@@ -91,8 +91,9 @@ type stripArgs struct {
 }
 
 // RunStrips computes columns n0 to n1 of a single row, n0 a multiple of StripStep, from the first count factors of list and
-// weights in strips, kept as n says, with the columns' steps, a multiple of StripStep, if that is NarrowI8. a's A and B are not used. The order of a sum is Run's, but for what an input of zero
-// adds, which is zero: the bits are Run's, but perhaps for the sign of a zero, where the weights that are left out are finite.
+// weights in strips, kept as n says; steps are the columns' for NarrowI8, up to a multiple of StripStep. a's A and B are not
+// used. The order of a sum is Run's, but for what an input of zero adds, which is zero: the bits are Run's, but perhaps for the
+// sign of a zero, where the weights that are left out are finite.
 func (g *GemmF32) RunStrips(a *GemmF32Args, n Narrow, list []uint64, count int, w []byte, steps []float32, n0, n1 int) {
 	size, k := n.Size(), a.KC
 	if k <= 0 || n0%StripStep != 0 || n1 > a.N || len(w) < size*StripsSize(a.N, k) || len(list) < count+stripRows || count > k ||
