@@ -17,7 +17,7 @@
 //	veci8/…             integer sums, products and conversions           veci8.go
 //
 // Callers check shapes and sizes beforehand; a slice too short for the stated sizes is a caller's bug and panics before
-// any assembly runs. Offset tables are trusted: check them with CheckRows where they are built.
+// any assembly runs. Offset tables are trusted: Window fills them.
 //
 // Results never depend on how the work is cut into ranges or on the number of threads. Integer results are the same bits
 // on every path; fp32 products and depthwise sums are on every assembly path, since each takes its terms in order by fused

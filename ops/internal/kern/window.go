@@ -30,16 +30,6 @@ func (w *Window) Offset(m, t int) int32 {
 	return int32(((z*w.In[1]+y)*w.In[2] + x) * w.Pixel)
 }
 
-// CheckRows reports whether every offset of a table stays inside n elements for taps of kc.
-func CheckRows(rows []int32, n, kc int) bool {
-	for _, r := range rows {
-		if int(r)+kc > n {
-			return false
-		}
-	}
-	return true
-}
-
 // FillRows writes the offset table of output rows [m0, m1) of one image, tiles of mr rows (16 at most) or of cut's heights,
 // tile by tile from m0: RowsSize(mr, m1-m0, w.Taps()) entries. What is behind a tile's rows, or behind m1, means nothing.
 func (w *Window) FillRows(dst []int32, mr int, cut Tiles, m0, m1 int) {
