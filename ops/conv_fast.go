@@ -179,10 +179,16 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 // cacheBytes of weights stay in the second-level cache while rows pass.
 const cacheBytes = 512 << 10
 
+// rowWorkers is how many workers may each read all weights of a 1x1 layer,
+// and rowTiles how many tiles of rows each must have for them to be asked for in
+// time. Cut along columns, every worker reads all rows, half of which
+// another wrote to a cache of its own.
+const rowWorkers, rowTiles = 2, 4
+
 // split cuts the product into tasks: along rows while the weights fit the
-// cache, along columns when they do not. Where the cuts are does not change a
-// bit of the result. room bounds the scratch where it can, 0 where there is no
-// bound; cut is a Choice's.
+// cache or are asked for ahead, along columns when they do not. Where the cuts
+// are does not change a bit of the result. room bounds the scratch where it can,
+// 0 where there is no bound; cut is a Choice's.
 func (k *convGemm) split(threads, room, cut int) {
 	if k.padded {
 		k.copyTask.split(threads)
@@ -196,6 +202,9 @@ func (k *convGemm) split(threads, room, cut int) {
 		want = parts(k.rows*k.ocg*depth, taskMACs, threads)
 	}
 	columns := (4*depth*k.ocg > cacheBytes || tiles < want) && panels >= want
+	if k.taps == 1 && threads <= rowWorkers && tiles >= rowTiles*threads && kern.AheadPays() {
+		columns = false
+	}
 	if cut != 0 {
 		columns = cut == CutColumns
 	}

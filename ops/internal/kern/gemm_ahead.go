@@ -14,6 +14,9 @@ var useAheadAVX512 = haveAhead
 
 func init() { cpu.Register("ahead/avx512", &useAheadAVX512) }
 
+// AheadPays says that weights which are in no cache of their core cost little here, as they are asked for ahead.
+func AheadPays() bool { return useAheadAVX512 }
+
 // Rows of A take aheadRows bytes at most while a panel passes them; weights of nearBytes are soon in a cache, and so are
 // rows of nearRows, to which any order suits.
 const aheadRows, nearBytes, nearRows = 1 << 20, 256 << 10, 128 << 10
