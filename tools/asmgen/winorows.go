@@ -27,6 +27,17 @@ func winoRows(f *asm, rows int) {
 	t := f.arg(reg.RBX)
 	g := &many{f, t, reg.RAX, reg.R10, reg.RDX, reg.R12, reg.R8, reg.R9, reg.R15, nil}
 	v, m, to, n, panels, groups := reg.RSI, reg.RDI, reg.R14, reg.RCX, reg.R13, reg.R11
+	// Where sums go and start from moves on in memory of the function's own: a pointer that Go can see must not be behind
+	// the last element, where it would keep what lies there alive.
+	local := f.AllocLocal(16)
+	to0, bias := local, local.Offset(8)
+	for _, p := range []struct {
+		from int
+		to   operand.Mem
+	}{{rowsC, to0}, {rowsBias, bias}} {
+		f.MOVQ(mem(t, p.from), n)
+		f.MOVQ(n, p.to)
+	}
 	f.MOVQ(mem(t, rowsB), g.u)
 	f.MOVQ(mem(t, rowsLDA), g.tile)
 	f.LEAQ(memx(g.tile, g.tile, 2, 0), g.tile3)
@@ -34,14 +45,14 @@ func winoRows(f *asm, rows int) {
 	panel, group, start, zero, loop, whole, last := f.label("panel"), f.label("group"), f.label("start"), f.label("zero"), f.label("loop"), f.label("whole"), f.label("last")
 	f.Label(panel)
 	f.MOVQ(mem(t, rowsA), v)
-	f.MOVQ(mem(t, rowsC), m)
+	f.MOVQ(to0, m)
 	f.MOVQ(mem(t, rowsGroups), groups)
 	f.MOVQ(mem(t, rowsNear), g.near)
 	f.MOVQ(mem(t, rowsDepth), n)
 	f.SHLQ(imm(7), n)
 	f.LEAQ(memx(g.u, n, 1, 0), g.ahead)
 	f.Label(group)
-	f.MOVQ(mem(t, rowsBias), n)
+	f.MOVQ(bias, n)
 	f.TESTQ(n, n)
 	f.JEQ(operand.LabelRef(zero))
 	for i := range 2 * rows {
@@ -123,10 +134,10 @@ func winoRows(f *asm, rows int) {
 	f.JMP(operand.LabelRef(group))
 	f.Label(last)
 	f.ADDQ(operand.I32(4*128), g.u)
-	f.ADDQ(operand.I32(128), mem(t, rowsC))
-	f.CMPQ(mem(t, rowsBias), imm(0))
+	f.ADDQ(operand.I32(128), to0)
+	f.CMPQ(bias, imm(0))
 	f.JEQ(operand.LabelRef(whole))
-	f.ADDQ(operand.I32(128), mem(t, rowsBias))
+	f.ADDQ(operand.I32(128), bias)
 	f.Label(whole)
 	f.DECQ(panels)
 	f.JNZ(operand.LabelRef(panel))
