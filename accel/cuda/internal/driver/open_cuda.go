@@ -15,9 +15,8 @@ import (
 	"github.com/teff-ml/teff/accel/cuda/internal/shim"
 )
 
-// maxParams bounds a kernel's parameters, so that a launch lists them on the
-// stack.
-const maxParams = 64
+// maxParams bounds a kernel's parameters.
+const maxParams = shim.MaxParams
 
 // device is the first device of the machine. A context belongs to a thread and
 // a goroutine to none, so every call that needs the context makes it the
@@ -210,12 +209,7 @@ func (d *device) Launch(s Stream, f Func, grid, block [3]int, shared int, params
 		return err
 	}
 	defer leave()
-	var at [maxParams]unsafe.Pointer
-	for i := range params {
-		at[i] = unsafe.Pointer(&params[i])
-	}
-	return failed("launch", handle[cu.Function](uintptr(f)).Launch(grid[0], grid[1], grid[2],
-		block[0], block[1], block[2], shared, handle[cu.Stream](uintptr(s)), at[:len(params)]))
+	return failed("launch", shim.Launch(uintptr(f), grid, block, shared, uintptr(s), params))
 }
 
 func (d *device) Close() error {
@@ -240,4 +234,4 @@ var (
 
 func bits[T cu.Stream | cu.Function](h T) uintptr { return *(*uintptr)(unsafe.Pointer(&h)) }
 
-func handle[T cu.Stream | cu.Function](h uintptr) T { return *(*T)(unsafe.Pointer(&h)) }
+func streamOf(s Stream) cu.Stream { return *(*cu.Stream)(unsafe.Pointer(&s)) }

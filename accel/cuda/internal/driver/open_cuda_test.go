@@ -146,7 +146,7 @@ func TestLaunch(t *testing.T) {
 	require.ErrorContains(t, d.Launch(s, f, grid, [3]int{0, 5, 6}, 48, params), "block")
 	require.ErrorContains(t, d.Launch(s, f, grid, block, -1, params), "shared")
 	require.ErrorContains(t, d.Launch(s, f, grid, block, 48, make([]uint64, maxParams+1)), "65 parameters")
-	require.ErrorContains(t, d.Launch(s, f, grid, block, 47, params), "launch: InvalidValue")
+	require.ErrorContains(t, d.Launch(s, f, grid, block, 47, params), "launch: CUDA_ERROR_INVALID_VALUE")
 
 	// Another thread has no context of its own yet.
 	done := make(chan error)

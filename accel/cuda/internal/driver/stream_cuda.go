@@ -29,7 +29,7 @@ func (d *device) CloseStream(s Stream) error {
 		return err
 	}
 	defer leave()
-	h := handle[cu.Stream](uintptr(s))
+	h := streamOf(s)
 	return failed("close stream", h.Destroy())
 }
 
@@ -41,7 +41,7 @@ func (d *device) ToDevice(s Stream, dst Ptr, src []byte) error {
 		return err
 	}
 	defer leave()
-	return failed("copy to the device", cu.MemcpyHtoDAsync(cu.DevicePtr(dst), unsafe.Pointer(&src[0]), int64(len(src)), handle[cu.Stream](uintptr(s))))
+	return failed("copy to the device", cu.MemcpyHtoDAsync(cu.DevicePtr(dst), unsafe.Pointer(&src[0]), int64(len(src)), streamOf(s)))
 }
 
 func (d *device) ToHost(s Stream, dst []byte, src Ptr) error {
@@ -52,7 +52,7 @@ func (d *device) ToHost(s Stream, dst []byte, src Ptr) error {
 		return err
 	}
 	defer leave()
-	return failed("copy to the host", cu.MemcpyDtoHAsync(unsafe.Pointer(&dst[0]), cu.DevicePtr(src), int64(len(dst)), handle[cu.Stream](uintptr(s))))
+	return failed("copy to the host", cu.MemcpyDtoHAsync(unsafe.Pointer(&dst[0]), cu.DevicePtr(src), int64(len(dst)), streamOf(s)))
 }
 
 func (d *device) BeginCapture(s Stream) error {
@@ -93,5 +93,5 @@ func (d *device) Sync(s Stream) error {
 		return err
 	}
 	defer leave()
-	return failed("wait", handle[cu.Stream](uintptr(s)).Synchronize())
+	return failed("wait", streamOf(s).Synchronize())
 }

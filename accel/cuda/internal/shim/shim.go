@@ -6,7 +6,8 @@
 //
 // trampoline.c defines every function of the library that include/cuda.h
 // declares, and calls the library's. The rest of the package is what the
-// binding lacks: memory that the device reads by itself, and recorded work.
+// binding lacks: memory that the device reads by itself, recorded work, and
+// launches amid a collection.
 //
 // # Building
 //
@@ -103,6 +104,23 @@ func LaunchGraph(graph, stream uintptr) error {
 // DestroyGraph gives recorded work back.
 func DestroyGraph(graph uintptr) error { return result(C.cuGraphExecDestroy(graphOf(graph))) }
 
+// MaxParams is how many parameters Launch takes.
+const MaxParams = C.TEFF_CUDA_PARAMS
+
+// Launch queues a kernel on a stream. The binding's own keeps the addresses of
+// parameters in memory from malloc as if they were Go's pointers: while a
+// collection runs, Go looks at the pointers that they replace, which may be to
+// memory that is free by now, and ends the program. Sizes must fit 32 bits.
+func Launch(f uintptr, grid, block [3]int, shared int, stream uintptr, params []uint64) error {
+	var at *C.ulonglong
+	if len(params) > 0 {
+		at = (*C.ulonglong)(unsafe.Pointer(&params[0]))
+	}
+	return result(C.teff_cuda_launch(functionOf(f), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]),
+		C.uint(block[0]), C.uint(block[1]), C.uint(block[2]), C.uint(shared), streamOf(stream), at, C.int(len(params))))
+}
+
 // A handle is the library's pointer; Go only carries it.
-func streamOf(h uintptr) C.CUstream   { return *(*C.CUstream)(unsafe.Pointer(&h)) }
-func graphOf(h uintptr) C.CUgraphExec { return *(*C.CUgraphExec)(unsafe.Pointer(&h)) }
+func functionOf(h uintptr) C.CUfunction { return *(*C.CUfunction)(unsafe.Pointer(&h)) }
+func streamOf(h uintptr) C.CUstream     { return *(*C.CUstream)(unsafe.Pointer(&h)) }
+func graphOf(h uintptr) C.CUgraphExec   { return *(*C.CUgraphExec)(unsafe.Pointer(&h)) }

@@ -17,4 +17,9 @@ CUresult teff_cuda_status(void);
 /* teff_cuda_reason says why there is no library, or is NULL when there is one. */
 const char *teff_cuda_reason(void);
 
+/* teff_cuda_launch starts a kernel of n parameters of 8 bytes, TEFF_CUDA_PARAMS at most. */
+#define TEFF_CUDA_PARAMS 64
+CUresult teff_cuda_launch(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,
+		unsigned int bz, unsigned int shared, CUstream s, const unsigned long long *params, int n);
+
 #endif

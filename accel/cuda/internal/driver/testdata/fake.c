@@ -1,7 +1,7 @@
 /* A driver of one device whose memory is this process's, and whose only kernel,
  * scale(x, y, n, a), writes y[i] = a * x[i]. A stream does its work at once, or
  * records launches. FAKE_CUDA_INIT and FAKE_CUDA_COUNT are what cuInit and
- * cuDeviceGetCount answer. */
+ * cuDeviceGetCount answer; FAKE_CUDA_STALE: see TestStaleMemory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +33,18 @@ int cuStreamCreate(void **s, unsigned f) { *s = &stream; return f == 1 ? 0 : 1; 
 int cuStreamDestroy_v2(void *s) { return s == &stream ? 0 : 400; }
 int cuStreamSynchronize(void *s) { return s == &stream ? 0 : 400; }
 int cuMemcpyHtoDAsync_v2(ptr d, const void *s, size_t n, void *q) { memcpy((void *)d, s, n); return q == &stream ? 0 : 400; }
-int cuMemcpyDtoHAsync_v2(void *d, ptr s, size_t n, void *q) { memcpy(d, (void *)s, n); return q == &stream ? 0 : 400; }
+int cuMemcpyDtoHAsync_v2(void *d, ptr s, size_t n, void *q) {
+	memcpy(d, (void *)s, n);
+	if (getenv("FAKE_CUDA_STALE")) { /* the address of the host's memory stays in memory given back, as of a queue */
+		void *volatile *was[4];
+		for (int i = 0; i < 4; i++) {
+			was[i] = malloc(4 * sizeof(void *));
+			for (int j = 0; j < 4; j++) was[i][j] = d;
+		}
+		for (int i = 0; i < 4; i++) free((void *)was[i]);
+	}
+	return q == &stream ? 0 : 400;
+}
 
 static void run(struct launch *l) {
 	for (long long i = 0; i < l->n; i++)
@@ -55,4 +66,4 @@ int cuGraphInstantiateWithFlags(void **x, void *g, unsigned long long f) { *x = 
 int cuGraphDestroy(void *g) { return g == &graph ? 0 : 400; }
 int cuGraphExecDestroy(void *x) { return x == &exec ? 0 : 400; }
 int cuGraphLaunch(void *x, void *s) { for (int i = 0; i < records; i++) run(&recorded[i]); return x == &exec && s == &stream ? 0 : 400; }
-int cuGetErrorName(int r, const char **s) { *s = r == 999 ? "CUDA_ERROR_UNKNOWN" : 0; return *s ? 0 : 1; }
+int cuGetErrorName(int r, const char **s) { *s = r == 999 ? "CUDA_ERROR_UNKNOWN" : r == 1 ? "CUDA_ERROR_INVALID_VALUE" : 0; return *s ? 0 : 1; }
