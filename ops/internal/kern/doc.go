@@ -6,8 +6,13 @@
 //	switches            what                                             read
 //	gemm/…              fp32 products: convolution, dense, MatMul        gemm.go, gemm_pack.go, window.go
 //	                    and the transposed one for gradients             gemmtn.go
+//	strips/…            fp32 products of one row, zeros left out         strips.go
+//	narrow/…            their weights in 16 and 8 bits                   narrow.go, narrow_steps.go
 //	pairs/…             fp32 products on processors that add beside it   pairs.go
 //	winograd/…          3x3 convolution of stride 1                      winograd.go
+//	winorows/…          its products, all tiles of a plane               winorows.go
+//	winofly/…           with weights transformed as they are used        winofly.go, winomany.go
+//	winophase/…         3x3 convolution of stride 2                      winophase.go
 //	dw/…                fp32 depthwise convolution, pooling              dw.go, pool.go
 //	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go, rows.go
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
