@@ -7,13 +7,13 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint floors purego bits32 race arm64 cross cuda fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint purego bits32 race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
 	@echo "make demo         train, convert, inspect, run and time a small network on images drawn here"
 	@echo "make test         all tests"
-	@echo "make check        format, vet, staticcheck, floors, generated files, purego, 32 bits, race, arm64, cross-builds, cuda, fuzzing"
+	@echo "make check        format, vet, staticcheck, generated files, purego, 32 bits, race, arm64, cross-builds, cuda, fuzzing"
 	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 
@@ -95,7 +96,8 @@ type Model struct {
 	source *graph.Graph // as loaded
 	g      *graph.Graph // folded and fused
 	file   *format.File
-	owns   bool // file is closed with the model
+	owns   bool  // file is closed with the model
+	hold   *hold // of that file, where the collector may close it
 	cfg    config
 
 	mu       sync.Mutex
@@ -105,7 +107,9 @@ type Model struct {
 }
 
 // Open maps a .teff file, verifies it and prepares it. Weights stay in the map
-// where kernels can use them as they are; Close unmaps them.
+// where kernels can use them as they are; Close unmaps them. Of a model on the CPU
+// that is dropped with its sessions the collector unmaps them, unless Graph, Compiled or
+// Program was called: weights may then be in use elsewhere.
 func Open(path string, opts ...Option) (*Model, error) {
 	f, err := format.Open(path)
 	if err != nil {
@@ -141,7 +145,38 @@ func own(f *format.File, opts []Option) (*Model, error) {
 		return nil, err
 	}
 	m.owns = true
+	if _, ok := m.cfg.backend.(*cpuBackend); ok && !m.constantOutput() {
+		m.hold = &hold{f}
+		goruntime.SetFinalizer(m.hold, func(h *hold) { _ = h.file.Close() }) // AddCleanup is 4 KB more of a small program
+	}
 	return m, nil
+}
+
+// hold is what goes when a model and its sessions do. It is no part of Model, which
+// programs may give a finalizer of their own.
+type hold struct{ file *format.File }
+
+// release leaves the file to Close alone: its weights go to others, who may keep
+// them when m is gone.
+func (m *Model) release() {
+	if m.hold != nil {
+		goruntime.SetFinalizer(m.hold, nil)
+	}
+}
+
+// constantOutput reports an output that may lie among the weights: its tensor can
+// outlive the session that gave it out.
+func (m *Model) constantOutput() bool {
+	for _, o := range m.g.Outputs() {
+		n := m.g.Node(o.ID)
+		for len(n.In) == 1 { // views
+			n = m.g.Node(n.In[0])
+		}
+		if n.Op.Kind() == ops.KindConstant {
+			return true
+		}
+	}
+	return false
 }
 
 // FromFile prepares the network of an opened file, which stays the caller's to
@@ -194,11 +229,18 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 	return m, nil
 }
 
-// Graph is the graph the model was made from.
-func (m *Model) Graph() *graph.Graph { return m.source }
+// Graph is the graph the model was made from. Its weights are those of the file,
+// there until Close.
+func (m *Model) Graph() *graph.Graph {
+	m.release()
+	return m.source
+}
 
-// Compiled is the graph that runs: folded and fused.
-func (m *Model) Compiled() *graph.Graph { return m.g }
+// Compiled is the graph that runs: folded and fused. Its weights are there until Close.
+func (m *Model) Compiled() *graph.Graph {
+	m.release()
+	return m.g
+}
 
 // Metadata is what the file says of labels and preprocessing; nil when the
 // model did not come from a file or the file says nothing.
@@ -230,8 +272,14 @@ func (m *Model) Outputs() []tensor.Spec {
 // Backend is the name of what computes the model.
 func (m *Model) Backend() string { return m.cfg.backend.Name() }
 
-// Program is the model compiled for a batch size. It is made once.
+// Program is the model compiled for a batch size. It is made once, and can be used
+// until Close.
 func (m *Model) Program(batch int) (accel.Program, error) {
+	m.release()
+	return m.program(batch)
+}
+
+func (m *Model) program(batch int) (accel.Program, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed.Load() {
@@ -261,7 +309,7 @@ func (m *Model) Program(batch int) (accel.Program, error) {
 
 // ArenaSize is the exact number of bytes of a session at that batch size.
 func (m *Model) ArenaSize(batch int) (int, error) {
-	p, err := m.Program(batch)
+	p, err := m.program(batch)
 	if err != nil {
 		return 0, err
 	}
@@ -291,6 +339,7 @@ func (m *Model) Close() error {
 		err = errors.Join(err, c.Close())
 	}
 	if m.owns {
+		m.release()
 		err = errors.Join(err, m.file.Close())
 	}
 	return err

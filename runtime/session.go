@@ -52,7 +52,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if c.batch == 1 && !m.g.Batched() {
 		c.batch = m.g.Batch()
 	}
-	p, err := m.Program(c.batch)
+	p, err := m.program(c.batch)
 	if err != nil {
 		return nil, err
 	}

@@ -178,13 +178,14 @@ func (t *tuner) open(choices map[string]ops.Choice) (*running, error) {
 		r.close()
 		return nil, err
 	}
-	noise(r.s)
+	Noise(r.s)
 	r.times = r.s.Profile()
 	return r, r.s.Run(t.ctx)
 }
 
-// noise fills the inputs: times on zeros flatter.
-func noise(s *runtime.Session) {
+// Noise fills a session's inputs, those of floats and of 8-bit integers, the same way
+// every time: times on zeros flatter.
+func Noise(s *runtime.Session) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range s.NumInputs() {
 		switch x := s.Input(i); {

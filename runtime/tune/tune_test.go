@@ -44,7 +44,7 @@ func output(t testing.TB, g *graph.Graph, opts ...runtime.Option) ([]float32, []
 	defer m.Close()
 	s, err := m.NewSession(runtime.WithBatch(2))
 	require.NoError(t, err)
-	noise(s)
+	Noise(s)
 	require.NoError(t, s.Run(context.Background()))
 	require.Zero(t, testing.AllocsPerRun(2, func() { _ = s.Run(context.Background()) }))
 	return append([]float32(nil), s.Output(0).F32()...), s.Layers()

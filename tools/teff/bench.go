@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	goruntime "runtime"
 	"slices"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/ops"
-	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/runtime/tune"
 )
@@ -109,7 +107,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 	if res.Threads == 0 {
 		res.Threads = goruntime.GOMAXPROCS(0)
 	}
-	fillInputs(s)
+	tune.Noise(s)
 	if err := res.measure(ctx, s, *runs); err != nil {
 		return err
 	}
@@ -122,25 +120,6 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 		return printJSON(c.out, res)
 	}
 	return res.print(c.out)
-}
-
-// fillInputs writes seeded noise: timings on zeros flatter.
-func fillInputs(s *runtime.Session) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range s.NumInputs() {
-		t := s.Input(i)
-		if t.DType == tensor.F32 {
-			for j, v := 0, t.F32(); j < len(v); j++ {
-				v[j] = float32(rng.NormFloat64())
-			}
-			continue
-		}
-		if t.DType.IsInt8() {
-			for j := range t.Data {
-				t.Data[j] = byte(rng.Uint32())
-			}
-		}
-	}
 }
 
 // measure times runs one by one after a warm-up, and the machine's ceiling

@@ -15,6 +15,7 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/quant/ptq"
 	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/runtime/tune"
 	"github.com/teff-ml/teff/tools/dataset"
 	"github.com/teff-ml/teff/tools/imageio"
 )
@@ -144,7 +145,7 @@ func medianRun(ctx context.Context, m *runtime.Model) (float64, error) {
 		return 0, err
 	}
 	defer s.Close()
-	fillInputs(s)
+	tune.Noise(s)
 	var times []float64
 	start := time.Now()
 	for len(times) < 10 || len(times) < 500 && time.Since(start) < time.Second {
