@@ -8,14 +8,18 @@ import (
 )
 
 // enc appends the graph section's primitives.
-type enc struct{ b []byte }
+type enc struct {
+	b     []byte
+	spent int // what dec.spend will count
+}
 
 func (e *enc) uint(v uint64)   { e.b = binary.AppendUvarint(e.b, v) }
 func (e *enc) int(v int)       { e.b = binary.AppendVarint(e.b, int64(v)) }
 func (e *enc) float(v float32) { e.b = binary.LittleEndian.AppendUint32(e.b, math.Float32bits(v)) }
 func (e *enc) string(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
-func (e *enc) ints(v []int)    { e.uint(uint64(len(v))); e.each(v) }
+func (e *enc) ints(v []int)    { e.spent += 8 * len(v); e.uint(uint64(len(v))); e.each(v) }
 func (e *enc) floats(v []float32) {
+	e.spent += 4 * len(v)
 	e.uint(uint64(len(v)))
 	for _, x := range v {
 		e.float(x)

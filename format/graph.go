@@ -26,6 +26,7 @@ func (e *enc) spec(s tensor.Spec) {
 		e.uint(uint64(d))
 	}
 	e.uint(uint64(len(s.Quant.Scale)))
+	e.spent += 8 * len(s.Quant.Scale)
 	if len(s.Quant.Scale) == 0 {
 		return
 	}
@@ -103,6 +104,7 @@ func (e *enc) graph(g *graph.Graph, place func(id graph.ID, param int, t tensor.
 	e.uint(uint64(g.Len()))
 	for i := range g.Len() {
 		n := g.Node(graph.ID(i))
+		e.spent += nodeBytes + 64*len(n.In) + paramBytes*len(n.Params)
 		e.uint(uint64(n.Op.Kind()))
 		e.string(n.Name)
 		e.uint(uint64(len(n.In)))
@@ -126,6 +128,7 @@ func (e *enc) graph(g *graph.Graph, place func(id graph.ID, param int, t tensor.
 		}
 	}
 	e.uint(uint64(len(g.Outputs())))
+	e.spent += 64 * len(g.Outputs())
 	for _, o := range g.Outputs() {
 		e.string(o.Name)
 		e.uint(uint64(o.ID))

@@ -126,6 +126,9 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if err := o.check(weights); err != nil {
 		return nil, err
 	}
+	if e.spent > maxGraphBytes+len(e.b) {
+		return nil, fmt.Errorf("format: a graph of %d nodes has more parts than a reader takes", g.Len())
+	}
 	type section struct {
 		kind, required int
 		data           []byte

@@ -122,17 +122,26 @@ func (c *compiler) compile(pl *ops.Workers) (*cpuProgram, error) {
 // scratchRoom is what each node may take in an arena of that size beside the
 // buffers.
 func (c *compiler) scratchRoom(buffers []buffer, arena int) []int {
-	room := make([]int, c.g.Len())
+	room := alive(c.g.Len(), len(buffers), func(i int) (int, int, int) { return buffers[i].bytes, buffers[i].first, buffers[i].last })
 	for i := range room {
-		room[i] = arena
-		for _, b := range buffers {
-			if b.first <= i && i <= b.last {
-				room[i] -= b.bytes
-			}
-		}
-		room[i] = max(1, room[i])
+		room[i] = max(1, arena-room[i])
 	}
 	return room
+}
+
+// alive sums, for each of n steps, the sizes of things that are in use then: thing i's, from a first step to a last.
+func alive(n, things int, thing func(i int) (bytes, first, last int)) []int {
+	sum := make([]int, n+1)
+	for i := range things {
+		if bytes, first, last := thing(i); first <= min(last, n-1) {
+			sum[first] += bytes
+			sum[min(last, n-1)+1] -= bytes
+		}
+	}
+	for i := range n {
+		sum[i+1] += sum[i]
+	}
+	return sum[:n]
 }
 
 // lifetimes finds the last node that reads each value.
@@ -156,20 +165,16 @@ func (c *compiler) lifetimes() {
 	for _, o := range c.g.Outputs() {
 		c.lastUse[o.ID] = n
 	}
-	c.live = make([]int, n)
-	for i := range n {
+	c.live = alive(n, n, func(i int) (bytes, first, last int) {
 		nd := c.g.Node(graph.ID(i))
-		if nd.Op.Kind() == ops.KindConstant || c.inner[graph.ID(i)] {
-			continue
+		switch k := nd.Op.Kind(); {
+		case k == ops.KindConstant || c.inner[graph.ID(i)]:
+			return 0, 0, 0
+		case k == ops.KindInput:
+			return nd.Out.Bytes(), 0, c.lastUse[i]
 		}
-		first := i
-		if nd.Op.Kind() == ops.KindInput {
-			first = 0
-		}
-		for t := first; t <= min(c.lastUse[i], n-1); t++ {
-			c.live[t] += nd.Out.Bytes()
-		}
-	}
+		return nd.Out.Bytes(), i, c.lastUse[i]
+	})
 	c.peak = slices.Max(append(c.live, 0))
 }
 
@@ -326,14 +331,17 @@ func (c *compiler) finish(pl *ops.Workers) (*cpuProgram, error) {
 		}
 	}
 	prog.scratch = pn.Offsets[len(c.buffers):]
-	for i, s := range c.steps {
-		prog.layers = append(prog.layers, c.layer(s, spans, len(c.buffers)+i))
+	inUse := alive(c.g.Len(), len(c.buffers), func(i int) (int, int, int) { return spans[i].Bytes, spans[i].First, spans[i].Last })
+	for _, s := range c.steps {
+		l := c.layer(s)
+		l.Live = inUse[s.node] + s.scratch
+		prog.layers = append(prog.layers, l)
 	}
 	return prog, nil
 }
 
 // layer describes a step.
-func (c *compiler) layer(s step, spans []plan.Span, own int) accel.Layer {
+func (c *compiler) layer(s step) accel.Layer {
 	n := c.g.Node(s.node)
 	l := accel.Layer{
 		ID: s.node, Name: n.Name, Kind: n.Op.Kind(), Path: s.path, Out: n.Out,
@@ -346,11 +354,6 @@ func (c *compiler) layer(s step, spans []plan.Span, own int) accel.Layer {
 	for _, id := range append(s.chain[:len(s.chain):len(s.chain)], s.node) {
 		for _, p := range c.g.Node(id).Params {
 			l.Params += p.Shape.Elems()
-		}
-	}
-	for i, sp := range spans {
-		if (i < len(c.buffers) || i == own) && sp.First <= int(s.node) && int(s.node) <= sp.Last {
-			l.Live += sp.Bytes
 		}
 	}
 	return l

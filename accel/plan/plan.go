@@ -8,7 +8,8 @@
 // enough. Big buffers get the good places, small ones fill what is left.
 // Greedy does that in a few orders (by size, by size times duration, by time),
 // each a few times with what stuck out moved to the front, and keeps the
-// smallest result, which is a matter of microseconds.
+// smallest result, which is a matter of microseconds. That looks at pairs of spans:
+// of many thousands, fewer orders are tried, and of more than that sweep's is taken.
 package plan
 
 import (
@@ -60,15 +61,20 @@ func Greedy(spans []Span) Plan {
 		func(a, b Span) int { return cmp.Or(cmp.Compare(b.Last, a.Last), bySize(a, b)) },
 	}
 	bound := LowerBound(spans)
-	for i, order := range orders {
-		queue := make([]int, 0, len(spans))
-		for j, s := range spans {
-			if s.Bytes > 0 {
-				queue = append(queue, j)
-			}
+	used := make([]int, 0, len(spans))
+	for j, s := range spans {
+		if s.Bytes > 0 && s.First <= s.Last {
+			used = append(used, j)
 		}
+	}
+	tries := maxPairs / (len(used)*len(used)/2 + 1)
+	if tries == 0 {
+		return sweep(spans, used)
+	}
+	for i, order := range orders[:min(tries, len(orders))] {
+		queue := slices.Clone(used)
 		slices.SortStableFunc(queue, func(i, j int) int { return order(spans[i], spans[j]) })
-		for try := range retries {
+		for try := range max(1, min(retries, tries/len(orders))) {
 			p := place(spans, queue)
 			if i == 0 && try == 0 || p.Size < best.Size {
 				best = p
@@ -89,8 +95,12 @@ func Greedy(spans []Span) Plan {
 	return best
 }
 
-// retries bounds the attempts at each order.
-const retries = 16
+// retries bounds the attempts at each order, maxPairs the pairs of spans that all of them look at: a
+// quarter of a second's, which 2048 spans may do with all attempts, and 16384 with one.
+const (
+	retries  = 16
+	maxPairs = 1 << 27
+)
 
 // place puts the spans into best-fitting gaps in the queue's order.
 func place(spans []Span, queue []int) Plan {

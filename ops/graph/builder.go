@@ -178,6 +178,10 @@ func (b *Builder) Build() (*Graph, error) {
 		return nil, fmt.Errorf("graph: %q has no outputs", b.g.name)
 	}
 	g := b.g
+	g.results = make([]bool, len(g.nodes))
+	for _, o := range g.outputs {
+		g.results[o.ID] = true
+	}
 	return &g, nil
 }
 

@@ -41,6 +41,7 @@ type Graph struct {
 	nodes   []Node
 	inputs  []ID
 	outputs []Output
+	results []bool // of each node: whether it is an output
 	batch   int
 }
 
@@ -86,12 +87,7 @@ func (g *Graph) Consumers() [][]ID {
 
 // IsOutput reports whether id is a result of the graph.
 func (g *Graph) IsOutput(id ID) bool {
-	for _, o := range g.outputs {
-		if o.ID == id {
-			return true
-		}
-	}
-	return false
+	return id >= 0 && int(id) < len(g.results) && g.results[id]
 }
 
 // WithBatch is the graph with another batch size: every spec inferred anew. A

@@ -1,10 +1,11 @@
 package graph
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -64,40 +65,50 @@ func Attributes(op ops.Op) string {
 	return strings.Join(p.parts, " ")
 }
 
-// SameOp reports whether two operators are of one kind with equal attributes.
-func SameOp(a, b ops.Op) bool {
-	if a.Kind() != b.Kind() {
-		return false
-	}
-	var x, y attrList
-	a.Fields(&x)
-	b.Fields(&y)
-	if len(x.values) != len(y.values) {
-		return false
-	}
-	for i, v := range x.values {
-		if !sameAttr(v, y.values[i]) {
-			return false
-		}
-	}
-	return true
+// SameOp reports whether two operators are of one kind with equal attributes:
+// lists by their elements, floats by their bits.
+func SameOp(a, b ops.Op) bool { return bytes.Equal(AppendOp(nil, a), AppendOp(nil, b)) }
+
+// AppendOp appends an operator's kind and attributes to b, in a form of this
+// process's own that is equal for two operators exactly if SameOp says so of them.
+func AppendOp(b []byte, op ops.Op) []byte {
+	k := attrKey(binary.AppendVarint(b, int64(op.Kind())))
+	op.Fields(&k)
+	return k
 }
 
-// sameAttr compares two attributes of the types that Fields shows; lists by
-// their elements, floats by their bits.
-func sameAttr(a, b any) bool {
-	switch x := a.(type) {
-	case []int:
-		y, ok := b.([]int)
-		return ok && slices.Equal(x, y)
-	case []float32:
-		y, ok := b.([]float32)
-		return ok && slices.EqualFunc(x, y, func(u, v float32) bool { return math.Float32bits(u) == math.Float32bits(v) })
-	case float32:
-		y, ok := b.(float32)
-		return ok && math.Float32bits(x) == math.Float32bits(y)
+type attrKey []byte
+
+func (k *attrKey) int(v int) { *k = binary.AppendVarint(*k, int64(v)) }
+
+func (k *attrKey) Bool(_ string, v *bool) {
+	*k = append(*k, 0)
+	if *v {
+		(*k)[len(*k)-1] = 1
 	}
-	return a == b
+}
+
+func (k *attrKey) Int(_ string, v *int) { k.int(*v) }
+
+func (k *attrKey) Float(_ string, v *float32) { k.int(int(math.Float32bits(*v))) }
+
+func (k *attrKey) String(_ string, v *string) {
+	k.int(len(*v))
+	*k = append(*k, *v...)
+}
+
+func (k *attrKey) Ints(_ string, v *[]int) {
+	k.int(len(*v))
+	for _, x := range *v {
+		k.int(x)
+	}
+}
+
+func (k *attrKey) Floats(name string, v *[]float32) {
+	k.int(len(*v))
+	for i := range *v {
+		k.Float(name, &(*v)[i])
+	}
 }
 
 type attrPrinter struct{ parts []string }
@@ -133,18 +144,4 @@ func (p *attrPrinter) Floats(name string, v *[]float32) {
 	if len(*v) > 0 {
 		p.add(name, fmt.Sprint(*v))
 	}
-}
-
-// attrList collects values for comparison; an empty list equals a nil one.
-type attrList struct{ values []any }
-
-func (l *attrList) Bool(_ string, v *bool)     { l.values = append(l.values, *v) }
-func (l *attrList) Int(_ string, v *int)       { l.values = append(l.values, *v) }
-func (l *attrList) Float(_ string, v *float32) { l.values = append(l.values, *v) }
-func (l *attrList) String(_ string, v *string) { l.values = append(l.values, *v) }
-func (l *attrList) Ints(_ string, v *[]int) {
-	l.values = append(l.values, append([]int{}, *v...))
-}
-func (l *attrList) Floats(_ string, v *[]float32) {
-	l.values = append(l.values, append([]float32{}, *v...))
 }
