@@ -40,7 +40,7 @@ func Export(to io.Writer, g *graph.Graph, opts ...ExportOption) error {
 	if g == nil {
 		return fmt.Errorf("onnx: %w", graph.ErrNil)
 	}
-	e := &exporter{g: g, w: &writer{names: map[string]bool{}}, vals: make([]exported, g.Len())}
+	e := &exporter{g: g, w: &writer{names: map[string]bool{}}, vals: make([]exported, g.Len()), exporters: exporters()}
 	var inputs, outputs []message
 	for _, id := range g.Inputs() {
 		e.w.names[g.Node(id).Name] = true
@@ -121,6 +121,8 @@ type exporter struct {
 	vals []exported
 	bad  []Unsupported
 	real map[string]string // dequantised forms, by the integer's name
+
+	exporters map[ops.Kind]exportFunc
 }
 
 func (e *exporter) spec(id graph.ID) tensor.Spec { return e.g.Node(id).Out }
@@ -315,7 +317,7 @@ func (e *exporter) fromReal(id graph.ID, name string) string {
 
 // node writes one node.
 func (e *exporter) node(id graph.ID, n *graph.Node) error {
-	f, ok := exporters[n.Op.Kind()]
+	f, ok := e.exporters[n.Op.Kind()]
 	if !ok {
 		return fmt.Errorf("ONNX has no such operator")
 	}

@@ -66,7 +66,7 @@ func (e *exporter) finishAligned(id graph.ID, y string, nchw bool, act ops.Act) 
 	return e.finishPlain(id, y, act)
 }
 
-var binaryNames = map[ops.BinaryFn]string{
+var binaryNames = [...]string{
 	ops.BinaryAdd: "Add", ops.BinarySub: "Sub", ops.BinaryMul: "Mul", ops.BinaryDiv: "Div", ops.BinaryMin: "Min",
 	ops.BinaryMax: "Max", ops.BinaryPow: "Pow", ops.BinaryMod: "Mod", ops.BinaryFMod: "Mod",
 }
@@ -90,8 +90,8 @@ func exportBinary(e *exporter, id graph.ID, n *graph.Node) error {
 		}
 		y = e.emit("Mod", n.Name, nil, in...)
 	default:
-		name, ok := binaryNames[op.Fn]
-		if !ok {
+		name := nameOf(binaryNames[:], int(op.Fn))
+		if name == "" {
 			return fmt.Errorf("ONNX has no function %d of two numbers", op.Fn)
 		}
 		a.bool("fmod", op.Fn == ops.BinaryFMod)
@@ -117,7 +117,7 @@ func (e *exporter) act(name string, a ops.Act, x string) (string, error) {
 	return e.unary(name+"_act", a.Fn, a.A, a.B, x)
 }
 
-var unaryNames = map[ops.UnaryFn]string{
+var unaryNames = [...]string{
 	ops.UnaryNone: "Identity", ops.UnaryRelu: "Relu", ops.UnarySigmoid: "Sigmoid", ops.UnaryHardSwish: "HardSwish",
 	ops.UnaryMish: "Mish", ops.UnaryTanh: "Tanh", ops.UnarySoftplus: "Softplus", ops.UnarySoftsign: "Softsign",
 	ops.UnaryExp: "Exp", ops.UnaryLog: "Log", ops.UnarySqrt: "Sqrt", ops.UnaryAbs: "Abs", ops.UnaryNeg: "Neg",
@@ -130,7 +130,7 @@ var unaryNames = map[ops.UnaryFn]string{
 // unary writes a function of one number, by way of others where the operator
 // set lacks it.
 func (e *exporter) unary(name string, fn ops.UnaryFn, p, q float32, x string) (string, error) {
-	if op, ok := unaryNames[fn]; ok {
+	if op := nameOf(unaryNames[:], int(fn)); op != "" {
 		return e.emit(op, name, nil, x), nil
 	}
 	var a attrs

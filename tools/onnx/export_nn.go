@@ -13,10 +13,9 @@ import (
 // exportFunc writes one node of the graph.
 type exportFunc func(e *exporter, id graph.ID, n *graph.Node) error
 
-var exporters map[ops.Kind]exportFunc
-
-func init() {
-	exporters = map[ops.Kind]exportFunc{
+// exporters are the operators that can be written.
+func exporters() map[ops.Kind]exportFunc {
+	return map[ops.Kind]exportFunc{
 		ops.KindConv: exportConv, ops.KindConvTranspose: exportConvTranspose, ops.KindPool: exportPool,
 		ops.KindGlobalPool: exportGlobalPool, ops.KindMaxUnpool: exportMaxUnpool, ops.KindBatchNorm: exportBatchNorm,
 		ops.KindGroupNorm: exportGroupNorm, ops.KindLayerNorm: exportLayerNorm, ops.KindLRN: exportLRN, ops.KindLpNorm: exportLpNorm,

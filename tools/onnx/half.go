@@ -10,23 +10,23 @@ import (
 // types here. Between operators that compute, values stay wide; they are
 // rounded only where something sees their type: a cast, an output.
 
-// computesHalf are the operators whose 16-bit operands are widened and whose
+// computesHalf names the operators whose 16-bit operands are widened and whose
 // results then have the operands' type again.
-var computesHalf = map[string]bool{}
-
-func init() {
-	for _, family := range []map[string]handler{layerOps, mathOps, unaryOps} {
+func computesHalf() map[string]bool {
+	half := map[string]bool{}
+	for _, family := range []map[string]handler{layerOps(), mathOps(), unaryOps()} {
 		for name := range family {
-			computesHalf[name] = true
+			half[name] = true
 		}
 	}
 	for _, name := range []string{"Dropout", "Pow", "Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not"} {
-		delete(computesHalf, name) // these look at types themselves
+		delete(half, name) // these look at types themselves
 	}
 	// Operators that only move elements may do it wide as well.
 	for _, name := range []string{"Concat", "Expand", "Flatten", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"} {
-		computesHalf[name] = true
+		half[name] = true
 	}
+	return half
 }
 
 // widenHalf replaces 16-bit operands by their float32 form and says which type

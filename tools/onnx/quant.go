@@ -18,7 +18,7 @@ func importQuantize(c *call) error {
 	if z := c.arg(2); z != nil {
 		to = z.spec().DType
 	} else if t := int32(c.int("output_dtype", 0)); t != 0 {
-		d, ok := dtypes[t]
+		d, ok := dtypeOf(t)
 		if !ok {
 			return &TypeError{c.outName(0), typeName(t)}
 		}

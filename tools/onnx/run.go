@@ -37,9 +37,9 @@ func (im *importer) runNode(n *node) error {
 	if f := im.funcs[n.domain+"\x00"+n.op]; f != nil {
 		return im.expand(c, f)
 	}
-	h := handlers[n.op]
+	h := im.handlers[n.op]
 	if n.domain != "" || h == nil {
-		u := Unsupported{Node: c.label(), Op: n.op, Why: "the operator is not supported", Hint: hints[n.op]}
+		u := Unsupported{Node: c.label(), Op: n.op, Why: "the operator is not supported", Hint: hint(n.op)}
 		if n.domain != "" {
 			u.Op = n.domain + "." + n.op
 			u.Hint = domainHint(n.domain)
@@ -61,7 +61,7 @@ func (im *importer) runNode(n *node) error {
 	}
 	var err error
 	half := tensor.Invalid
-	if computesHalf[n.op] {
+	if im.half[n.op] {
 		half, err = c.widenHalf()
 	}
 	if err == nil {
@@ -104,20 +104,27 @@ func (im *importer) runNode(n *node) error {
 // takesDoubles are the operators that can do something with double constants.
 var takesDoubles = map[string]bool{"Cast": true, "CastLike": true, "Identity": true, "Constant": true}
 
-// hints say what to do about operators that are not supported.
-var hints = map[string]string{
-	"Loop":               "export the model without loops: trace it instead of scripting it",
-	"Scan":               "export the model without loops: trace it instead of scripting it",
-	"LSTM":               "recurrent layers are not supported",
-	"GRU":                "recurrent layers are not supported",
-	"RNN":                "recurrent layers are not supported",
-	"NonMaxSuppression":  "export the model without its post-processing",
-	"Unique":             "shapes that depend on values are not supported",
-	"Compress":           "shapes that depend on values are not supported",
-	"SequenceConstruct":  "sequences are not supported",
-	"StringNormalizer":   "strings are not supported",
-	"FusedConv":          "export the model before ONNX Runtime optimises it",
-	"ScaledDotAttention": "attention is not supported",
+// hint says what to do about an operator that is not supported.
+func hint(op string) string {
+	switch op {
+	case "Loop", "Scan":
+		return "export the model without loops: trace it instead of scripting it"
+	case "LSTM", "GRU", "RNN":
+		return "recurrent layers are not supported"
+	case "NonMaxSuppression":
+		return "export the model without its post-processing"
+	case "Unique", "Compress":
+		return "shapes that depend on values are not supported"
+	case "SequenceConstruct":
+		return "sequences are not supported"
+	case "StringNormalizer":
+		return "strings are not supported"
+	case "FusedConv":
+		return "export the model before ONNX Runtime optimises it"
+	case "ScaledDotAttention":
+		return "attention is not supported"
+	}
+	return ""
 }
 
 func domainHint(domain string) string {

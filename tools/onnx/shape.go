@@ -279,7 +279,7 @@ func importCast(c *call) error {
 		}
 		to = onnxType(c.in[1].spec().DType)
 	}
-	d, ok := dtypes[to]
+	d, ok := dtypeOf(to)
 	if !ok {
 		return &TypeError{c.outName(0), typeName(to)}
 	}

@@ -30,7 +30,7 @@ const (
 	typeBfloat16 = 16
 )
 
-var typeNames = map[int32]string{
+var typeNames = [...]string{
 	0: "undefined", typeFloat: "float", typeUint8: "uint8", typeInt8: "int8", typeUint16: "uint16", typeInt16: "int16",
 	typeInt32: "int32", typeInt64: "int64", typeString: "string", typeBool: "bool", typeFloat16: "float16",
 	typeDouble: "double", typeUint32: "uint32", typeUint64: "uint64", 14: "complex64", 15: "complex128",
@@ -38,8 +38,16 @@ var typeNames = map[int32]string{
 	21: "uint4", 22: "int4", 23: "float4e2m1", 24: "float8e8m0", 25: "uint2", 26: "int2",
 }
 
+// nameOf is the name in a table that has holes.
+func nameOf(names []string, i int) string {
+	if 0 <= i && i < len(names) {
+		return names[i]
+	}
+	return ""
+}
+
 func typeName(t int32) string {
-	if n, ok := typeNames[t]; ok {
+	if n := nameOf(typeNames[:], int(t)); n != "" {
 		return n
 	}
 	return fmt.Sprintf("type %d", t)
@@ -55,7 +63,15 @@ func (e *TypeError) Error() string {
 	return fmt.Sprintf("onnx: %q has element type %s, which is not supported", e.Name, e.Type)
 }
 
-var dtypes = map[int32]tensor.DType{
+// dtypeOf is the element type that ONNX numbers t, where Teff has it.
+func dtypeOf(t int32) (d tensor.DType, ok bool) {
+	if 0 <= t && int(t) < len(dtypes) {
+		d = dtypes[t]
+	}
+	return d, d != tensor.Invalid
+}
+
+var dtypes = [...]tensor.DType{
 	typeFloat: tensor.F32, typeUint8: tensor.U8, typeInt8: tensor.I8, typeInt32: tensor.I32, typeInt64: tensor.I64,
 	typeBool: tensor.Bool, typeFloat16: tensor.F16, typeBfloat16: tensor.BF16,
 }
@@ -64,7 +80,7 @@ var dtypes = map[int32]tensor.DType{
 func onnxType(d tensor.DType) int32 {
 	for o, t := range dtypes {
 		if t == d {
-			return o
+			return int32(o)
 		}
 	}
 	return 0
@@ -182,7 +198,7 @@ func (t *tensorProto) value(src *source) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	d, ok := dtypes[t.dtype]
+	d, ok := dtypeOf(t.dtype)
 	if !ok {
 		return tensor.Tensor{}, &TypeError{t.name, typeName(t.dtype)}
 	}

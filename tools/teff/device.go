@@ -77,6 +77,7 @@ func (m *model) session(opts []runtime.Option, sopts func(*runtime.Model) []runt
 	if err != nil {
 		return nil, nil, err
 	}
+	betweenStages()
 	s, err := rm.NewSession(sopts(rm)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, rm.Close())

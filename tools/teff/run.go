@@ -64,11 +64,13 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	if *top < 0 || *threads < 0 {
 		return usagef("--top and --threads cannot be negative")
 	}
+	betweenStages()
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err
 	}
 	defer m.close()
+	betweenStages()
 	names := m.metadata().Labels
 	if *labels != "" {
 		if names, err = readLabels(*labels); err != nil {
@@ -99,6 +101,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer rm.Close()
+	betweenStages()
 	specs := rm.Inputs()
 	in, err := firstInput(pos[0], specs)
 	var runs []runInput
@@ -174,7 +177,7 @@ func (r *runner) all(ctx context.Context, runs []runInput) (failed []error, err 
 			failed = append(failed, err)
 			continue
 		}
-		if err := r.session.Run(ctx); err != nil {
+		if err := r.run(ctx, k == 0); err != nil {
 			return nil, err
 		}
 		o, err := collect(r.model, r.session, in, r.labels, r.top)
@@ -189,6 +192,15 @@ func (r *runner) all(ctx context.Context, runs []runInput) (failed []error, err 
 		}
 	}
 	return failed, nil
+}
+
+// run runs the session; around a process's first run, stages end.
+func (r *runner) run(ctx context.Context, first bool) error {
+	if first {
+		betweenStages()
+		defer betweenStages()
+	}
+	return r.session.Run(ctx)
 }
 
 const runHelp = `

@@ -12,11 +12,10 @@ type handler struct {
 	f  func(*importer, *operator) error
 }
 
-// handlers are the operators that can be imported.
-var handlers map[int]handler
-
-func init() { // a plain initialiser would refer to itself through the functions
-	handlers = map[int]handler{
+// handlers are the operators that can be imported. An import makes the table for
+// itself, so that a program which only might import does not make it at start.
+func handlers() map[int]handler {
+	return map[int]handler{
 		opConv2d: {2, conv2D}, opDepthwiseConv2d: {2, depthwise}, opConv3d: {2, conv3D},
 		opTransposeConv: {3, transposeConv}, opFullyConnected: {2, fullyConnected}, opBatchMatmul: {2, batchMatMul},
 		opAveragePool2d: {1, pool(ops.PoolAvg)}, opMaxPool2d: {1, pool(ops.PoolMax)},

@@ -45,7 +45,7 @@ func Parse(b []byte, opts ...Option) (*graph.Graph, error) {
 	im := &importer{
 		m: m, b: graph.NewBuilder(m.graph.name), shapes: map[string][]int{},
 		ids: make([]graph.ID, len(m.graph.tensors)), budget: 8*len(b) + 16<<20,
-		known: map[int]tensor.Tensor{}, vectors: map[int][]int{}, spoiled: map[int]bool{},
+		known: map[int]tensor.Tensor{}, vectors: map[int][]int{}, spoiled: map[int]bool{}, handlers: handlers(),
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -75,6 +75,8 @@ type importer struct {
 	spoiled map[int]bool          // tensors of operators that could not be imported
 	bad     UnsupportedError
 	budget  int // bytes that may be made out of constants
+
+	handlers map[int]handler
 }
 
 func (im *importer) run() (*graph.Graph, error) {
@@ -152,7 +154,7 @@ func (im *importer) input(t int) error {
 
 // operator imports one operator.
 func (im *importer) operator(o *operator) error {
-	h, ok := handlers[o.code.code]
+	h, ok := im.handlers[o.code.code]
 	if !ok {
 		return &refusal{"this operator is not supported", hintFor(o.code)}
 	}

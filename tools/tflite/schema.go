@@ -30,8 +30,8 @@ func (c opcode) name() string {
 	if c.code == opCustom {
 		return fmt.Sprintf("CUSTOM %q", c.custom)
 	}
-	if n, ok := opNames[c.code]; ok {
-		return n
+	if 0 <= c.code && c.code < len(opNames) {
+		return opNames[c.code]
 	}
 	return fmt.Sprintf("operator %d", c.code)
 }
