@@ -5,6 +5,7 @@
 // Weights are symmetric int8 with a scale for each output channel, biases int32,
 // activations affine int8 with one scale. Operators without an integer form, or,
 // unless asked for, with a slow one, stay float32 between Dequantize and Quantize.
+// So do values that attention's masks were put into, constants of -10000 and less.
 package ptq
 
 import (
@@ -87,14 +88,15 @@ type Source interface {
 type Quantizer struct {
 	opt   Options
 	graph *graph.Graph                  // prepared
-	stats []*stats                      // by node; nil where nothing was measured
+	stats []*stats                      // by node; nil where nothing was measured, or see masked
 	reads map[graph.ID]*moments.Product // by product; empty with Options.Nearest
 }
 
 var errNilContext = errors.New("ptq: nil context")
 
 // Calibrate prepares g and runs all samples through it, twice: for the extremes,
-// then for the distribution between them.
+// then for the distribution between them. A value that is infinite or NaN is an error
+// that names its node, but for -Inf from a mask.
 func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Quantizer, error) {
 	switch {
 	case ctx == nil:
@@ -157,7 +159,7 @@ func spreads(ctx context.Context, g *graph.Graph, src Source, threads int) ([]*s
 		return nil, err
 	}
 	defer t.close()
-	seen := make([]*spread, g.Len())
+	seen, hidden := make([]*spread, g.Len()), masked(g)
 	for i := range src.Len() {
 		if err := t.run(ctx, src, i); err != nil {
 			return nil, fmt.Errorf("sample %d: %w", i, err)
@@ -166,9 +168,14 @@ func spreads(ctx context.Context, g *graph.Graph, src Source, threads int) ([]*s
 			if seen[id] == nil {
 				seen[id] = newSpread(at.Shape.Channels())
 			}
-			if err := seen[id].add(at.F32()); err != nil {
+			if err := seen[id].add(at.F32(), hidden[id]); err != nil {
 				return nil, fmt.Errorf("node %q, sample %d: %w", g.Node(id).Name, i, err)
 			}
+		}
+	}
+	for id, h := range hidden {
+		if h {
+			seen[id] = nil
 		}
 	}
 	return seen, nil
@@ -188,7 +195,9 @@ func (q *Quantizer) count(ctx context.Context, src Source) error {
 		err := t.run(ctx, src, i)
 		if err == nil {
 			for id, at := range t.value {
-				q.stats[id].count(at.F32())
+				if s := q.stats[id]; s != nil {
+					s.count(at.F32())
+				}
 			}
 			err = w.Look(ctx, i, func(id graph.ID) tensor.Tensor { return t.value[id] })
 		}
@@ -205,7 +214,7 @@ func (q *Quantizer) watch(t *tap, samples int) *moments.Watch {
 	var list []*moments.Product
 	if !q.opt.Nearest {
 		for _, p := range moments.Find(q.graph, 1) {
-			if _, ok := t.value[p.In]; ok {
+			if _, ok := t.value[p.In]; ok && q.stats[p.In] != nil {
 				q.reads[p.ID] = p
 				list = append(list, p)
 			}

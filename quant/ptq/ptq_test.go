@@ -235,7 +235,7 @@ func TestRanges(t *testing.T) {
 		v[i] = float32(rng.NormFloat64())
 	}
 	v[0] = 100 // an outlier
-	require.NoError(t, x.add(v))
+	require.NoError(t, x.add(v, false))
 	s := newStats(x, nil, nil)
 	s.count(v)
 	scale := map[Method]float32{}
@@ -247,7 +247,7 @@ func TestRanges(t *testing.T) {
 	require.Greater(t, scale[MinMax], float32(0.4))
 	require.Less(t, scale[Percentile], scale[MinMax]/5)
 	require.Less(t, scale[MSE], scale[MinMax])
-	require.ErrorContains(t, x.add([]float32{float32(math.Inf(1))}), "value")
+	require.ErrorContains(t, x.add([]float32{float32(math.Inf(1))}, false), "value")
 	for m, name := range methodNames {
 		got, err := ParseMethod(name)
 		require.NoError(t, err)

@@ -89,6 +89,9 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 			x, y := realAt(ta.value[p.a]), realAt(tb.value[p.b])
 			for j := range ta.value[p.a].Shape.Elems() {
 				u, v := x(j), y(j)
+				if u == v && math.IsInf(u, 0) {
+					continue // hidden by both
+				}
 				d := u - v
 				p.signal += u * u
 				p.noise += d * d

@@ -18,13 +18,13 @@ func newSpread(channels int) *spread {
 }
 
 // add is for the values of a sample. A network that computes infinities has no
-// range.
-func (s *spread) add(v []float32) error {
+// range, but where a value is masked.
+func (s *spread) add(v []float32, masked bool) error {
 	n := len(s.lo)
 	for i := 0; i+n <= len(v); i += n {
 		for c, y := range v[i : i+n] {
 			x := float64(y)
-			if !(math.Abs(x) <= math.MaxFloat32) {
+			if !(math.Abs(x) <= math.MaxFloat32) && !(masked && math.IsInf(x, -1)) {
 				return fmt.Errorf("value %v", x)
 			}
 			s.lo[c], s.hi[c] = min(s.lo[c], x), max(s.hi[c], x)
