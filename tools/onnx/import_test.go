@@ -322,3 +322,26 @@ func TestSquare(t *testing.T) {
 		}
 	}
 }
+
+// TestPowers: small powers go by products, roots and reciprocals, within an ulp or two.
+func TestPowers(t *testing.T) {
+	for e, kind := range map[float32]ops.Kind{3: ops.KindBinary, 0.5: ops.KindUnary, -1: ops.KindUnary, 1.5: ops.KindBinary} {
+		b := newModel(13).input("x", -1, 7).output("y")
+		b.node("Pow", []string{"x", b.w.constant("e", tensor.FromF32([]float32{e}))}, []string{"y"}, nil)
+		g, err := ImportBytes(b.bytes())
+		require.NoError(t, err)
+		last := g.Node(g.Outputs()[0].ID).Op
+		require.Equal(t, kind, last.Kind())
+		require.Equal(t, e == 1.5, len(g.Node(g.Outputs()[0].ID).Params) == 1)
+		x := []float32{0, -1.5, 3e-12, -3e-30, 1.0000001, 3.3e12, 123456.78}
+		y := eval(t, g, tensor.FromF32(x, 1, 7))[0].F32()
+		for i, v := range x {
+			want := float32(math.Pow(float64(v), float64(e)))
+			if want != want || math.IsInf(float64(want), 0) {
+				require.Equal(t, math.IsNaN(float64(want)), math.IsNaN(float64(y[i])), "%v", v)
+				continue
+			}
+			require.InDelta(t, want, y[i], 1.5e-7*math.Abs(float64(want)), "%v to the %v", v, e)
+		}
+	}
+}

@@ -184,22 +184,46 @@ func importMod(c *call) error {
 	return importBinary(fn)(c)
 }
 
-// isSquare reports a power of 2, as layer norms are written: a product gives the
-// same bits, for the product of two float32 is exact in float64, in a small part
-// of the time.
-func isSquare(x, y *value) bool {
+// exponent is a float32 base's constant exponent that does not broadcast it.
+func exponent(x, y *value) (float64, bool) {
 	if x.spec().DType != tensor.F32 || !y.isConst() || y.spec().Shape.Elems() != 1 || y.rank() > x.rank() {
-		return false
+		return 0, false
 	}
 	switch y.c.DType {
 	case tensor.F32:
-		return y.c.F32()[0] == 2
+		return float64(y.c.F32()[0]), true
 	case tensor.I32:
-		return y.c.I32()[0] == 2
+		return float64(y.c.I32()[0]), true
 	case tensor.I64:
-		return y.c.I64()[0] == 2
+		return float64(y.c.I64()[0]), true
 	}
-	return false
+	return 0, false
+}
+
+// simplePow makes x to the power of e what takes a small part of the time: a square
+// has the same bits, for the product of two float32 is exact in float64; a third power
+// is rounded twice; a root and a reciprocal once. ok is false for other exponents.
+func (c *call) simplePow(x *value, e float64) (y *value, ok bool, err error) {
+	unary := func(fn ops.UnaryFn) (*value, bool, error) {
+		y, err := c.arith(c.outName(0), func(layout) ops.Op { return &ops.Unary{Fn: fn} }, x)
+		return y, true, err
+	}
+	times := func(y *value) (*value, bool, error) {
+		y, err := c.arith(c.outName(0), func(layout) ops.Op { return &ops.Binary{Fn: ops.BinaryMul} }, y, x)
+		return y, true, err
+	}
+	switch e {
+	case -1:
+		return unary(ops.UnaryReciprocal)
+	case 0.5:
+		return unary(ops.UnarySqrt)
+	case 2, 3:
+		if y, ok, err = times(x); err == nil && e == 3 {
+			y, ok, err = times(y)
+		}
+		return y, ok, err
+	}
+	return nil, false, nil
 }
 
 // importPow lets the exponent have a type of its own; the result has the
@@ -210,13 +234,13 @@ func importPow(c *call) error {
 	}
 	x, y := c.in[0], c.in[1]
 	xd, yd := x.spec().DType, y.spec().DType
-	if isSquare(x, y) {
-		z, err := c.arith(c.outName(0), func(layout) ops.Op { return &ops.Binary{Fn: ops.BinaryMul} }, x, x)
-		if err != nil {
+	if e, ok := exponent(x, y); ok {
+		if z, ok, err := c.simplePow(x, e); ok || err != nil {
+			if err == nil {
+				c.set(0, z)
+			}
 			return err
 		}
-		c.set(0, z)
-		return nil
 	}
 	if xd == yd {
 		return importBinary(ops.BinaryPow)(c)

@@ -14,10 +14,10 @@ import (
 )
 
 // Import is what importers end with: constants folded, exporters' litter and
-// transposes removed. Batch norm and activations stay as they are, so that the
+// transposes removed, layer norms found. Batch norm and activations stay as they are, so that the
 // result can be saved, trained, and folded later.
 func Import(g *graph.Graph) (*graph.Graph, error) {
-	return apply(g, fold, identities, layOut, fold, identities, denses, globalPools, cseShared)
+	return apply(g, fold, identities, layOut, fold, identities, layerNorms, denses, globalPools, cseShared)
 }
 
 // Infer makes a graph ready to run: batch norm folded, biases, activations,

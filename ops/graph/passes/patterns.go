@@ -162,10 +162,13 @@ func (m matcher) unary(id graph.ID, fn ops.UnaryFn) (graph.ID, bool) {
 }
 
 // mul matches the product of two values.
-func (m matcher) mul(id graph.ID) (p, q graph.ID, ok bool) {
+func (m matcher) mul(id graph.ID) (p, q graph.ID, ok bool) { return m.two(id, ops.BinaryMul) }
+
+// two matches fn of two values.
+func (m matcher) two(id graph.ID, fn ops.BinaryFn) (p, q graph.ID, ok bool) {
 	n := m.b.Node(id)
 	op, is := n.Op.(*ops.Binary)
-	if !is || op.Fn != ops.BinaryMul || op.Act.Fn != ops.UnaryNone || len(n.In) != 2 {
+	if !is || op.Fn != fn || op.Act.Fn != ops.UnaryNone || len(n.In) != 2 {
 		return 0, 0, false
 	}
 	return n.In[0], n.In[1], true
