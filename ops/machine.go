@@ -23,6 +23,19 @@ func NewWorkers(threads int) *Workers { return pool.New(threads) }
 // their velocities by a gradient.
 type Momentum = kern.SGDF32
 
+// Finite reports whether x holds neither a NaN nor an infinity.
+func Finite(x []float32) bool {
+	if s := kern.SumF32(x); s-s == 0 { // no such term, which would have made the sum one
+		return true
+	}
+	for _, v := range x { // or a sum of numbers that is too large
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // CeilingGFLOPS is what one core reaches on independent float32 multiply-adds
 // with its widest instructions, measured for about d.
 func CeilingGFLOPS(d time.Duration) float64 { return kern.FMACeiling(d) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/graph/passes"
 	"github.com/teff-ml/teff/runtime/train"
 	"github.com/teff-ml/teff/tests/randgraph"
@@ -75,4 +76,65 @@ func TestRandomNetworksLearn(t *testing.T) {
 	}
 	require.Greater(t, tried, 20)
 	require.LessOrEqual(t, len(wrong), 1+tried/100, "of %d networks these do not learn as their gradients say: %v", tried, wrong)
+}
+
+// TestRandomInputGradients: a small step of the inputs against the gradient g by them
+// lowers the loss by rate*|g|², whatever the network, with nothing learning.
+func TestRandomInputGradients(t *testing.T) {
+	tried, wrong := 0, []uint64{}
+	for seed := range uint64(seedCount(200, 60)) {
+		g, err := randgraph.New(seed, randgraph.Options{})
+		require.NoError(t, err)
+		g, err = passes.DropDropout(g)
+		require.NoError(t, err)
+		h, err := g.WithBatch(2)
+		if err != nil {
+			continue
+		}
+		in := randgraph.Inputs(h, 1)
+		tr, err := train.New(g, train.Config{
+			Batch: 2, Loss: train.MeanSquares, Threads: 1, Norm: train.Norm(seed % 2), InputGradients: true,
+			Trainable: func(*graph.Node, int) bool { return false },
+		})
+		if err != nil {
+			continue // an operator without a gradient
+		}
+		gradients := make([][]float32, len(in))
+		at := func(rate float64) float64 {
+			for j, x := range in {
+				copy(tr.Input(j).Data, x.Data)
+				for i, d := range gradients[j] {
+					tr.Input(j).F32()[i] -= float32(rate) * d
+				}
+			}
+			for j := range tr.Target().F32() {
+				tr.Target().F32()[j] = 0.5
+			}
+			loss, err := tr.StepInPlace()
+			require.NoError(t, err, "seed %d", seed)
+			return float64(loss)
+		}
+		loss, squares := at(0), 0.0
+		for j := range in {
+			if d := tr.InputGradient(j); !d.IsZero() {
+				gradients[j] = append([]float32(nil), d.F32()...)
+			}
+			for _, v := range gradients[j] {
+				squares += float64(v) * float64(v)
+			}
+		}
+		if squares >= 1e-6*loss && loss > 0 {
+			tried++
+			ok := false
+			for rate := 1e-3 * loss / squares; !ok && rate > 1e-6*loss/squares; rate /= 4 {
+				ok = math.Abs((loss-at(rate))/(rate*squares)-1) < 0.1
+			}
+			if !ok {
+				wrong = append(wrong, seed)
+			}
+		}
+		require.NoError(t, tr.Close())
+	}
+	require.Greater(t, tried, 20)
+	require.LessOrEqual(t, len(wrong), 1+tried/100, "of %d networks these have other gradients: %v", tried, wrong)
 }

@@ -18,7 +18,7 @@ func (t *Trainer) bindParams(s *schedule) {
 				continue
 			}
 			key := paramKey{graph.ID(i), j}
-			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: t.cfg.decays(nd, j), channels: s.chans[key]})
+			t.params = append(t.params, param{name: paramName(nd, j), key: key, w: nd.Params[j].F32(), decay: t.cfg.decays(nd, j), rate: t.cfg.rate(nd, j), channels: s.chans[key]})
 			total += stateFloats(s.learning(key), &t.cfg)
 		}
 	}
@@ -170,6 +170,11 @@ func (t *Trainer) bind(s *schedule) error {
 	}
 	for _, id := range g.Inputs() {
 		t.inputs = append(t.inputs, value(id))
+		if id != t.net.target && s.needs[id] {
+			t.dInputs = append(t.dInputs, gradient(id))
+		} else {
+			t.dInputs = append(t.dInputs, tensor.Tensor{})
+		}
 	}
 	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
 	return nil

@@ -45,6 +45,9 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 	if src.Batch() != c.Batch && !src.Batched() {
 		return nil, fmt.Errorf("train: the network runs at batch %d only, not %d", src.Batch(), c.Batch)
 	}
+	if err := c.checkRates(src); err != nil {
+		return nil, err
+	}
 	n := &network{source: src, live: map[paramKey]tensor.Tensor{}}
 	b := graph.NewBuilderBatch(src.Name(), c.Batch)
 	fused := clamps(src)
@@ -111,6 +114,9 @@ func (n *network) liveParams(id graph.ID, nd *graph.Node, c *Config) []tensor.Te
 // learns reports whether parameter j of a node is trained.
 func (c *Config) learns(nd *graph.Node, j int) bool {
 	if nd.Op.Kind() == ops.KindBatchNorm && j >= 2 || nd.Params[j].DType != tensor.F32 {
+		return false
+	}
+	if c.rate(nd, j) == 0 {
 		return false
 	}
 	if c.Trainable != nil {

@@ -121,13 +121,13 @@ func gatherColumns(dst, src []float32, n int, columns []int) {
 }
 
 // updateChannels changes the channels that learn.
-func (p *param) updateChannels(o Optimizer, u *update) {
+func (p *param) updateChannels(o Optimizer, u update) {
 	row := len(p.g) / len(p.channels)
 	for j, c := range p.channels {
 		var state [2][]float32
 		for s := range o.slots() {
 			state[s] = p.state[s][j*row : (j+1)*row]
 		}
-		o.update(u, p.w[c*row:(c+1)*row], p.g[j*row:(j+1)*row], state, p.decay)
+		o.update(u, p.w[c*row:(c+1)*row], p.g[j*row:(j+1)*row], state)
 	}
 }

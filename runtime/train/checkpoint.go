@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -56,8 +57,14 @@ func (t *Trainer) named(f func(name string, v []float32)) {
 }
 
 // Save writes a checkpoint: what was at path stays there until the new one is
-// complete.
+// complete, and where parameters or running statistics are numbers no more, which is
+// ErrDiverged.
 func (t *Trainer) Save(path string, extra uint64) error {
+	for k, v := range t.net.live {
+		if !ops.Finite(v.F32()) {
+			return fmt.Errorf("%w: %s holds what is no number; nothing was written to %s", ErrDiverged, paramName(t.net.g.Node(k.node), k.param), path)
+		}
+	}
 	le := binary.LittleEndian
 	b := []byte(checkpointMagic)
 	for _, v := range []int{1, t.step, t.updates, t.accumulated} {

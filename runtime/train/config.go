@@ -53,7 +53,7 @@ type Config struct {
 	Optimizer    Optimizer // default SGD{Momentum: 0.9}
 	Schedule     Schedule  // default Constant(0.01)
 	// ClipNorm scales gradients down to this norm over all parameters; 0: off. With
-	// it, gradients that are no number give ErrDiverged before the update, too.
+	// it, gradients that are no number give ErrDiverged before any is updated.
 	ClipNorm float32
 	// Accumulate adds the gradients of this many steps before each update;
 	// default 1.
@@ -66,8 +66,10 @@ type Config struct {
 	// Trainable says which parameters learn; nil: all of Conv, ConvTranspose,
 	// Dense, PRelu and the norms.
 	Trainable func(n *graph.Node, param int) bool
-	// Decays says which of what learns the optimiser's weight decay is for; nil: the
-	// weights of convolutions and dense layers, not biases and norms.
+	// Rates scales the schedule's rate, and with it weight decay, for each parameter
+	// that learns; nil: 1. What it gives 0 does not learn, whatever Trainable says.
+	Rates func(n *graph.Node, param int) float32
+	// Decays says which of what learns the optimiser's weight decay is for; nil: Weights.
 	Decays func(n *graph.Node, param int) bool
 	// Channels says which output channels of a layer's weights learn, in
 	// ascending order; nil: all. It is asked about the weights of convolutions
@@ -77,6 +79,9 @@ type Config struct {
 	// neither ClipNorm nor accumulation needs all at once, each lasts until its
 	// parameter is updated, on the way back.
 	Gradients bool
+	// InputGradients has each step find the gradient of the loss by the network's
+	// inputs, too: InputGradient. Nothing else need learn then.
+	InputGradients bool
 	// Lean packs each layer's weights anew before it runs, into the arena,
 	// and takes no path that transforms them: less memory for a little time.
 	Lean bool
@@ -138,9 +143,11 @@ func (c *Config) accumulation(u int) int {
 // paramName is what parameter j of a node is called outside.
 func paramName(n *graph.Node, j int) string { return fmt.Sprintf("%s.%d", n.Name, j) }
 
-// ErrDiverged says that the loss, or the norm that ClipNorm bounds, is NaN or
-// infinite. The parameters are those before the update of that step; the running
-// statistics of batch norm have seen its minibatch.
+// ErrDiverged says that the loss, the norm that ClipNorm bounds, or a gradient is NaN or
+// infinite. The parameters are those before the update of that step, but where a
+// gradient was found to be so while parameters were updated (without ClipNorm):
+// then some are those after it. All are numbers. The running statistics of batch norm have seen the
+// minibatch, and where they are numbers no more, Save refuses to write them.
 var ErrDiverged = errors.New("train: diverged")
 
 // ErrLabel says that a step was given a label that is no class. The parameters
@@ -180,6 +187,27 @@ func Warmup(updates int, s Schedule) Schedule {
 	}
 }
 
+// rate is what the schedule's rate is multiplied by for parameter j of a node.
+func (c *Config) rate(n *graph.Node, j int) float32 {
+	if c.Rates == nil {
+		return 1
+	}
+	return c.Rates(n, j)
+}
+
+// checkRates refuses scales of rates that are no scales.
+func (c *Config) checkRates(g *graph.Graph) error {
+	for i := range g.Len() {
+		n := g.Node(graph.ID(i))
+		for j := range n.Params {
+			if r := c.rate(n, j); !(r >= 0) || isBad(r) {
+				return fmt.Errorf("train: a rate scaled by %v for %s", r, paramName(n, j))
+			}
+		}
+	}
+	return nil
+}
+
 // trainable is the default choice: what the operators call weights, not
 // statistics.
 func trainable(n *graph.Node, param int) bool {
@@ -198,6 +226,12 @@ func (c *Config) decays(n *graph.Node, param int) bool {
 	if c.Decays != nil {
 		return c.Decays(n, param)
 	}
+	return Weights(n, param)
+}
+
+// Weights is the default of Config.Decays: the weights of convolutions and dense layers,
+// not biases and norms.
+func Weights(n *graph.Node, param int) bool {
 	switch n.Op.Kind() {
 	case ops.KindConv, ops.KindConvTranspose, ops.KindDense:
 		return param == 0

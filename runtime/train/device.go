@@ -47,6 +47,8 @@ func (d *Device) begin(b accel.TrainBackend) (accel.Trainer, error) {
 	switch {
 	case c.Loss != CrossEntropy:
 		return nil, fmt.Errorf("train: %s has one loss, cross-entropy", b.Name())
+	case c.InputGradients:
+		return nil, fmt.Errorf("train: %s gives no gradients by inputs", b.Name())
 	case c.Channels != nil:
 		return nil, fmt.Errorf("train: %s has no kernels for single channels that learn", b.Name())
 	case c.Lean || c.Reference:
@@ -73,6 +75,9 @@ func (d *Device) begin(b accel.TrainBackend) (accel.Trainer, error) {
 	learns := map[paramKey]bool{}
 	for _, p := range d.host.params {
 		learns[p.key], decays[p.key] = true, p.decay || all
+		if p.rate != 1 {
+			return nil, fmt.Errorf("train: %s has one rate for all that learns, or 0 for what does not", b.Name())
+		}
 	}
 	o.Learns = func(id graph.ID, param int) bool { return learns[paramKey{id, param}] }
 	o.Decays = func(id graph.ID, param int) bool { return decays[paramKey{id, param}] }

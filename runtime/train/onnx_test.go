@@ -112,7 +112,7 @@ func TestONNXOptimizers(t *testing.T) {
 		op, dir, _ := strings.Cut(name, " ")
 		c := readCase(t, op, "node", dir)
 		rate, count := c.in[0].F32()[0], c.in[1].I64()[0]
-		u := &update{rate: rate, scale: 1, n: int(count)}
+		u := update{decay: true, rate: rate, scale: 1, n: int(count)}
 		var o Optimizer
 		l2 := c.number["norm_coefficient"]
 		switch op {
@@ -142,7 +142,7 @@ func TestONNXOptimizers(t *testing.T) {
 			for s := range o.slots() {
 				state[s] = c.in[2+(2+s)*n+i].Clone().F32()
 			}
-			o.update(u, w, g, state, true)
+			o.update(u, w, g, state)
 			near(t, c.out[i].F32(), w, fmt.Sprint(name, " tensor ", i))
 			for s := range o.slots() {
 				near(t, c.out[(1+s)*n+i].F32(), state[s], fmt.Sprint(name, " state ", s, " of ", i))

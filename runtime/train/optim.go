@@ -13,14 +13,22 @@ type Optimizer interface {
 	// slots is the number of float32 of state a parameter element takes.
 	slots() int
 	// update changes w by gradient g. state holds slots slices.
-	update(u *update, w, g []float32, state [2][]float32, decay bool)
+	update(u update, w, g []float32, state [2][]float32)
 }
 
-// update is what is the same for all parameters in one update.
+// update is what the elements of a parameter have in common in one update.
 type update struct {
 	rate  float32
 	scale float32 // of gradients: clipping and the mean over accumulated steps
 	n     int     // updates done before this one
+	decay bool    // weight decay is for this parameter
+}
+
+// of is u for a parameter.
+func (u update) of(p *param) update {
+	u.rate *= p.rate
+	u.decay = p.decay
+	return u
 }
 
 // SGD is stochastic gradient descent with momentum, in the form PyTorch uses:
@@ -54,9 +62,9 @@ func (o SGD) slots() int {
 	return 1
 }
 
-func (o SGD) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+func (o SGD) update(u update, w, g []float32, state [2][]float32) {
 	l2, shrink := float32(0), float32(1)
-	if decay || o.DecayAll {
+	if u.decay || o.DecayAll {
 		if o.Decoupled {
 			shrink = 1 - u.rate*o.WeightDecay
 		} else {
@@ -114,7 +122,7 @@ func (o AdamW) filled() AdamW {
 
 func (o AdamW) slots() int { return 2 }
 
-func (o AdamW) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+func (o AdamW) update(u update, w, g []float32, state [2][]float32) {
 	o = o.filled()
 	m, v := state[0][:len(w)], state[1][:len(w)]
 	t := float64(u.n + 1)
@@ -122,9 +130,9 @@ func (o AdamW) update(u *update, w, g []float32, state [2][]float32, decay bool)
 	c2 := float32(1 / (1 - math.Pow(float64(o.Beta2), t)))
 	l2, shrink := float32(0), float32(1)
 	switch {
-	case decay && o.Coupled:
+	case u.decay && o.Coupled:
 		l2 = o.WeightDecay
-	case decay:
+	case u.decay:
 		shrink = 1 - u.rate*o.WeightDecay
 	}
 	for i, x := range w {
@@ -167,10 +175,10 @@ func (o Adagrad) rate(rate float32, updates int) float32 {
 	return rate / (1 + float32(updates)*o.RateDecay)
 }
 
-func (o Adagrad) update(u *update, w, g []float32, state [2][]float32, decay bool) {
+func (o Adagrad) update(u update, w, g []float32, state [2][]float32) {
 	o = o.filled()
 	l2 := float32(0)
-	if decay {
+	if u.decay {
 		l2 = o.WeightDecay
 	}
 	h, rate := state[0][:len(w)], o.rate(u.rate, u.n)

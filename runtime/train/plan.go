@@ -112,11 +112,17 @@ func (s *schedule) reach() {
 		if !s.runs[i] {
 			continue
 		}
-		s.needs[i] = s.learnsAny(graph.ID(i))
+		s.needs[i] = s.learnsAny(graph.ID(i)) || s.wanted(graph.ID(i))
 		for _, x := range nd.In {
 			s.needs[i] = s.needs[i] || s.needs[x]
 		}
 	}
+}
+
+// wanted reports an input of the network by which the loss's gradient is asked for.
+func (s *schedule) wanted(id graph.ID) bool {
+	nd := s.net.g.Node(id)
+	return s.cfg.InputGradients && id != s.net.target && nd.Op.Kind() == ops.KindInput && nd.Out.DType == tensor.F32
 }
 
 // findChannels asks which channels learn where not all do.
@@ -176,7 +182,7 @@ func (s *schedule) lifetimes() error {
 		for _, x := range nd.In {
 			s.last[x] = max(s.last[x], i)
 		}
-		if !s.needs[i] {
+		if !s.needs[i] || nd.Op.Kind() == ops.KindInput {
 			continue
 		}
 		d, ok := nd.Op.(ops.Differentiable)
@@ -325,6 +331,10 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	}
 	if s.grad[id] < 0 {
 		return fmt.Errorf("BUG: train: node %q gets no gradient", nd.Name)
+	}
+	if nd.Op.Kind() == ops.KindInput {
+		s.spans[s.grad[id]].Last = 3 * s.n // callers read it
+		return nil
 	}
 	st := bwdStep{node: id, scratch: -1, aux: -1}
 	p := &ops.GradPrep{

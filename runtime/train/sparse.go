@@ -16,7 +16,7 @@ import (
 type Part struct {
 	Name   string  // "node.index", as Trainer.Parameters has it
 	Elems  int     // numbers in it
-	Score  float64 // squared norm of its gradient, mean over the batches measured
+	Score  float64 // squared norm of its gradient, mean over the batches measured, times Config.Rates
 	Bytes  int     // what training it adds to the least plan, alone
 	Chosen bool
 	// Channels are the output channels that were chosen, nil: all. Scores has
@@ -176,9 +176,9 @@ func measure(g *graph.Graph, cfg Config, steps int, fill func(int, *Trainer) err
 			return nil, err
 		}
 		for i := range t.params {
-			g, scores := t.params[i].g, parts[i].Scores
+			g, scores, rate := t.params[i].g, parts[i].Scores, float64(t.params[i].rate)
 			for j, v := range g {
-				x := float64(v) * float64(v) / float64(steps)
+				x := rate * float64(v) * float64(v) / float64(steps)
 				parts[i].Score += x
 				if scores != nil {
 					scores[j/(len(g)/len(scores))] += x

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -12,20 +13,22 @@ import (
 
 // Trainer trains one network. It belongs to one goroutine.
 type Trainer struct {
-	cfg    Config
-	net    *network
-	pool   *ops.Workers
-	arena  []byte
-	state  []byte // optimiser state of all parameters, and gradients that outlive their node's turn
-	inputs []tensor.Tensor
-	scores tensor.Tensor
-	loss   tensor.Tensor
-	fwd    []fwdRun
-	bwd    []bwdRun
-	params []param
-	peak   int
-	update *updateTask // of all parameters; nil: each node's in its turn
-	now    update      // under way
+	cfg     Config
+	net     *network
+	pool    *ops.Workers
+	arena   []byte
+	state   []byte // optimiser state of all parameters, and gradients that outlive their node's turn
+	inputs  []tensor.Tensor
+	dInputs []tensor.Tensor // with Config.InputGradients
+	scores  tensor.Tensor
+	loss    tensor.Tensor
+	fwd     []fwdRun
+	bwd     []bwdRun
+	params  []param
+	peak    int
+	update  *updateTask           // of all parameters; nil: each node's in its turn
+	now     update                // under way
+	spoilt  atomic.Pointer[param] // whose gradient was found to be no number in this step
 
 	step        int // steps done
 	updates     int
@@ -93,6 +96,7 @@ type param struct {
 	w, g  []float32 // all of it; the gradient of what learns
 	state [2][]float32
 	decay bool
+	rate  float32 // times the schedule's
 	// channels of the first dimension that learn, nil: all
 	channels []int
 }
@@ -154,6 +158,16 @@ func (t *Trainer) PeakBytes() int { return t.peak }
 // may use its memory for other things once it is read; the last one is the target.
 func (t *Trainer) Input(i int) tensor.Tensor { return t.inputs[i] }
 
+// InputGradient is the gradient of the loss by input i in the last step, of the
+// input's shape; the zero Tensor without Config.InputGradients, and where the input is
+// no float32 or the loss does not depend on it. The next step overwrites it.
+func (t *Trainer) InputGradient(i int) tensor.Tensor {
+	if i < 0 || i >= len(t.dInputs) {
+		return tensor.Tensor{}
+	}
+	return t.dInputs[i]
+}
+
 // Target is where a step reads classes (int32) or the float target; like Input,
 // to be filled before each step.
 func (t *Trainer) Target() tensor.Tensor { return t.inputs[len(t.inputs)-1] }
@@ -174,7 +188,7 @@ func (t *Trainer) Rate() float32 { return t.cfg.Schedule(t.updates) }
 // parameters (with Accumulate, every so many steps). It returns the loss before
 // the update and allocates nothing. A loss that is no number stops before the
 // update with an error that wraps ErrDiverged and names the layer, or ErrLabel
-// where that is why.
+// where that is why; a gradient that is none ends the update, see ErrDiverged.
 func (t *Trainer) Step(input, target tensor.Tensor) (float32, error) {
 	if !input.Spec.Equal(t.inputs[0].Spec) || !target.Spec.Equal(t.Target().Spec) {
 		return 0, fmt.Errorf("train: step got %v and %v, want %v and %v", input.Spec, target.Spec, t.inputs[0].Spec, t.Target().Spec)
@@ -225,8 +239,7 @@ func (t *Trainer) learn(custom func(scores, gradient []float32) float32) (float3
 	t.backward()
 	t.step++
 	if early {
-		t.updated()
-		return loss, nil
+		return loss, t.updated()
 	}
 	t.accumulated++
 	if t.accumulated < t.cfg.accumulation(t.updates) {
@@ -238,8 +251,7 @@ func (t *Trainer) learn(custom func(scores, gradient []float32) float32) (float3
 		return loss, err
 	}
 	t.update.run()
-	t.updated()
-	return loss, nil
+	return loss, t.updated()
 }
 
 // forward runs a minibatch in training form and returns its loss, changing no

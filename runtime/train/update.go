@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/teff-ml/teff/ops"
 )
 
 // Parameters are updated as soon as their gradients are complete, node by node
@@ -43,19 +45,28 @@ func (x *updateTask) add(p *param) {
 
 func (x *updateTask) run() { x.t.pool.Run(len(x.parts), x) }
 
-// Do updates part i.
+// Do updates part i, unless its gradient, or one before it in this step, is no number:
+// looking at what is read next anyway costs nothing that could be measured.
 func (x *updateTask) Do(i, _ int) {
 	r, o := &x.parts[i], x.t.cfg.Optimizer
 	p := r.p
+	if x.t.spoilt.Load() != nil {
+		return
+	}
+	if !ops.Finite(p.g[r.from:r.to]) {
+		x.t.spoilt.CompareAndSwap(nil, p)
+		return
+	}
+	u := x.t.now.of(p)
 	if p.channels != nil {
-		p.updateChannels(o, &x.t.now)
+		p.updateChannels(o, u)
 		return
 	}
 	var state [2][]float32
 	for s := range o.slots() {
 		state[s] = p.state[s][r.from:r.to]
 	}
-	o.update(&x.t.now, p.w[r.from:r.to], p.g[r.from:r.to], state, p.decay)
+	o.update(u, p.w[r.from:r.to], p.g[r.from:r.to], state)
 }
 
 // prepare sets what all parameters of the next update have in common.
@@ -84,11 +95,15 @@ func (t *Trainer) clip() error {
 	return nil
 }
 
-// updated notes an update.
-func (t *Trainer) updated() {
+// updated notes an update, or why it was given up.
+func (t *Trainer) updated() error {
 	t.accumulated = 0
-	t.updates++
 	t.repack()
+	if p := t.spoilt.Swap(nil); p != nil {
+		return fmt.Errorf("%w: the gradient of %s is no number at step %d", ErrDiverged, p.name, t.step)
+	}
+	t.updates++
+	return nil
 }
 
 // repack brings packed copies up to date with the parameters.

@@ -26,7 +26,9 @@ type trainOptions struct {
 	clip, dropout                              float64
 	seed                                       uint64
 	aug                                        dataset.Augment
-	last                                       int             // of --what last:N
+	last                                       int // of --what last:N
+	scales                                     layerScales
+	noDecay                                    list
 	given                                      map[string]bool // flags on the command line
 }
 
@@ -47,6 +49,8 @@ func (o *trainOptions) flags(f *flags) {
 	f.IntVar(&o.accumulate, "accumulate", 1, "steps whose gradients make one update")
 	f.IntVar(&o.grow, "grow", 0, "double --accumulate after each so many epochs; 0: never")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate; 0: by optimizer and what learns")
+	f.Var(&o.scales, "lr-scale", "PATTERN=X: layers whose names fit (* stands for any letters; teff inspect --graph lists names) learn at X times the rate, at 0 not at all; may be repeated, the last that fits counts. --what auto is all with it")
+	f.Var(&o.noDecay, "no-decay", "PATTERN: no weight decay for layers whose names fit; may be repeated")
 	f.StringVar(&o.optimizer, "optimizer", "sgd", "sgd (momentum), nesterov, adamw or adagrad")
 	f.Float64Var(&o.momentum, "momentum", 0.9, "of sgd and nesterov")
 	f.Float64Var(&o.decay, "weight-decay", 5e-4, "on weights, not on biases and norms")

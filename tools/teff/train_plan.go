@@ -70,6 +70,9 @@ func (t *training) newRound(tr, val *samples) (*round, error) {
 		}
 		g = r.whole
 	}
+	if err := o.layers(g, &cfg); err != nil {
+		return nil, err
+	}
 	if o.budget > 0 {
 		if err := r.choose(g, &cfg); err != nil {
 			return nil, err

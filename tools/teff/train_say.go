@@ -23,7 +23,11 @@ func (r *round) announce() {
 	if r.accumulate > 1 {
 		gathered = fmt.Sprintf(", %d of them an update", r.accumulate)
 	}
-	r.say("%s: %s at %.3g, %s; %d epochs of %d steps of %d%s%s", what, r.o.optimizer, r.rate, r.o.schedule, r.total, r.steps, r.batch, gathered, r.augmented())
+	scaled := ""
+	if len(r.o.scales) > 0 {
+		scaled = " (" + r.o.scales.String() + ")"
+	}
+	r.say("%s: %s at %.3g%s, %s; %d epochs of %d steps of %d%s%s", what, r.o.optimizer, r.rate, scaled, r.o.schedule, r.total, r.steps, r.batch, gathered, r.augmented())
 }
 
 // shares are the images of each class, in brackets; of many classes the least

@@ -163,9 +163,9 @@ func (t *training) fit(classes, images int) error {
 	t.fresh = isFresh(t.m.graph)
 	integers := hasIntegers(t.m.graph)
 	switch {
-	case integers && o.what != "head" && (o.what != "auto" || o.budget > 0):
+	case integers && o.what != "head" && (o.what != "auto" || o.budget > 0 || len(o.scales) > 0):
 		return fmt.Errorf("%s computes in integers: only its head can learn (--what head)", t.m.path)
-	case o.what == "auto" && o.budget == 0:
+	case o.what == "auto" && o.budget == 0 && len(o.scales) == 0:
 		t.head = integers || !t.fresh && (images < 2000 || t.whole.ParamCount() > 500_000)
 	default:
 		t.head = o.what == "head"
