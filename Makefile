@@ -7,13 +7,13 @@ QEMU    ?= qemu-aarch64-static
 FUZZ    ?= 30000x
 PKGS    := ./...
 
-.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint purego bits32 race arm64 cross cuda fuzz generate generate-check clean
+.PHONY: help build test check demo bench table bench-peers bench-train gpu-bench gpu-check gpu-check-build fmt vet lint purego bits32 cores race arm64 cross cuda fuzz generate generate-check clean
 
 help:
 	@echo "make build        the command, as $(BIN)"
 	@echo "make demo         train, convert, inspect, run and time a small network on images drawn here"
 	@echo "make test         all tests"
-	@echo "make check        format, vet, staticcheck, generated files, purego, 32 bits, race, arm64, cross-builds, cuda, fuzzing"
+	@echo "make check        format, vet, staticcheck, generated files, purego, 32 bits, cores, race, arm64, cross-builds, cuda, fuzzing"
 	@echo "make table        file sizes of real networks at given drops of accuracy"
 	@echo "make bench-peers  side by side with ONNX Runtime (downloads it); ARGS=--json for one JSON object"
 	@echo "make bench-train  training steps side by side with PyTorch (needs it installed)"
@@ -32,7 +32,7 @@ test:
 demo: build
 	$(BIN) demo --model tests/golden/glyphs.onnx
 
-check: fmt vet lint generate-check purego bits32 race arm64 cross cuda fuzz
+check: fmt vet lint generate-check purego bits32 cores race arm64 cross cuda fuzz
 
 fmt:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
@@ -52,6 +52,11 @@ bits32:
 	@case "$$(uname -s)-$$(uname -m)" in Linux-x86_64) \
 	  GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./runtime ./format ./quant ./accel/plan ./tools/onnx ./tools/tflite ./tools/imageio ./tools/arch;; \
 	*) echo "bits32: skipped, not an x86-64 Linux";; esac
+
+# What differs by the processor's cores, with the choices of each.
+cores:
+	@for m in intel zen4; do TEFF_CORES=$$m $(GO) test -count=1 ./runtime && \
+	  TEFF_CORES=$$m $(GO) test -count=1 -short -run Models ./tests || exit 1; done
 
 race:
 	$(GO) test -race -short ./ops/internal/pool ./runtime ./runtime/train

@@ -154,6 +154,9 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 			form = "pairs/"
 		}
 	}
+	if f := last.FormBudget; small && form != "" && f > 0 && 4*k.floats*threads > f {
+		return nil // no room for rows in pairs
+	}
 	if small && k.dw.plans != nil {
 		for part := 0; part < g.Out[1]; part += k.part {
 			for y, end := part, min(g.Out[1], part+k.part); y < end; y += k.band {

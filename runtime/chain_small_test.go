@@ -7,11 +7,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/switches"
 	"github.com/teff-ml/teff/runtime"
 )
 
-// TestSmallChains: what one core's cache holds is a chain for several workers alone, with the bits of one.
+// TestSmallChains: what one core's cache holds is a chain for several workers alone, with the bits of one, by the choices
+// for any cores.
 func TestSmallChains(t *testing.T) {
+	for _, core := range []string{"intel", "zen4"} {
+		t.Run(core, func(t *testing.T) {
+			defer switches.As(core)()
+			testSmallChains(t)
+		})
+	}
+}
+
+func testSmallChains(t *testing.T) {
 	for _, c := range []block{
 		{h: 25, w: 5, in: 64, out: 64, k: 3, stride: 1, padLo: 1, padHi: 1, project: true},
 		{h: 24, w: 24, in: 32, out: 64, k: 3, stride: 2, padLo: 0, padHi: 1, project: true},
@@ -27,7 +38,7 @@ func TestSmallChains(t *testing.T) {
 				want := outputs(t, one)
 				for threads := 2; threads <= 5; threads++ {
 					s := session(t, g, batch, runtime.WithThreads(threads))
-					if batch == 1 && threads <= 4 {
+					if rooms := strings.HasPrefix(one.Layers()[1].Path, "pairs/"); batch == 1 && threads <= 4 && !rooms { // room for rows in pairs may lack
 						require.Len(t, s.Layers(), 1)
 						require.True(t, strings.HasPrefix(s.Layers()[0].Path, "chain/"), s.Layers()[0].Path)
 					}

@@ -57,6 +57,7 @@ type compiler struct {
 	live    []int // bytes alive at each node, before any sharing
 	peak    int
 	room    []int // scratch that fits at each node, once the buffers are known
+	forms   []int // scratch that fits at each node of a program for one thread
 }
 
 // slot is a value's part of a concatenation's result.
@@ -69,8 +70,9 @@ type slot struct {
 // compileCPU chooses kernels and plans memory for g at its batch.
 func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
 	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: g.ParamBytes()}
-	c.lifetimes()
-	c.findChains()
+	if c.findForms(); c.opt.Threads > 1 {
+		c.findChains()
+	}
 	prog, err := c.compile(pl)
 	if err != nil {
 		return nil, err
@@ -228,6 +230,9 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 		ScratchBudget: c.peak - c.live[id] + c.spare(c.peak), WeightBytes: c.weights,
 	}
 	p.FormBudget = p.ScratchBudget
+	if c.forms != nil {
+		p.FormBudget = c.forms[id]
+	}
 	if c.room != nil {
 		p.ScratchBudget = c.room[id]
 	}

@@ -17,6 +17,19 @@ type chain struct {
 
 func (ch *chain) last() graph.ID { return ch.nodes[len(ch.nodes)-1] }
 
+// findForms finds the chains of one thread, and what scratch fits at each node then: what rounds otherwise goes by that, as
+// several threads may have other chains.
+func (c *compiler) findForms() {
+	threads := c.opt.Threads
+	c.opt.Threads = 1
+	c.findChains()
+	c.opt.Threads = threads
+	c.forms = make([]int, len(c.live))
+	for i, live := range c.live {
+		c.forms[i] = c.peak - live + c.spare(c.peak)
+	}
+}
+
 // findChains finds depthwise convolutions with the pointwise ones around them,
 // and convolutions with a pool or an addition behind them, whose results nobody
 // else reads, where the operators say that going through them band by band pays. Lifetimes
@@ -24,6 +37,7 @@ func (ch *chain) last() graph.ID { return ch.nodes[len(ch.nodes)-1] }
 // between lives nowhere.
 func (c *compiler) findChains() {
 	c.chains, c.inner = map[graph.ID]*chain{}, map[graph.ID]bool{}
+	c.lifetimes()
 	if c.opt.Reference {
 		return
 	}

@@ -125,9 +125,9 @@ func sameGraph(t *testing.T, want, got *graph.Graph) {
 
 // runNoise is the outputs' bytes on seeded noise, after two runs that must give
 // the same. With bounds it checks memory, too.
-func runNoise(t *testing.T, g *graph.Graph, threads int, bounds bool) (out [][]byte) {
+func runNoise(t *testing.T, g *graph.Graph, threads int, bounds bool, opts ...runtime.Option) (out [][]byte) {
 	t.Helper()
-	m, err := runtime.New(g, runtime.WithThreads(threads))
+	m, err := runtime.New(g, append(opts, runtime.WithThreads(threads))...)
 	require.NoError(t, err)
 	defer m.Close()
 	s, err := m.NewSession()

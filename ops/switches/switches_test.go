@@ -26,6 +26,30 @@ func TestSwitches(t *testing.T) {
 	require.Panics(t, func() { Register("switchestest/a", &on) })
 }
 
+func TestCores(t *testing.T) {
+	defer func(m string) { likeCore = m }(likeCore)
+	likeCore = ""
+	mine, theirs, none := true, true, false
+	RegisterFor("switchestest/mine", &mine, "a", "a", "b")
+	RegisterFor("switchestest/theirs", &theirs, "a", "b")
+	RegisterFor("switchestest/none", &none, "a", "a")
+	on := func() [3]bool { return [3]bool{mine, theirs, none} }
+	require.Equal(t, [3]bool{true, false, false}, on())
+	require.Contains(t, Names(), "switchestest/theirs", "it is there, and may be switched on")
+	restore := As("b")
+	require.Equal(t, [3]bool{true, true, false}, on())
+	As("c")()
+	require.Equal(t, [3]bool{true, true, false}, on())
+	As("c")
+	require.Equal(t, [3]bool{}, on())
+	restore()
+	require.Equal(t, [3]bool{true, false, false}, on())
+	undo := Set("switchestest/theirs", true)
+	require.Equal(t, [3]bool{true, true, false}, on())
+	undo()
+	require.Equal(t, [3]bool{true, false, false}, on())
+}
+
 func TestDisablePatterns(t *testing.T) {
 	for _, c := range []struct {
 		pattern, name string

@@ -6,6 +6,20 @@ import "github.com/teff-ml/teff/ops/switches"
 // Register announces a fast path: see switches.Register.
 func Register(name string, enabled *bool) { switches.Register(name, enabled) }
 
+// Cores that choices are known for. Intel's read weights from the third-level cache or from memory up to twice as fast where
+// a program asks for them ahead, and their 512-bit additions and logic take turns with multiply-adds. AMD's since Zen 4 add
+// in units of their own; Zen 4's units are 256 bits wide, so it multiplies at half the rate beside its caches.
+const (
+	Intel = "intel"
+	Zen4  = "zen4"
+	Zen5  = "zen5" // and later
+)
+
+// RegisterFor announces a fast path that pays on those cores: see switches.RegisterFor.
+func RegisterFor(name string, enabled *bool, cores ...string) {
+	switches.RegisterFor(name, enabled, core, cores...)
+}
+
 // Names returns the registered paths this processor can take, sorted.
 func Names() []string { return switches.Names() }
 

@@ -2,11 +2,12 @@
 
 #include "textflag.h"
 
-// func cpuid(leaf uint32) (ebx, ecx uint32)
-TEXT ·cpuid(SB), NOSPLIT, $0-16
+// func cpuid(leaf uint32) (eax, ebx, ecx uint32)
+TEXT ·cpuid(SB), NOSPLIT, $0-20
 	MOVL  leaf+0(FP), AX
 	XORL  CX, CX
 	CPUID
-	MOVL  BX, ebx+8(FP)
-	MOVL  CX, ecx+12(FP)
+	MOVL  AX, eax+8(FP)
+	MOVL  BX, ebx+12(FP)
+	MOVL  CX, ecx+16(FP)
 	RET

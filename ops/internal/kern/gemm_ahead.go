@@ -10,9 +10,9 @@ import (
 // multiplied by leaves too few loads in flight. So panels are taken one by one, each by all tiles of rows, which ask between
 // them for the panel that follows, evenly: a product of 49 rows goes from 55 to 90 % of the ceiling.
 
-var useAheadAVX512 = haveAhead
+var useAheadAVX512 = cpu.AVX512 && haveAsm
 
-func init() { cpu.Register("ahead/avx512", &useAheadAVX512) }
+func init() { cpu.RegisterFor("ahead/avx512", &useAheadAVX512, cpu.Intel) }
 
 // AheadPays says that weights which are in no cache of their core cost little here, as they are asked for ahead.
 func AheadPays() bool { return useAheadAVX512 }

@@ -2,11 +2,7 @@
 
 package kern
 
-import "github.com/teff-ml/teff/ops/internal/cpu"
-
 const haveAsm, haveNEON = true, false
-
-var haveAhead = cpu.Intel
 
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
 func (g *GemmF32) tile(t *tileF32, mr int, half bool) {

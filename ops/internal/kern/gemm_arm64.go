@@ -6,8 +6,6 @@ import "unsafe"
 
 const haveAsm, haveNEON = false, true
 
-const haveAhead = false
-
 // tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
 func (g *GemmF32) tile(t *tileF32, mr int, _ bool) {
 	if t.n == g.NR {

@@ -9,8 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
 )
+
+// takes has a path taken for the rest of a test, whatever cores it pays on, or says that this one cannot.
+func takes(t testing.TB, path string) bool {
+	t.Cleanup(cpu.Set(path, true))
+	return cpu.Enabled(path)
+}
 
 // skipUnless64 leaves out tests of what assembly of 64-bit machines expects.
 func skipUnless64(t *testing.T) {

@@ -15,11 +15,11 @@ var useGemmBF16 = cpu.BF16 && haveAsm
 
 // useF32ForBF16: on Intel's processors up to Emerald Rapids the instruction runs at a quarter of VFMADD231PS's rate, so half as many
 // products in all (85 against 178 GFLOP/s).
-var useF32ForBF16 = cpu.BF16 && slowBF16
+var useF32ForBF16 = cpu.BF16 && haveAsm
 
 func init() {
 	cpu.Register("gemmbf16/avx512", &useGemmBF16)
-	cpu.Register("f32forbf16/avx512", &useF32ForBF16)
+	cpu.RegisterFor("f32forbf16/avx512", &useF32ForBF16, cpu.Intel)
 }
 
 // BF16Pays reports whether products of bfloat16 are there and faster than those of float32.

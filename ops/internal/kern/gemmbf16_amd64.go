@@ -2,13 +2,7 @@
 
 package kern
 
-import (
-	"unsafe"
-
-	"github.com/teff-ml/teff/ops/internal/cpu"
-)
-
-var slowBF16 = cpu.Intel
+import "unsafe"
 
 // bf16Args is what toBF16AVX512 is handed.
 type bf16Args struct {

@@ -23,9 +23,9 @@ var (
 	useGemmI8NEON = cpu.NEON && haveNEON
 
 	// Weights are asked for before they are needed.
-	useGemmI8Ahead = cpu.VNNI && haveAsm && askAheadPays
+	useGemmI8Ahead = cpu.VNNI && haveAsm
 	// Flipping the sign of activations costs multiplications.
-	useGemmI8Unsigned = cpu.VNNI && haveAsm && flipsCost
+	useGemmI8Unsigned = cpu.VNNI && haveAsm
 )
 
 func init() {
@@ -33,8 +33,8 @@ func init() {
 	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
 	cpu.Register("gemmi8/sdot", &useGemmI8SDOT)
 	cpu.Register("gemmi8/neon", &useGemmI8NEON)
-	cpu.Register("gemmi8ahead/vnni", &useGemmI8Ahead)
-	cpu.Register("gemmi8unsigned/vnni", &useGemmI8Unsigned)
+	cpu.RegisterFor("gemmi8ahead/vnni", &useGemmI8Ahead, cpu.Intel)
+	cpu.RegisterFor("gemmi8unsigned/vnni", &useGemmI8Unsigned, cpu.Intel)
 }
 
 // GemmI8 is a chosen form of the integer product; packing depends on it.

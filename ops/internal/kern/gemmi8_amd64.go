@@ -2,14 +2,7 @@
 
 package kern
 
-import (
-	"unsafe"
-
-	"github.com/teff-ml/teff/ops/internal/cpu"
-)
-
-// What Intel's cores are told: see cpu.Intel.
-var askAheadPays, flipsCost = cpu.Intel, cpu.Intel
+import "unsafe"
 
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
 func (g *GemmI8) tile(t *tileI8, mr int, half bool) {

@@ -4,8 +4,6 @@ package kern
 
 import "unsafe"
 
-const askAheadPays, flipsCost = false, false
-
 // tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
 func (g *GemmI8) tile(t *tileI8, mr int, _ bool) {
 	if t.n == g.NR {

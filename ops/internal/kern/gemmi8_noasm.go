@@ -2,8 +2,6 @@
 
 package kern
 
-const askAheadPays, flipsCost = false, false
-
 func (g *GemmI8) tile(t *tileI8, mr int, half bool) { panic("kern: BUG: no assembly in this build") }
 
 func (g *GemmI8) rowSums(t *tileI8) { panic("kern: BUG: no assembly in this build") }

@@ -20,9 +20,9 @@ import (
 // alternate from pair to pair (x1 and y1 negated), so the sums of x1·x2 do not pile up where all are positive. Infinities in
 // a row make NaN of the row. An element's bits depend on its row, its column and the sizes alone.
 
-var usePairsAVX512 = havePairs
+var usePairsAVX512 = cpu.AVX512 && haveAsm
 
-func init() { cpu.Register("pairs/avx512", &usePairsAVX512) }
+func init() { cpu.RegisterFor("pairs/avx512", &usePairsAVX512, cpu.Zen4, cpu.Zen5) }
 
 const (
 	pairMR    = 12 // rows of a tile: the stride of offset tables, as in GemmF32

@@ -2,10 +2,6 @@
 
 package kern
 
-import "github.com/teff-ml/teff/ops/internal/cpu"
-
-var havePairs = cpu.AVX512Adds
-
 func (r *pairRows) run() { pairRowsF32AVX512(r) }
 
 func (t *pairTile) run() {

@@ -2,8 +2,6 @@
 
 package kern
 
-const havePairs = false
-
 func (r *pairRows) run() { panic("kern: BUG: no assembly in this build") }
 
 func (t *pairTile) run() { panic("kern: BUG: no assembly in this build") }

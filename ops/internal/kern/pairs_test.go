@@ -31,10 +31,10 @@ func pairForms(t *testing.T, f func(t *testing.T, run func(p *PairF32, a *GemmF3
 	t.Run("generic", func(t *testing.T) {
 		f(t, func(p *PairF32, a *GemmF32Args, m0, m1, n0, n1 int) { p.runGeneric(a, m0, m1, n0, n1) })
 	})
+	if !takes(t, "pairs/avx512") {
+		return
+	}
 	for _, tight := range []bool{false, true} {
-		if !usePairsAVX512 {
-			break
-		}
 		t.Run(fmt.Sprintf("avx512/tight=%v", tight), func(t *testing.T) {
 			f(t, func(p *PairF32, a *GemmF32Args, m0, m1, n0, n1 int) {
 				guard, scratch := newGuarded[float32](p.ScratchSize(map[bool]int{false: m1 - m0, true: 1}[tight], n1-n0), 0, -55)
@@ -209,7 +209,7 @@ func TestPairF32Ranges(t *testing.T) {
 }
 
 func TestPairF32Allocs(t *testing.T) {
-	if !usePairsAVX512 {
+	if !takes(t, "pairs/avx512") {
 		t.Skip("no assembly for this processor")
 	}
 	p := newPairF32(1, 40)
@@ -230,7 +230,7 @@ func BenchmarkPairF32(b *testing.B) {
 				g, p := SelectGemmF32For(n), newPairF32(1, k)
 				scratch := make([]float32, p.ScratchSize(m, n))
 				if pairs {
-					if !usePairsAVX512 {
+					if !takes(b, "pairs/avx512") {
 						b.Skip("no assembly for this processor")
 					}
 					a.B = make([]float32, p.PackedSize(n))

@@ -13,9 +13,15 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 // G is taken without its denominators, which all are of a row or a column: U' = G' g G'ᵀ has small whole coefficients, and
 // the sums of a plane are scaled once, when they are complete.
 
-var useWinoFlyAVX512 = cpu.AVX512 && haveAsm
+var (
+	useWinoFlyAVX512 = cpu.AVX512 && haveAsm
+	winoFlyPays      = useWinoFlyAVX512 // without being asked for
+)
 
-func init() { cpu.Register("winofly/avx512", &useWinoFlyAVX512) }
+func init() {
+	cpu.Register("winofly/avx512", &useWinoFlyAVX512)
+	cpu.RegisterFor("winoflypays/avx512", &winoFlyPays, cpu.Intel)
+}
 
 const (
 	flyNR    = 16 // output channels of a panel
@@ -56,7 +62,7 @@ func (w *WinogradF32) CanFly() bool {
 }
 
 // WinogradFlyPays says that memory is worth the transforms here: measured on Intel's.
-func WinogradFlyPays() bool { return haveAhead }
+func WinogradFlyPays() bool { return winoFlyPays }
 
 // flyPlane is the floats from one plane of V to the next, flyChunk those from 32 channels to the next, flySums those from
 // one plane of sums to the next: odd numbers of lines, as in stride.

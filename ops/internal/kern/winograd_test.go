@@ -177,7 +177,7 @@ func TestWinogradColumnsTrail(t *testing.T) {
 
 // Products by pairs round like the others but for a small factor, and splitting changes no bit.
 func TestWinogradPairs(t *testing.T) {
-	if !usePairsAVX512 {
+	if !takes(t, "pairs/avx512") {
 		t.Skip("no products by pairs")
 	}
 	r := rand.New(rand.NewPCG(3, 4))

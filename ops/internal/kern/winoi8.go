@@ -23,9 +23,15 @@ import (
 // long as that is within ±2²⁵, which Columns makes sure of. The bias starts in M(1,1), which all outputs see 16/(s(i)·s(j))
 // times: 36 of it there is 1 in each sum.
 
-var useWinoI8VNNI = cpu.VNNI && haveAsm
+var (
+	useWinoI8VNNI = cpu.VNNI && haveAsm
+	winoI8Pays    = useWinoI8VNNI // without being asked for
+)
 
-func init() { cpu.Register("winoi8/vnni", &useWinoI8VNNI) }
+func init() {
+	cpu.Register("winoi8/vnni", &useWinoI8VNNI)
+	cpu.RegisterFor("winoi8pays/vnni", &winoI8Pays, cpu.Intel)
+}
 
 // WinogradI8 is a 3x3 convolution of stride 1 and dilation 1 of bytes, prepared. Fill the first group of fields, call Plan.
 //
@@ -85,9 +91,8 @@ func (w *WinogradI8) Plan(threads int) {
 // WinogradI8Fast reports whether this machine has products of 16-bit pairs.
 func WinogradI8Fast() bool { return useWinoI8VNNI }
 
-// WinogradI8Pays reports whether they are known to be worth their transforms, beside the direct product of the machine's
-// maker.
-func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Measured }
+// WinogradI8Pays reports whether they are known to be worth their transforms, beside the direct product, on these cores.
+func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Pays }
 
 // Worthwhile reports whether a convolution of these sizes is faster this way than as a direct product, by what both take in
 // cycles of a core with two units for 512-bit products, as measured; weights come from

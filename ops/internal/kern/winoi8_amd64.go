@@ -2,11 +2,6 @@
 
 package kern
 
-import "github.com/teff-ml/teff/ops/internal/cpu"
-
-// winoI8Measured: so far on Intel's processors alone.
-var winoI8Measured = !cpu.AVX512Adds
-
 // gemmI16 runs the product kernel of that many rows, one of winoI8Rows.
 func gemmI16(rows int, t *tileI16) {
 	switch rows {

@@ -2,8 +2,6 @@
 
 package kern
 
-const winoI8Measured = false
-
 func winoInputI8(t *winoTileI8)    { panic("kern: BUG: no assembly in this build") }
 func winoOutputI8(t *winoTileI8)   { panic("kern: BUG: no assembly in this build") }
 func winoWeightsI8(t *winoTileI8)  { panic("kern: BUG: no assembly in this build") }

@@ -12,9 +12,15 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 // planes of sums, (y0's own, what both have, y1's own) of rows by those of columns, of one, two or four times the channels:
 // what belongs to one plane lies together in a tile's row, and in the weights, where planes overlap: 19 sums of taps.
 
-var usePhaseAVX512 = cpu.AVX512 && haveAsm
+var (
+	usePhaseAVX512 = cpu.AVX512 && haveAsm
+	phasePays      = usePhaseAVX512 // without being asked for
+)
 
-func init() { cpu.Register("winophase/avx512", &usePhaseAVX512) }
+func init() {
+	cpu.Register("winophase/avx512", &usePhaseAVX512)
+	cpu.RegisterFor("winophasepays/avx512", &phasePays, cpu.Intel)
+}
 
 // PhaseF32 is a 3x3 convolution of stride 2 and dilation 1, prepared. Fill the first group of fields, call Plan.
 type PhaseF32 struct {
@@ -78,7 +84,7 @@ func (w *PhaseF32) Plan() {
 // over the edges and are many for their weights.
 func (w *PhaseF32) Worthwhile() bool {
 	products := phaseValues * w.tilesY * w.tilesX
-	return haveAhead && min(w.IC, w.OC) >= 64 && w.Total() >= 36 && 13*products <= 10*9*w.OH*w.OW
+	return phasePays && min(w.IC, w.OC) >= 64 && w.Total() >= 36 && 13*products <= 10*9*w.OH*w.OW
 }
 
 // PhaseFast says that there is assembly for all of it.

@@ -11,9 +11,9 @@ import (
 // tiles of a plane are one call, which sets once what they share, asks for the rows of the next tile and stores results
 // between the last products of a tile.
 
-var useWinoRowsAVX512 = haveAhead
+var useWinoRowsAVX512 = cpu.AVX512 && haveAsm
 
-func init() { cpu.Register("winorows/avx512", &useWinoRowsAVX512) }
+func init() { cpu.RegisterFor("winorows/avx512", &useWinoRowsAVX512, cpu.Intel) }
 
 // winoRows is products of groups of rows, for panels of 32 columns. The last group ends with the rows: some of it may be
 // computed twice. Assembly knows the offsets (see TestWinoRowsLayout). Distances are in bytes.

@@ -21,7 +21,7 @@ func TestWinoRowsLayout(t *testing.T) {
 // The bits are the tile kernels', whatever the number of rows and columns, at the edge of a page; and what is no such
 // product is left alone.
 func TestRunRows(t *testing.T) {
-	if !useWinoRowsAVX512 || !useGemmAVX512 {
+	if !takes(t, "winorows/avx512") || !useGemmAVX512 {
 		t.Skip("not here")
 	}
 	r, g := rand.New(rand.NewPCG(3, 8)), &gemmF32AVX512
