@@ -54,8 +54,7 @@ func (r *Resize) coordinate(x, in, out, axis, rank int) float64 {
 		}
 		return start*(fin-1) + fx*(end-start)*(fin-1)/(fout-1)
 	case CoordHalfPixelSymmetric:
-		adjust := fout / (scale * fin)
-		return fin/2*(1-adjust) + over(fx+0.5) - 0.5
+		return fin/2 + over(fx+0.5-fout/2) - 0.5 // ONNX's formula, with the middle taken off first: it stays in place
 	}
 	return over(fx+0.5) - 0.5
 }

@@ -114,7 +114,7 @@ func (s *schedule) reach() {
 		}
 		s.needs[i] = s.learnsAny(graph.ID(i)) || s.wanted(graph.ID(i))
 		for _, x := range nd.In {
-			s.needs[i] = s.needs[i] || s.needs[x]
+			s.needs[i] = s.needs[i] || s.needs[x] && nd.Out.DType.IsFloat() // an index or a comparison is flat
 		}
 	}
 }

@@ -33,7 +33,7 @@ func exportResize(e *exporter, id graph.ID, n *graph.Node) error {
 	for i := range rank {
 		j := layoutAxis(rank, i)
 		if i > 0 {
-			scales[j] = resizeScale(from.Dim(i), to.Dim(i))
+			scales[j] = resizeScale(op, from.Dim(i), to.Dim(i), i, rank)
 			if op.Scales != nil && op.Scales[i] != 0 && int(float32(from.Dim(i))*op.Scales[i]) == to.Dim(i) || op.Coord == ops.CoordTFCrop && op.Scales != nil {
 				scales[j] = op.Scales[i]
 			}
@@ -68,13 +68,27 @@ func resizePerm(rank int) []int {
 	return toNCHW(rank)
 }
 
-// resizeScale is out/in, rounded so that in*scale is not less than out.
-func resizeScale(in, out int) float32 {
+// resizeScale is out/in, rounded so that in*scale is not less than out: in float32, and for readers that
+// multiply in float64 too, unless the next number up takes another neighbour at some position.
+func resizeScale(op *ops.Resize, in, out, axis, rank int) float32 {
 	s := float32(out) / float32(in)
 	for int(float32(in)*s) < out {
 		s = math.Nextafter32(s, math.MaxFloat32)
 	}
-	return s
+	up := math.Nextafter32(s, math.MaxFloat32)
+	if in == out || int(float64(in)*float64(s)) >= out || int(float32(in)*up) > out {
+		return s
+	}
+	wide := *op
+	wide.Scales = make([]float32, rank)
+	wide.Scales[axis] = up
+	for x := range out {
+		_, want := op.Source(x, in, out, axis, rank)
+		if _, got := wide.Source(x, in, out, axis, rank); got != want {
+			return s
+		}
+	}
+	return up
 }
 
 // layoutAxis is where axis i of an NHWC value lies in its NCHW form.

@@ -81,6 +81,9 @@ func (c *call) resize(op ops.Resize, scales []float32, sizes []int, roi []float3
 	if len(scales) != 0 && len(scales) != n || len(sizes) != 0 && len(sizes) != n || len(roi) != 0 && len(roi) != 2*n || len(scales)+len(sizes) == 0 {
 		return fmt.Errorf("%d scales, %d sizes and %d limits of the region for %d axes", len(scales), len(sizes), len(roi), n)
 	}
+	if len(sizes) == 0 && op.Coord == ops.CoordAlignCorners && c.m.producer == "pytorch" {
+		sizes = c.whole(scales, axes)
+	}
 	if len(sizes) > 0 {
 		scales = nil
 		sizes, scales, err = keepAspect(c.string("keep_aspect_ratio_policy", "stretch"), s.Dims(), axes, sizes)
@@ -113,6 +116,17 @@ func (c *call) resize(op ops.Resize, scales []float32, sizes []int, roi []float3
 		}
 	}
 	return c.spatial(0, &op, c.in[0])
+}
+
+// whole is the sizes that scales give. By ONNX's intention (onnx/onnx issue 2462), and in its test cases, aligned
+// corners are those of an output that is scale times in long, whether that is whole or not. PyTorch writes the
+// scale that interpolate was given and aligns the corners of the output that there is.
+func (c *call) whole(scales []float32, axes []int) []int {
+	sizes := make([]int, len(scales))
+	for i := range min(len(scales), len(axes)) {
+		sizes[i] = int(float32(c.in[0].spec().Shape.Dim(axes[i])) * scales[i])
+	}
+	return sizes
 }
 
 func ones(n int) []float32 {
