@@ -16,7 +16,7 @@ const (
 // many and tiles are few, or there is no room for more.
 func (k *convWinograd) fly(p *Prep) {
 	w := k.w
-	w.M, w.Trail = 4, false
+	w.M, w.Trail, w.Pairs = 4, false, nil
 	c := p.Choice
 	side := func(n int) int { return (n + w.M - 1) / w.M }
 	tiles, bytes := w.N*side(w.OH)*side(w.OW), 4*k.w.Planes()*w.IC*w.OC
@@ -33,7 +33,7 @@ func (k *convWinograd) fly(p *Prep) {
 	if p.MemoryBudget > 0 && bytes+4*k.w.ScratchSize() > p.MemoryBudget { // else the layer is a direct product
 		pays = true
 	}
-	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays() || c.Winograd != 0 || !pays) {
+	if c.Weights != WeightsPlain && (!kern.WinogradFlyPays(w.Tiles) || c.Winograd != 0 || !pays) {
 		return
 	}
 	w.Fly = true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/switches"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -15,7 +16,8 @@ import (
 // threads, in the room that there is, and less memory than with transformed
 // weights. Where these are small, or images large, nothing changes.
 func TestConvWinogradFly(t *testing.T) {
-	if !cpu.Enabled("winofly/avx512") || !kern.WinogradFlyPays() {
+	defer switches.As(cpu.Intel)()
+	if !cpu.Enabled("winofly/avx512") || !kern.WinogradFlyPays(16) {
 		t.Skip("not here")
 	}
 	op := &Conv{Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Act{Fn: UnaryRelu}, Residual: true}
@@ -61,4 +63,29 @@ func TestConvWinogradFly(t *testing.T) {
 	require.NotContains(t, r.Path, "winograd")
 	_, r = run(1, 9, 32, 16, Prep{Choice: Choice{Weights: WeightsPlain}})
 	require.Contains(t, r.Path, "fly")
+}
+
+// TestConvWinogradFlyCores: on AMD's cores few tiles go so in place of pairs, more go by pairs, and both are right.
+func TestConvWinogradFlyCores(t *testing.T) {
+	if !cpu.Enabled("winofly/avx512") {
+		t.Skip("not here")
+	}
+	op := &Conv{Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}}
+	for _, core := range []string{cpu.Zen4, cpu.Zen5} {
+		for _, c := range []struct {
+			side int
+			path string
+		}{{7, "winograd-f4/fly/"}, {14, "winograd-f4/pairs/"}} {
+			in, params := []tensor.Tensor{normalTensor(1, 1, c.side, c.side, 320)}, []tensor.Tensor{normalTensor(2, 320, 3, 3, 320), normalTensor(3, 320)}
+			exact, err := RunPrepared(op, in, params, &Prep{Exact: true}, nil)
+			require.NoError(t, err)
+			restore := switches.As(core)
+			p := &Prep{}
+			got, err := RunPrepared(op, in, params, p, nil)
+			restore()
+			require.NoError(t, err)
+			require.Contains(t, p.Requests().Path, c.path, core)
+			require.Less(t, relative(got.F32(), exact.F32()), 1e-5)
+		}
+	}
 }

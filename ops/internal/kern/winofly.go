@@ -16,11 +16,13 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	useWinoFlyAVX512 = cpu.AVX512 && haveAsm
 	winoFlyPays      = useWinoFlyAVX512 // without being asked for
+	winoManyPays     = useWinoFlyAVX512 // with more tiles than a few, too
 )
 
 func init() {
 	cpu.Register("winofly/avx512", &useWinoFlyAVX512)
-	cpu.RegisterFor("winoflypays/avx512", &winoFlyPays, cpu.Intel)
+	cpu.RegisterFor("winoflypays/avx512", &winoFlyPays, cpu.Intel, cpu.Zen4, cpu.Zen5)
+	cpu.RegisterFor("winomanypays/avx512", &winoManyPays, cpu.Intel)
 }
 
 const (
@@ -61,8 +63,8 @@ func (w *WinogradF32) CanFly() bool {
 	return useWinoFlyAVX512 && useWinoAVX512 && w.M == 4 && w.IC%flyDepth == 0 && w.OC%flyNR == 0 && (w.Tiles <= flyFew || w.OC%manyNR == 0) && w.Pairs == nil
 }
 
-// WinogradFlyPays says that memory is worth the transforms here: measured on Intel's.
-func WinogradFlyPays() bool { return winoFlyPays }
+// WinogradFlyPays says that memory is worth the transforms of a block of so many tiles here.
+func WinogradFlyPays(tiles int) bool { return winoFlyPays && (tiles <= flyFew || winoManyPays) }
 
 // flyPlane is the floats from one plane of V to the next, flyChunk those from 32 channels to the next, flySums those from
 // one plane of sums to the next: odd numbers of lines, as in stride.

@@ -26,11 +26,13 @@ import (
 var (
 	useWinoI8VNNI = cpu.VNNI && haveAsm
 	winoI8Pays    = useWinoI8VNNI // without being asked for
+	winoI8Slow    = useWinoI8VNNI // products have one unit for 512 bits
 )
 
 func init() {
 	cpu.Register("winoi8/vnni", &useWinoI8VNNI)
-	cpu.RegisterFor("winoi8pays/vnni", &winoI8Pays, cpu.Intel)
+	cpu.RegisterFor("winoi8pays/vnni", &winoI8Pays, cpu.Intel, cpu.Zen4, cpu.Zen5)
+	cpu.RegisterFor("winoi8slow/vnni", &winoI8Slow, cpu.Zen4)
 }
 
 // WinogradI8 is a 3x3 convolution of stride 1 and dilation 1 of bytes, prepared. Fill the first group of fields, call Plan.
@@ -94,11 +96,25 @@ func WinogradI8Fast() bool { return useWinoI8VNNI }
 // WinogradI8Pays reports whether they are known to be worth their transforms, beside the direct product, on these cores.
 func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Pays }
 
+// winoI8Rates is multiply-adds a cycle, by pairs and directly by quads; the cycles that 32 channels of a tile take to
+// transform, and 16 to transform back; those between lines of weights from the third-level cache and from memory; and the
+// part of the direct product's time, in tenths, to stay under, as weights take eight times the memory.
+type winoI8Rates struct{ pairs, quads, input, output, near, far, under int }
+
+// winoI8Measured: on Intel's cores; Zen 5 has their rates at least. winoI8Counted: Zen 4, by its units, with three times the doubt.
+var (
+	winoI8Measured = winoI8Rates{62, 122, 190, 155, 7, 14, 9}
+	winoI8Counted  = winoI8Rates{31, 61, 220, 160, 5, 12, 7}
+)
+
 // Worthwhile reports whether a convolution of these sizes is faster this way than as a direct product, by what both take in
-// cycles of a core with two units for 512-bit products, as measured; weights come from
-// the third-level cache or from memory. A tenth is asked for, as they take eight times the memory.
+// cycles of a core.
 func (w *WinogradI8) Worthwhile() bool {
 	const lowest, start = 5, 30 // rows that a kernel takes the time of at least; to begin a tile
+	r := &winoI8Measured
+	if winoI8Slow {
+		r = &winoI8Counted
+	}
 	tiles := (w.OH + 3) / 4 * ((w.OW + 3) / 4)
 	rows, kernels := 0, 0
 	for i, n := range winoI8Heights(tiles) {
@@ -106,14 +122,14 @@ func (w *WinogradI8) Worthwhile() bool {
 		kernels += n
 	}
 	pairs := w.IC * w.OC
-	products := winoI8Planes * (rows*pairs/62 + w.Panels()*kernels*start)
-	transforms := tiles * (w.IC/32*190 + w.OC/16*155)
-	direct := w.OH * w.OW * 9 * pairs / 122
-	weights := 2 * winoI8Planes * pairs / 64 * 7 // a line
+	products := winoI8Planes * (rows*pairs/r.pairs + w.Panels()*kernels*start)
+	transforms := tiles * (w.IC/32*r.input + w.OC/16*r.output)
+	direct := w.OH * w.OW * 9 * pairs / r.quads
+	line := r.near
 	if 2*winoI8Planes*pairs > 1<<20 {
-		weights *= 2
+		line = r.far
 	}
-	return max(products, weights)+transforms < direct*9/10
+	return max(products, 2*winoI8Planes*pairs/64*line)+transforms < direct*r.under/10
 }
 
 func (w *WinogradI8) total() int { return w.N * w.tilesY * w.tilesX }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
+	"github.com/teff-ml/teff/ops/switches"
 )
 
 func TestWinogradI8Layout(t *testing.T) {
@@ -218,15 +220,24 @@ func TestWinogradI8Split(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { c.Run(a, 0, 1) }))
 }
 
-// Where it was measured to pay, and where not.
+// Where it was measured to pay, and where not; and where it is counted to on Zen 4.
 func TestWinogradI8Worthwhile(t *testing.T) {
 	for _, c := range []struct {
-		size, ic, oc int
-		want         bool
-	}{{56, 64, 64, true}, {28, 128, 128, true}, {14, 256, 256, false}, {7, 512, 512, false}, {27, 64, 64, true}, {16, 64, 64, true},
-		{12, 64, 64, false}, {8, 64, 64, false}, {13, 64, 256, false}, {27, 32, 128, false}, {32, 32, 32, false}, {28, 256, 512, true}} {
+		size, ic, oc  int
+		want, counted bool
+	}{{56, 64, 64, true, true}, {28, 128, 128, true, true}, {14, 256, 256, false, true}, {7, 512, 512, false, false}, {27, 64, 64, true, true},
+		{16, 64, 64, true, true}, {12, 64, 64, false, false}, {8, 64, 64, false, false}, {13, 64, 256, false, false}, {27, 32, 128, false, false},
+		{32, 32, 32, false, false}, {28, 256, 512, true, true}} {
 		w := WinogradI8{OH: c.size, OW: c.size, IC: c.ic, OC: c.oc}
-		require.Equal(t, c.want, w.Worthwhile(), "%v", c)
+		for _, core := range []string{cpu.Intel, cpu.Zen4, cpu.Zen5} {
+			restore := switches.As(core)
+			if core == cpu.Zen4 && winoI8Slow {
+				require.Equal(t, c.counted, w.Worthwhile(), "%v on %s", c, core)
+			} else {
+				require.Equal(t, c.want, w.Worthwhile(), "%v on %s", c, core)
+			}
+			restore()
+		}
 	}
 }
 
