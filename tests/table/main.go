@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,10 +87,15 @@ func main() {
 	shared := flag.String("shared", filepath.Join("..", "shared"), "folder of models and data")
 	only := flag.String("only", "", "the networks whose names hold this")
 	all := flag.Bool("all", false, "every network and setting, not the README's few")
+	keep := flag.String("keep", "", "folder that keeps the files and what was counted; with what it holds only the times are measured anew")
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "table-")
-	if err == nil {
+	dir, err := *keep, error(nil)
+	if dir != "" {
+		err = os.MkdirAll(dir, 0o755)
+	} else if dir, err = os.MkdirTemp("", "table-"); err == nil {
 		defer os.RemoveAll(dir)
+	}
+	if err == nil {
 		t := &table{teff: *teff, shared: *shared, dir: dir}
 		err = t.print(*only, *all)
 	}
@@ -111,8 +117,8 @@ func (t *table) print(only string, all bool) error {
 		if !strings.Contains(n.name, only) {
 			continue
 		}
-		for i, s := range n.settings {
-			if err := t.row(&n, &s, i == 0); err != nil {
+		for i := range n.settings {
+			if err := t.row(&n, &n.settings[i]); err != nil {
 				return err
 			}
 		}
@@ -120,53 +126,79 @@ func (t *table) print(only string, all bool) error {
 	return nil
 }
 
-// row makes a file and measures it.
-func (t *table) row(n *network, s *setting, first bool) error {
-	out, was := filepath.Join(t.dir, "out.teff"), filepath.Join(t.dir, "first.teff")
+// made is what is known of a file without timing it.
+type made struct {
+	Bytes   int64  `json:"bytes"`
+	Weights int64  `json:"weight_bytes_f32"`
+	Right   string `json:"right"`
+}
+
+// row makes a file, unless it was kept, and times it: the least of three
+// processes each.
+func (t *table) row(n *network, s *setting) error {
+	out := t.path(n, s)
+	var m made
+	if b, err := os.ReadFile(out + ".json"); err != nil {
+		if m, err = t.make(n, s, out); err != nil {
+			return err
+		}
+		if b, err = json.Marshal(m); err != nil {
+			return err
+		}
+		if err := os.WriteFile(out+".json", b, 0o644); err != nil {
+			return err
+		}
+	} else if err := json.Unmarshal(b, &m); err != nil {
+		return fmt.Errorf("%s.json: %w", out, err)
+	}
+	load, run := math.Inf(1), math.Inf(1)
+	for range 3 {
+		var times struct {
+			Load float64 `json:"load_ms"`
+			Min  float64 `json:"min_ms"`
+		}
+		if err := t.object(&times, "bench", out, "--threads", "1", "--runs", "200"); err != nil {
+			return err
+		}
+		load, run = min(load, times.Load), min(run, times.Min)
+	}
+	fmt.Printf("| %s | %s | %d | %.2f | %s | %.1f | %.3f |\n", n.name, s.name, m.Bytes, float64(m.Weights)/float64(m.Bytes), m.Right, load, run)
+	return nil
+}
+
+// path is where a network's file is under a setting.
+func (t *table) path(n *network, s *setting) string {
+	letters := func(r rune) rune {
+		if r == ' ' || r == ',' {
+			return '-'
+		}
+		return r
+	}
+	return filepath.Join(t.dir, strings.Map(letters, n.name+"-"+s.name)+".teff")
+}
+
+// make converts a network and counts what it gets right.
+func (t *table) make(n *network, s *setting, out string) (m made, err error) {
 	data := filepath.Join(t.shared, "datasets", n.data)
 	args := append([]string{"convert", filepath.Join(t.shared, "models", n.path), "-o", out}, n.images...)
 	if len(s.flags) > 2 {
 		args = append(args, "--data", data)
 	}
-	var made struct {
-		Bytes   float64 `json:"bytes_out"`
-		Weights float64 `json:"weight_bytes_f32"`
-	}
-	var times struct {
-		Load float64 `json:"load_ms"`
-		Min  float64 `json:"min_ms"`
-	}
-	if err := t.object(&made, append(args, s.flags...)...); err != nil {
-		return err
+	if err := t.object(&m, append(args, s.flags...)...); err != nil {
+		return m, err
 	}
 	if s.quantize {
 		if err := t.quantize(n, out); err != nil {
-			return err
-		}
-		st, err := os.Stat(out)
-		if err != nil {
-			return err
-		}
-		made.Bytes = float64(st.Size())
-	}
-	if first {
-		b, err := os.ReadFile(out)
-		if err == nil {
-			err = os.WriteFile(was, b, 0o600)
-		}
-		if err != nil {
-			return err
+			return m, err
 		}
 	}
-	right, err := t.right(n, was, out, data)
+	st, err := os.Stat(out)
 	if err != nil {
-		return err
+		return m, err
 	}
-	if err := t.object(&times, "bench", out, "--runs", "200"); err != nil {
-		return err
-	}
-	fmt.Printf("| %s | %s | %.0f | %.2f | %s | %.1f | %.3f |\n", n.name, s.name, made.Bytes, made.Weights/made.Bytes, right, times.Load, times.Min)
-	return nil
+	m.Bytes = st.Size()
+	m.Right, err = t.right(n, t.path(n, &n.settings[0]), out, data)
+	return m, err
 }
 
 // quantize puts the integer form in the file's place. CIFAR samples are others
