@@ -51,7 +51,7 @@ const networks = "resnet18,resnet50,vgg11,squeezenet,mobilenetv2,mobilenetv1,res
 
 func main() {
 	lib := flag.String("lib", "", "path of libonnxruntime.so")
-	nets := flag.String("networks", networks, "which networks")
+	nets := flag.String("networks", networks, "which networks: names of teff new, or ONNX files of one input and one output")
 	threads := flag.String("threads", "1,2", "numbers of threads")
 	rounds := flag.Int("rounds", 5, "turns of each engine")
 	asJSON := flag.Bool("json", false, "print one JSON object")
@@ -111,7 +111,7 @@ func run(lib string, nets, threads []string, rounds int, asJSON bool, set settin
 	defer os.RemoveAll(dir)
 	var rows []row
 	for _, n := range nets {
-		g, err := arch.New(n, arch.Options{Seed: 1})
+		g, err := network(n)
 		if err != nil {
 			return err
 		}
@@ -147,21 +147,43 @@ func run(lib string, nets, threads []string, rounds int, asJSON bool, set settin
 	return w.Flush()
 }
 
+// isFile says that a network is an ONNX file and not one of Teff's own.
+func isFile(name string) bool { return strings.HasSuffix(name, ".onnx") }
+
+func network(name string) (*graph.Graph, error) {
+	if isFile(name) {
+		return onnx.ImportFile(name)
+	}
+	return arch.New(name, arch.Options{Seed: 1})
+}
+
+// files writes what each engine opens. A file stays the peer's as it is, unless
+// it was quantised here.
+func files(name string, g *graph.Graph, dir string, set settings) (onnxPath, teffPath string, err error) {
+	base := strings.TrimSuffix(filepath.Base(name), ".onnx")
+	onnxPath, teffPath = filepath.Join(dir, base+".onnx"), filepath.Join(dir, base+".teff")
+	if isFile(name) && !set.int8 {
+		onnxPath = name
+	} else {
+		var b bytes.Buffer
+		if err := onnx.Export(&b, g); err != nil {
+			return "", "", err
+		}
+		if err := os.WriteFile(onnxPath, b.Bytes(), 0o600); err != nil {
+			return "", "", err
+		}
+	}
+	return onnxPath, teffPath, format.WriteFile(teffPath, g, nil)
+}
+
 // compare times both engines in turns.
 func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, set settings) (*row, error) {
-	var b bytes.Buffer
-	if err := onnx.Export(&b, g); err != nil {
-		return nil, err
-	}
-	onnxPath, teffPath := filepath.Join(dir, name+".onnx"), filepath.Join(dir, name+".teff")
-	if err := os.WriteFile(onnxPath, b.Bytes(), 0o600); err != nil {
-		return nil, err
-	}
-	if err := format.WriteFile(teffPath, g, nil); err != nil {
+	onnxPath, teffPath, err := files(name, g, dir, set)
+	if err != nil {
 		return nil, err
 	}
 	opts := []runtime.Option{runtime.WithThreads(threads)}
-	r := &row{Network: name, Threads: threads, Precision: set.precision()}
+	r := &row{Network: strings.TrimSuffix(filepath.Base(name), ".onnx"), Threads: threads, Precision: set.precision()}
 	if set.exact {
 		opts = append(opts, runtime.WithExact())
 	}
