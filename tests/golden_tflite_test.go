@@ -15,10 +15,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
+	"github.com/teff-ml/teff/tests/randgraph"
 	"github.com/teff-ml/teff/tests/shared"
 	"github.com/teff-ml/teff/tools/tflite"
 )
@@ -157,37 +157,14 @@ func importTFLite(t *testing.T, path string) *graph.Graph {
 // evalGraph runs a graph node by node on the plain paths that define the
 // operators.
 func evalGraph(g *graph.Graph, inputs ...tensor.Tensor) ([]tensor.Tensor, error) {
-	vals := make([]tensor.Tensor, g.Len())
-	next := 0
-	for i := range g.Len() {
-		n := g.Node(graph.ID(i))
-		switch n.Op.Kind() {
-		case ops.KindInput:
-			vals[i] = tensor.Tensor{Spec: n.Out, Data: inputs[next].Data}
-			if err := vals[i].Check(); err != nil {
-				return nil, err
-			}
-			next++
-			continue
-		case ops.KindConstant:
-			vals[i] = n.Params[0]
-			continue
+	in := make([]tensor.Tensor, len(inputs))
+	for i, id := range g.Inputs() { // in the graph's layout, whatever the file's is
+		in[i] = tensor.Tensor{Spec: g.Node(id).Out, Data: inputs[i].Data}
+		if err := in[i].Check(); err != nil {
+			return nil, err
 		}
-		in := make([]tensor.Tensor, len(n.In))
-		for j, x := range n.In {
-			in[j] = vals[x]
-		}
-		v, err := ops.Run(n.Op, in, n.Params)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name, err)
-		}
-		vals[i] = v
 	}
-	var out []tensor.Tensor
-	for _, o := range g.Outputs() {
-		out = append(out, vals[o.ID])
-	}
-	return out, nil
+	return randgraph.Eval(g, in)
 }
 
 // readTensor reads a .npy file of format 1 to 3: little-endian, C order.

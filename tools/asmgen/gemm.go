@@ -90,7 +90,7 @@ func (g *gemm) write() {
 
 	tap := g.label("tap")
 	g.Label(tap)
-	g.pointers(k)
+	g.pointers(k, 4)
 	g.XORQ(k, k)
 	mainLoop, rest, restLoop, next := g.label("main"), g.label("rest"), g.label("restloop"), g.label("next")
 	g.CMPQ(k, g.main)
@@ -206,15 +206,15 @@ func (g *gemm) zeroVec(r reg.VecPhysical) {
 	}
 }
 
-// pointers turns the tap's offsets into row addresses. The last row's register carries the table until then.
-func (g *gemm) pointers(base reg.GPPhysical) {
+// pointers turns the tap's offsets, in elements of that many bytes, into row addresses. The last row's register carries the table until then.
+func (g *gemm) pointers(base reg.GPPhysical, size uint8) {
 	last := gps[g.mr-1]
 	g.MOVQ(g.rows, last)
 	g.MOVQ(g.base, base)
 	for i := range g.mr {
 		g.MOVLQSX(mem(last, 4*i), gps[i])
 		g.TESTQ(gps[i], gps[i])
-		g.LEAQ(memx(base, gps[i], 4, 0), gps[i])
+		g.LEAQ(memx(base, gps[i], size, 0), gps[i])
 		g.CMOVQLT(g.zero, gps[i])
 	}
 	g.ADDQ(imm(4*g.isa.rows), g.rows)

@@ -51,7 +51,7 @@ func (g *gemmBF) write() {
 
 	tap := g.label("tap")
 	g.Label(tap)
-	g.pointers(k)
+	g.pointers(k, 2)
 	g.XORQ(k, k)
 	mainLoop, rest, next := g.label("main"), g.label("rest"), g.label("next")
 	g.CMPQ(k, g.main)
@@ -70,20 +70,6 @@ func (g *gemmBF) write() {
 	g.finish()
 	g.VZEROUPPER()
 	g.RET()
-}
-
-// pointers is gemm's with elements of two bytes.
-func (g *gemmBF) pointers(base reg.GPPhysical) {
-	last := gps[g.mr-1]
-	g.MOVQ(g.rows, last)
-	g.MOVQ(g.base, base)
-	for i := range g.mr {
-		g.MOVLQSX(mem(last, 4*i), gps[i])
-		g.TESTQ(gps[i], gps[i])
-		g.LEAQ(memx(base, gps[i], 2, 0), gps[i])
-		g.CMOVQLT(g.zero, gps[i])
-	}
-	g.ADDQ(imm(4*g.isa.rows), g.rows)
 }
 
 func (g *gemmBF) step(b, k reg.Register, single bool) {
