@@ -19,11 +19,11 @@ const (
 	zstdExact Encoding = 3 // of version 1.0, only read
 	zstdInt   Encoding = 4
 	zstdF16   Encoding = 5
-	Coded     Encoding = 6 // exact, of any type: bytes of an element under an entropy code each
-	F16Coded  Encoding = 7 // f16 as in F16, coded
-	IntCoded  Encoding = 8 // f32 as integers of 2 to 8 bits with a scale a group, coded
-	Palette   Encoding = 9 // f32 as indices into a few values a group, coded
-	Sparse    Encoding = 10
+	Coded     Encoding = 6  // exact, of any type: bytes of an element under an entropy code each
+	F16Coded  Encoding = 7  // f16 as in F16, coded
+	IntCoded  Encoding = 8  // f32 as integers of 2 to 8 bits with a scale a group, coded
+	Palette   Encoding = 9  // f32 as indices into a few values a group, coded
+	Sparse    Encoding = 10 // f32 as a bitmap of what is not zero, coded, and those values in another encoding
 
 	// Data of the encodings from here on may start anywhere.
 	firstUnaligned = Coded

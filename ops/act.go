@@ -77,8 +77,6 @@ func (a Act) apply(x float32) float32 {
 	return unaryScalar(a.Fn, a.A, a.B, x)
 }
 
-// quantLimits are the limits of a fused clamp in quantised units: the range of
-// [lo, hi] (an integer type's own range) narrowed to round(limit/scale)+zero.
 // QuantLimits is the range of integers that a result with the activation has, or
 // why it cannot be fused.
 func (a Act) QuantLimits(out tensor.Spec) (lo, hi int32, err error) {
@@ -87,6 +85,8 @@ func (a Act) QuantLimits(out tensor.Spec) (lo, hi int32, err error) {
 	return a.quantLimits(scale, zero, least, most)
 }
 
+// quantLimits are the limits of a fused clamp in quantised units: the range of
+// [lo, hi] (an integer type's own range) narrowed to round(limit/scale)+zero.
 func (a Act) quantLimits(scale float32, zero int32, lo, hi int64) (qmin, qmax int32, err error) {
 	l, h, ok := a.Clamp()
 	if !ok {

@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"fmt"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // AutoPad says how a window's padding is found.
 type AutoPad uint8
@@ -128,7 +132,11 @@ func (w *Window) Resolve(k Kind, in tensor.Shape, kernel []int) (Geom, error) {
 		}
 		room := g.In[i] + g.PadLo[i] + g.PadHi[i] - extent
 		if room < 0 {
-			return g, errf(k, "kernel %v at dilation %v does not fit input %v with its padding", kernel, w.Dilation, in)
+			at := ""
+			if len(w.Dilation) > 0 {
+				at = fmt.Sprintf(" at dilation %v", w.Dilation)
+			}
+			return g, errf(k, "kernel %v%s does not fit input %v with its padding", kernel, at, in)
 		}
 		g.Out[i] = room/g.Stride[i] + 1
 		if w.Ceil && room%g.Stride[i] != 0 && g.Out[i]*g.Stride[i] < g.In[i]+g.PadLo[i] {

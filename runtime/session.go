@@ -69,10 +69,13 @@ func (s *Session) NumInputs() int { return s.nIn }
 // NumOutputs is the number of outputs.
 func (s *Session) NumOutputs() int { return s.nOut }
 
-// Input is input i, to be written before Run. Run does not change it.
+// Input is input i in the arena, of the layout and type that the model's author declared
+// (Model.Inputs at the session's batch), to be written before Run, which does not change
+// it. Like Output it panics where there is no such i.
 func (s *Session) Input(i int) tensor.Tensor { return s.state.Input(i) }
 
-// Output is output i as the last Run left it. The next Run overwrites it.
+// Output is output i as the last Run left it, like Model.Outputs at the session's
+// batch. The next Run overwrites it.
 func (s *Session) Output(i int) tensor.Tensor { return s.state.Output(i) }
 
 // Run computes the outputs from the inputs. It allocates nothing. It fails only

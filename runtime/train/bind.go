@@ -43,139 +43,171 @@ func (t *Trainer) bindParams(s *schedule) {
 	}
 }
 
+// binder lays a schedule over a trainer's arena.
+type binder struct {
+	t     *Trainer
+	s     *schedule
+	g     *graph.Graph
+	grads map[paramKey]*param
+}
+
+// bytes are a span's.
+func (b *binder) bytes(span int) []byte {
+	if span < 0 {
+		return nil
+	}
+	o, n := b.s.layout.Offsets[span], b.s.spans[span].Bytes
+	return b.t.arena[o : o+n : o+n]
+}
+
+// value is a node's value as the forward pass leaves it.
+func (b *binder) value(id graph.ID) tensor.Tensor {
+	nd := b.g.Node(id)
+	if b.s.value[id] < 0 {
+		if nd.Op.Kind() == ops.KindConstant {
+			return nd.Params[0]
+		}
+		return tensor.Tensor{Spec: nd.Out}
+	}
+	return tensor.Tensor{Spec: nd.Out, Data: b.bytes(b.s.value[id])[:nd.Out.Bytes()]}
+}
+
+// gradient is that of a node's value.
+func (b *binder) gradient(id graph.ID) tensor.Tensor {
+	sp := tensor.Spec{DType: tensor.F32, Shape: b.g.Node(id).Out.Shape}
+	return tensor.Tensor{Spec: sp, Data: b.bytes(b.s.grad[id])}
+}
+
+func (b *binder) values(ids []graph.ID) []tensor.Tensor {
+	v := make([]tensor.Tensor, len(ids))
+	for i, id := range ids {
+		v[i] = b.value(id)
+	}
+	return v
+}
+
+// backValues are values as the backward pass finds them: kept, or made again.
+func (b *binder) backValues(ids []graph.ID) []tensor.Tensor {
+	v := b.values(ids)
+	for i, id := range ids {
+		if r := b.s.redos[id]; r != nil {
+			v[i] = tensor.Tensor{Spec: b.g.Node(id).Out, Data: b.bytes(r.span)}
+		}
+	}
+	return v
+}
+
 // bind turns the schedule into runs over the arena.
 func (t *Trainer) bind(s *schedule) error {
 	var err error
 	if t.arena, err = ops.NewArena(s.layout.Size); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	g := t.net.g
-	bytes := func(span int) []byte {
-		if span < 0 {
-			return nil
+	b := &binder{t: t, s: s, g: t.net.g, grads: map[paramKey]*param{}}
+	for i := range t.params {
+		p := &t.params[i]
+		b.grads[p.key] = p
+		if t.update == nil {
+			p.g = tensor.CastSlice[float32](b.bytes(s.sums[p.key]))
 		}
-		o, n := s.layout.Offsets[span], s.spans[span].Bytes
-		return t.arena[o : o+n : o+n]
-	}
-	value := func(id graph.ID) tensor.Tensor {
-		nd := g.Node(id)
-		if s.value[id] < 0 {
-			if nd.Op.Kind() == ops.KindConstant {
-				return nd.Params[0]
-			}
-			return tensor.Tensor{Spec: nd.Out}
-		}
-		return tensor.Tensor{Spec: nd.Out, Data: bytes(s.value[id])[:nd.Out.Bytes()]}
-	}
-	gradient := func(id graph.ID) tensor.Tensor {
-		sp := tensor.Spec{DType: tensor.F32, Shape: g.Node(id).Out.Shape}
-		return tensor.Tensor{Spec: sp, Data: bytes(s.grad[id])}
-	}
-	values := func(ids []graph.ID) []tensor.Tensor {
-		v := make([]tensor.Tensor, len(ids))
-		for i, id := range ids {
-			v[i] = value(id)
-		}
-		return v
 	}
 	for _, st := range s.fwd {
-		r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
-			In: values(g.Node(st.node).In), Out: value(st.node), Scratch: bytes(st.scratch), Aux: bytes(st.aux), Pool: t.pool,
-		}}
-		if st.pack >= 0 { // the same kernel again, packing into the arena
-			r.block = bytes(st.pack)
-			p := s.prep(st.node, t.pool.Threads())
-			p.PackBlock = r.block
-			var err error
-			if r.kernel, err = ops.PrepareLive(g.Node(st.node).Op, p); err != nil {
-				return fmt.Errorf("train: %w", err)
-			}
-		}
-		if rp, ok := r.kernel.(ops.Repacker); ok && (st.learns || r.block != nil) {
-			r.repack = rp
+		r, err := b.forward(st)
+		if err != nil {
+			return err
 		}
 		t.fwd = append(t.fwd, r)
 	}
-	grads := map[paramKey]*param{}
-	for i := range t.params {
-		p := &t.params[i]
-		grads[p.key] = p
-		if t.update == nil {
-			p.g = tensor.CastSlice[float32](bytes(s.sums[p.key]))
-		}
-	}
-	backValue := func(id graph.ID) tensor.Tensor {
-		if r := s.redos[id]; r != nil {
-			return tensor.Tensor{Spec: g.Node(id).Out, Data: bytes(r.span)}
-		}
-		return value(id)
-	}
-	backValues := func(ids []graph.ID) []tensor.Tensor {
-		v := values(ids)
-		for i, id := range ids {
-			v[i] = backValue(id)
-		}
-		return v
-	}
 	for _, st := range s.bwd {
-		nd := g.Node(st.node)
-		r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
-			In: backValues(nd.In), Params: nd.Params, Out: value(st.node), DOut: gradient(st.node),
-			DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
-			Aux: bytes(st.aux), Scratch: bytes(st.scratch), Pool: t.pool,
-		}}
-		for i, x := range nd.In {
-			if s.needs[x] {
-				r.grads.DIn[i] = gradient(x)
-			}
-		}
-		for j, p := range nd.Params {
-			if pr := grads[paramKey{st.node, j}]; pr != nil && pr.channels == nil {
-				r.grads.DParams[j] = tensor.FromF32(pr.g, p.Shape.Dims()...)
-			}
-		}
-		for j := range nd.Params {
-			if p := grads[paramKey{st.node, j}]; p != nil && t.update == nil {
-				if r.update == nil {
-					r.update = &updateTask{t: t}
-				}
-				r.update.add(p)
-				r.sums = append(r.sums, p.g)
-			}
-		}
-		for _, re := range s.redone(st.node) {
-			for i := range t.fwd {
-				if f := &t.fwd[i]; f.node == re.from {
-					a := f.args
-					a.Out.Data, a.Scratch = bytes(re.span), bytes(re.scratch)
-					r.redo = append(r.redo, redoRun{f.kernel.(ops.Redoer), a})
-				}
-			}
-		}
-		for _, x := range st.clear {
-			r.clear = append(r.clear, gradient(x).F32())
-		}
-		if n := st.narrow; n != nil {
-			dout, out := gradient(st.node), value(st.node)
-			r.narrow = &narrowRun{kernel: n.kernel, channels: n.channels, dout: dout.F32(), all: nd.Out.Shape.Channels(), grads: ops.Grads{
-				In: backValues(nd.In), Params: n.params, DIn: make([]tensor.Tensor, 1), Scratch: bytes(n.scratch), Pool: t.pool,
-				DOut:    tensor.Tensor{Spec: n.out, Data: bytes(n.dout)},
-				DParams: []tensor.Tensor{tensor.FromF32(grads[paramKey{st.node, 0}].g, n.params[0].Shape.Dims()...)},
-			}}
-			if n.act >= 0 {
-				r.narrow.out, r.narrow.grads.Out = out.F32(), tensor.Tensor{Spec: n.out, Data: bytes(n.act)}
-			}
-		}
-		t.bwd = append(t.bwd, r)
+		t.bwd = append(t.bwd, b.backward(st))
 	}
-	for _, id := range g.Inputs() {
-		t.inputs = append(t.inputs, value(id))
+	for _, id := range b.g.Inputs() {
+		t.inputs = append(t.inputs, b.value(id))
 		if id != t.net.target && s.needs[id] {
-			t.dInputs = append(t.dInputs, gradient(id))
+			t.dInputs = append(t.dInputs, b.gradient(id))
 		} else {
 			t.dInputs = append(t.dInputs, tensor.Tensor{})
 		}
 	}
-	t.scores, t.loss = value(t.net.scores), value(t.net.loss)
+	t.scores, t.loss = b.value(t.net.scores), b.value(t.net.loss)
 	return nil
+}
+
+func (b *binder) forward(st fwdStep) (fwdRun, error) {
+	r := fwdRun{node: st.node, kernel: st.kernel, args: ops.Args{
+		In: b.values(b.g.Node(st.node).In), Out: b.value(st.node), Scratch: b.bytes(st.scratch), Aux: b.bytes(st.aux), Pool: b.t.pool,
+	}}
+	if st.pack >= 0 { // the same kernel again, packing into the arena
+		r.block = b.bytes(st.pack)
+		p := b.s.prep(st.node, b.t.pool.Threads())
+		p.PackBlock = r.block
+		var err error
+		if r.kernel, err = ops.PrepareLive(b.g.Node(st.node).Op, p); err != nil {
+			return r, fmt.Errorf("train: %w", err)
+		}
+	}
+	if rp, ok := r.kernel.(ops.Repacker); ok && (st.learns || r.block != nil) {
+		r.repack = rp
+	}
+	return r, nil
+}
+
+// backward comes after all of forward: what is made again is made by its runs.
+func (b *binder) backward(st bwdStep) bwdRun {
+	nd := b.g.Node(st.node)
+	r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
+		In: b.backValues(nd.In), Params: nd.Params, Out: b.value(st.node), DOut: b.gradient(st.node),
+		DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
+		Aux: b.bytes(st.aux), Scratch: b.bytes(st.scratch), Pool: b.t.pool,
+	}}
+	for i, x := range nd.In {
+		if b.s.needs[x] {
+			r.grads.DIn[i] = b.gradient(x)
+		}
+	}
+	for j, w := range nd.Params {
+		p := b.grads[paramKey{st.node, j}]
+		if p == nil {
+			continue
+		}
+		if p.channels == nil {
+			r.grads.DParams[j] = tensor.FromF32(p.g, w.Shape.Dims()...)
+		}
+		if b.t.update == nil { // in the node's turn
+			if r.update == nil {
+				r.update = &updateTask{t: b.t}
+			}
+			r.update.add(p)
+			r.sums = append(r.sums, p.g)
+		}
+	}
+	for _, re := range b.s.redone(st.node) {
+		for i := range b.t.fwd {
+			if f := &b.t.fwd[i]; f.node == re.from {
+				a := f.args
+				a.Out.Data, a.Scratch = b.bytes(re.span), b.bytes(re.scratch)
+				r.redo = append(r.redo, redoRun{f.kernel.(ops.Redoer), a})
+			}
+		}
+	}
+	for _, x := range st.clear {
+		r.clear = append(r.clear, b.gradient(x).F32())
+	}
+	if st.narrow != nil {
+		r.narrow = b.narrow(st)
+	}
+	return r
+}
+
+func (b *binder) narrow(st bwdStep) *narrowRun {
+	n, nd := st.narrow, b.g.Node(st.node)
+	r := &narrowRun{kernel: n.kernel, channels: n.channels, dout: b.gradient(st.node).F32(), all: nd.Out.Shape.Channels(), grads: ops.Grads{
+		In: b.backValues(nd.In), Params: n.params, DIn: make([]tensor.Tensor, 1), Scratch: b.bytes(n.scratch), Pool: b.t.pool,
+		DOut:    tensor.Tensor{Spec: n.out, Data: b.bytes(n.dout)},
+		DParams: []tensor.Tensor{tensor.FromF32(b.grads[paramKey{st.node, 0}].g, n.params[0].Shape.Dims()...)},
+	}}
+	if n.act >= 0 {
+		r.out, r.grads.Out = b.value(st.node).F32(), tensor.Tensor{Spec: n.out, Data: b.bytes(n.act)}
+	}
+	return r
 }

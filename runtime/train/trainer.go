@@ -103,7 +103,8 @@ type param struct {
 
 // New plans training of g: the portable graph, batch norm unfolded where it is
 // to learn. Everything that can go wrong with the network goes wrong here, and
-// PeakBytes is known afterwards.
+// PeakBytes is known afterwards. What learns is copied; the other weights are read where
+// they lie, so a runtime.Model or format.File that they are of is closed after the trainer.
 func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err

@@ -90,10 +90,11 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &results{w: stdout}
 	c := &cli{out, stderr}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(out)
 		if len(args) == 0 {
+			usage(stderr)
 			return 2
 		}
+		usage(out)
 		if out.err != nil {
 			fmt.Fprintf(stderr, "teff: %v\n", out.err)
 			return 1

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -11,9 +12,11 @@ import (
 )
 
 type verifyResult struct {
-	OK       bool             `json:"ok"`
-	Sections []format.Section `json:"sections"`
-	Golden   string           `json:"golden"` // none, equal, or the largest relative difference
+	OK        bool             `json:"ok"`
+	Sections  []format.Section `json:"sections"`
+	Golden    string           `json:"golden"`    // none, equal, or the largest relative difference
+	Signature string           `json:"signature"` // none, or why there is nothing to check it with
+	Error     string           `json:"error,omitempty"`
 }
 
 func runVerify(ctx context.Context, c *cli, args []string) error {
@@ -22,27 +25,51 @@ func runVerify(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	file, err := format.Open(pos[0])
+	r := verifyResult{Sections: []format.Section{}, Golden: "none", Signature: "none"}
+	err = r.check(ctx, pos[0])
+	if f.json {
+		if r.OK = err == nil; !r.OK {
+			r.Error = err.Error()
+		}
+		if e := printJSON(c.out, r); err == nil {
+			err = e
+		}
+		return err
+	}
 	if err != nil {
 		return err
-	}
-	defer file.Close()
-	if err := file.Check(); err != nil {
-		return err
-	}
-	r := verifyResult{OK: true, Sections: file.Sections, Golden: "none"}
-	if file.Golden != nil {
-		if r.Golden, err = checkGolden(ctx, file); err != nil {
-			return fmt.Errorf("%s: %w", pos[0], err)
-		}
-	}
-	if f.json {
-		return printJSON(c.out, r)
 	}
 	for _, s := range r.Sections {
 		fmt.Fprintf(c.out, "%-10s %9d bytes at %-9d crc %08x\n", s.Name, s.Length, s.Offset, s.CRC32C)
 	}
-	fmt.Fprintf(c.out, "golden output: %s\nok\n", r.Golden)
+	fmt.Fprintf(c.out, "signature: %s\ngolden output: %s\nok\n", r.Signature, r.Golden)
+	return nil
+}
+
+// check looks at everything a file says of itself.
+func (r *verifyResult) check(ctx context.Context, path string) error {
+	file, err := format.Open(path)
+	if errors.Is(err, format.ErrMagic) {
+		return fmt.Errorf("%w: other files hold no checksums to verify", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r.Sections = file.Sections
+	for _, s := range file.Sections {
+		if s.Kind == format.SectionSign {
+			r.Signature = "there is one, which this version cannot check"
+		}
+	}
+	if err := file.Check(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if file.Golden != nil {
+		if r.Golden, err = checkGolden(ctx, file); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	return nil
 }
 

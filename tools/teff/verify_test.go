@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,5 +38,19 @@ func TestVerifyGolden(t *testing.T) {
 	}
 	object(t, "ok golden", "verify", file(1e-2, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
 	fails(t, "differs", "verify", file(1e-3, []float32{1, 2}, []float32{0, math.Ln2 * 1.005}))
-	fails(t, "differs", "verify", file(1e-2, []float32{1, -1}, []float32{0, 1}))
+	bad := file(1e-2, []float32{1, -1}, []float32{0, 1})
+	fails(t, "differs", "verify", bad)
+
+	// What is wrong is in the JSON object, too, beside the exit status.
+	for _, path := range []string{bad, filepath.Join(t.TempDir(), "none.teff")} {
+		code, out, msg := call("verify", path, "--json")
+		require.Equal(t, 1, code)
+		require.Equal(t, 1, strings.Count(msg, "\n"), msg)
+		var r verifyResult
+		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+		require.False(t, r.OK)
+		require.NotNil(t, r.Sections)
+		require.Equal(t, "teff verify: "+r.Error+"\n", msg)
+	}
+	fails(t, "no checksums", "verify", "../../tests/golden/glyphs.onnx")
 }
