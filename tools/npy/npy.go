@@ -124,8 +124,12 @@ func readExactly(r io.Reader, n int) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// ReadFile is Read on a file.
+// ReadFile is Read on a file, or on an array of an archive: F.npz:NAME, or F.npz
+// where there is one.
 func ReadFile(path string) (tensor.Tensor, error) {
+	if file, name, ok := archive(path); ok {
+		return readArchive(file, name)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return tensor.Tensor{}, err

@@ -33,7 +33,7 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "quantize", "MODEL --calib PATH -o OUT")
 	ld := loadFlags(f)
 	var calib list
-	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval, .npy files as for run; may be repeated")
+	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval, .npy and .npz files as for run; may be repeated")
 	out := f.String("o", "", "the .teff file to write")
 	method := f.String("method", "mse", "how ranges follow from samples: mse, minmax, percentile or entropy")
 	n := f.Int("samples", 200, "samples at most, spread evenly over what there is")

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/quant/ptq"
@@ -26,19 +25,19 @@ func (s *arraySource) Fill(i int, in []tensor.Tensor) error {
 	return nil
 }
 
-// arraysOf are the .npy files that paths name, themselves or as a folder of
+// arraysOf are the .npy and .npz files that paths name, themselves or as a folder of
 // them; nil where there are none. Images beside them are an error.
 func arraysOf(paths []string) ([]string, error) {
 	var arrays []string
 	others := ""
 	for _, path := range paths {
-		if strings.HasSuffix(path, ".npy") {
+		if npy.IsName(path) {
 			arrays = append(arrays, path)
 			continue
 		}
 		var inside []string
 		if st, err := os.Stat(path); err == nil && st.IsDir() {
-			inside, _ = filepath.Glob(filepath.Join(path, "*.npy")) // the pattern is good
+			inside, _ = filepath.Glob(filepath.Join(path, "*.np[yz]")) // the pattern is good
 		}
 		if len(inside) == 0 {
 			others = path

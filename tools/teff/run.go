@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	ld := loadFlags(f)
 	labels := f.String("labels", "", "file of class names, one a line")
 	top := f.Int("top", 5, "how many classes to print")
-	out := f.String("out", "", "folder for output_N.npy")
+	out := f.String("out", "", "folder for output_N.npy, or an .npz file for all of them")
 	form := "text"
 	f.Var(oneOf{&form, runFormats}, "format", "how results are printed, as they come: text, csv (a line for each class) or jsonl (a line for each output)")
 	threads := f.Int("threads", 0, "threads; 0: all")
@@ -150,7 +151,8 @@ type runner struct {
 	fitErr  error // why the network takes no image
 	labels  []string
 	top     int
-	out     string // folder, or ""
+	out     string // folder, .npz file, or ""
+	archive npy.Archive
 	print   runPrinter
 }
 
@@ -182,7 +184,7 @@ func (r *runner) all(ctx context.Context, runs []runInput) (failed []error, err 
 		}
 		o, err := collect(r.model, r.session, in, r.labels, r.top)
 		if err == nil && r.out != "" {
-			err = saveOutputs(r.out, r.session, k, len(runs) > 1)
+			err = r.saveOutputs(k, len(runs) > 1)
 		}
 		if err == nil {
 			err = r.print(o)
@@ -190,6 +192,13 @@ func (r *runner) all(ctx context.Context, runs []runInput) (failed []error, err 
 		if err != nil {
 			return nil, err
 		}
+	}
+	if strings.HasSuffix(r.out, ".npz") && len(failed) < len(runs) {
+		b, err := r.archive.Bytes()
+		if err == nil {
+			err = writeAtomic(r.out, b)
+		}
+		return failed, err
 	}
 	return failed, nil
 }
@@ -205,9 +214,9 @@ func (r *runner) run(ctx context.Context, first bool) error {
 
 const runHelp = `
 INPUT is an image (PNG, JPEG, GIF, BMP, WebP), an .npy file, - for either on the
-standard input, or a folder: all images in it. A model of several inputs takes as
-many files for each run, in its order. What cannot be read is left out, and the
-exit status is 1.
+standard input, an array of an .npz file (F.npz:NAME, or F.npz where there is one),
+or a folder: all images in it. A model of several inputs takes as many files for each
+run, in its order. What cannot be read is left out, and the exit status is 1.
 `
 
 func errorTexts(errs []error) (texts []string) {
@@ -311,19 +320,32 @@ func best(v []float32, labels []string, n int) []topClass {
 	return t
 }
 
-func saveOutputs(dir string, s *runtime.Session, run int, several bool) error {
+// saveOutputs writes the outputs of a run: output_N.npy in a folder, which several
+// runs have one of each in, or as much of an archive.
+func (r *runner) saveOutputs(run int, several bool) error {
+	dir := ""
 	if several {
-		dir = filepath.Join(dir, fmt.Sprintf("input_%d", run))
+		dir = fmt.Sprintf("input_%d", run)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for i := range s.NumOutputs() {
-		var b strings.Builder
-		if err := npy.Write(&b, s.Output(i)); err != nil {
+	zipped := strings.HasSuffix(r.out, ".npz")
+	if !zipped {
+		if err := os.MkdirAll(filepath.Join(r.out, dir), 0o755); err != nil {
 			return err
 		}
-		if err := writeAtomic(filepath.Join(dir, fmt.Sprintf("output_%d.npy", i)), []byte(b.String())); err != nil {
+	}
+	for i := range r.session.NumOutputs() {
+		t, name := r.session.Output(i), fmt.Sprintf("output_%d", i)
+		if zipped {
+			if err := r.archive.Add(path.Join(dir, name), t); err != nil {
+				return err
+			}
+			continue
+		}
+		var b strings.Builder
+		if err := npy.Write(&b, t); err != nil {
+			return err
+		}
+		if err := writeAtomic(filepath.Join(r.out, dir, name+".npy"), []byte(b.String())); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -133,7 +132,7 @@ func (l *loadedRun) fill(s *runtime.Session, p format.Preprocess) error {
 // none of.
 func load(path string, p format.Preprocess, fitErr error) (l loaded, err error) {
 	l.path = path
-	isArray := strings.HasSuffix(path, ".npy")
+	isArray := npy.IsName(path)
 	var all []byte
 	if path == stdin {
 		l.path = "standard input"
