@@ -9,7 +9,7 @@
 // Greedy does that in a few orders (by size, by size times duration, by time),
 // each a few times with what stuck out moved to the front, and keeps the
 // smallest result, which is a matter of microseconds. That looks at pairs of spans:
-// of many thousands, fewer orders are tried, and of more than that sweep's is taken.
+// of many thousands, fewer orders are tried, and one at least.
 package plan
 
 import (
@@ -67,10 +67,7 @@ func Greedy(spans []Span) Plan {
 			used = append(used, j)
 		}
 	}
-	tries := maxPairs / (len(used)*len(used)/2 + 1)
-	if tries == 0 {
-		return sweep(spans, used)
-	}
+	tries := max(1, maxPairs/(len(used)*len(used)/2+1))
 	for i, order := range orders[:min(tries, len(orders))] {
 		queue := slices.Clone(used)
 		slices.SortStableFunc(queue, func(i, j int) int { return order(spans[i], spans[j]) })
@@ -95,8 +92,8 @@ func Greedy(spans []Span) Plan {
 	return best
 }
 
-// retries bounds the attempts at each order, maxPairs the pairs of spans that all of them look at: a
-// quarter of a second's, which 2048 spans may do with all attempts, and 16384 with one.
+// retries bounds the attempts at each order, maxPairs the pairs of spans that all of them look at, a quarter of
+// a second's: 2048 spans have all attempts, 16384 one.
 const (
 	retries  = 16
 	maxPairs = 1 << 27

@@ -72,20 +72,23 @@ func SameOp(a, b ops.Op) bool { return bytes.Equal(AppendOp(nil, a), AppendOp(ni
 // AppendOp appends an operator's kind and attributes to b, in a form of this
 // process's own that is equal for two operators exactly if SameOp says so of them.
 func AppendOp(b []byte, op ops.Op) []byte {
-	k := attrKey(binary.AppendVarint(b, int64(op.Kind())))
+	k := attrKey(b)
+	k.int(int(op.Kind()))
 	op.Fields(&k)
 	return k
 }
 
 type attrKey []byte
 
+//go:noinline
 func (k *attrKey) int(v int) { *k = binary.AppendVarint(*k, int64(v)) }
 
 func (k *attrKey) Bool(_ string, v *bool) {
-	*k = append(*k, 0)
+	n := 0
 	if *v {
-		(*k)[len(*k)-1] = 1
+		n = 1
 	}
+	k.int(n)
 }
 
 func (k *attrKey) Int(_ string, v *int) { k.int(*v) }
