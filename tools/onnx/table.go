@@ -27,6 +27,7 @@ func layerOps() map[string]handler {
 		"GlobalAveragePool":     importGlobalPool(ops.PoolAvg),
 		"GlobalLpPool":          importGlobalPool(ops.PoolLp),
 		"GlobalMaxPool":         importGlobalPool(ops.PoolMax),
+		"GridSample":            importGridSample,
 		"GroupNormalization":    importGroupNorm,
 		"InstanceNormalization": importInstanceNorm,
 		"LRN":                   importLRN,
