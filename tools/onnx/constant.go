@@ -63,6 +63,11 @@ func importConstantOfShape(c *call) error {
 		if err != nil {
 			return err
 		}
+		if v.double != nil {
+			if v = c.single(v); v == nil {
+				return c.b.Err()
+			}
+		}
 		if v.err != nil {
 			return v.err
 		}

@@ -40,7 +40,7 @@ func TestGridSample(t *testing.T) {
 	const n, c, h, w, places = 2, 3, 4, 5, 7
 	img, grid := tensor.New(tensor.F32Spec(n, c, h, w)), tensor.New(tensor.F32Spec(n, places, 1, 2))
 	for i := range img.F32() {
-		img.F32()[i] = float32(math.Sin(float64(i*i)))
+		img.F32()[i] = float32(math.Sin(float64(i * i)))
 	}
 	copy(grid.F32(), []float32{-1, -1, 1, 1, 0, 0, 0.3, -0.7, -1.21, 0.4, 1.3, 1.9, 1e9, -1e30, 0.8, 0.9, -0.13, 0.99, 1.02, -1.02, 0.5, 0.25, -0.6, 0.6, 0.11, 0.07, -3, 0})
 	for _, mode := range []string{"bilinear", "nearest"} {

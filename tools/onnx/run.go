@@ -51,7 +51,13 @@ func (im *importer) runNode(n *node) error {
 	if err := c.operands(); err != nil {
 		return err
 	}
-	for _, v := range c.in {
+	for i, v := range c.in {
+		if v != nil && v.double != nil && !takesDoubles[n.op] {
+			if c.in[i] = c.single(v); c.in[i] == nil {
+				return c.b.Err()
+			}
+			continue
+		}
 		if v != nil && v.err != nil && !takesDoubles[n.op] {
 			im.refuseValue(v.name, v.err)
 			v.err = errPoisoned // once
@@ -99,6 +105,19 @@ func (im *importer) runNode(n *node) error {
 	}
 	c.poison()
 	return nil
+}
+
+// single is a double constant as float32, in which all is computed: exporters write
+// doubles where Python had a plain number beside integers. nil is an error of the builder.
+func (c *call) single(v *value) *value {
+	if !c.copies(4 * len(v.double)) {
+		return nil
+	}
+	f := make([]float32, len(v.double))
+	for i, x := range v.double {
+		f[i] = float32(x)
+	}
+	return c.known(v.name, tensor.FromF32(f, v.c.Shape.Dims()...))
 }
 
 // takesDoubles are the operators that can do something with double constants.

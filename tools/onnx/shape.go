@@ -267,7 +267,8 @@ func importTrilu(c *call) error {
 	return c.out(&ops.Where{}, c.known(c.outName(0)+"_mask", mask), c.in[0], c.known(c.outName(0)+"_zero", tensor.New(tensor.Spec{DType: s.DType})))
 }
 
-// importCast also takes constant doubles, which have no type of ours.
+// importCast also takes constant doubles, which have no type of ours, and makes
+// float32 where it should make doubles.
 func importCast(c *call) error {
 	if err := c.need(1); err != nil {
 		return err
@@ -277,9 +278,14 @@ func importCast(c *call) error {
 		if err := c.need(2); err != nil {
 			return err
 		}
-		to = onnxType(c.in[1].spec().DType)
+		if to = onnxType(c.in[1].spec().DType); c.in[1].double != nil {
+			to = typeDouble
+		}
 	}
 	d, ok := dtypeOf(to)
+	if to == typeDouble {
+		d, ok = tensor.F32, true
+	}
 	if !ok {
 		return &TypeError{c.outName(0), typeName(to)}
 	}
@@ -288,14 +294,9 @@ func importCast(c *call) error {
 		if x.double == nil {
 			return x.err
 		}
-		if !c.copies(4 * len(x.double)) {
+		if x = c.single(x); x == nil {
 			return c.b.Err()
 		}
-		f := make([]float32, len(x.double))
-		for i, v := range x.double {
-			f[i] = float32(v)
-		}
-		x = c.known(x.name, tensor.FromF32(f, x.c.Shape.Dims()...))
 	}
 	return c.anyLayout(0, func(layout) ops.Op { return &ops.Cast{To: d} }, x)
 }
