@@ -164,7 +164,11 @@ func spreads(ctx context.Context, g *graph.Graph, src Source, threads int) ([]*s
 		if err := t.run(ctx, src, i); err != nil {
 			return nil, fmt.Errorf("sample %d: %w", i, err)
 		}
-		for id, at := range t.value {
+		for id := range graph.ID(g.Len()) { // in order: an infinity is the first node's fault that has it
+			at, ok := t.value[id]
+			if !ok {
+				continue
+			}
 			if seen[id] == nil {
 				seen[id] = newSpread(at.Shape.Channels())
 			}
