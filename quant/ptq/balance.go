@@ -35,9 +35,11 @@ type balancer struct {
 	first  []int     // slot of a node's channel 0; of what has no channels that of the next
 	slot   ties
 	group  ties
-	frozen []bool    // by root slot
-	share  []float64 // by root slot: the largest part of a value's range that it uses
-	weigh  []float64 // by root slot: what its noise does, in squares, to the products that read it
+	frozen []bool      // by root slot
+	share  []float64   // by root slot: the largest part of a value's range that it uses
+	weigh  []float64   // by root slot: what its noise does, in squares, to the products that read it
+	plain  []bool      // by node: something else reads it too, as a result of the network does
+	heard  [][]float64 // by node and channel: see hear
 }
 
 // balance is the graph balanced, with the factors that each value's channels were divided
@@ -119,7 +121,7 @@ func rescale(n *graph.Node, params []tensor.Tensor, in, out []float64) {
 }
 
 func newBalancer(g *graph.Graph, seen []*spread) *balancer {
-	b := &balancer{g: g, seen: seen, first: make([]int, g.Len()+1), group: newTies(g.Len())}
+	b := &balancer{g: g, seen: seen, first: make([]int, g.Len()+1), group: newTies(g.Len()), plain: make([]bool, g.Len())}
 	for i := range g.Len() {
 		b.first[i+1] = b.first[i]
 		if s := seen[i]; s != nil && g.Node(graph.ID(i)).Out.Shape.Rank() >= 2 {
@@ -141,6 +143,7 @@ func newBalancer(g *graph.Graph, seen []*spread) *balancer {
 	for i := range g.Len() {
 		b.see(graph.ID(i))
 	}
+	b.hear()
 	return b
 }
 
@@ -165,6 +168,7 @@ func (b *balancer) tie(id graph.ID, fixed []bool) {
 	}
 	if b.g.IsOutput(id) {
 		fix(id)
+		b.plain[id] = true
 	}
 	if isProduct(n) {
 		if !homogeneous(productAct(n)) {
@@ -184,6 +188,7 @@ func (b *balancer) tie(id graph.ID, fixed []bool) {
 	fix(id)
 	for _, x := range n.In {
 		fix(x)
+		b.plain[x] = true
 	}
 }
 
@@ -261,13 +266,7 @@ func (b *balancer) see(id graph.ID) {
 	if !isProduct(n) || b.width(n.In[0]) == 0 {
 		return
 	}
-	energy := b.energy(id)
-	w := n.Params[0].F32()
-	row := len(w) / max(1, n.Params[0].Shape.Dim(0))
-	for i, x := range w {
-		first, channels := reads(n, i/row)
-		b.weigh[b.slot.root(b.first[n.In[0]]+first+i%row%channels)] += float64(x) * float64(x) / energy
-	}
+	b.reach(id, func(c int, noise float64) { b.weigh[b.slot.root(b.first[n.In[0]]+c)] += noise })
 }
 
 // energy is how much a product's outputs vary, in all.
@@ -291,12 +290,18 @@ func (b *balancer) factors(id int, power float64) []float64 {
 	return f
 }
 
-// weights is what a squared error counts in channels divided by factor; nil: no
-// product reads them.
+// weights is what a squared error counts in channels divided by factor; nil: nothing
+// reads them. Where products read all channels, or what these are parts of or made of,
+// they say so; else what hear finds.
 func (b *balancer) weights(id graph.ID, factor []float64) []float64 {
 	w, sum := make([]float64, b.width(id)), 0.0
 	for c := range w {
 		w[c] = b.weigh[b.slot.root(b.first[id]+c)]
+	}
+	if slices.Contains(w, 0) {
+		copy(w, b.heard[id])
+	}
+	for c := range w {
 		if factor != nil {
 			w[c] *= factor[c] * factor[c]
 		}

@@ -100,3 +100,29 @@ func TestBalance(t *testing.T) {
 	t.Logf("SQNR %.1f dB, unbalanced %.1f", last[false], last[true])
 	require.Greater(t, last[false], last[true]+1)
 }
+
+// TestReadByResult: channels that the network's result alone has count beside those
+// that products read too: a range for these alone cut the others to a quarter.
+func TestReadByResult(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	b := graph.NewBuilder("split")
+	x := b.Input("x", tensor.F32Spec(1, 8, 8, 3), true)
+	conv := func(name string, in graph.ID, std float64, oc int) graph.ID {
+		return b.Add(name, &ops.Conv{Act: ops.Relu}, []tensor.Tensor{randoms(rng, std, oc, 1, 1, b.Spec(in).Shape.Channels())}, in)
+	}
+	small, large := conv("small", x, 0.1, 4), conv("large", x, 2, 4)
+	next := conv("next", small, 0.3, 4)
+	b.Output("y", b.Add("joined", &ops.Concat{Axis: -1}, nil, small, next, large))
+	g, err := b.Build()
+	require.NoError(t, err)
+	ctx, src := context.Background(), randomSource{16}
+	q, err := Calibrate(ctx, g, src, Options{})
+	require.NoError(t, err)
+	g, err = q.Graph(nil)
+	require.NoError(t, err)
+	layers, err := q.Report(ctx, g, src, 0)
+	require.NoError(t, err)
+	last := layers[len(layers)-1]
+	require.Equal(t, "joined", last.Name)
+	require.Greater(t, last.SQNR, 35.0)
+}
