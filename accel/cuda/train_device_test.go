@@ -96,6 +96,8 @@ func deviceTraining(t *testing.T) {
 			"one loss":        {Loss: train.MeanSquares},
 			"single channels": {Channels: func(*graph.Node, int) []int { return nil }},
 			"neither Lean":    {Lean: true},
+			"one rate":        {Rates: func(*graph.Node, int) float32 { return 0.5 }},
+			"by inputs":       {InputGradients: true},
 			"sigmoid":         {},
 		} {
 			net := g

@@ -35,6 +35,9 @@ func (t *Trainer) bindParams(s *schedule) {
 			t.params[i].g = take(s.learning(t.params[i].key))
 			t.update.add(&t.params[i])
 		}
+		if t.cfg.ClipNorm > 0 {
+			t.squares = squares{t.update.parts, make([]float64, len(t.update.parts))}
+		}
 	}
 	for i := range t.params {
 		for k := range t.cfg.Optimizer.slots() {

@@ -113,7 +113,8 @@ func (d *Device) Parameters() []string { return d.host.Parameters() }
 func (d *Device) PeakBytes() int { return d.dev.Bytes() }
 
 // StepInPlace is Trainer.StepInPlace on the device. A loss that is no number leaves
-// the parameters as they were and ends what was accumulated.
+// the parameters as they were and ends what was accumulated. Gradients are looked at
+// with ClipNorm alone; Save refuses parameters that became no numbers without it.
 func (d *Device) StepInPlace() (float32, error) {
 	h := d.host
 	n := h.accumulated + 1

@@ -27,6 +27,7 @@ type Trainer struct {
 	params  []param
 	peak    int
 	update  *updateTask           // of all parameters; nil: each node's in its turn
+	squares squares               // with ClipNorm
 	now     update                // under way
 	spoilt  atomic.Pointer[param] // whose gradient was found to be no number in this step
 

@@ -69,6 +69,29 @@ func (x *updateTask) Do(i, _ int) {
 	o.update(u, p.w[r.from:r.to], p.g[r.from:r.to], state)
 }
 
+// squares adds up the squares of gradients, part by part of an update.
+type squares struct {
+	parts []paramPart
+	sums  []float64
+}
+
+// Do adds up part i, in four sums: one would wait for each addition.
+func (s *squares) Do(i, _ int) {
+	r := &s.parts[i]
+	g := r.p.g[r.from:r.to]
+	var a, b, c, d float64
+	for ; len(g) >= 4; g = g[4:] {
+		a += float64(g[0]) * float64(g[0])
+		b += float64(g[1]) * float64(g[1])
+		c += float64(g[2]) * float64(g[2])
+		d += float64(g[3]) * float64(g[3])
+	}
+	for _, v := range g {
+		a += float64(v) * float64(v)
+	}
+	s.sums[i] = (a + b) + (c + d)
+}
+
 // prepare sets what all parameters of the next update have in common.
 func (t *Trainer) prepare(accumulated int) {
 	t.now = update{rate: t.cfg.Schedule(t.updates), scale: 1 / float32(accumulated), n: t.updates}
@@ -79,11 +102,10 @@ func (t *Trainer) clip() error {
 	if t.cfg.ClipNorm <= 0 {
 		return nil
 	}
+	t.pool.Run(len(t.squares.parts), &t.squares)
 	sum := 0.0
-	for i := range t.params {
-		for _, v := range t.params[i].g {
-			sum += float64(v) * float64(v)
-		}
+	for _, s := range t.squares.sums { // in this order for any number of threads
+		sum += s
 	}
 	norm := math.Sqrt(sum) * float64(t.now.scale)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {

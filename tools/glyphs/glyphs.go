@@ -97,12 +97,3 @@ func bilinear(m *image.Gray, x, y int) int {
 	bottom := at(x0, y0+1)*(256-fx) + at(x0+1, y0+1)*fx
 	return (top*(256-fy) + bottom*fy) >> 16
 }
-
-// Labels names the classes.
-func Labels() []string {
-	var l []string
-	for c := range Classes {
-		l = append(l, string(rune('0'+c)))
-	}
-	return l
-}
