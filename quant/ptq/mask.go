@@ -40,6 +40,27 @@ func masked(g *graph.Graph) []bool {
 	return m
 }
 
+// places marks the values of g that integers are made of: places in an image, such as
+// GridSample's. Of these no part in 256 may be lost, and arithmetic on them is cheap.
+func places(g *graph.Graph) []bool {
+	p := make([]bool, g.Len())
+	for i := g.Len() - 1; i >= 0; i-- {
+		n := g.Node(graph.ID(i))
+		cast, ok := n.Op.(*ops.Cast)
+		if !p[i] && !(ok && !cast.To.IsFloat()) {
+			continue
+		}
+		for _, x := range n.In {
+			from := g.Node(x)
+			switch from.Op.(type) {
+			case *ops.Binary, *ops.Unary, *ops.Reshape, *ops.Transpose, *ops.Slice, *ops.Concat, *ops.Expand, *ops.Tile, *ops.Identity:
+				p[x] = from.Out.DType == tensor.F32
+			}
+		}
+	}
+	return p
+}
+
 func fills(params []tensor.Tensor) bool {
 	for _, p := range params {
 		if p.DType != tensor.F32 {

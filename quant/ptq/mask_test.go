@@ -74,6 +74,34 @@ func TestMask(t *testing.T) {
 	}
 }
 
+// TestPlaces: what becomes an index stays float32, up to the product that it is
+// computed from.
+func TestPlaces(t *testing.T) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	b := graph.NewBuilder("places")
+	x := b.Input("x", tensor.F32Spec(1, 64, 4), true)
+	d := b.Add("d", &ops.Dense{}, []tensor.Tensor{randoms(rng, 0.5, 4, 4), randoms(rng, 0.1, 4)}, x)
+	at := b.Add("scaled", &ops.Binary{Fn: ops.BinaryMul}, []tensor.Tensor{tensor.FromF32([]float32{20})}, d)
+	at = b.Add("moved", &ops.Binary{Fn: ops.BinaryAdd}, []tensor.Tensor{tensor.FromF32([]float32{32})}, at)
+	at = b.Add("cut", &ops.Unary{Fn: ops.UnaryClip, A: 0, B: 63}, nil, at)
+	i := b.Add("i", &ops.Cast{To: tensor.I32}, nil, at)
+	b.Output("y", b.Add("picked", &ops.GatherElements{Axis: 1}, nil, d, i))
+	g, err := b.Build()
+	require.NoError(t, err)
+	q, err := Calibrate(context.Background(), g, randomSource{8}, Options{})
+	require.NoError(t, err)
+	g, err = q.Graph(nil)
+	require.NoError(t, err)
+	for i := range g.Len() {
+		switch n := g.Node(graph.ID(i)); n.Name {
+		case "d":
+			require.Equal(t, tensor.I8, n.Out.DType)
+		case "scaled", "moved", "cut":
+			require.Equal(t, tensor.F32, n.Out.DType)
+		}
+	}
+}
+
 // TestInfinities that no mask brought are an error that says where.
 func TestInfinities(t *testing.T) {
 	for name, fn := range map[string]ops.UnaryFn{"Log": ops.UnaryLog, "Reciprocal": ops.UnaryReciprocal} {

@@ -88,7 +88,7 @@ type Source interface {
 type Quantizer struct {
 	opt   Options
 	graph *graph.Graph                  // prepared
-	stats []*stats                      // by node; nil where nothing was measured, or see masked
+	stats []*stats                      // by node; nil where nothing was measured, or see masked and places
 	reads map[graph.ID]*moments.Product // by product; empty with Options.Nearest
 }
 
@@ -177,8 +177,8 @@ func spreads(ctx context.Context, g *graph.Graph, src Source, threads int) ([]*s
 			}
 		}
 	}
-	for id, h := range hidden {
-		if h {
+	for id, p := range places(g) {
+		if p || hidden[id] {
 			seen[id] = nil
 		}
 	}
