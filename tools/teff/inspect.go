@@ -100,11 +100,12 @@ func describe(m *model) (*modelInfo, error) {
 	g := rm.Compiled()
 	info := &modelInfo{Name: g.Name(), FileBytes: m.bytes, Params: m.graph.ParamCount(), WeightBytes: m.graph.ParamBytes(), Encodings: m.encodings()}
 	info.Labels, info.Preprocess = m.metadata().Labels, m.metadata().Preprocess
+	next := nextBatch(g)
 	for _, id := range g.Inputs() {
-		info.Inputs = append(info.Inputs, describeValue(g, g.Node(id).Name, id))
+		info.Inputs = append(info.Inputs, describeValue(g, next, g.Node(id).Name, id))
 	}
 	for _, o := range g.Outputs() {
-		info.Outputs = append(info.Outputs, describeValue(g, o.Name, o.ID))
+		info.Outputs = append(info.Outputs, describeValue(g, next, o.Name, o.ID))
 	}
 	if info.per = "at batch 1"; !g.Batched() {
 		info.per = "a run" // of the batch that is fixed, if any
@@ -119,10 +120,11 @@ func describe(m *model) (*modelInfo, error) {
 	return info, nil
 }
 
-func describeValue(g *graph.Graph, name string, id graph.ID) valueInfo {
+// describeValue describes a value of g; next is g at another batch.
+func describeValue(g, next *graph.Graph, name string, id graph.ID) valueInfo {
 	spec := g.Node(id).Out
 	v := valueInfo{Name: name, Type: spec.DType.String(), Quant: spec.Quant.String(), Shape: []any{}}
-	batched := batchAxis(g, id)
+	batched := batchAxis(g, next, id)
 	for i, d := range spec.Shape.Dims() {
 		if i == batched {
 			v.Shape = append(v.Shape, "N")
@@ -133,15 +135,18 @@ func describeValue(g *graph.Graph, name string, id graph.ID) valueInfo {
 	return v
 }
 
-// batchAxis is the dimension of a value that grows with the batch, or -1.
-func batchAxis(g *graph.Graph, id graph.ID) int {
-	if !g.Batched() {
-		return -1
+// nextBatch is g at a batch larger by one, or g where its batch is fixed.
+func nextBatch(g *graph.Graph) *graph.Graph {
+	if g.Batched() {
+		if h, err := g.WithBatch(g.Batch() + 1); err == nil {
+			return h
+		}
 	}
-	h, err := g.WithBatch(g.Batch() + 1)
-	if err != nil {
-		return -1
-	}
+	return g
+}
+
+// batchAxis is the dimension of a value that grows from g to h, its next batch, or -1.
+func batchAxis(g, h *graph.Graph, id graph.ID) int {
 	a, b := g.Node(id).Out.Shape, h.Node(id).Out.Shape
 	for i := range a.Rank() {
 		if a.Dim(i) != b.Dim(i) {
