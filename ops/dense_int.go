@@ -47,39 +47,53 @@ type denseGemmInt struct {
 	args      kern.GemmI8Args // but for A and C
 	rows, out int
 	chunk     int // columns of a task, whole panels
-	chunks    int
+	stripped  bool
 }
 
 func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth int) *denseGemmInt {
 	w := p.Params[0]
 	k := &denseGemmInt{gemm: kern.SelectGemmI8(), rows: rows, out: w.Shape.Dim(0)}
 	signed := w.DType == tensor.I8
-	packed := p.Pack(&w, "dense/"+k.gemm.Name, k.gemm.PackedSize(k.out, 1, depth), func(dst []byte) {
-		k.gemm.Pack(dst, w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero)
-	})
 	var bias []int32
 	if len(p.Params) > 1 {
 		bias = p.Params[1].I32()
 	}
-	_, zx := x.Quant.At(0)
 	k.args = kern.GemmI8Args{
-		ASigned: x.DType == tensor.I8, LDA: depth, Taps: 1, KC: depth, B: packed, N: k.out,
-		Cols: k.gemm.Columns(w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero, bias, rq.scale, zx, x.DType == tensor.I8),
-		LDC:  outPitch(p.OutPitch, k.out), CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
+		ASigned: x.DType == tensor.I8, LDA: depth, Taps: 1, KC: depth, N: k.out,
+		LDC: outPitch(p.OutPitch, k.out), CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}
+	_, zx := x.Quant.At(0)
+	k.args.Cols = k.gemm.Columns(w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero, bias, rq.scale, zx, k.args.ASigned)
+	if k.strips(p, x) {
+		return k
+	}
+	k.args.B = p.Pack(&w, "dense/"+k.gemm.Name, k.gemm.PackedSize(k.out, 1, depth), func(dst []byte) {
+		k.gemm.Pack(dst, w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero)
+	})
 	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
 	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt, max(1, p.Threads)))
 	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
-	k.chunks = (k.out + k.chunk - 1) / k.chunk
 	p.Path("gemm/" + k.gemm.Name)
 	return k
 }
 
-func (k *denseGemmInt) Run(a *Args) { a.Parallel(k.chunks, k) }
+func (k *denseGemmInt) chunks() int { return (k.out + k.chunk - 1) / k.chunk }
+
+func (k *denseGemmInt) Run(a *Args) {
+	if k.stripped {
+		kern.FillFactorsI8(a.Scratch, a.In[0].Data, k.args.ASigned)
+	}
+	a.Parallel(k.chunks(), k)
+}
 
 // Do computes some columns.
 func (k *denseGemmInt) Do(a *Args, i, _ int) {
-	args := k.args
-	args.A, args.C = a.In[0].Data, a.Out.Data
-	k.gemm.Run(&args, 0, k.rows, i*k.chunk, min(k.out, (i+1)*k.chunk))
+	args, x, n0, n1 := k.args, a.In[0].Data, i*k.chunk, min(k.out, (i+1)*k.chunk)
+	args.C = a.Out.Data
+	if k.stripped {
+		k.gemm.RunStrips(&args, a.Scratch, len(x), n0, n1)
+		return
+	}
+	args.A = x
+	k.gemm.Run(&args, 0, k.rows, n0, n1)
 }

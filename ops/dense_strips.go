@@ -69,26 +69,22 @@ func (k *denseStrips) fill(dst []byte, i int, buf *packBuffer) {
 		if sum := kern.SumF32(block); sum-sum != 0 {
 			dst[k.size()+i] = 1
 		}
+		var narrow [32 * packDepth]uint16
+		from := tensor.BytesOf(narrow[:])
 		switch k.narrow {
 		case kern.NarrowNone:
-			copyRows(tensor.CastSlice[float32](dst)[at+d*width:], block, g.NR, width)
+			from = tensor.BytesOf(block)
 		case kern.NarrowI8:
-			var small [32 * packDepth]int8
 			whole := roundUp(len(block), kern.StepLanes) // what lies behind is written, and not copied
-			kern.PutSteps(small[:whole], block[:whole], &steps)
-			copyRows(tensor.CastSlice[int8](dst)[at+d*width:], small[:len(block)], g.NR, width)
+			kern.PutSteps(tensor.CastSlice[int8](from)[:whole], block[:whole], &steps)
 		default:
-			var half [32 * packDepth]uint16
-			k.narrow.Put(half[:len(block)], block)
-			copyRows(tensor.CastSlice[uint16](dst)[at+d*width:], half[:len(block)], g.NR, width)
+			k.narrow.Put(narrow[:len(block)], block)
 		}
-	}
-}
-
-// copyRows copies rows of n elements to where they are pitch apart.
-func copyRows[T any](dst, src []T, n, pitch int) {
-	for at := 0; len(src) > 0; at, src = at+pitch, src[n:] {
-		copy(dst[at:], src[:n])
+		to, size := dst[k.narrow.Size()*(at+d*width):], k.narrow.Size()*g.NR
+		for from = from[:len(block)/g.NR*size]; len(from) > 0; from = from[size:] {
+			copy(to, from[:size])
+			to = to[min(len(to), k.narrow.Size()*width):]
+		}
 	}
 }
 

@@ -182,8 +182,16 @@ type packBuffer struct{ rows, other []float32 }
 
 // floats are n floats beside the rows.
 func (b *packBuffer) floats(n int) []float32 {
-	b.other = slices.Grow(b.other[:0], n)[:n]
+	b.other = room(b.other, n)
 	return b.other
+}
+
+// room is n floats, b's where they suffice.
+func room(b []float32, n int) []float32 {
+	if cap(b) < n {
+		b = make([]float32, n)
+	}
+	return b[:n]
 }
 
 type packKey struct {
@@ -304,7 +312,7 @@ func weightRows(w *tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
 	if w.Scale == nil {
 		return v
 	}
-	buf.rows = slices.Grow(buf.rows[:0], len(v))[:len(v)]
+	buf.rows = room(buf.rows, len(v))
 	for i, f := range w.Scale[lo:hi] {
 		kern.BinaryScalarF32(kern.Mul, buf.rows[i*row:(i+1)*row], v[i*row:(i+1)*row], f, negInf, posInf)
 	}

@@ -56,6 +56,7 @@ var files = []file{
 	{"narrow_avx2_amd64.s", avo(func(a *asm) { narrowF32(a, ymm) })},
 	{"strips_avx512_amd64.s", avo(func(a *asm) { stripsF32(a, zmm) })},
 	{"strips_avx2_amd64.s", avo(func(a *asm) { stripsF32(a, ymm) })},
+	{"stripsi8_avx512_amd64.s", avo(stripI8)},
 	{"rows_amd64.s", avo(func(a *asm) { rowsAdd(a, zmm); rowsAdd(a, ymm) })},
 	{"gemmi8_avx512_amd64.s", avo(func(a *asm) { gemmI8(a, zmm) })},
 	{"gemmi8_avx2_amd64.s", avo(func(a *asm) { gemmI8(a, ymm) })},

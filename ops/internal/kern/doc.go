@@ -6,7 +6,7 @@
 //	switches            what                                             read
 //	gemm/…              fp32 products: convolution, dense, MatMul        gemm.go, gemm_pack.go, window.go
 //	                    and the transposed one for gradients             gemmtn.go
-//	strips/…            fp32 products of one row, zeros left out         strips.go
+//	strips/…            products of one row, zeros left out              strips.go, stripsi8.go
 //	narrow/…            their weights in 16 and 8 bits                   narrow.go, narrow_steps.go
 //	pairs/…             fp32 products on processors that add beside it   pairs.go
 //	winograd/…          3x3 convolution of stride 1                      winograd.go

@@ -1,0 +1,10 @@
+//go:build !purego
+
+package kern
+
+func (g *GemmI8) strips(t *stripI8Args) { stripI8VNNI(t) }
+
+// See stripI8Args.run for what it computes.
+//
+//go:noescape
+func stripI8VNNI(t *stripI8Args)
