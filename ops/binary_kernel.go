@@ -44,6 +44,7 @@ type binaryKernel struct {
 	vec       bool
 	op, rop   kern.Binary
 	reference bool
+	repeats   int // operand 1 or 2 is a short row again and again, see repeating
 }
 
 func newBinaryKernel(p *Prep, fn BinaryFn, act Act) *binaryKernel {
@@ -57,6 +58,9 @@ func newBinaryKernel(p *Prep, fn BinaryFn, act Act) *binaryKernel {
 		k.lo, k.hi = negInf, posInf
 	}
 	k.op, k.rop, k.vec = kernBinary(fn)
+	if k.vec && !k.reference {
+		k.repeats = repeating(&k.walk)
+	}
 	inPlaceWhereSame(p)
 	p.Path("vec")
 	if p.Reference || x.DType != tensor.F32 {
@@ -71,6 +75,10 @@ func (k *binaryKernel) Do(a *Args, i, _ int) {
 	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
 	x, y := arg(a, k.params, 0), arg(a, k.params, 1)
 	sx, sy := k.walk.step(0), k.walk.step(1)
+	if k.repeats != 0 && x.DType == tensor.F32 {
+		k.repeated(a.Out.F32(), x.F32(), y.F32(), r0, r1)
+		return
+	}
 	for r := r0; r < r1; r++ {
 		xo, yo := k.walk.at(0, r)+e0*sx, k.walk.at(1, r)+e0*sy
 		from, to := r*k.walk.inner+e0, r*k.walk.inner+e1
@@ -81,6 +89,53 @@ func (k *binaryKernel) Do(a *Args, i, _ int) {
 			binaryRowInt(k.fn, a.Out.I64()[from:to], x.I64()[xo:], y.I64()[yo:], sx, sy)
 		default:
 			k.row(a.Out.F32()[from:to], x.F32()[xo:], y.F32()[yo:], sx, sy)
+		}
+	}
+}
+
+// repeatedRow is the longest row that is worth repeating: a call's cost is that
+// of about a hundred elements.
+const repeatedRow = 512
+
+// repeating is 1 or 2 where the first or second operand is one short row again
+// and again, such as a factor for each channel, while the other goes on; else 0.
+func repeating(w *bcast) int {
+	if w.rank < 2 || w.inner == 0 || w.inner > repeatedRow || w.step(0) != 1 || w.step(1) != 1 {
+		return 0
+	}
+	switch d := w.rank - 2; {
+	case w.stride[0][d] == 0 && w.stride[1][d] == w.inner:
+		return 1
+	case w.stride[1][d] == 0 && w.stride[0][d] == w.inner:
+		return 2
+	}
+	return 0
+}
+
+// repeated computes rows [r0, r1) with the short row laid side by side, so that
+// loops are long.
+func (k *binaryKernel) repeated(dst, x, y []float32, r0, r1 int) {
+	var tile [2 * repeatedRow]float32
+	n := k.walk.inner
+	most := len(tile) / n
+	for r := r0; r < r1; {
+		end := min(r1, (r/k.walk.dim[k.walk.rank-2]+1)*k.walk.dim[k.walk.rank-2]) // of the rows that share it
+		x, y := x[k.walk.at(0, r):], y[k.walk.at(1, r):]
+		row := x
+		if k.repeats == 2 {
+			row = y
+		}
+		for i := range min(most, end-r) {
+			copy(tile[i*n:(i+1)*n], row)
+		}
+		for off := 0; r < end; {
+			rows := min(most, end-r)
+			if k.repeats == 1 {
+				k.row(dst[r*n:(r+rows)*n], tile[:], y[off:], 1, 1)
+			} else {
+				k.row(dst[r*n:(r+rows)*n], x[off:], tile[:], 1, 1)
+			}
+			r, off = r+rows, off+rows*n
 		}
 	}
 }

@@ -45,7 +45,8 @@ func TestBinaryBroadcast(t *testing.T) {
 }
 
 func TestBinaryFast(t *testing.T) {
-	shapes := append([][2][]int{{{2, 90, 200}, {2, 90, 200}}, {{2, 9000}, {2, 1}}, {{1, 90}, {300, 1}}, {{40000}, {1}}}, broadcastShapes...)
+	shapes := append([][2][]int{{{2, 90, 200}, {2, 90, 200}}, {{2, 9000}, {2, 1}}, {{1, 90}, {300, 1}}, {{40000}, {1}},
+		{{2, 90, 32}, {2, 1, 32}}, {{7}, {1, 33, 40, 7}}, {{3, 1, 1, 500}, {3, 5, 9, 500}}, {{4, 3, 513}, {513}}, {{5, 0}, {1, 0}}}, broadcastShapes...)
 	for fn := BinaryAdd; fn < numBinary; fn++ {
 		for i, s := range shapes {
 			in := []tensor.Tensor{normalTensor(1, s[0]...), normalTensor(2, s[1]...)}

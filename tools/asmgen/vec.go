@@ -73,11 +73,21 @@ func vecF32(a *asm, v isa) {
 	g.pre = nil
 	g.loop("vecExp", "ExpF32", 1, 1, func(r []reg.VecPhysical) { g.exp(r[0]) })
 	g.loop("vecSigmoid", "SigmoidF32", 1, 1, func(r []reg.VecPhysical) {
+		if g.wide() {
+			g.floor(r[0])
+		}
 		g.logistic(r[0], v.reg(7))
 		a.VMOVAPS(v.reg(7), r[0])
 	})
 	g.loop("vecSwish", "SwishF32", 1, 1, func(r []reg.VecPhysical) {
 		x := v.reg(7)
+		if g.wide() {
+			g.floor(r[0])
+			a.VMOVAPS(r[0], x)
+			g.logistic(r[0], v.reg(6))
+			a.VMULPS(v.reg(6), x, r[0])
+			return
+		}
 		a.VMOVAPS(r[0], x)
 		a.VXORPS(g.c("sign"), r[0], r[0])
 		g.exp(r[0])
@@ -129,7 +139,7 @@ var vecConstants = []struct {
 }{
 	{"one", math.Float32bits(1)}, {"two", math.Float32bits(2)}, {"sign", 1 << 31}, {"abs", 1<<31 - 1},
 	{"log2e", math.Float32bits(math.Log2E)}, {"ln2hi", math.Float32bits(0.693359375)}, {"ln2lo", math.Float32bits(-2.12194440e-4)},
-	{"expMin", math.Float32bits(-104)}, {"expMax", math.Float32bits(89)}, {"bias", 127},
+	{"expMin", math.Float32bits(-104)}, {"expMax", math.Float32bits(89)}, {"logisticMin", math.Float32bits(-88)}, {"bias", 127},
 	{"e0", math.Float32bits(1.9875691500e-4)}, {"e1", math.Float32bits(1.3981999507e-3)}, {"e2", math.Float32bits(8.3334519073e-3)},
 	{"e3", math.Float32bits(4.1665795894e-2)}, {"e4", math.Float32bits(1.6666665459e-1)}, {"e5", math.Float32bits(0.5)},
 	{"t0", math.Float32bits(-5.70498872745e-3)}, {"t1", math.Float32bits(2.06390887954e-2)}, {"t2", math.Float32bits(-5.37397155531e-2)},
@@ -244,7 +254,7 @@ func (g *vec) vectors(n int, body func()) {
 	g.Label(next)
 }
 
-// exp replaces x by e^x: x = n·ln2 + r, a polynomial of r (Cephes expf), times 2^n in two halves so that results may
+// exp replaces x by e^x: x = n·ln2 + r, a polynomial of r (Cephes expf), times 2^n, with AVX2 in two halves so that results may
 // overflow to infinity and underflow through the subnormals. Registers 8 to 11.
 func (g *vec) exp(x reg.VecPhysical) {
 	n, p, h, s := g.reg(8), g.reg(9), g.reg(10), g.reg(11)
@@ -264,6 +274,10 @@ func (g *vec) exp(x reg.VecPhysical) {
 	g.VMULPS(x, x, h)
 	g.VFMADD213PS(x, h, p) // p·x² + x
 	g.VADDPS(g.c("one"), p, x)
+	if g.wide() {
+		g.VSCALEFPS(n, x, x)
+		return
+	}
 	g.VPSRAD(operand.U8(1), s, h)
 	g.VPSUBD(h, s, s)
 	for _, half := range []reg.VecPhysical{h, s} {
@@ -273,13 +287,29 @@ func (g *vec) exp(x reg.VecPhysical) {
 	}
 }
 
-// logistic sets d to 1 / (1 + e^-x); x is spent.
+// logistic sets d to 1 / (1 + e^-x); x is spent. Registers 8 to 11. With AVX-512 the quotient is an estimate and a step of
+// Newton's, a quarter of a division's time; x is at least -88 there, so that the estimate's product with e^-x is a number.
 func (g *vec) logistic(x, d reg.VecPhysical) {
 	g.VXORPS(g.c("sign"), x, x)
 	g.exp(x)
+	if g.wide() {
+		one := g.reg(8)
+		g.VMOVUPS(g.c("one"), one)
+		g.VADDPS(one, x, x)
+		g.VRCP14PS(x, d)
+		g.VFNMADD213PS(one, d, x) // 1 - x·d
+		g.VFMADD213PS(d, x, d)    // d + (1 - x·d)·d
+		return
+	}
 	g.VMOVUPS(g.c("one"), d)
 	g.VADDPS(d, x, x)
 	g.VDIVPS(x, d, d)
+}
+
+// floor brings x to at least -88, where the logistic function is 6e-39. NaN stays. Register 8.
+func (g *vec) floor(x reg.VecPhysical) {
+	g.VMOVUPS(g.c("logisticMin"), g.reg(8))
+	g.VMAXPS(x, g.reg(8), x)
 }
 
 // tanh is Cephes tanhf: a polynomial below 0.625, 1 - 2/(e^2|x| + 1) with x's sign above. Registers 5 to 12.

@@ -148,215 +148,231 @@ DATA vecTable<>+560(SB)/4, $0x42b20000
 DATA vecTable<>+564(SB)/4, $0x42b20000
 DATA vecTable<>+568(SB)/4, $0x42b20000
 DATA vecTable<>+572(SB)/4, $0x42b20000
-DATA vecTable<>+576(SB)/4, $0x0000007f
-DATA vecTable<>+580(SB)/4, $0x0000007f
-DATA vecTable<>+584(SB)/4, $0x0000007f
-DATA vecTable<>+588(SB)/4, $0x0000007f
-DATA vecTable<>+592(SB)/4, $0x0000007f
-DATA vecTable<>+596(SB)/4, $0x0000007f
-DATA vecTable<>+600(SB)/4, $0x0000007f
-DATA vecTable<>+604(SB)/4, $0x0000007f
-DATA vecTable<>+608(SB)/4, $0x0000007f
-DATA vecTable<>+612(SB)/4, $0x0000007f
-DATA vecTable<>+616(SB)/4, $0x0000007f
-DATA vecTable<>+620(SB)/4, $0x0000007f
-DATA vecTable<>+624(SB)/4, $0x0000007f
-DATA vecTable<>+628(SB)/4, $0x0000007f
-DATA vecTable<>+632(SB)/4, $0x0000007f
-DATA vecTable<>+636(SB)/4, $0x0000007f
-DATA vecTable<>+640(SB)/4, $0x39506967
-DATA vecTable<>+644(SB)/4, $0x39506967
-DATA vecTable<>+648(SB)/4, $0x39506967
-DATA vecTable<>+652(SB)/4, $0x39506967
-DATA vecTable<>+656(SB)/4, $0x39506967
-DATA vecTable<>+660(SB)/4, $0x39506967
-DATA vecTable<>+664(SB)/4, $0x39506967
-DATA vecTable<>+668(SB)/4, $0x39506967
-DATA vecTable<>+672(SB)/4, $0x39506967
-DATA vecTable<>+676(SB)/4, $0x39506967
-DATA vecTable<>+680(SB)/4, $0x39506967
-DATA vecTable<>+684(SB)/4, $0x39506967
-DATA vecTable<>+688(SB)/4, $0x39506967
-DATA vecTable<>+692(SB)/4, $0x39506967
-DATA vecTable<>+696(SB)/4, $0x39506967
-DATA vecTable<>+700(SB)/4, $0x39506967
-DATA vecTable<>+704(SB)/4, $0x3ab743ce
-DATA vecTable<>+708(SB)/4, $0x3ab743ce
-DATA vecTable<>+712(SB)/4, $0x3ab743ce
-DATA vecTable<>+716(SB)/4, $0x3ab743ce
-DATA vecTable<>+720(SB)/4, $0x3ab743ce
-DATA vecTable<>+724(SB)/4, $0x3ab743ce
-DATA vecTable<>+728(SB)/4, $0x3ab743ce
-DATA vecTable<>+732(SB)/4, $0x3ab743ce
-DATA vecTable<>+736(SB)/4, $0x3ab743ce
-DATA vecTable<>+740(SB)/4, $0x3ab743ce
-DATA vecTable<>+744(SB)/4, $0x3ab743ce
-DATA vecTable<>+748(SB)/4, $0x3ab743ce
-DATA vecTable<>+752(SB)/4, $0x3ab743ce
-DATA vecTable<>+756(SB)/4, $0x3ab743ce
-DATA vecTable<>+760(SB)/4, $0x3ab743ce
-DATA vecTable<>+764(SB)/4, $0x3ab743ce
-DATA vecTable<>+768(SB)/4, $0x3c088908
-DATA vecTable<>+772(SB)/4, $0x3c088908
-DATA vecTable<>+776(SB)/4, $0x3c088908
-DATA vecTable<>+780(SB)/4, $0x3c088908
-DATA vecTable<>+784(SB)/4, $0x3c088908
-DATA vecTable<>+788(SB)/4, $0x3c088908
-DATA vecTable<>+792(SB)/4, $0x3c088908
-DATA vecTable<>+796(SB)/4, $0x3c088908
-DATA vecTable<>+800(SB)/4, $0x3c088908
-DATA vecTable<>+804(SB)/4, $0x3c088908
-DATA vecTable<>+808(SB)/4, $0x3c088908
-DATA vecTable<>+812(SB)/4, $0x3c088908
-DATA vecTable<>+816(SB)/4, $0x3c088908
-DATA vecTable<>+820(SB)/4, $0x3c088908
-DATA vecTable<>+824(SB)/4, $0x3c088908
-DATA vecTable<>+828(SB)/4, $0x3c088908
-DATA vecTable<>+832(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+836(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+840(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+844(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+848(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+852(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+856(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+860(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+864(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+868(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+872(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+876(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+880(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+884(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+888(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+892(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+896(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+900(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+904(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+908(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+912(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+916(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+920(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+924(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+928(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+932(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+936(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+940(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+944(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+948(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+952(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+956(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+960(SB)/4, $0x3f000000
-DATA vecTable<>+964(SB)/4, $0x3f000000
-DATA vecTable<>+968(SB)/4, $0x3f000000
-DATA vecTable<>+972(SB)/4, $0x3f000000
-DATA vecTable<>+976(SB)/4, $0x3f000000
-DATA vecTable<>+980(SB)/4, $0x3f000000
-DATA vecTable<>+984(SB)/4, $0x3f000000
-DATA vecTable<>+988(SB)/4, $0x3f000000
-DATA vecTable<>+992(SB)/4, $0x3f000000
-DATA vecTable<>+996(SB)/4, $0x3f000000
-DATA vecTable<>+1000(SB)/4, $0x3f000000
-DATA vecTable<>+1004(SB)/4, $0x3f000000
-DATA vecTable<>+1008(SB)/4, $0x3f000000
-DATA vecTable<>+1012(SB)/4, $0x3f000000
-DATA vecTable<>+1016(SB)/4, $0x3f000000
-DATA vecTable<>+1020(SB)/4, $0x3f000000
-DATA vecTable<>+1024(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1028(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1032(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1036(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1040(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1044(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1048(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1052(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1056(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1060(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1064(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1068(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1072(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1076(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1080(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1084(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1088(SB)/4, $0x3ca9134e
-DATA vecTable<>+1092(SB)/4, $0x3ca9134e
-DATA vecTable<>+1096(SB)/4, $0x3ca9134e
-DATA vecTable<>+1100(SB)/4, $0x3ca9134e
-DATA vecTable<>+1104(SB)/4, $0x3ca9134e
-DATA vecTable<>+1108(SB)/4, $0x3ca9134e
-DATA vecTable<>+1112(SB)/4, $0x3ca9134e
-DATA vecTable<>+1116(SB)/4, $0x3ca9134e
-DATA vecTable<>+1120(SB)/4, $0x3ca9134e
-DATA vecTable<>+1124(SB)/4, $0x3ca9134e
-DATA vecTable<>+1128(SB)/4, $0x3ca9134e
-DATA vecTable<>+1132(SB)/4, $0x3ca9134e
-DATA vecTable<>+1136(SB)/4, $0x3ca9134e
-DATA vecTable<>+1140(SB)/4, $0x3ca9134e
-DATA vecTable<>+1144(SB)/4, $0x3ca9134e
-DATA vecTable<>+1148(SB)/4, $0x3ca9134e
-DATA vecTable<>+1152(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1156(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1160(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1164(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1168(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1172(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1176(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1180(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1184(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1188(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1192(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1196(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1200(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1204(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1208(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1212(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1216(SB)/4, $0x3e088393
-DATA vecTable<>+1220(SB)/4, $0x3e088393
-DATA vecTable<>+1224(SB)/4, $0x3e088393
-DATA vecTable<>+1228(SB)/4, $0x3e088393
-DATA vecTable<>+1232(SB)/4, $0x3e088393
-DATA vecTable<>+1236(SB)/4, $0x3e088393
-DATA vecTable<>+1240(SB)/4, $0x3e088393
-DATA vecTable<>+1244(SB)/4, $0x3e088393
-DATA vecTable<>+1248(SB)/4, $0x3e088393
-DATA vecTable<>+1252(SB)/4, $0x3e088393
-DATA vecTable<>+1256(SB)/4, $0x3e088393
-DATA vecTable<>+1260(SB)/4, $0x3e088393
-DATA vecTable<>+1264(SB)/4, $0x3e088393
-DATA vecTable<>+1268(SB)/4, $0x3e088393
-DATA vecTable<>+1272(SB)/4, $0x3e088393
-DATA vecTable<>+1276(SB)/4, $0x3e088393
-DATA vecTable<>+1280(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1284(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1288(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1292(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1296(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1300(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1304(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1308(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1312(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1316(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1320(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1324(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1328(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1332(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1336(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1340(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1344(SB)/4, $0x3f200000
-DATA vecTable<>+1348(SB)/4, $0x3f200000
-DATA vecTable<>+1352(SB)/4, $0x3f200000
-DATA vecTable<>+1356(SB)/4, $0x3f200000
-DATA vecTable<>+1360(SB)/4, $0x3f200000
-DATA vecTable<>+1364(SB)/4, $0x3f200000
-DATA vecTable<>+1368(SB)/4, $0x3f200000
-DATA vecTable<>+1372(SB)/4, $0x3f200000
-DATA vecTable<>+1376(SB)/4, $0x3f200000
-DATA vecTable<>+1380(SB)/4, $0x3f200000
-DATA vecTable<>+1384(SB)/4, $0x3f200000
-DATA vecTable<>+1388(SB)/4, $0x3f200000
-DATA vecTable<>+1392(SB)/4, $0x3f200000
-DATA vecTable<>+1396(SB)/4, $0x3f200000
-DATA vecTable<>+1400(SB)/4, $0x3f200000
-DATA vecTable<>+1404(SB)/4, $0x3f200000
-GLOBL vecTable<>(SB), RODATA|NOPTR, $1408
+DATA vecTable<>+576(SB)/4, $0xc2b00000
+DATA vecTable<>+580(SB)/4, $0xc2b00000
+DATA vecTable<>+584(SB)/4, $0xc2b00000
+DATA vecTable<>+588(SB)/4, $0xc2b00000
+DATA vecTable<>+592(SB)/4, $0xc2b00000
+DATA vecTable<>+596(SB)/4, $0xc2b00000
+DATA vecTable<>+600(SB)/4, $0xc2b00000
+DATA vecTable<>+604(SB)/4, $0xc2b00000
+DATA vecTable<>+608(SB)/4, $0xc2b00000
+DATA vecTable<>+612(SB)/4, $0xc2b00000
+DATA vecTable<>+616(SB)/4, $0xc2b00000
+DATA vecTable<>+620(SB)/4, $0xc2b00000
+DATA vecTable<>+624(SB)/4, $0xc2b00000
+DATA vecTable<>+628(SB)/4, $0xc2b00000
+DATA vecTable<>+632(SB)/4, $0xc2b00000
+DATA vecTable<>+636(SB)/4, $0xc2b00000
+DATA vecTable<>+640(SB)/4, $0x0000007f
+DATA vecTable<>+644(SB)/4, $0x0000007f
+DATA vecTable<>+648(SB)/4, $0x0000007f
+DATA vecTable<>+652(SB)/4, $0x0000007f
+DATA vecTable<>+656(SB)/4, $0x0000007f
+DATA vecTable<>+660(SB)/4, $0x0000007f
+DATA vecTable<>+664(SB)/4, $0x0000007f
+DATA vecTable<>+668(SB)/4, $0x0000007f
+DATA vecTable<>+672(SB)/4, $0x0000007f
+DATA vecTable<>+676(SB)/4, $0x0000007f
+DATA vecTable<>+680(SB)/4, $0x0000007f
+DATA vecTable<>+684(SB)/4, $0x0000007f
+DATA vecTable<>+688(SB)/4, $0x0000007f
+DATA vecTable<>+692(SB)/4, $0x0000007f
+DATA vecTable<>+696(SB)/4, $0x0000007f
+DATA vecTable<>+700(SB)/4, $0x0000007f
+DATA vecTable<>+704(SB)/4, $0x39506967
+DATA vecTable<>+708(SB)/4, $0x39506967
+DATA vecTable<>+712(SB)/4, $0x39506967
+DATA vecTable<>+716(SB)/4, $0x39506967
+DATA vecTable<>+720(SB)/4, $0x39506967
+DATA vecTable<>+724(SB)/4, $0x39506967
+DATA vecTable<>+728(SB)/4, $0x39506967
+DATA vecTable<>+732(SB)/4, $0x39506967
+DATA vecTable<>+736(SB)/4, $0x39506967
+DATA vecTable<>+740(SB)/4, $0x39506967
+DATA vecTable<>+744(SB)/4, $0x39506967
+DATA vecTable<>+748(SB)/4, $0x39506967
+DATA vecTable<>+752(SB)/4, $0x39506967
+DATA vecTable<>+756(SB)/4, $0x39506967
+DATA vecTable<>+760(SB)/4, $0x39506967
+DATA vecTable<>+764(SB)/4, $0x39506967
+DATA vecTable<>+768(SB)/4, $0x3ab743ce
+DATA vecTable<>+772(SB)/4, $0x3ab743ce
+DATA vecTable<>+776(SB)/4, $0x3ab743ce
+DATA vecTable<>+780(SB)/4, $0x3ab743ce
+DATA vecTable<>+784(SB)/4, $0x3ab743ce
+DATA vecTable<>+788(SB)/4, $0x3ab743ce
+DATA vecTable<>+792(SB)/4, $0x3ab743ce
+DATA vecTable<>+796(SB)/4, $0x3ab743ce
+DATA vecTable<>+800(SB)/4, $0x3ab743ce
+DATA vecTable<>+804(SB)/4, $0x3ab743ce
+DATA vecTable<>+808(SB)/4, $0x3ab743ce
+DATA vecTable<>+812(SB)/4, $0x3ab743ce
+DATA vecTable<>+816(SB)/4, $0x3ab743ce
+DATA vecTable<>+820(SB)/4, $0x3ab743ce
+DATA vecTable<>+824(SB)/4, $0x3ab743ce
+DATA vecTable<>+828(SB)/4, $0x3ab743ce
+DATA vecTable<>+832(SB)/4, $0x3c088908
+DATA vecTable<>+836(SB)/4, $0x3c088908
+DATA vecTable<>+840(SB)/4, $0x3c088908
+DATA vecTable<>+844(SB)/4, $0x3c088908
+DATA vecTable<>+848(SB)/4, $0x3c088908
+DATA vecTable<>+852(SB)/4, $0x3c088908
+DATA vecTable<>+856(SB)/4, $0x3c088908
+DATA vecTable<>+860(SB)/4, $0x3c088908
+DATA vecTable<>+864(SB)/4, $0x3c088908
+DATA vecTable<>+868(SB)/4, $0x3c088908
+DATA vecTable<>+872(SB)/4, $0x3c088908
+DATA vecTable<>+876(SB)/4, $0x3c088908
+DATA vecTable<>+880(SB)/4, $0x3c088908
+DATA vecTable<>+884(SB)/4, $0x3c088908
+DATA vecTable<>+888(SB)/4, $0x3c088908
+DATA vecTable<>+892(SB)/4, $0x3c088908
+DATA vecTable<>+896(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+900(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+904(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+908(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+912(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+916(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+920(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+924(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+928(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+932(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+936(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+940(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+944(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+948(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+952(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+956(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+960(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+964(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+968(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+972(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+976(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+980(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+984(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+988(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+992(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+996(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1000(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1004(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1008(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1012(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1016(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1020(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+1024(SB)/4, $0x3f000000
+DATA vecTable<>+1028(SB)/4, $0x3f000000
+DATA vecTable<>+1032(SB)/4, $0x3f000000
+DATA vecTable<>+1036(SB)/4, $0x3f000000
+DATA vecTable<>+1040(SB)/4, $0x3f000000
+DATA vecTable<>+1044(SB)/4, $0x3f000000
+DATA vecTable<>+1048(SB)/4, $0x3f000000
+DATA vecTable<>+1052(SB)/4, $0x3f000000
+DATA vecTable<>+1056(SB)/4, $0x3f000000
+DATA vecTable<>+1060(SB)/4, $0x3f000000
+DATA vecTable<>+1064(SB)/4, $0x3f000000
+DATA vecTable<>+1068(SB)/4, $0x3f000000
+DATA vecTable<>+1072(SB)/4, $0x3f000000
+DATA vecTable<>+1076(SB)/4, $0x3f000000
+DATA vecTable<>+1080(SB)/4, $0x3f000000
+DATA vecTable<>+1084(SB)/4, $0x3f000000
+DATA vecTable<>+1088(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1092(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1096(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1100(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1104(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1108(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1112(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1116(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1120(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1124(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1128(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1132(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1136(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1140(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1144(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1148(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1152(SB)/4, $0x3ca9134e
+DATA vecTable<>+1156(SB)/4, $0x3ca9134e
+DATA vecTable<>+1160(SB)/4, $0x3ca9134e
+DATA vecTable<>+1164(SB)/4, $0x3ca9134e
+DATA vecTable<>+1168(SB)/4, $0x3ca9134e
+DATA vecTable<>+1172(SB)/4, $0x3ca9134e
+DATA vecTable<>+1176(SB)/4, $0x3ca9134e
+DATA vecTable<>+1180(SB)/4, $0x3ca9134e
+DATA vecTable<>+1184(SB)/4, $0x3ca9134e
+DATA vecTable<>+1188(SB)/4, $0x3ca9134e
+DATA vecTable<>+1192(SB)/4, $0x3ca9134e
+DATA vecTable<>+1196(SB)/4, $0x3ca9134e
+DATA vecTable<>+1200(SB)/4, $0x3ca9134e
+DATA vecTable<>+1204(SB)/4, $0x3ca9134e
+DATA vecTable<>+1208(SB)/4, $0x3ca9134e
+DATA vecTable<>+1212(SB)/4, $0x3ca9134e
+DATA vecTable<>+1216(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1220(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1224(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1228(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1232(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1236(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1240(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1244(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1248(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1252(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1256(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1260(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1264(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1268(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1272(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1276(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1280(SB)/4, $0x3e088393
+DATA vecTable<>+1284(SB)/4, $0x3e088393
+DATA vecTable<>+1288(SB)/4, $0x3e088393
+DATA vecTable<>+1292(SB)/4, $0x3e088393
+DATA vecTable<>+1296(SB)/4, $0x3e088393
+DATA vecTable<>+1300(SB)/4, $0x3e088393
+DATA vecTable<>+1304(SB)/4, $0x3e088393
+DATA vecTable<>+1308(SB)/4, $0x3e088393
+DATA vecTable<>+1312(SB)/4, $0x3e088393
+DATA vecTable<>+1316(SB)/4, $0x3e088393
+DATA vecTable<>+1320(SB)/4, $0x3e088393
+DATA vecTable<>+1324(SB)/4, $0x3e088393
+DATA vecTable<>+1328(SB)/4, $0x3e088393
+DATA vecTable<>+1332(SB)/4, $0x3e088393
+DATA vecTable<>+1336(SB)/4, $0x3e088393
+DATA vecTable<>+1340(SB)/4, $0x3e088393
+DATA vecTable<>+1344(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1348(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1352(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1356(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1360(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1364(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1368(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1372(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1376(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1380(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1384(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1388(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1392(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1396(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1400(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1404(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1408(SB)/4, $0x3f200000
+DATA vecTable<>+1412(SB)/4, $0x3f200000
+DATA vecTable<>+1416(SB)/4, $0x3f200000
+DATA vecTable<>+1420(SB)/4, $0x3f200000
+DATA vecTable<>+1424(SB)/4, $0x3f200000
+DATA vecTable<>+1428(SB)/4, $0x3f200000
+DATA vecTable<>+1432(SB)/4, $0x3f200000
+DATA vecTable<>+1436(SB)/4, $0x3f200000
+DATA vecTable<>+1440(SB)/4, $0x3f200000
+DATA vecTable<>+1444(SB)/4, $0x3f200000
+DATA vecTable<>+1448(SB)/4, $0x3f200000
+DATA vecTable<>+1452(SB)/4, $0x3f200000
+DATA vecTable<>+1456(SB)/4, $0x3f200000
+DATA vecTable<>+1460(SB)/4, $0x3f200000
+DATA vecTable<>+1464(SB)/4, $0x3f200000
+DATA vecTable<>+1468(SB)/4, $0x3f200000
+GLOBL vecTable<>(SB), RODATA|NOPTR, $1472
 
 // func vecAddF32AVX512(t *byte)
 // Requires: AVX, AVX512F
@@ -996,23 +1012,21 @@ loop131:
 	CMPQ CX, $+16; JLT next132
 	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
 	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
-	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+640(SB), Z9
-	VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
-	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9; VMULPS Z0, Z0, Z10
-	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10; VPSUBD Z10, Z11, Z11
-	VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0; VPADDD vecTable<>+576(SB), Z11, Z11
-	VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop131
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+704(SB), Z9
+	VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
+	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10
+	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
+	SUBQ $+16, CX; JMP loop131
 
 next132:
 	TESTQ CX, CX; JZ done130
 	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+448(SB), Z8
 	VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8
 	VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
-	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
+	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
 done130:
 	VZEROUPPER; RET
@@ -1025,28 +1039,26 @@ TEXT ·vecSigmoidF32AVX512(SB), NOSPLIT, $0-8
 
 loop135:
 	CMPQ CX, $+16; JLT next136
-	VMOVUPS (SI)(AX*1), Z0; VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VXORPS vecTable<>+128(SB), Z0, Z0
+	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
+	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
 	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z7
-	VADDPS Z7, Z0, Z0; VDIVPS Z0, Z7, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
-	JMP loop135
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VRCP14PS Z0, Z7; VFNMADD213PS Z8, Z7, Z0
+	VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop135
 
 next136:
 	TESTQ CX, CX; JZ done134
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VXORPS vecTable<>+128(SB), Z0, Z0
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
-	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9
-	VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VPSRAD $0x01, Z11, Z10; VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10
-	VMULPS Z10, Z0, Z0; VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0
-	VMOVUPS vecTable<>+0(SB), Z7; VADDPS Z7, Z0, Z0; VDIVPS Z0, Z7, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8
+	VMAXPS Z0, Z8, Z0; VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
+	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
+	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VRCP14PS Z0, Z7; VFNMADD213PS Z8, Z7, Z0
+	VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
 done134:
 	VZEROUPPER; RET
@@ -1059,28 +1071,27 @@ TEXT ·vecSwishF32AVX512(SB), NOSPLIT, $0-8
 
 loop139:
 	CMPQ CX, $+16; JLT next140
-	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z7; VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8
-	VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8
-	VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
-	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0
-	VDIVPS Z0, Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop139
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
+	VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
+	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+704(SB), Z9
+	VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
+	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10
+	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8
+	VADDPS Z8, Z0, Z0; VRCP14PS Z0, Z6; VFNMADD213PS Z8, Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMULPS Z6, Z7, Z0
+	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop139
 
 next140:
 	TESTQ CX, CX; JZ done138
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z7
-	VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
-	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
-	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+640(SB), Z9
-	VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
-	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9; VMULPS Z0, Z0, Z10
-	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10; VPSUBD Z10, Z11, Z11
-	VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0; VPADDD vecTable<>+576(SB), Z11, Z11
-	VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z7, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8
+	VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7; VXORPS vecTable<>+128(SB), Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8
+	VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8
+	VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
+	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VRCP14PS Z0, Z6; VFNMADD213PS Z8, Z6, Z0
+	VFMADD213PS Z6, Z0, Z6; VMULPS Z6, Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
 done138:
 	VZEROUPPER; RET
@@ -1094,36 +1105,33 @@ TEXT ·vecTanhF32AVX512(SB), NOSPLIT, $0-8
 loop143:
 	CMPQ CX, $+16; JLT next144
 	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0
-	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1024(SB), Z7; VFMADD213PS vecTable<>+1088(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1152(SB), Z6, Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1344(SB), Z4
+	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1088(SB), Z7; VFMADD213PS vecTable<>+1152(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1216(SB), Z6, Z7; VFMADD213PS vecTable<>+1280(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1344(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1408(SB), Z4
 	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
-	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z0, Z0
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8
-	VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9; VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0; VORPS Z12, Z0, Z0
-	VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop143
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
+	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9
+	VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, (R9)(AX*1)
+	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop143
 
 next144:
 	TESTQ CX, CX; JZ done142
 	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5
 	VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0; VMULPS Z0, Z0, Z6
-	VMOVUPS vecTable<>+1024(SB), Z7; VFMADD213PS vecTable<>+1088(SB), Z6, Z7; VFMADD213PS vecTable<>+1152(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1216(SB), Z6, Z7; VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VMULPS Z5, Z6, Z6
-	VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1344(SB), Z4; VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0
+	VMOVUPS vecTable<>+1088(SB), Z7; VFMADD213PS vecTable<>+1152(SB), Z6, Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VFMADD213PS vecTable<>+1344(SB), Z6, Z7; VMULPS Z5, Z6, Z6
+	VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1408(SB), Z4; VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0
 	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
 	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9
-	VFMADD213PS vecTable<>+768(SB), Z0, Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VPSRAD $0x01, Z11, Z10; VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10
-	VMULPS Z10, Z0, Z0; VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z0, Z0
-	VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9; VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0
-	VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z0, Z9
+	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9
+	VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
 done142:
 	VZEROUPPER; RET
@@ -1349,36 +1357,28 @@ loop185:
 	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9
-	VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
-	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z4, Z4
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z4, Z4; VMOVUPS Z4, (R9)(AX*1)
-	VADDPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6; VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6; VFNMADD231PS vecTable<>+384(SB), Z8, Z6
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z6, Z9; VFMADD213PS vecTable<>+768(SB), Z6, Z9
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9
+	VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6
+	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6
+	VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z6; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z6, Z9
 	VFMADD213PS vecTable<>+832(SB), Z6, Z9; VFMADD213PS vecTable<>+896(SB), Z6, Z9; VFMADD213PS vecTable<>+960(SB), Z6, Z9
-	VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z6, Z6
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z6, Z6; VMOVUPS Z6, 64(R9)(AX*1)
-	VADDPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z6, Z9; VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6
+	VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 64(R9)(AX*1); VADDPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4
+	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4
+	VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z4; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9
 	VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
-	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z4, Z4
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z4, Z4; VMOVUPS Z4, 128(R9)(AX*1)
-	VADDPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6; VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6; VFNMADD231PS vecTable<>+384(SB), Z8, Z6
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z6, Z9; VFMADD213PS vecTable<>+768(SB), Z6, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, 128(R9)(AX*1); VADDPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6
+	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6
+	VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z6; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z6, Z9
 	VFMADD213PS vecTable<>+832(SB), Z6, Z9; VFMADD213PS vecTable<>+896(SB), Z6, Z9; VFMADD213PS vecTable<>+960(SB), Z6, Z9
-	VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z6, Z6
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z6, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop185
+	VFMADD213PS vecTable<>+1024(SB), Z6, Z9; VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6
+	VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 192(R9)(AX*1); VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop185
 
 next186:
 loop187:
@@ -1386,24 +1386,20 @@ loop187:
 	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9
-	VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
-	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VPSRAD $0x01, Z11, Z10
-	VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10; VMULPS Z10, Z4, Z4
-	VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z4, Z4; VMOVUPS Z4, (R9)(AX*1)
-	VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop187
+	VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9
+	VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop187
 
 next188:
 	TESTQ CX, CX; JZ done184
 	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VSUBPS Z12, Z4, Z4
 	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4
 	VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z4; VMOVUPS vecTable<>+640(SB), Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9
-	VFMADD213PS vecTable<>+768(SB), Z4, Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
-	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
-	VPSRAD $0x01, Z11, Z10; VPSUBD Z10, Z11, Z11; VPADDD vecTable<>+576(SB), Z10, Z10; VPSLLD $0x17, Z10, Z10
-	VMULPS Z10, Z4, Z4; VPADDD vecTable<>+576(SB), Z11, Z11; VPSLLD $0x17, Z11, Z11; VMULPS Z11, Z4, Z4
-	VMOVUPS Z4, K4, (R9)(AX*1); VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
+	VFNMADD231PS vecTable<>+384(SB), Z8, Z4; VMOVUPS vecTable<>+704(SB), Z9; VFMADD213PS vecTable<>+768(SB), Z4, Z9
+	VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, K4, (R9)(AX*1); VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
 
 done184:
 	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
