@@ -12,6 +12,7 @@ type mover struct {
 	src, dst [tensor.MaxRank]int
 	srcAt    int
 	dstAt    int
+	matrix   bool // the last two dimensions are a matrix to transpose, see plan
 }
 
 func newMover(size int, dims, src, dst []int, srcAt, dstAt int) mover {
@@ -40,23 +41,20 @@ func newMover(size int, dims, src, dst []int, srcAt, dstAt int) mover {
 	return m
 }
 
-// outer is the number of parts run can be asked for.
-func (m *mover) outer() int { return m.dims[0] }
-
-// run copies indices [from, to) of the outermost dimension.
-func (m *mover) run(dst, src []byte, from, to int) {
-	if m.rank == 1 {
-		m.line(dst, src, to-from, m.dst[0], m.src[0], m.dstAt+from*m.dst[0], m.srcAt+from*m.src[0])
-		return
-	}
-	for i := from; i < to; i++ {
-		m.level(dst, src, 1, m.dstAt+i*m.dst[0], m.srcAt+i*m.src[0])
-	}
+// run copies indices [from, to) of dimension along.
+func (m *mover) run(dst, src []byte, along, from, to int) {
+	part := *m
+	part.dims[along] = to - from
+	part.level(dst, src, 0, m.dstAt+from*m.dst[along], m.srcAt+from*m.src[along])
 }
 
 func (m *mover) level(dst, src []byte, l, d, s int) {
 	if l == m.rank-1 {
 		m.line(dst, src, m.dims[l], m.dst[l], m.src[l], d, s)
+		return
+	}
+	if l == m.rank-2 && m.matrix {
+		m.transpose(dst, src, d, s)
 		return
 	}
 	for range m.dims[l] {
@@ -92,34 +90,44 @@ func strided[T any](dst, src []T, n, ds, ss, d, s int) {
 	}
 }
 
-// moveKernel runs a mover over the outermost dimension in parallel.
+// moveKernel runs a mover over parts of one dimension in parallel.
 type moveKernel struct {
 	m      mover
 	params []tensor.Tensor
-	chunk  int
+	along  int // the dimension that is split
+	chunk  int // indices of a part
 }
 
 // moveBytes is about 20 µs of copying.
 const moveBytes = 256 << 10
 
 func newMoveKernel(p *Prep, m mover) *moveKernel {
-	k := &moveKernel{m: m, params: p.Params, chunk: m.outer()}
-	if bytes := p.Out.Bytes(); p.Threads > 1 && bytes > 2*moveBytes {
-		k.chunk = max(1, m.outer()*moveBytes/bytes)
+	path := "move"
+	if !p.Reference && m.plan() {
+		path = "transpose"
 	}
-	p.Path("move")
+	k := &moveKernel{m: m, params: p.Params, along: m.split(4 * p.Threads)}
+	n := m.dims[k.along]
+	k.chunk = n
+	if bytes := p.Out.Bytes(); p.Threads > 1 && bytes > 2*moveBytes {
+		k.chunk = max(1, int(int64(n)*moveBytes/int64(bytes)))
+		if m.matrix && k.along >= m.rank-2 {
+			k.chunk = (k.chunk + moveLine - 1) &^ (moveLine - 1)
+		}
+	}
+	p.Path(path)
 	return k
 }
 
 func (k *moveKernel) Run(a *Args) {
-	if k.chunk == 0 {
+	if a.Out.Shape.Elems() == 0 {
 		return
 	}
-	a.Parallel((k.m.outer()+k.chunk-1)/k.chunk, k)
+	a.Parallel((k.m.dims[k.along]+k.chunk-1)/k.chunk, k)
 }
 
 func (k *moveKernel) Do(a *Args, i, _ int) {
-	k.m.run(a.Out.Data, arg(a, k.params, 0).Data, i*k.chunk, min(k.m.outer(), (i+1)*k.chunk))
+	k.m.run(a.Out.Data, arg(a, k.params, 0).Data, k.along, i*k.chunk, min(k.m.dims[k.along], (i+1)*k.chunk))
 }
 
 // addMover adds float32 gradients along a mover turned round: dst[src index] +=

@@ -181,6 +181,12 @@ func (r *Resize) Prepare(p *Prep) (Kernel, error) {
 	if p.Threads > 1 {
 		k.chunk = max(1, (1<<16)/max(1, k.outer*k.inner/k.chunk))
 	}
+	if !p.Reference && x.DType == tensor.F32 && !k.copies {
+		if rows := k.rows(p); rows != nil {
+			p.Path("rows")
+			return rows, nil
+		}
+	}
 	p.Path("resize")
 	return k, nil
 }
@@ -230,15 +236,7 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 			copy(a.Out.Data, x.Data)
 			return
 		}
-		var at [tensor.MaxRank]int
-		rest, src, outside := line, 0, false
-		for d := k.rank - 2; d >= 0; d-- {
-			ax := &k.axes[d]
-			at[d] = rest % ax.out
-			rest /= ax.out
-			src += int(ax.index[at[d]*ax.taps]) * k.stride[d]
-			outside = outside || ax.outside != nil && ax.outside[at[d]]
-		}
+		at, src, outside := k.place(line)
 		last := &k.axes[k.rank-1]
 		n := last.out * k.inner
 		if k.copies {
@@ -258,10 +256,29 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 		}
 		clear(y)
 		k.sum(y, x.F32(), &at, 0, 0, 1)
-		for j, out := range last.outside {
-			for c := j * k.inner; out && c < (j+1)*k.inner; c++ {
-				y[c] = k.value
-			}
+		k.border(y)
+	}
+}
+
+// place is the positions of a line along all dimensions but the last that
+// changes, where the first of the rows it reads starts, and whether it lies
+// outside of the input.
+func (k *resizeKernel) place(line int) (at [tensor.MaxRank]int, src int, outside bool) {
+	for d := k.rank - 2; d >= 0; d-- {
+		ax := &k.axes[d]
+		at[d] = line % ax.out
+		line /= ax.out
+		src += int(ax.index[at[d]*ax.taps]) * k.stride[d]
+		outside = outside || ax.outside != nil && ax.outside[at[d]]
+	}
+	return at, src, outside
+}
+
+// border sets what of a line lies outside of the input.
+func (k *resizeKernel) border(y []float32) {
+	for j, out := range k.axes[k.rank-1].outside {
+		for c := j * k.inner; out && c < (j+1)*k.inner; c++ {
+			y[c] = k.value
 		}
 	}
 }

@@ -13,3 +13,6 @@ func bytesAfter(p *byte, n int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer
 
 // asFloats is b as moves of four bytes take it.
 func asFloats(b []byte) []float32 { return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4) }
+
+// asBits is v, of elements of four bytes, as the loops that move them take it.
+func asBits[T bits](v []T) []float32 { return unsafe.Slice((*float32)(unsafe.Pointer(&v[0])), len(v)) }

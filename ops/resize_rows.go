@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// resizeRows resizes along the last dimension first, each row of the input once,
+// and sums whole rows for the dimensions before it: the sums over few elements,
+// one position after the other, are as many as the input has rows, not the result.
+type resizeRows struct {
+	*resizeKernel
+	slots int // rows that one line reads, which are kept for the next
+	n     int // elements of a row
+}
+
+const (
+	resizeSlots = 16
+	resizeBlock = 2048 // elements of a line that are summed over all its rows while they are in the first cache
+)
+
+// rows is k by rows, or nil where nothing is gained.
+func (k *resizeKernel) rows(p *Prep) Kernel {
+	slots := 1
+	for d := range max(k.rank-1, 0) {
+		slots = min(slots*k.axes[d].taps, resizeSlots+1)
+	}
+	if slots == 1 || slots > resizeSlots {
+		return nil
+	}
+	r := &resizeRows{k, slots, k.axes[k.rank-1].out * k.inner}
+	if p.Threads > 1 {
+		k.chunk = max(k.chunk, k.lines()/(4*p.Threads)) // each part makes its first rows anew
+	}
+	p.NeedScratch(4 * max(1, p.Threads) * slots * r.n)
+	return r
+}
+
+func (k *resizeRows) Run(a *Args) { a.Parallel((k.lines()+k.chunk-1)/k.chunk, k) }
+
+// resizeLine is the rows that a line is the sum of.
+type resizeLine struct {
+	x     []float32
+	at    [tensor.MaxRank]int
+	rows  []float32        // [slots][n]
+	held  [resizeSlots]int // 1 + where the row in each slot starts in x
+	slot  [resizeSlots]int
+	share [resizeSlots]float32
+	taps  int
+}
+
+// Do computes some lines.
+func (k *resizeRows) Do(a *Args, i, worker int) {
+	s := resizeLine{x: arg(a, k.params, 0).F32(), rows: tensor.CastSlice[float32](a.Scratch)[worker*k.slots*k.n:][:k.slots*k.n]}
+	for line := i * k.chunk; line < min(k.lines(), (i+1)*k.chunk); line++ {
+		y, outside := a.Out.F32()[line*k.n:][:k.n], false
+		if s.at, _, outside = k.place(line); outside {
+			for j := range y {
+				y[j] = k.value
+			}
+			continue
+		}
+		s.taps = 0
+		k.find(&s, 0, 0, 0, 1)
+		for from := 0; from < k.n; from += resizeBlock {
+			to := min(from+resizeBlock, k.n)
+			clear(y[from:to])
+			for t, slot := range s.slot[:s.taps] {
+				kern.AxpyF32(y[from:to], s.rows[slot*k.n:][from:to], s.share[t], 1)
+			}
+		}
+		k.border(y)
+	}
+}
+
+// find lists the rows from dimension d on, and makes those that are not there.
+// Taps are neighbours, so that a row's place modulo their number is a slot of its
+// own among those of a line.
+func (k *resizeRows) find(s *resizeLine, d, src, slot int, w float32) {
+	if d == k.rank-1 {
+		if s.held[slot] != src+1 {
+			row := s.rows[slot*k.n:][:k.n]
+			clear(row)
+			k.line(row, s.x[src:], &k.axes[d], 1)
+			s.held[slot] = src + 1
+		}
+		s.slot[s.taps], s.share[s.taps] = slot, w
+		s.taps++
+		return
+	}
+	ax := &k.axes[d]
+	for t := s.at[d] * ax.taps; t < (s.at[d]+1)*ax.taps; t++ {
+		if v := w * ax.weight[t]; v != 0 {
+			j := int(ax.index[t])
+			k.find(s, d+1, src+j*k.stride[d], slot*ax.taps+j%ax.taps, v)
+		}
+	}
+}
