@@ -151,6 +151,25 @@ func (k *denseGemm) Do(a *Args, i, _ int) {
 	m0, m1, n0, n1 := k.cut.task(i, k.rows, k.out)
 	args := k.args(a)
 	args.B = k.packed
-	k.gemm.Run(&args, m0, m1, n0, n1)
-	k.activate(args.C, m0, m1, n0, n1)
+	rows, cols := k.actBlock(m1-m0, n1-n0)
+	for n := n0; n < n1; n += cols {
+		for m := m0; m < m1; m += rows {
+			mEnd, nEnd := min(m1, m+rows), min(n1, n+cols)
+			k.gemm.Run(&args, m, mEnd, n, nEnd)
+			k.activate(args.C, m, mEnd, n, nEnd)
+		}
+	}
+}
+
+// actBlock is how much of m by n results is computed before an activation goes
+// over them, so that it finds them in the cache: some rows where the weights
+// stay there beside, else some columns.
+func (k *denseGemm) actBlock(m, n int) (rows, cols int) {
+	if k.act == nil || 4*m*n <= cacheBytes {
+		return m, n
+	}
+	if 4*n*k.in <= cacheBytes {
+		return max(1, cacheBytes/(8*n*k.gemm.MR)) * k.gemm.MR, n
+	}
+	return m, max(1, cacheBytes/(4*m*k.gemm.NR)) * k.gemm.NR
 }

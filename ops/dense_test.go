@@ -23,6 +23,18 @@ func TestDense(t *testing.T) {
 	}
 }
 
+// Results that are more than a cache holds are activated block by block, of
+// rows or of columns.
+func TestDenseActBlocks(t *testing.T) {
+	for _, s := range [][3]int{{1100, 20, 301}, {401, 401, 397}} {
+		w, bias := normalTensor(2, s[2], s[1]), normalTensor(3, s[2])
+		for i := range w.F32() {
+			w.F32()[i] *= 0.05
+		}
+		checkFast(t, &Dense{Act: Act{Fn: UnaryGelu}}, []tensor.Tensor{normalTensor(1, s[0], s[1])}, []tensor.Tensor{w, bias}, 1e-5)
+	}
+}
+
 func TestDensePitch(t *testing.T) {
 	x, w := normalTensor(1, 5, 7), normalTensor(2, 3, 7)
 	want, err := Run(&Dense{}, []tensor.Tensor{x}, []tensor.Tensor{w})

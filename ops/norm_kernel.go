@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -66,13 +67,14 @@ func (s *normSets) stats(x []float32, set int) (mean, inv float64) {
 	return mean, 1 / math.Sqrt(square/n+s.eps)
 }
 
-// normKernel is the forward kernel: one path, summed in float64, parallel over
-// sets.
+// normKernel is the forward kernel, parallel over sets: the reference, summed in
+// float64, or rows on vector units where a set is one.
 type normKernel struct {
 	normSets
 	params   []tensor.Tensor
 	operands int
 	output   int // 0 y, 1 means, 2 inverse standard deviations
+	vec      bool
 }
 
 // prepareNorm asks for what a norm needs.
@@ -85,8 +87,13 @@ func prepareNorm(p *Prep, s normSets, output int) Kernel {
 			p.NeedAux(8 * s.sets())
 		}
 	}
+	k := &normKernel{s, p.Params, len(p.In) + len(p.Params), output, false}
+	k.vec = !p.Reference && output == 0 && s.pos == 1 && s.groups == 1 && s.perGroup == [2]bool{}
 	p.Path("reference")
-	return &normKernel{s, p.Params, len(p.In) + len(p.Params), output}
+	if k.vec {
+		p.Path("vec")
+	}
+	return k
 }
 
 func (k *normKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
@@ -102,6 +109,14 @@ func (k *normKernel) Do(a *Args, task, _ int) {
 	}
 	kept := tensor.CastSlice[float32](a.Aux)
 	for set := task * k.chunk; set < min(k.sets(), (task+1)*k.chunk); set++ {
+		if k.vec {
+			at := set * k.width
+			mean, inv := k.vector(y[at:at+k.width], x[at:at+k.width], scale, bias)
+			if len(kept) > 0 {
+				kept[2*set], kept[2*set+1] = mean, inv
+			}
+			continue
+		}
 		mean, inv := k.stats(x, set)
 		switch k.output {
 		case 1:
@@ -123,6 +138,30 @@ func (k *normKernel) Do(a *Args, task, _ int) {
 			}
 		}
 	}
+}
+
+// vector normalises one row in float32, as the reference does in two passes: the
+// sum of squares is that of differences from the mean. Where the mean is not
+// small beside the deviation its rounding would show: it is taken out then.
+func (k *normKernel) vector(y, x, scale, bias []float32) (mean, inv float32) {
+	n := float64(max(1, len(x)))
+	mean = float32(float64(kern.SumF32(x)) / n)
+	kern.BinaryScalarF32(kern.Sub, y, x, mean, negInf, posInf)
+	variance := float64(kern.SumSquaresF32(y)) / n
+	if m := float64(mean); m*m > variance {
+		rest := float32(float64(kern.SumF32(y)) / n)
+		kern.BinaryScalarF32(kern.Sub, y, y, rest, negInf, posInf)
+		mean, variance = mean+rest, float64(kern.SumSquaresF32(y))/n
+	}
+	inv = float32(1 / math.Sqrt(variance+k.eps))
+	kern.BinaryScalarF32(kern.Mul, y, y, inv, negInf, posInf)
+	switch {
+	case bias != nil:
+		kern.ScaleShiftF32(y, y, scale, bias, negInf, posInf)
+	case scale != nil:
+		kern.BinaryF32(kern.Mul, y, y, scale, negInf, posInf)
+	}
+	return mean, inv
 }
 
 // normGrad computes, with xhat the normalised x, t = dy*scale and means over a

@@ -62,6 +62,21 @@ func TestGroupNorm(t *testing.T) {
 	require.ErrorContains(t, err, "4 groups of 6")
 }
 
+// Rows on vector units, also with a mean far from 0, are the reference's.
+func TestLayerNormRows(t *testing.T) {
+	for _, n := range []int{1, 7, 16, 96, 197, 768} {
+		for _, mean := range []float32{0, -3, 1000} {
+			x := normalTensor(1, 5, n)
+			for i := range x.F32() {
+				x.F32()[i] += mean
+			}
+			for _, params := range [][]tensor.Tensor{nil, {normalTensor(2, n)}, {normalTensor(2, n), normalTensor(3, n)}} {
+				checkFast(t, &LayerNorm{Axis: -1, Eps: 1e-5}, []tensor.Tensor{x}, params, 3e-6)
+			}
+		}
+	}
+}
+
 func TestLayerNorm(t *testing.T) {
 	x := normalTensor(1, 3, 2, 5)
 	scale, bias := normalTensor(2, 5), normalTensor(3, 5)

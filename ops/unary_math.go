@@ -199,6 +199,9 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 
 // geluRow is Gelu by the rows of kern.
 func geluRow(tanh bool, dst, x []float32) {
+	if kern.GeluF32(tanh, dst, x) {
+		return
+	}
 	var buf [rowBuffer]float32
 	for len(dst) > 0 {
 		n := min(len(dst), rowBuffer)

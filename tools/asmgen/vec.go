@@ -102,6 +102,8 @@ func vecF32(a *asm, v isa) {
 		g.and(g.reg(11), r[1], r[1])
 		a.VADDPS(r[1], r[0], r[0])
 	})
+	g.loop("vecGelu", "GeluF32", 1, 1, func(r []reg.VecPhysical) { g.gelu(r[0]) })
+	g.loop("vecGeluTanh", "GeluF32", 1, 1, func(r []reg.VecPhysical) { g.geluTanh(r[0]) })
 	g.sgd()
 	g.reductions()
 }
@@ -144,6 +146,11 @@ var vecConstants = []struct {
 	{"e3", math.Float32bits(4.1665795894e-2)}, {"e4", math.Float32bits(1.6666665459e-1)}, {"e5", math.Float32bits(0.5)},
 	{"t0", math.Float32bits(-5.70498872745e-3)}, {"t1", math.Float32bits(2.06390887954e-2)}, {"t2", math.Float32bits(-5.37397155531e-2)},
 	{"t3", math.Float32bits(1.33314422036e-1)}, {"t4", math.Float32bits(-3.33332819422e-1)}, {"small", math.Float32bits(0.625)},
+	{"half", math.Float32bits(-0.5)}, {"far", math.Float32bits(15)}, {"g", math.Float32bits(0.35)},
+	{"g8", math.Float32bits(-0.0291638509)}, {"g7", math.Float32bits(0.144060446)}, {"g6", math.Float32bits(-0.255901147)},
+	{"g5", math.Float32bits(0.159392119)}, {"g4", math.Float32bits(-0.0232633103)}, {"g3", math.Float32bits(0.10557459)},
+	{"g2", math.Float32bits(0.119815549)}, {"g1", math.Float32bits(0.139864329)}, {"g0", math.Float32bits(0.139621259)},
+	{"gt3", math.Float32bits(-0.0713548162726)}, {"gt1", math.Float32bits(-1.59576912161)},
 }
 
 // constants writes the table: each constant fills a register, so that it can be a memory operand with either ISA.

@@ -61,6 +61,8 @@ const (
 	vecExpSum
 	vecMask
 	vecAddMasked
+	vecGelu
+	vecGeluTanh
 )
 
 // vecArgs is what a loop is handed; assembly knows the offsets (see TestVecLayout).

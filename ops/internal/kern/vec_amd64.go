@@ -83,6 +83,10 @@ func vecRunAVX512(op vecOp, t *vecArgs) {
 		vecMaskF32AVX512(t)
 	case vecAddMasked:
 		vecAddMaskedF32AVX512(t)
+	case vecGelu:
+		vecGeluF32AVX512(t)
+	case vecGeluTanh:
+		vecGeluTanhF32AVX512(t)
 	}
 }
 
@@ -158,6 +162,10 @@ func vecRunAVX2(op vecOp, t *vecArgs) {
 		vecMaskF32AVX2(t)
 	case vecAddMasked:
 		vecAddMaskedF32AVX2(t)
+	case vecGelu:
+		vecGeluF32AVX2(t)
+	case vecGeluTanh:
+		vecGeluTanhF32AVX2(t)
 	}
 }
 
@@ -374,3 +382,15 @@ func vecMaskF32AVX2(t *vecArgs)
 
 //go:noescape
 func vecAddMaskedF32AVX2(t *vecArgs)
+
+//go:noescape
+func vecGeluF32AVX512(t *vecArgs)
+
+//go:noescape
+func vecGeluTanhF32AVX512(t *vecArgs)
+
+//go:noescape
+func vecGeluF32AVX2(t *vecArgs)
+
+//go:noescape
+func vecGeluTanhF32AVX2(t *vecArgs)

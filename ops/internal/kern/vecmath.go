@@ -18,6 +18,21 @@ func SwishF32(dst, x []float32) { unary(vecSwish, dst, x, 0, 0) }
 // TanhF32 sets dst = tanh x.
 func TanhF32(dst, x []float32) { unary(vecTanh, dst, x, 0, 0) }
 
+// GeluF32 sets dst = x·Φ(x), Φ being the normal distribution, or with tanh its approximation x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2,
+// and reports whether there is a loop for it: callers have a form of their own by ExpF32. The error is 6 ulp, and
+// where the approximation is less than that 1e-7.
+func GeluF32(tanh bool, dst, x []float32) bool {
+	if !useVecAVX512 && !useVecAVX2 {
+		return false
+	}
+	op := vecGelu
+	if tanh {
+		op = vecGeluTanh
+	}
+	unary(op, dst, x, 0, 0)
+	return true
+}
+
 // SqrtF32 sets dst = √x, correctly rounded.
 func SqrtF32(dst, x []float32) { unary(vecSqrt, dst, x, 0, 0) }
 
