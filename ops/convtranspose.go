@@ -135,7 +135,8 @@ func (c *ConvTranspose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: tensor.F32, Shape: shape}, err
 }
 
-// Prepare adds window by window, an image a task.
+// Prepare picks the integer form, products, or the plain path: that adds window by
+// window, an image a task.
 func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
 	s, err := c.resolve(p.In, Specs(p.Params))
 	if err != nil {
@@ -143,6 +144,11 @@ func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
 	}
 	if x, _ := p.Operand(0); x.DType.IsInt8() {
 		return c.prepareInt(p, s)
+	}
+	if !p.Reference {
+		if k := c.prepareFast(p, s); k != nil {
+			return k, nil
+		}
 	}
 	p.Path("reference")
 	return &convTranspose{s, c.Act, p.Params}, nil

@@ -79,6 +79,9 @@ func transposeSum(c *transposeCase, lo []int, x, w, bias tensor.Tensor, out tens
 	return y
 }
 
+// transposeTolerance is how far two sums in float32 in different order may be apart.
+const transposeTolerance = 5e-6
+
 func TestConvTranspose(t *testing.T) {
 	for i, c := range transposeCases() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -95,14 +98,14 @@ func TestConvTranspose(t *testing.T) {
 				require.InDelta(t, want, out.F32()[j], 1e-5, "element %d", j)
 			}
 			for _, params := range [][]tensor.Tensor{{w}, {w, bias}} {
-				checkFast(t, &c.op, []tensor.Tensor{x}, params, 1e-6)
+				checkFast(t, &c.op, []tensor.Tensor{x}, params, transposeTolerance)
 				checkGradWith(t, &c.op, []tensor.Tensor{x}, params, gradOptions{Step: 0.5})
 			}
 			checkFast(t, &c.op, []tensor.Tensor{x, w, bias}, nil, 1e-6)
 			for _, act := range []Act{Relu, Clip(-1, 0.5), {Fn: UnarySigmoid}} {
 				op := c.op
 				op.Act = act
-				checkFast(t, &op, []tensor.Tensor{x}, []tensor.Tensor{w, bias}, 1e-6)
+				checkFast(t, &op, []tensor.Tensor{x}, []tensor.Tensor{w, bias}, transposeTolerance)
 			}
 		})
 	}

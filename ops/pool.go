@@ -100,7 +100,8 @@ func (o *Pool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return o.Out.spec(KindPool, x, shape)
 }
 
-// Prepare picks the vector kernel for one and two dimensions.
+// Prepare picks the vector kernel for one and two dimensions, or that of slices for
+// three.
 func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	if x.DType.IsInt8() && (!x.Quant.IsZero() || o.Fn != PoolMax) {
@@ -128,7 +129,14 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 		last := (g.Out[i]-1)*g.Stride[i] + (g.Kernel[i]-1)*g.Dilation[i]
 		overhang = overhang || last >= g.In[i]+g.PadLo[i]+g.PadHi[i]
 	}
-	if p.Reference || g.Kernel[0] > 1 || g.In[0] > 1 || o.Output == 1 || o.Fn == PoolLp || o.CountIncludePad && overhang {
+	plain := p.Reference || o.Output == 1 || o.Fn == PoolLp || o.CountIncludePad && overhang
+	if deep := g.Kernel[0] > 1 || g.In[0] > 1; deep && !plain {
+		if d := k.prepareDepth(p); d != nil {
+			return d, nil
+		}
+		plain = true
+	}
+	if plain {
 		p.Path("reference")
 		return k, nil
 	}

@@ -59,6 +59,48 @@ func TestPoolFastAndGradients(t *testing.T) {
 	}
 }
 
+// TestPoolDepth: three dimensions cut into bands, with windows that lie in the
+// padding, and into a wider tensor.
+func TestPoolDepth(t *testing.T) {
+	for _, c := range []struct {
+		w Window
+		x []int
+	}{
+		{Window{Kernel: []int{2, 3, 3}, Stride: []int{2, 2, 2}, PadLo: []int{1, 1, 1}, PadHi: []int{1, 1, 1}}, []int{2, 5, 67, 35, 40}},
+		{Window{Kernel: []int{3, 1, 2}, Dilation: []int{2, 1, 1}, PadLo: []int{2, 0, 0}, PadHi: []int{2, 0, 1}}, []int{1, 3, 6, 5, 7}},
+		{Window{Kernel: []int{2, 2, 2}, PadLo: []int{4, 3, 3}, PadHi: []int{4, 1, 3}}, []int{1, 3, 6, 5, 7}},
+		{Window{Kernel: []int{1, 2, 2}, Stride: []int{1, 2, 2}, Ceil: true}, []int{1, 3, 5, 7, 9}},
+	} {
+		for _, op := range []*Pool{{Window: c.w}, {Window: c.w, Fn: PoolAvg, Act: Relu}, {Window: c.w, Fn: PoolAvg, CountIncludePad: true}} {
+			if c.w.Ceil && op.CountIncludePad {
+				continue // the plain path's
+			}
+			x := normalTensor(1, c.x...)
+			checkFast(t, op, []tensor.Tensor{x}, nil, 1e-6)
+			want, err := Run(op, []tensor.Tensor{x}, nil)
+			require.NoError(t, err)
+			ch, rows := want.Shape.Channels(), want.Shape.Rows()
+			pitch := ch + 3
+			p := &Prep{In: []tensor.Spec{x.Spec}, Out: want.Spec, Threads: 1, OutPitch: pitch}
+			k, err := op.Prepare(p)
+			require.NoError(t, err)
+			require.Equal(t, "pool/depth", p.Requests().Path)
+			wide := make([]float32, rows*pitch)
+			out := tensor.Tensor{Spec: want.Spec, Data: tensor.BytesOf(wide)[:4*(rows*pitch-3)]}
+			k.Run(&Args{In: []tensor.Tensor{x}, Out: out, Scratch: tensor.AlignedBytes(p.Requests().Scratch)})
+			for r := range rows {
+				for i, v := range wide[r*pitch : (r+1)*pitch] {
+					if i >= ch {
+						require.Zero(t, v, "between rows")
+					} else if w := want.F32()[r*ch+i]; v != w { // infinities are equal
+						require.InDelta(t, w, v, 1e-6)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestPoolTrainsAsItInfers holds the kernel that notes the winning taps, also
 // into a wider tensor, to the plain one.
 func TestPoolTrainsAsItInfers(t *testing.T) {
