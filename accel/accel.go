@@ -24,8 +24,9 @@ type Options struct {
 	Threads      int // workers, at least 1
 	Exact        bool
 	Precision    ops.Precision
-	MemoryBudget int  // bytes for packed copies and scratch of one operator; 0: no bound
-	Reference    bool // plain paths only: the definition of every operator
+	Halves       ops.HalfProducts // with PrecisionBF16, for the CPU
+	MemoryBudget int              // bytes for packed copies and scratch of one operator; 0: no bound
+	Reference    bool             // plain paths only: the definition of every operator
 	// Choices say of nodes, by name, how to compute them; the others, and all
 	// where a backend has no choice, are as the backend thinks best.
 	Choices map[string]ops.Choice

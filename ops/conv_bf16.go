@@ -25,6 +25,18 @@ func bf16Suits(p *Prep, s convSpec) bool {
 	return p.Precision == PrecisionBF16 && !p.Training && half != nil && kern.BF16Pays() && s.icg%2 == 0 && f32.MR == half.MR && f32.NR == half.NR
 }
 
+// HalfProducts prepares convolutions of bfloat16 products; nil where float32 is
+// the way. A program that never asks for them does not hold them.
+type HalfProducts func(c *Conv, p *Prep, s convSpec) Kernel
+
+// BF16Products are the HalfProducts of the processor.
+func BF16Products(c *Conv, p *Prep, s convSpec) Kernel {
+	if k := c.prepareBF16(p, s); k != nil {
+		return k
+	}
+	return nil
+}
+
 // prepareBF16 is nil where float32 is the way.
 func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
 	if !bf16Suits(p, s) {

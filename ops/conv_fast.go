@@ -24,8 +24,10 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 	if k := c.prepareStem(p, s); k != nil {
 		return k, nil
 	}
-	if k := c.prepareBF16(p, s); k != nil {
-		return k, nil
+	if p.Halves != nil {
+		if k := p.Halves(c, p, s); k != nil {
+			return k, nil
+		}
 	}
 	return c.prepareGemm(p, s), nil
 }

@@ -42,10 +42,11 @@ type Prep struct {
 	Params []tensor.Tensor // the node's parameters
 	Out    tensor.Spec     // what Infer said
 
-	Threads   int       // workers a Parallel may run on, at least 1
-	Reference bool      // take the plain path that defines the operator
-	Exact     bool      // no path that rounds more than fp32 does (no Winograd, no products by pairs)
-	Precision Precision // what the caller allows inside float32 operators
+	Threads   int          // workers a Parallel may run on, at least 1
+	Reference bool         // take the plain path that defines the operator
+	Exact     bool         // no path that rounds more than fp32 does (no Winograd, no products by pairs)
+	Precision Precision    // what the caller allows inside float32 operators
+	Halves    HalfProducts // with PrecisionBF16; nil computes in float32
 	// Training says that Params are live: they change between runs. A kernel
 	// that packed them implements Repacker.
 	Training bool
@@ -306,7 +307,10 @@ func wantOperands(k Kind, in, params []tensor.Spec, lo, hi int) ([]tensor.Spec, 
 	return o, nil
 }
 
-// arg is operand i of a run whose node has the parameters params.
+// arg is operand i of a run whose node has the parameters params. It is called
+// once or twice a task; inlined everywhere it is 12 KB of a program.
+//
+//go:noinline
 func arg(a *Args, params []tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(a.In) {
 		return &a.In[i]

@@ -226,7 +226,7 @@ func (c *compiler) prep(id graph.ID) *ops.Prep {
 	p := &ops.Prep{
 		In: c.specs(n.In), Params: n.Params, Out: n.Out,
 		Threads: max(1, c.opt.Threads), Reference: c.opt.Reference, Exact: c.opt.Exact,
-		Precision: c.opt.Precision, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs, Choice: c.opt.Choices[n.Name],
+		Precision: c.opt.Precision, Halves: c.opt.Halves, MemoryBudget: c.opt.MemoryBudget, Packs: c.packs, Choice: c.opt.Choices[n.Name],
 		ScratchBudget: c.peak - c.live[id] + c.spare(c.peak), WeightBytes: c.weights,
 	}
 	p.FormBudget = p.ScratchBudget

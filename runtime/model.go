@@ -68,12 +68,19 @@ func WithExact() Option { return func(c *config) { c.Exact = true } }
 // WithBF16 lets products be of bfloat16 numbers, summed in float32, where the
 // processor has instructions for it that are faster than float32's: AMD's since
 // Zen 4. Elsewhere nothing is rounded and results are those without it.
-func WithBF16() Option { return func(c *config) { c.Precision = ops.PrecisionBF16 } }
+func WithBF16() Option { return WithPrecision(ops.PrecisionBF16) }
 
 // WithPrecision is the type of the numbers that products may be computed from,
 // summed in float32; the default is float32. On the CPU bfloat16 is WithBF16 and
 // the others are float32; an accelerator may have them all.
-func WithPrecision(p ops.Precision) Option { return func(c *config) { c.Precision = p } }
+func WithPrecision(p ops.Precision) Option {
+	return func(c *config) {
+		c.Precision, c.Halves = p, nil
+		if p == ops.PrecisionBF16 {
+			c.Halves = ops.BF16Products
+		}
+	}
+}
 
 // WithMemoryBudget bounds the extra bytes (packed copies, scratch) that one
 // operator may take for speed.
