@@ -154,7 +154,15 @@ func (k *normKernel) vector(y, x, scale, bias []float32) (mean, inv float32) {
 		mean, variance = mean+rest, float64(kern.SumSquaresF32(y))/n
 	}
 	inv = float32(1 / math.Sqrt(variance+k.eps))
-	kern.BinaryScalarF32(kern.Mul, y, y, inv, negInf, posInf)
+	factor := inv
+	if math.IsInf(variance, 1) { // squares are no numbers from 1.8e19 on
+		const down = 0x1p-80
+		kern.BinaryScalarF32(kern.Mul, y, y, down, negInf, posInf)
+		variance = float64(kern.SumSquaresF32(y)) / n // times down², beside which eps is nothing
+		factor = float32(1 / math.Sqrt(variance))
+		inv = factor * down
+	}
+	kern.BinaryScalarF32(kern.Mul, y, y, factor, negInf, posInf)
 	switch {
 	case bias != nil:
 		kern.ScaleShiftF32(y, y, scale, bias, negInf, posInf)

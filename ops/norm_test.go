@@ -77,6 +77,15 @@ func TestLayerNormRows(t *testing.T) {
 	}
 }
 
+// TestLayerNormHuge: squares of these numbers are beyond float32.
+func TestLayerNormHuge(t *testing.T) {
+	x := normalTensor(1, 3, 100)
+	for i := range x.F32() {
+		x.F32()[i] *= 1e25
+	}
+	checkFast(t, &LayerNorm{Eps: 1e-5, Axis: 1}, []tensor.Tensor{x}, []tensor.Tensor{normalTensor(2, 100), normalTensor(3, 100)}, 2e-6)
+}
+
 func TestLayerNorm(t *testing.T) {
 	x := normalTensor(1, 3, 2, 5)
 	scale, bias := normalTensor(2, 5), normalTensor(3, 5)

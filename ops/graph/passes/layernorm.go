@@ -12,8 +12,8 @@ import (
 //
 //	d = x - mean(x);  d / sqrt(mean(d²) + eps) * scale + bias
 //
-// with means over the last dimensions, and makes each one operator, which sums in
-// float64 and rounds once. A scale or bias that is no constant of those dimensions
+// with means over the last dimensions, and makes each one operator, which goes
+// over its rows once for all of it. A scale or bias that is no constant of those dimensions
 // stays an operator of its own.
 func LayerNorm(g *graph.Graph) (*graph.Graph, error) { return apply(g, fold, layerNorms) }
 
