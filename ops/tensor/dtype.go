@@ -37,6 +37,8 @@ func (d DType) String() string {
 func (d DType) Valid() bool { return d > Invalid && d < numDTypes }
 
 // Size is the number of bytes of one element, 0 for an invalid type.
+//
+//go:noinline
 func (d DType) Size() int {
 	if d < numDTypes {
 		return int(dtypeSizes[d])

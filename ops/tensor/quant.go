@@ -31,6 +31,8 @@ func (q Quant) IsZero() bool { return len(q.Scale) == 0 }
 func (q Quant) PerTensor() bool { return len(q.Scale) == 1 }
 
 // At is the scale and zero point of channel i.
+//
+//go:noinline
 func (q Quant) At(i int) (scale float32, zero int32) {
 	if len(q.Scale) == 1 {
 		i = 0
