@@ -76,7 +76,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.IntVar(&o.every, "checkpoint-steps", 0, "write it after every so many steps, too")
 	f.BoolVar(&o.resume, "resume", false, "go on from --checkpoint if it is there")
 	f.StringVar(&o.report, "report", "", "write a self-contained HTML report")
-	f.StringVar(&o.log, "log", "", "add a JSON line for every epoch to this file, which keeps what it has: of earlier runs, too")
+	f.StringVar(&o.log, "log", "", "write a JSON line for every epoch to this file; training that --resume goes on with adds to its lines")
 	f.IntVar(&o.skip, "max-skipped", 10, "fail when more images cannot be read")
 }
 

@@ -103,21 +103,27 @@ func TestTrainFlags(t *testing.T) {
 }
 
 // TestReportAndLog: the report needs nothing else; the log is a JSON object a
-// line, and goes on where it stopped.
+// line, of this training alone: from its beginning where it was resumed, and of
+// nothing before it. Training that comes to no epoch leaves a log as it was.
 func TestReportAndLog(t *testing.T) {
 	dir, model, data := fixture(t, "100")
 	path := func(n string) string { return filepath.Join(dir, n) }
-	for range 2 {
-		ok(t, "train", model, "--data", data, "-o", path("out.teff"), "--epochs", "3", "--batch", "8", "--report", path("r.html"), "--log", path("log"))
-	}
+	require.NoError(t, os.WriteFile(path("log"), []byte("of another\n"), 0o644))
+	train := []string{"train", model, "--data", data, "-o", path("out.teff"), "--batch", "8", "--report", path("r.html"), "--log", path("log"), "--checkpoint", path("ck")}
+	fails(t, "diverged", append(train, "--epochs", "1", "--lr", "1e38", "--json")...)
 	b, err := os.ReadFile(path("log"))
 	require.NoError(t, err)
+	require.Equal(t, "of another\n", string(b))
+	ok(t, append(train, "--epochs", "2", "--schedule", "constant", "--resume")...) // the checkpoint is not there yet
+	ok(t, append(train, "--epochs", "3", "--schedule", "constant", "--resume")...)
+	b, err = os.ReadFile(path("log"))
+	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	require.Len(t, lines, 6)
+	require.Len(t, lines, 3)
 	for i, l := range lines {
 		var m map[string]any
 		require.NoError(t, json.Unmarshal([]byte(l), &m))
-		require.Equal(t, float64(i%3+1), m["epoch"])
+		require.Equal(t, float64(i+1), m["epoch"])
 		for _, k := range []string{"loss", "top1", "train_top1", "rate", "ms_per_step", "seconds"} {
 			require.Contains(t, m, k)
 		}

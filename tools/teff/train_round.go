@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/teff-ml/teff/ops/graph"
@@ -81,15 +78,7 @@ func (r *round) run(ctx context.Context) error {
 			r.say("%s", how)
 		}
 	}
-	var log io.Writer
-	if r.o.log != "" && !r.silent {
-		f, err := os.OpenFile(r.o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		log = f
-	}
+	log := epochLog{path: r.o.log, goesOn: first > 0}
 	p := newProgress(r.c, "train", r.steps*r.total, r.quiet)
 	feed := r.newFeed(ctx, first)
 	defer feed.stop()
@@ -110,9 +99,9 @@ func (r *round) run(ctx context.Context) error {
 		if enough, err = r.noteBest(e); err != nil {
 			return err
 		}
-		if log != nil {
-			if err := json.NewEncoder(log).Encode(e); err != nil {
-				return fmt.Errorf("%s: %w", r.o.log, err)
+		if r.o.log != "" && !r.silent {
+			if err := log.add(e); err != nil {
+				return err
 			}
 		}
 		if r.o.checkpoint != "" {
