@@ -102,7 +102,7 @@ func (n *network) liveParams(id graph.ID, nd *graph.Node, c *Config) []tensor.Te
 		if p.DType != tensor.F32 {
 			continue
 		}
-		stats := nd.Op.Kind() == ops.KindBatchNorm && j >= 2 && c.Norm == NormBatch
+		stats := isStatistic(nd, j) && c.Norm == NormBatch
 		if stats || c.learns(nd, j) {
 			ps[j] = p.Clone()
 			n.live[paramKey{id, j}] = ps[j]
@@ -113,7 +113,7 @@ func (n *network) liveParams(id graph.ID, nd *graph.Node, c *Config) []tensor.Te
 
 // learns reports whether parameter j of a node is trained.
 func (c *Config) learns(nd *graph.Node, j int) bool {
-	if nd.Op.Kind() == ops.KindBatchNorm && j >= 2 || nd.Params[j].DType != tensor.F32 {
+	if isStatistic(nd, j) || nd.Params[j].DType != tensor.F32 {
 		return false
 	}
 	if c.rate(nd, j) == 0 {

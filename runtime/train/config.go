@@ -146,8 +146,9 @@ func paramName(n *graph.Node, j int) string { return fmt.Sprintf("%s.%d", n.Name
 // ErrDiverged says that the loss, the norm that ClipNorm bounds, or a gradient is NaN or
 // infinite. The parameters are those before the update of that step, but where a
 // gradient was found to be so while parameters were updated (without ClipNorm):
-// then some are those after it. All are numbers. The running statistics of batch norm have seen the
-// minibatch, and where they are numbers no more, Save refuses to write them.
+// then some are those after it. All are numbers, and the running statistics of batch norm are as
+// they were before the step. It is also the error of Save where an update made
+// parameters no numbers.
 var ErrDiverged = errors.New("train: diverged")
 
 // ErrLabel says that a step was given a label that is no class. The parameters

@@ -179,21 +179,91 @@ func TestBadGradient(t *testing.T) {
 	}
 }
 
-// TestSpoiltCheckpoint: statistics that a minibatch made no numbers are not written
-// over a good checkpoint.
+// TestStatisticsOfBadSteps: a step that fails leaves running statistics as they were,
+// whatever made it fail: pixels that are no number or so large that a variance is none,
+// labels that are no class, gradients.
+func TestStatisticsOfBadSteps(t *testing.T) {
+	for name, cfg := range map[string]train.Config{"turn by turn": {}, "gathered": {Accumulate: 2}, "reference": {Reference: true}, "lean": {Lean: true}} {
+		cfg.Batch = 4
+		for _, custom := range []bool{false, true} {
+			if cfg.Loss = train.CrossEntropy; custom {
+				cfg.Loss = train.Custom
+			}
+			tr, err := train.New(stripes(), cfg)
+			require.NoError(t, err)
+			step := func(pixel float32, label int32, gradient float32) error {
+				draw(rand.New(rand.NewPCG(1, 1)), tr.Input(0).F32(), make([]int32, 4))
+				if pixel != 0 {
+					tr.Input(0).F32()[5] = pixel
+				}
+				if !custom {
+					tr.Target().I32()[0] = label
+					_, err := tr.StepInPlace()
+					return err
+				}
+				_, err := tr.StepFunc(func(_, g []float32) float32 {
+					clear(g)
+					g[0] = gradient
+					return 1
+				})
+				return err
+			}
+			require.NoError(t, step(0, 0, .5))
+			want := statistics(t, tr)
+			inf := float32(math.Inf(1))
+			bad := map[string]error{"pixel": step(-inf, 0, .5), "variance": step(1e25, 0, .5)}
+			if !custom {
+				bad["label"] = step(0, 77, 0)
+			} else if cfg.Accumulate == 0 {
+				bad["gradient"] = step(0, 0, inf)
+			}
+			for what, err := range bad {
+				if what == "label" {
+					require.ErrorIs(t, err, train.ErrLabel, name)
+				} else {
+					require.ErrorIs(t, err, train.ErrDiverged, "%s: %s", name, what)
+				}
+			}
+			require.Equal(t, want, statistics(t, tr), name)
+			require.NoError(t, step(0, 0, .5))
+			require.NotEqual(t, want, statistics(t, tr), name)
+			require.NoError(t, tr.Close())
+		}
+	}
+}
+
+// statistics are all running means and variances.
+func statistics(t *testing.T, tr *train.Trainer) (v []float32) {
+	g, err := tr.Graph()
+	require.NoError(t, err)
+	for i := range g.Len() {
+		if n := g.Node(graph.ID(i)); n.Op.Kind() == ops.KindBatchNorm {
+			v = append(append(v, n.Params[2].F32()...), n.Params[3].F32()...)
+		}
+	}
+	require.NotEmpty(t, v)
+	return v
+}
+
+// TestSpoiltCheckpoint: parameters that an update made no numbers are not written over
+// a good checkpoint.
 func TestSpoiltCheckpoint(t *testing.T) {
-	tr, err := train.New(stripes(), train.Config{Batch: 2})
+	rate := float32(math.MaxFloat32)
+	tr, err := train.New(stripes(), train.Config{Batch: 2, Schedule: func(int) float32 { return rate }, Optimizer: train.SGD{WeightDecay: 100}})
 	require.NoError(t, err)
 	defer tr.Close()
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	require.NoError(t, tr.Save(path, 1))
-	tr.Input(0).F32()[5] = float32(math.NaN())
+	draw(rand.New(rand.NewPCG(1, 1)), tr.Input(0).F32(), tr.Target().I32())
+	_, err = tr.StepInPlace()
+	require.NoError(t, err)
+	require.ErrorIs(t, tr.Save(path, 2), train.ErrDiverged)
 	_, err = tr.StepInPlace()
 	require.ErrorIs(t, err, train.ErrDiverged)
-	require.ErrorIs(t, tr.Save(path, 2), train.ErrDiverged)
 	extra, err := tr.Load(path)
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), extra)
+	rate = .01
 	draw(rand.New(rand.NewPCG(1, 1)), tr.Input(0).F32(), tr.Target().I32())
 	_, err = tr.StepInPlace()
 	require.NoError(t, err)

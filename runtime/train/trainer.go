@@ -25,6 +25,7 @@ type Trainer struct {
 	fwd     []fwdRun
 	bwd     []bwdRun
 	params  []param
+	stats   []statistic
 	peak    int
 	update  *updateTask           // of all parameters; nil: each node's in its turn
 	squares squares               // with ClipNorm
@@ -121,6 +122,7 @@ func New(g *graph.Graph, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.bindParams(s)
+	t.bindStatistics(s)
 	if err := t.bind(s); err != nil {
 		t.pool.Close()
 		return nil, err
@@ -136,6 +138,9 @@ func (s *schedule) bytes() int {
 		n += len(p.Data)
 		if s.runs[k.node] && s.learns(k.node, k.param) {
 			n += 4 * stateFloats(s.learning(k), s.cfg)
+		}
+		if s.moves(k) {
+			n += len(p.Data)
 		}
 	}
 	return n
@@ -222,6 +227,15 @@ func (t *Trainer) StepFunc(loss func(output, gradient []float32) float32) (float
 
 // learn is a step; custom, if any, makes loss and gradient of the scores.
 func (t *Trainer) learn(custom func(scores, gradient []float32) float32) (float32, error) {
+	t.keepStatistics()
+	loss, err := t.tryStep(custom)
+	if err != nil {
+		t.undoStatistics()
+	}
+	return loss, err
+}
+
+func (t *Trainer) tryStep(custom func(scores, gradient []float32) float32) (float32, error) {
 	early := t.update == nil
 	if t.accumulated == 0 && !early {
 		for i := range t.params {
@@ -234,6 +248,9 @@ func (t *Trainer) learn(custom func(scores, gradient []float32) float32) (float3
 	}
 	if isBad(loss) {
 		return loss, t.diverged(loss)
+	}
+	if err := t.checkStatistics(); err != nil {
+		return loss, err
 	}
 	if early {
 		t.prepare(1)
