@@ -47,6 +47,8 @@ type TrainOptions struct {
 	// batch norms. Decays says for which of them WeightDecay is, nil: the weights of
 	// convolutions and dense layers.
 	Learns, Decays func(id graph.ID, param int) bool
+	// Rates are what a step's rate is multiplied by for a parameter that learns, nil: 1.
+	Rates func(id graph.ID, param int) float32
 }
 
 // TrainStep is what changes from step to step.

@@ -31,6 +31,7 @@ type Trainer struct {
 	params  []trained
 	target  tensor.Tensor
 	dropped []graph.ID // of the step's keys
+	rates   []float32  // of the numbers behind them
 	scores  graph.ID
 	updates int // by Step
 }
@@ -148,11 +149,11 @@ func (t *Trainer) lower(dev *backend, g *graph.Graph) (*program, error) {
 	if err := b.all(t); err != nil {
 		return nil, err
 	}
-	t.dropped = b.dropped
+	t.dropped, t.rates = b.dropped, b.rates
 	p := &program{b: dev, g: g, l: l, own: own}
 	p.ins = []carried{
 		{g.Node(g.Inputs()[0]).Out, l.inputs[0]}, {tensor.F32Spec(t.c.Batch), b.labels},
-		{tensor.F32Spec(stepNumbers + 2*len(b.dropped)), b.step},
+		{tensor.F32Spec(stepNumbers + 2*len(b.dropped) + stepNumbers*len(b.rates)), b.step},
 	}
 	p.outs = []carried{{tensor.F32Spec(t.c.Batch), b.loss}, {g.Node(b.scores).Out, l.values[b.scores]}, {tensor.F32Spec(3), b.verdict}}
 	return p, p.place()
@@ -225,7 +226,8 @@ func (t *Trainer) Scores() tensor.Tensor { return t.s.outputs[1].host }
 // Bytes is what training holds on the device beside weights that do not learn.
 func (t *Trainer) Bytes() int { return t.s.p.arena + t.s.p.own }
 
-// stepNumbers is how many numbers a step has before its keys; the kernels name them.
+// stepNumbers is how many numbers a step has; the kernels name them. Behind them lie the
+// keys of what is dropped, two each, and the same numbers again with every other rate.
 const stepNumbers = 6
 
 // Run does one step.
@@ -256,6 +258,11 @@ func (t *Trainer) Run(ctx context.Context, u accel.TrainStep) (loss, norm float3
 	for i, id := range t.dropped {
 		key := t.g.Node(id).Op.(*ops.Dropout).Key(u.Seed(id))
 		h[stepNumbers+2*i], h[stepNumbers+2*i+1] = math.Float32frombits(uint32(key)), math.Float32frombits(uint32(key>>32))
+	}
+	for i, r := range t.rates {
+		v := h[stepNumbers*(i+1)+2*len(t.dropped):]
+		copy(v, h[:stepNumbers])
+		v[0] *= r
 	}
 	if err := t.s.Run(ctx); err != nil {
 		return 0, 0, err

@@ -23,6 +23,7 @@ type backward struct {
 	needs               []bool
 	stats               map[graph.ID][2]ref // of batch norms: mean, 1/sqrt(var+eps)
 	dropped             []graph.ID
+	rates               []float32 // times the step's, other than 1: what they make of its numbers lies behind the keys
 	labels, loss        ref
 	step, verdict, sums ref // a step's numbers, what they make of an update, sums of squares
 }
@@ -66,7 +67,8 @@ func (b *backward) all(t *Trainer) error {
 		}
 		b.add(s)
 	}
-	b.spans[b.step.index].Bytes += 8 * len(b.dropped)
+	b.findRates(t)
+	b.spans[b.step.index].Bytes += 8*len(b.dropped) + 4*stepNumbers*len(b.rates)
 	shape := b.g.Node(b.scores).Out.Shape
 	if shape.Rank() != 2 || b.values[b.scores].in != inArena {
 		return fail(b.scores, fmt.Errorf("scores %v: a row of classes each is wanted", shape))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,9 @@ func deviceTraining(t *testing.T) {
 		{"concatenation", "squeezenet", 48, 1, train.Config{Optimizer: train.SGD{Momentum: 0.9}}},
 		{"group norms, means, slopes", "normed", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9, WeightDecay: 1e-3}}},
 		{"dropout", "dscnn", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9}, Seed: 77}},
+		{"rates, dropout", "dscnn", 0, 3, train.Config{Optimizer: train.SGD{Momentum: 0.9, WeightDecay: 1e-2, Decoupled: true}, Seed: 77, Rates: byKind}},
+		{"rates, adamw", "resnet8", 12, 3, train.Config{Optimizer: adam, Accumulate: 2, ClipNorm: 0.5, Schedule: train.Constant(1e-3), Rates: byKind}},
+		{"rates, adagrad", "glyphnet", 0, 3, train.Config{Optimizer: train.Adagrad{RateDecay: 0.1, Eps: 1e-4}, Rates: byKind}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.cfg.Batch, c.cfg.Exact = 4, true
@@ -96,7 +100,6 @@ func deviceTraining(t *testing.T) {
 			"one loss":        {Loss: train.MeanSquares},
 			"single channels": {Channels: func(*graph.Node, int) []int { return nil }},
 			"neither Lean":    {Lean: true},
-			"one rate":        {Rates: func(*graph.Node, int) float32 { return 0.5 }},
 			"by inputs":       {InputGradients: true},
 			"sigmoid":         {},
 		} {
@@ -109,6 +112,20 @@ func deviceTraining(t *testing.T) {
 		}
 		require.NoError(t, b.(*backend).Close())
 	})
+}
+
+// byKind has convolutions learn slowly, but for the first that has a name in 1, which
+// does not learn, and biases at once: four rates.
+func byKind(n *graph.Node, param int) float32 {
+	switch {
+	case n.Op.Kind() == ops.KindConv && strings.HasSuffix(n.Name, "1"):
+		return 0
+	case n.Op.Kind() == ops.KindConv:
+		return 0.25
+	case param == 1:
+		return 4
+	}
+	return 1
 }
 
 // twins train side by side, on a device and on the CPU.

@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"slices"
+
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -20,6 +22,32 @@ func isStatistic(n *graph.Node, param int) bool {
 
 // gathers says that gradients wait: for other steps', or for all others' norms.
 func accumulates(c *TrainConfig) bool { return c.Accumulate || c.Clip > 0 }
+
+// rateOf is what the step's rate is multiplied by for a parameter.
+func (b *backward) rateOf(w *trained) float32 {
+	if b.c.Rates == nil || isStatistic(b.g.Node(w.node), w.param) {
+		return 1
+	}
+	return b.c.Rates(w.node, w.param)
+}
+
+// findRates lists the rates other than the step's own, each once.
+func (b *backward) findRates(t *Trainer) {
+	for i := range t.params {
+		if r := b.rateOf(&t.params[i]); r != 1 && !slices.Contains(b.rates, r) {
+			b.rates = append(b.rates, r)
+		}
+	}
+}
+
+// numbers are the step's as a parameter's update reads them: with its own rate.
+func (b *backward) numbers(w *trained) ref {
+	r := b.step
+	if i := slices.Index(b.rates, b.rateOf(w)); i >= 0 {
+		r.offset += 8*len(b.dropped) + 4*stepNumbers*(i+1)
+	}
+	return r
+}
 
 // learned is a parameter's gradient.
 type learned struct {
@@ -81,15 +109,15 @@ func (b *backward) update(nd *node, w *trained, grad ref) {
 		}
 		return 0
 	}
-	n := w.elems
+	n, step := w.elems, at(b.numbers(w))
 	switch b.c.Rule {
 	case accel.RuleAdam:
-		nd.count("adam_f32", n, []param{value, at(grad), state0, state1, at(b.step), at(b.verdict)}, ints(n),
+		nd.count("adam_f32", n, []param{value, at(grad), state0, state1, step, at(b.verdict)}, ints(n),
 			[]param{num(float64(b.c.Beta1)), num(float64(b.c.Beta2)), num(float64(b.c.Eps)), num(decay)}, ints(flag(!b.c.Decoupled)))
 	case accel.RuleAdagrad:
-		nd.count("adagrad_f32", n, []param{value, at(grad), state0, at(b.step), at(b.verdict)}, ints(n), []param{num(float64(b.c.Eps)), num(decay)})
+		nd.count("adagrad_f32", n, []param{value, at(grad), state0, step, at(b.verdict)}, ints(n), []param{num(float64(b.c.Eps)), num(decay)})
 	default:
-		nd.count("sgd_f32", n, []param{value, at(grad), state0, at(b.step), at(b.verdict)}, ints(n),
+		nd.count("sgd_f32", n, []param{value, at(grad), state0, step, at(b.verdict)}, ints(n),
 			[]param{num(float64(b.c.Momentum)), num(decay)}, ints(flag(b.c.Nesterov), flag(b.c.Decoupled)))
 	}
 }

@@ -59,7 +59,7 @@ func (d *Device) begin(b accel.TrainBackend) (accel.Trainer, error) {
 	o := accel.TrainOptions{
 		Batch: c.Batch, Smoothing: c.Smoothing, ClassWeights: c.ClassWeights, Clip: c.ClipNorm, Accumulate: !c.early(), Frozen: c.Norm == NormFrozen,
 	}
-	decays, all := map[paramKey]bool{}, false
+	rates, decays, all := map[paramKey]float32{}, map[paramKey]bool{}, false
 	switch r := c.Optimizer.(type) {
 	case SGD:
 		o.Momentum, o.Nesterov, o.WeightDecay, o.Decoupled, all = r.Momentum, r.Nesterov, r.WeightDecay, r.Decoupled, r.DecayAll
@@ -72,14 +72,11 @@ func (d *Device) begin(b accel.TrainBackend) (accel.Trainer, error) {
 	default:
 		return nil, fmt.Errorf("train: %s has no kernel for %T", b.Name(), r)
 	}
-	learns := map[paramKey]bool{}
 	for _, p := range d.host.params {
-		learns[p.key], decays[p.key] = true, p.decay || all
-		if p.rate != 1 {
-			return nil, fmt.Errorf("train: %s has one rate for all that learns, or 0 for what does not", b.Name())
-		}
+		rates[p.key], decays[p.key] = p.rate, p.decay || all
 	}
-	o.Learns = func(id graph.ID, param int) bool { return learns[paramKey{id, param}] }
+	o.Learns = func(id graph.ID, param int) bool { _, learns := rates[paramKey{id, param}]; return learns }
+	o.Rates = func(id graph.ID, param int) float32 { return rates[paramKey{id, param}] }
 	o.Decays = func(id graph.ID, param int) bool { return decays[paramKey{id, param}] }
 	g, err := d.host.Graph()
 	if err != nil {
@@ -113,8 +110,9 @@ func (d *Device) Parameters() []string { return d.host.Parameters() }
 func (d *Device) PeakBytes() int { return d.dev.Bytes() }
 
 // StepInPlace is Trainer.StepInPlace on the device. A loss that is no number leaves
-// the parameters as they were and ends what was accumulated. Gradients are looked at
-// with ClipNorm alone; Save refuses parameters that became no numbers without it.
+// the parameters as they were, but for running statistics of batch norm, and ends what
+// was accumulated. Gradients are looked at with ClipNorm alone; Save refuses parameters
+// and statistics that became no numbers.
 func (d *Device) StepInPlace() (float32, error) {
 	h := d.host
 	n := h.accumulated + 1
