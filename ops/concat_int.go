@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -54,11 +55,5 @@ func (k *concatInt) Do(a *Args, i, _ int) {
 	for _, r := range k.runs[:i] {
 		at += r
 	}
-	src, run, t := arg(a, k.params, i).Data, k.runs[i], &k.tables[i].table
-	for o := range k.outer {
-		dst := a.Out.Data[o*k.pitch+at:][:run]
-		for j, b := range src[o*run:][:run] {
-			dst[j] = t[b]
-		}
-	}
+	kern.Lookup(a.Out.Data[at:], arg(a, k.params, i).Data, &k.tables[i].table, k.outer, k.runs[i], k.pitch, k.runs[i])
 }

@@ -231,9 +231,13 @@ func (signFlip) Run(a *Args) {
 	}
 }
 
-func (k *lut) Run(a *Args) {
-	y := a.Out.Data
-	for i, b := range a.In[0].Data[:len(y)] {
-		y[i] = k.table[b]
-	}
+func (k *lut) Run(a *Args) { a.Parallel((len(a.Out.Data)+lutPart-1)/lutPart, k) }
+
+// lutPart is bytes that are looked up by one thread: some microseconds of work.
+const lutPart = 64 << 10
+
+func (k *lut) Do(a *Args, i, _ int) {
+	y := a.Out.Data[i*lutPart:]
+	n := min(len(y), lutPart)
+	kern.Lookup(y, a.In[0].Data[i*lutPart:], &k.table, 1, n, n, n)
 }
