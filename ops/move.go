@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // mover copies a box of elements between two dense tensors of the same element
 // size: transposes, slices, joins and repeats are all this with other strides.
@@ -51,6 +54,14 @@ func (m *mover) run(dst, src []byte, along, from, to int) {
 func (m *mover) level(dst, src []byte, l, d, s int) {
 	if l == m.rank-1 {
 		m.line(dst, src, m.dims[l], m.dst[l], m.src[l], d, s)
+		return
+	}
+	if m.matrix && l >= m.rank-3 && m.interleaves() {
+		mats, dst1, src1 := 1, 0, 0
+		if l == m.rank-3 {
+			mats, dst1, src1 = m.dims[l], m.dst[l], m.src[l]
+		}
+		kern.Interleave(dst[d:], src[s:], mats, m.dims[m.rank-1], m.dims[m.rank-2], dst1, src1, m.src[m.rank-1])
 		return
 	}
 	if l == m.rank-2 && m.matrix {

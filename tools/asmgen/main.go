@@ -66,6 +66,7 @@ var files = []file{
 	{"veci8_avx512_amd64.s", avo(func(a *asm) { vecI8(a, zmm) })},
 	{"veci8_avx2_amd64.s", avo(func(a *asm) { vecI8(a, ymm) })},
 	{"lookup_avx512_amd64.s", avo(lookupBytes)},
+	{"interleave_avx512_amd64.s", avo(interleave)},
 	{"maxi8_avx2_amd64.s", avo(maxI8)},
 	{"sumsi8_avx2_amd64.s", avo(sumsI8)},
 	{"gemm_neon_arm64.s", gemmNEON},

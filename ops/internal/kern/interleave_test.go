@@ -1,0 +1,39 @@
+package kern
+
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops/internal/cpu/cputest"
+)
+
+func TestInterleave(t *testing.T) {
+	skipUnless64(t)
+	var x interleaveArgs
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 88}, []uintptr{unsafe.Offsetof(x.dst), unsafe.Offsetof(x.src), unsafe.Offsetof(x.order),
+		unsafe.Offsetof(x.mats), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.dstStep), unsafe.Offsetof(x.srcStep), unsafe.Offsetof(x.rows),
+		unsafe.Offsetof(x.row), unsafe.Offsetof(x.mask)})
+	cputest.ForEachPath(t, "interleave/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for rows := 1; rows <= 5; rows++ {
+			for cols := 1; cols < 70; cols++ {
+				mats, pitch, between := 1+r.IntN(3), cols+r.IntN(5), r.IntN(20)
+				step := rows*pitch + r.IntN(9)
+				in := atEdge(t, randBytes(r, (mats-1)*step+(rows-1)*pitch+cols))
+				guard, dst := newGuarded[byte]((mats-1)*(rows*cols+between)+rows*cols, cols%5, 77)
+				Interleave(dst, in, mats, rows, cols, rows*cols+between, step, pitch)
+				guard.check(t, dst)
+				for i, got := range dst {
+					want := byte(77)
+					if m, at := i/(rows*cols+between), i%(rows*cols+between); at < rows*cols {
+						want = in[m*step+at%rows*pitch+at/rows]
+					}
+					require.Equal(t, want, got, "%d x %d [%d]", rows, cols, i)
+				}
+			}
+		}
+	})
+}
