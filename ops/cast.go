@@ -65,6 +65,11 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 	case x.DType == a.Out.DType:
 		size := x.DType.Size()
 		copy(a.Out.Data[from*size:to*size], x.Data[from*size:])
+	case a.Out.DType == tensor.F32 && (x.DType == tensor.Bool || x.DType == tensor.U8):
+		out := a.Out.F32()
+		for j := from; j < to; j++ {
+			out[j] = float32(x.Data[j])
+		}
 	case x.DType.IsFloat() && a.Out.DType.IsFloat():
 		for j := from; j < to; j++ {
 			setFloat(&a.Out, j, floatAt(x, j))

@@ -100,10 +100,15 @@ func (l *channelLines) repeat(line []float32) {
 // deviations from its own mean, so that nothing is lost where the mean is
 // large; sum of squares = sum of squared deviations from m + m*(2*sum - n*m).
 func (l *channelLines) moments(x, s []float32, block, worker int) {
+	l.momentsIn(x, s, s[roundUp(4*l.blocks*l.c, 16)+3*worker*l.width():], block)
+}
+
+// momentsIn is moments with a worker's lines given.
+func (l *channelLines) momentsIn(x, s, own []float32, block int) {
 	sum, square := l.partial(s, block)
 	clear(sum)
 	clear(square)
-	acc, mean := l.own(s, worker, 0), l.own(s, worker, 1)
+	acc, mean := own[:l.n], own[l.width():][:l.n]
 	for i := 0; ; i++ {
 		at, n, lines := l.run(block, i)
 		if lines == 0 {

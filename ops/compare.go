@@ -93,7 +93,23 @@ func (k *compareKernel) Do(a *Args, i, _ int) {
 	}
 }
 
+// compareRow has loops of their own for a row beside a number, as most comparisons are.
 func compareRow[T float32 | int32 | int64 | int8 | uint8](fn CompareFn, dst []uint8, x, y []T, sx, sy int) {
+	if sx == 1 && sy == 0 && len(dst) > 0 {
+		x, w := x[:len(dst)], y[0]
+		switch fn {
+		case CompareLess:
+			for i, v := range x {
+				dst[i] = truth(v < w)
+			}
+			return
+		case CompareGreater:
+			for i, v := range x {
+				dst[i] = truth(v > w)
+			}
+			return
+		}
+	}
 	for i := range dst {
 		v, w := x[i*sx], y[i*sy]
 		on := false

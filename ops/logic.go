@@ -78,6 +78,13 @@ func (k *logicKernel) Run(a *Args) {
 	sx, sy := k.walk.step(0), k.walk.step(1)
 	for r := range k.walk.rows {
 		xo, yo := k.walk.at(0, r), k.walk.at(1, r)
+		if n := k.walk.inner; k.fn == LogicAnd && sx == 1 && sy == 1 {
+			v, w := x[xo:xo+n], y[yo:yo+n]
+			for i := range v {
+				out[r*n+i] = truth(v[i] != 0) & truth(w[i] != 0)
+			}
+			continue
+		}
 		for i := range k.walk.inner {
 			v, w := x[xo+i*sx] != 0, y[yo+i*sy] != 0
 			switch k.fn {

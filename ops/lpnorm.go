@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -55,8 +56,13 @@ func (o *LpNorm) Prepare(p *Prep) (Kernel, error) {
 	if len(p.In) > 0 {
 		p.InPlace(0)
 	}
+	k := &lpNormKernel{lines: newLines(outer, n, inner), p: o.P, eps: float64(o.Eps), params: p.Params}
 	p.Path("reference")
-	return &lpNormKernel{newLines(outer, n, inner), o.P, float64(o.Eps), p.Params}, nil
+	if k.vec = !p.Reference && o.P == 2 && inner == 1 && n >= reduceLine; k.vec {
+		k.l2 = reduceRows{fn: ReduceL2}
+		p.Path("vec")
+	}
+	return k, nil
 }
 
 type lpNormKernel struct {
@@ -64,6 +70,8 @@ type lpNormKernel struct {
 	p      int
 	eps    float64
 	params []tensor.Tensor
+	vec    bool
+	l2     reduceRows // of a line in one piece
 }
 
 // norm is the norm of the line that starts x.
@@ -97,6 +105,11 @@ func (k *lpNormKernel) Do(a *Args, i, _ int) {
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
 		at := k.at(l)
+		if k.vec {
+			row := x[at:][:k.n]
+			scalarStep(kern.Mul, y[at:][:k.n], row, float32(k.inverse(float64(k.l2.line(row)))))
+			continue
+		}
 		f := k.inverse(k.norm(x[at:]))
 		for j := range k.n {
 			o := at + j*k.inner
@@ -113,7 +126,7 @@ func (*LpNorm) Keeps(in, params []tensor.Spec) Keep { return KeepIn0 }
 func (o *LpNorm) Backward(p *GradPrep) (GradKernel, error) {
 	x := operands(p.In, Specs(p.Params))[0]
 	outer, n, inner, err := axisOf(KindLpNorm, x.Shape, o.Axis)
-	return &lpNormGrad{lpNormKernel{newLines(outer, n, inner), o.P, float64(o.Eps), nil}}, err
+	return &lpNormGrad{lpNormKernel{lines: newLines(outer, n, inner), p: o.P, eps: float64(o.Eps)}}, err
 }
 
 type lpNormGrad struct{ k lpNormKernel }

@@ -47,9 +47,12 @@ func (o *LRN) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 // Prepare has one path, parallel over pixels.
 func (o *LRN) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	p.Path("reference")
 	k := newLRNKernel(o, x.Shape)
 	k.params = p.Params
+	if !p.Reference && k.c >= 8 && o.Size <= 32 {
+		return k.prepareRows(p), nil
+	}
+	p.Path("reference")
 	return k, nil
 }
 

@@ -92,6 +92,10 @@ func prepareNorm(p *Prep, s normSets, output int) Kernel {
 	p.Path("reference")
 	if k.vec {
 		p.Path("vec")
+	} else if !p.Reference {
+		if f := k.prepareFast(p); f != nil {
+			return f
+		}
 	}
 	return k
 }

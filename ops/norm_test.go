@@ -62,6 +62,30 @@ func TestGroupNorm(t *testing.T) {
 	require.ErrorContains(t, err, "4 groups of 6")
 }
 
+// Norms over positions, few and many channels, also with a mean far from 0 or numbers
+// whose squares are beyond float32, are the reference's.
+func TestGroupNormRows(t *testing.T) {
+	for _, c := range []int{4, 12, 64, 1300} {
+		for _, pos := range []int{2, 9, 700} {
+			for _, mean := range []float32{0, -3, 1000} {
+				x := normalTensor(1, 2, pos, c)
+				for i := range x.F32() {
+					x.F32()[i] += mean
+				}
+				for _, params := range [][]tensor.Tensor{nil, {normalTensor(2, c)}, {normalTensor(2, 2), normalTensor(3, 2)}, {normalTensor(2, c), normalTensor(3, c)}} {
+					checkFast(t, &GroupNorm{Groups: 2, Eps: 1e-5}, []tensor.Tensor{x}, params, 3e-6)
+				}
+				checkFast(t, &GroupNorm{Eps: 1e-5}, []tensor.Tensor{x}, []tensor.Tensor{normalTensor(2, c), normalTensor(3, c)}, 4e-6)
+			}
+		}
+	}
+	x := normalTensor(1, 1, 50, 16)
+	for i := range x.F32() {
+		x.F32()[i] *= 1e25
+	}
+	checkFast(t, &GroupNorm{Groups: 4, Eps: 1e-5}, []tensor.Tensor{x}, nil, 2e-6)
+}
+
 // Rows on vector units, also with a mean far from 0, are the reference's.
 func TestLayerNormRows(t *testing.T) {
 	for _, n := range []int{1, 7, 16, 96, 197, 768} {
@@ -128,7 +152,11 @@ func TestLRN(t *testing.T) {
 		checkFast(t, op, []tensor.Tensor{x}, nil, 1e-6)
 		checkGrad(t, op, []tensor.Tensor{x}, nil)
 	}
-	checkFast(t, &LRN{Size: 5, Alpha: 1, Beta: 0.75, Bias: 1}, []tensor.Tensor{normalTensor(1, 900, 64)}, nil, 1e-6)
+	for _, c := range []int{8, 9, 64, 5000} {
+		for _, op := range []*LRN{{Size: 5, Alpha: 1, Beta: 0.75, Bias: 1}, {Size: 4, Alpha: 0.5, Beta: 0.6, Bias: 2}, {Size: 1, Alpha: 1, Beta: 1, Bias: 1}, {Size: 20, Alpha: 1, Beta: 0.5, Bias: 1}} {
+			checkFast(t, op, []tensor.Tensor{normalTensor(1, 900*64/c, c)}, nil, 1e-6)
+		}
+	}
 }
 
 func TestLpNorm(t *testing.T) {
@@ -147,6 +175,9 @@ func TestLpNorm(t *testing.T) {
 				checkFast(t, &LpNorm{P: p, Axis: axis, Eps: eps}, []tensor.Tensor{y}, nil, 1e-6)
 			}
 		}
+	}
+	for _, n := range []int{16, 37, 5000} {
+		checkFast(t, &LpNorm{P: 2, Axis: 1}, []tensor.Tensor{normalTensor(1, 9, n)}, nil, 1e-6)
 	}
 	_, err = (&LpNorm{P: 3}).Infer([]tensor.Spec{x.Spec}, nil)
 	require.Error(t, err)

@@ -130,6 +130,9 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 		overhang = overhang || last >= g.In[i]+g.PadLo[i]+g.PadHi[i]
 	}
 	plain := p.Reference || o.Output == 1 || o.Fn == PoolLp || o.CountIncludePad && overhang
+	if !plain && k.joinChannels() {
+		g = k.Geom
+	}
 	if deep := g.Kernel[0] > 1 || g.In[0] > 1; deep && !plain {
 		if d := k.prepareDepth(p); d != nil {
 			return d, nil

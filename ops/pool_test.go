@@ -103,6 +103,20 @@ func TestPoolDepth(t *testing.T) {
 
 // TestPoolTrainsAsItInfers holds the kernel that notes the winning taps, also
 // into a wider tensor, to the plain one.
+// TestPoolJoins is windows that leave the last dimensions alone.
+func TestPoolJoins(t *testing.T) {
+	for _, fn := range []PoolFn{PoolMax, PoolAvg} {
+		for _, pad := range []bool{false, true} {
+			for _, c := range []int{1, 3} {
+				deep := Window{Kernel: []int{5, 1, 1}, Stride: []int{1, 1, 1}, PadLo: []int{2, 0, 0}, PadHi: []int{2, 0, 0}}
+				checkFast(t, &Pool{Fn: fn, Window: deep, CountIncludePad: pad}, []tensor.Tensor{normalTensor(1, 2, 9, 4, 5, c)}, nil, 1e-6)
+				flat := Window{Kernel: []int{3, 1}, Stride: []int{2, 1}}
+				checkFast(t, &Pool{Fn: fn, Window: flat, CountIncludePad: pad}, []tensor.Tensor{normalTensor(1, 2, 9, 5, c)}, nil, 1e-6)
+			}
+		}
+	}
+}
+
 func TestPoolTrainsAsItInfers(t *testing.T) {
 	ws, shapes := poolWindows()
 	for i, w := range ws {

@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 
-	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -17,7 +16,7 @@ func (r *Reduce) Prepare(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.DType == tensor.F32 && !p.Reference && (r.Fn == ReduceMean || r.Fn == ReduceSum) {
+	if x.DType == tensor.F32 && !p.Reference {
 		if k := newReduceRows(r.Fn, p.Params, x.Shape, reduced); k != nil {
 			p.Path("vec")
 			return k, nil
@@ -159,66 +158,5 @@ func reduceInts[T int32 | int64](k *reduceKernel, out, x []T, e int) {
 			acc /= int64(w.repeats)
 		}
 		out[j] = T(acc)
-	}
-}
-
-// reduceRowsMax is the most rows that are summed in float32: beyond, the
-// float64 sums of the plain path are worth their time.
-const reduceRowsMax = 4096
-
-// reduceCols is the columns of one task of reduceRows.
-const reduceCols = 512
-
-// reduceRows is Mean or Sum over the middle of [outer, n, inner], as whole
-// rows: the global average of NHWC.
-type reduceRows struct {
-	params          []tensor.Tensor
-	outer, n, inner int
-	parts           int
-	factor          float32
-}
-
-// newReduceRows is nil when the reduced dimensions are not neighbours before a
-// kept last one.
-func newReduceRows(fn ReduceFn, params []tensor.Tensor, s tensor.Shape, reduced [tensor.MaxRank]bool) *reduceRows {
-	k := &reduceRows{params: params, outer: 1, n: 1, inner: 1, factor: 1}
-	stage := 0
-	for i := range s.Rank() {
-		switch on := reduced[i]; {
-		case on && stage == 2:
-			return nil
-		case on:
-			stage = 1
-			k.n *= s.Dim(i)
-		case stage == 0:
-			k.outer *= s.Dim(i)
-		default:
-			stage = 2
-			k.inner *= s.Dim(i)
-		}
-	}
-	if k.inner < 8 || k.n < 1 || k.n > reduceRowsMax {
-		return nil
-	}
-	if fn == ReduceMean {
-		k.factor = 1 / float32(k.n)
-	}
-	k.parts = (k.inner + reduceCols - 1) / reduceCols
-	return k
-}
-
-func (k *reduceRows) Run(a *Args) { a.Parallel(k.outer*k.parts, k) }
-
-func (k *reduceRows) Do(a *Args, i, _ int) {
-	o, c0 := i/k.parts, i%k.parts*reduceCols
-	c1 := min(k.inner, c0+reduceCols)
-	x := arg(a, k.params, 0).F32()[o*k.n*k.inner:]
-	y := a.Out.F32()[o*k.inner+c0 : o*k.inner+c1]
-	copy(y, x[c0:c1])
-	for r := 1; r < k.n; r++ {
-		kern.BinaryF32(kern.Add, y, y, x[r*k.inner+c0:r*k.inner+c1], negInf, posInf)
-	}
-	if k.factor != 1 {
-		kern.BinaryScalarF32(kern.Mul, y, y, k.factor, negInf, posInf)
 	}
 }

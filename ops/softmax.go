@@ -84,11 +84,12 @@ func (s *Softmax) Prepare(p *Prep) (Kernel, error) {
 	if len(p.In) > 0 {
 		p.InPlace(0)
 	}
-	k.vec = !p.Reference && k.inner == 1 && !s.Log
-	p.Path("reference")
-	if k.vec {
+	if !p.Reference && k.prepareVector() {
+		p.NeedScratch(4 * k.room * max(1, p.Threads))
 		p.Path("vec")
+		return k, nil
 	}
+	p.Path("reference")
 	return k, nil
 }
 
@@ -126,17 +127,33 @@ type softmaxKernel struct {
 	log, vec bool
 	beta     float32
 	params   []tensor.Tensor
+	cols     int // lines that are computed side by side, 0: one by one
+	room     int // floats of a worker's scratch
 }
 
-func (k *softmaxKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+func (k *softmaxKernel) Run(a *Args) {
+	if k.cols > 0 {
+		a.Parallel(k.blocks(), k)
+		return
+	}
+	a.Parallel(k.tasks(), k)
+}
 
-func (k *softmaxKernel) Do(a *Args, i, _ int) {
+func (k *softmaxKernel) Do(a *Args, i, worker int) {
 	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	if k.cols > 0 {
+		k.sideBySide(y, x, i, tensor.CastSlice[float32](a.Scratch)[worker*k.room:][:k.room])
+		return
+	}
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
 		at := k.at(l)
 		if k.vec {
-			kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
+			if k.log {
+				k.logRow(y[at:at+k.n], x[at:at+k.n])
+			} else {
+				kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
+			}
 			continue
 		}
 		k.line(y[at:], x[at:])

@@ -44,6 +44,21 @@ func TestSoftmaxFast(t *testing.T) {
 	}
 }
 
+// TestSoftmaxColumns is lines side by side: columns, and short lines in one piece.
+func TestSoftmaxColumns(t *testing.T) {
+	for _, dims := range [][]int{{3, 5, 8}, {2, 21, 300}, {1, 4, 600}, {700, 2}, {16, 12}, {257, 3}, {3, 1, 9}} {
+		for _, log := range []bool{false, true} {
+			for _, beta := range []float32{0, 0.5, -2} {
+				for axis := range dims {
+					x := normalTensor(1, dims...)
+					x.F32()[1] = negInf
+					checkFast(t, &Softmax{Axis: axis, Log: log, Beta: beta}, []tensor.Tensor{x}, nil, 2e-6)
+				}
+			}
+		}
+	}
+}
+
 func TestSoftmaxGrad(t *testing.T) {
 	x := normalTensor(1, 2, 5, 3)
 	for axis := range 3 {

@@ -186,9 +186,14 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 		kern.BinaryF32(kern.Mul, dst, x, x, negInf, posInf)
 	case UnaryGelu:
 		geluRow(a == 1, dst, x)
+	case UnaryLog:
+		logRow(dst, x)
 	default:
 		if fn == UnarySwish && (a == 0 || a == 1) {
 			kern.SwishF32(dst, x)
+			return
+		}
+		if roundRow(fn, dst, x) || unarySteps(fn, a, b, dst, x) {
 			return
 		}
 		for i, v := range x {

@@ -133,6 +133,24 @@ func TestUnaryFast(t *testing.T) {
 	}
 }
 
+// TestUnaryEdges is what is no ordinary number, and lengths round rowBuffer.
+func TestUnaryEdges(t *testing.T) {
+	inf := math.Inf(1)
+	edges := []float64{0, math.Copysign(0, -1), inf, -inf, math.NaN(), 1e-40, -1e-40, 3e38, -3e38, 88, -88, 104, 1, 2, 0.5, 1e-6, -1e-6, 4, -4, 1 << 23, 1<<23 + 1, -8388609, 0.49999997}
+	for fn := UnaryNone; fn <= UnaryAtanh; fn++ {
+		op, _, _ := unaryCase(fn)
+		for _, n := range []int{1, len(edges), 255, 257, 600} {
+			x := normalTensor(3, n)
+			for i := range min(n, len(edges)) {
+				if fn != UnaryGelu || !math.IsInf(edges[i], 0) { // whose limit at -Inf is 0: 0*Inf is no number
+					x.F32()[(i*37)%n] = float32(edges[i])
+				}
+			}
+			t.Run(fmt.Sprint(fn, " of ", n), func(t *testing.T) { checkFast(t, op, []tensor.Tensor{x}, nil, 3e-6) })
+		}
+	}
+}
+
 func TestUnaryIntegers(t *testing.T) {
 	in := []tensor.Tensor{tensor.FromI32([]int32{-5, 0, 7, math.MinInt32}, 4)}
 	out, err := Run(&Unary{Fn: UnaryAbs}, in, nil)

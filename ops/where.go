@@ -77,12 +77,10 @@ func whereRows[T uint8 | uint16 | uint32 | int64](k *whereKernel, a *Args, task 
 	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
 	for r := r0; r < r1; r++ {
 		co, xo, yo := k.walk.at(0, r), k.walk.at(1, r), k.walk.at(2, r)
-		for i := e0; i < e1; i++ {
+		dst := out[r*k.walk.inner:][:k.walk.inner]
+		for i := e0; i < e1; i++ { // no branch: conditions may be random
 			v := y[yo+i*sy]
-			if c[co+i*sc] != 0 {
-				v = x[xo+i*sx]
-			}
-			out[r*k.walk.inner+i] = v
+			dst[i] = v ^ (v^x[xo+i*sx])&-T(truth(c[co+i*sc] != 0))
 		}
 	}
 }

@@ -1,0 +1,134 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
+
+// softmaxCols is the lines that are computed side by side: their maxima and sums are
+// rows for vector units.
+const softmaxCols = 256
+
+// softmaxShort is the longest line in one piece that is turned to lie beside others.
+const softmaxShort = 12
+
+// prepareVector picks a form by vector units: false where the lines fit none.
+func (k *softmaxKernel) prepareVector() bool {
+	switch {
+	case k.inner >= 8:
+		k.cols = min(k.inner, softmaxCols)
+		k.room = 2 * softmaxCols
+		k.chunk = 1
+	case k.inner > 1:
+		return false
+	case k.n > 0 && k.n <= softmaxShort && k.outer >= 16:
+		k.cols = softmaxCols
+		k.room = (2 + k.n) * softmaxCols
+		k.chunk = 1
+	default:
+		k.vec = true
+	}
+	return true
+}
+
+// blocks is the tasks of the form side by side.
+func (k *softmaxKernel) blocks() int {
+	if k.inner > 1 {
+		return k.outer * ((k.inner + k.cols - 1) / k.cols)
+	}
+	return (k.outer + k.cols - 1) / k.cols
+}
+
+// sideBySide computes block i: some neighbouring columns, or some short lines that are
+// transposed on the way in and out.
+func (k *softmaxKernel) sideBySide(y, x []float32, i int, room []float32) {
+	top, sum, buf := room[:softmaxCols], room[softmaxCols:2*softmaxCols], room[2*softmaxCols:]
+	if k.inner == 1 {
+		from, to := i*k.cols, min(k.outer, (i+1)*k.cols)
+		w := to - from
+		kern.Transpose(asBits(buf), asBits(x[from*k.n:to*k.n]), w, k.n, w, k.n)
+		k.columns(buf, buf, w, w, top[:w], sum[:w])
+		kern.Transpose(asBits(y[from*k.n:to*k.n]), asBits(buf), k.n, w, k.n, w)
+		return
+	}
+	parts := (k.inner + k.cols - 1) / k.cols
+	c := i % parts * k.cols
+	w := min(k.cols, k.inner-c)
+	at := i/parts*k.n*k.inner + c
+	k.columns(y[at:], x[at:], k.inner, w, top[:w], sum[:w])
+}
+
+// asBits is x as elements that are moved and not looked at.
+func asBits(x []float32) []uint32 { return tensor.CastSlice[uint32](tensor.BytesOf(x)) }
+
+// columns computes w lines whose elements are pitch apart; y may be x.
+func (k *softmaxKernel) columns(y, x []float32, pitch, w int, top, sum []float32) {
+	copy(top, x[:w])
+	for j := 1; j < k.n; j++ {
+		rowStep(kern.Max, top, x[j*pitch:][:w], top)
+	}
+	if k.beta < 0 { // the largest product is the smallest element's
+		copy(top, x[:w])
+		for j := 1; j < k.n; j++ {
+			rowStep(kern.Min, top, x[j*pitch:][:w], top)
+		}
+	}
+	clear(sum)
+	if !k.log {
+		for j := range k.n {
+			row := y[j*pitch:][:w]
+			k.less(row, x[j*pitch:][:w], top)
+			kern.ExpF32(row, row)
+			rowStep(kern.Add, sum, sum, row)
+		}
+		scalarStep(kern.RDiv, sum, sum, 1)
+		for j := range k.n {
+			row := y[j*pitch:][:w]
+			rowStep(kern.Mul, row, row, sum)
+		}
+		return
+	}
+	var exp [softmaxCols]float32
+	for j := range k.n {
+		k.less(exp[:w], x[j*pitch:][:w], top)
+		kern.ExpF32(exp[:w], exp[:w])
+		rowStep(kern.Add, sum, sum, exp[:w])
+	}
+	logRow(sum, sum)
+	for j := range k.n {
+		row := y[j*pitch:][:w]
+		k.less(row, x[j*pitch:][:w], top)
+		rowStep(kern.Sub, row, row, sum)
+	}
+}
+
+// less is beta * (x - top).
+func (k *softmaxKernel) less(dst, x, top []float32) {
+	rowStep(kern.Sub, dst, x, top)
+	if k.beta != 1 {
+		scalarStep(kern.Mul, dst, dst, k.beta)
+	}
+}
+
+// logRow is the logarithm of one line in one piece; y may be x.
+func (k *softmaxKernel) logRow(y, x []float32) {
+	if len(x) == 0 {
+		return
+	}
+	if k.beta != 1 {
+		scalarStep(kern.Mul, y, x, k.beta)
+		x = y
+	}
+	top, sum := kern.MaxOfF32(x), 0.0
+	var exp [rowBuffer]float32
+	for at := 0; at < len(x); at += rowBuffer {
+		e := exp[:min(rowBuffer, len(x)-at)]
+		scalarStep(kern.Sub, e, x[at:at+len(e)], top)
+		kern.ExpF32(e, e)
+		sum += float64(kern.SumF32(e))
+	}
+	scalarStep(kern.Sub, y, x, top)
+	scalarStep(kern.Sub, y, y, float32(math.Log(sum)))
+}
