@@ -91,11 +91,11 @@ func (k *argMaxKernel) Do(a *Args, i, _ int) {
 		at, best := k.at(l), 0
 		switch x.DType {
 		case tensor.F32:
-			best = argMaxLine(k, x.F32()[at:])
+			best = argMaxLine(k, f32(x)[at:])
 		case tensor.I32:
-			best = argMaxLine(k, x.I32()[at:])
+			best = argMaxLine(k, i32(x)[at:])
 		case tensor.I64:
-			best = argMaxLine(k, x.I64()[at:])
+			best = argMaxLine(k, i64(x)[at:])
 		case tensor.I8:
 			best = argMaxLine(k, x.I8()[at:])
 		case tensor.U8:

@@ -35,7 +35,7 @@ func (b *BatchNorm) prepare(p *Prep, clamp Act) (Kernel, error) {
 		p.NeedAux(8 * k.c)
 	} else if len(p.Params) == 4 && !p.Training {
 		k.ready = make([]float32, 2*roundUp(k.width, 16))
-		k.setScale(k.ready, p.Params[0].F32(), p.Params[1].F32(), p.Params[2].F32(), p.Params[3].F32())
+		k.setScale(k.ready, f32(&p.Params[0]), f32(&p.Params[1]), f32(&p.Params[2]), f32(&p.Params[3]))
 	}
 	p.NeedScratch(4 * scratch)
 	k.apply.k, k.sum.k = k, k
@@ -99,9 +99,9 @@ func (k *batchNorm) Run(a *Args) {
 		k.runBatch(a)
 		return
 	}
-	scale, bias, mean, variance := arg(a, k.params, 1).F32(), arg(a, k.params, 2).F32(), arg(a, k.params, 3).F32(), arg(a, k.params, 4).F32()
+	scale, bias, mean, variance := argF32(a, k.params, 1), argF32(a, k.params, 2), argF32(a, k.params, 3), argF32(a, k.params, 4)
 	if k.reference {
-		x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+		x, y := argF32(a, k.params, 0), f32(&a.Out)
 		for i, v := range x {
 			c := i % k.c
 			inv := 1 / math.Sqrt(float64(variance[c])+float64(k.op.Eps))
@@ -146,7 +146,7 @@ func (t *batchNormApply) Do(a *Args, i, _ int) {
 		f = tensor.CastSlice[float32](a.Scratch)
 	}
 	s, sh := f[:k.width], f[roundUp(k.width, 16):][:k.width]
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	for tile := i * k.perBlk; tile < min(k.tiles, (i+1)*k.perBlk); tile++ {
 		from, to := k.span(tile)
 		kern.ScaleShiftF32(y[from:to], x[from:to], s, sh, k.lo, k.hi)
@@ -168,15 +168,15 @@ func (k *batchNorm) runBatch(a *Args) {
 	}
 	stats := tensor.CastSlice[float32](a.Aux)
 	mean, inv := stats[:k.c], stats[k.c:2*k.c]
-	runningMean, runningVar := arg(a, k.params, 3).F32(), arg(a, k.params, 4).F32()
+	runningMean, runningVar := argF32(a, k.params, 3), argF32(a, k.params, 4)
 	switch {
 	case k.op.Output == 1:
-		copy(a.Out.F32(), runningMean)
-		k.move(a.Out.F32(), mean, false)
+		copy(f32(&a.Out), runningMean)
+		k.move(f32(&a.Out), mean, false)
 		return
 	case k.op.Output == 2:
-		copy(a.Out.F32(), runningVar)
-		k.move(a.Out.F32(), inv, true)
+		copy(f32(&a.Out), runningVar)
+		k.move(f32(&a.Out), inv, true)
 		return
 	case k.update && k.rows > 0:
 		k.move(runningMean, mean, false)
@@ -189,9 +189,9 @@ func (k *batchNorm) runBatch(a *Args) {
 func (k *batchNorm) Redo(a *Args) {
 	stats := tensor.CastSlice[float32](a.Aux)
 	mean, inv := stats[:k.c], stats[k.c:2*k.c]
-	scale, bias := arg(a, k.params, 1).F32(), arg(a, k.params, 2).F32()
+	scale, bias := argF32(a, k.params, 1), argF32(a, k.params, 2)
 	if k.reference {
-		x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+		x, y := argF32(a, k.params, 0), f32(&a.Out)
 		for i, v := range x {
 			c := i % k.c
 			y[i] = k.clamp((float64(v)-float64(mean[c]))*float64(inv[c])*float64(scale[c]) + float64(bias[c]))
@@ -236,7 +236,7 @@ func (k *batchNorm) move(running, batch []float32, variance bool) {
 
 // plainStats is the definition of the statistics.
 func (k *batchNorm) plainStats(a *Args) {
-	x, stats := arg(a, k.params, 0).F32(), tensor.CastSlice[float32](a.Aux)
+	x, stats := argF32(a, k.params, 0), tensor.CastSlice[float32](a.Aux)
 	for c := range k.c {
 		sum, square := 0.0, 0.0
 		for r := range k.rows {
@@ -270,5 +270,5 @@ func (k *batchNorm) fastStats(a *Args) {
 type batchNormSum struct{ k *batchNorm }
 
 func (t *batchNormSum) Do(a *Args, i, worker int) {
-	t.k.sumLines.moments(arg(a, t.k.params, 0).F32(), t.k.sums(a), i, worker)
+	t.k.sumLines.moments(argF32(a, t.k.params, 0), t.k.sums(a), i, worker)
 }

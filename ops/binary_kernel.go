@@ -76,7 +76,7 @@ func (k *binaryKernel) Do(a *Args, i, _ int) {
 	x, y := arg(a, k.params, 0), arg(a, k.params, 1)
 	sx, sy := k.walk.step(0), k.walk.step(1)
 	if k.repeats != 0 && x.DType == tensor.F32 {
-		k.repeated(a.Out.F32(), x.F32(), y.F32(), r0, r1)
+		k.repeated(f32(&a.Out), f32(x), f32(y), r0, r1)
 		return
 	}
 	for r := r0; r < r1; r++ {
@@ -84,11 +84,11 @@ func (k *binaryKernel) Do(a *Args, i, _ int) {
 		from, to := r*k.walk.inner+e0, r*k.walk.inner+e1
 		switch x.DType {
 		case tensor.I32:
-			binaryRowInt(k.fn, a.Out.I32()[from:to], x.I32()[xo:], y.I32()[yo:], sx, sy)
+			binaryRowInt(k.fn, i32(&a.Out)[from:to], i32(x)[xo:], i32(y)[yo:], sx, sy)
 		case tensor.I64:
-			binaryRowInt(k.fn, a.Out.I64()[from:to], x.I64()[xo:], y.I64()[yo:], sx, sy)
+			binaryRowInt(k.fn, i64(&a.Out)[from:to], i64(x)[xo:], i64(y)[yo:], sx, sy)
 		default:
-			k.row(a.Out.F32()[from:to], x.F32()[xo:], y.F32()[yo:], sx, sy)
+			k.row(f32(&a.Out)[from:to], f32(x)[xo:], f32(y)[yo:], sx, sy)
 		}
 	}
 }

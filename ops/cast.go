@@ -66,7 +66,7 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 		size := x.DType.Size()
 		copy(a.Out.Data[from*size:to*size], x.Data[from*size:])
 	case a.Out.DType == tensor.F32 && (x.DType == tensor.Bool || x.DType == tensor.U8):
-		out := a.Out.F32()
+		out := f32(&a.Out)
 		for j := from; j < to; j++ {
 			out[j] = float32(x.Data[j])
 		}

@@ -25,6 +25,7 @@ const (
 	maxBlocks = 16
 )
 
+//go:noinline
 func newChannelLines(s tensor.Shape) channelLines {
 	l := channelLines{rows: s.Rows(), c: s.Channels()}
 	l.reps = max(1, (lineWidth+l.c-1)/max(1, l.c))
@@ -53,6 +54,8 @@ func (l *channelLines) partial(s []float32, block int) (sum, square []float64) {
 }
 
 // total adds up channel c of all blocks.
+//
+//go:noinline
 func (l *channelLines) total(s []float32, c int) (sum, square float64) {
 	for b := range l.blocks {
 		p, q := l.partial(s, b)
@@ -104,6 +107,8 @@ func (l *channelLines) moments(x, s []float32, block, worker int) {
 }
 
 // momentsIn is moments with a worker's lines given.
+//
+//go:noinline
 func (l *channelLines) momentsIn(x, s, own []float32, block int) {
 	sum, square := l.partial(s, block)
 	clear(sum)

@@ -79,7 +79,7 @@ func (o *Col2Im) Prepare(p *Prep) (Kernel, error) {
 }
 
 func (k *col2im) Run(a *Args) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	clear(y)
 	k.walk(func(from, to int) { y[to] += x[from] })
 }

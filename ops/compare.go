@@ -80,11 +80,15 @@ func (k *compareKernel) Do(a *Args, i, _ int) {
 		dst := out[r*k.walk.inner+e0 : r*k.walk.inner+e1]
 		switch x.DType {
 		case tensor.F32:
-			compareRow(k.fn, dst, x.F32()[xo:], y.F32()[yo:], sx, sy)
+			if greater := k.fn == CompareGreater; sx == 1 && sy == 0 && len(dst) > 0 && (greater || k.fn == CompareLess) {
+				compareNumber(greater, dst, f32(x)[xo:], f32(y)[yo])
+				continue
+			}
+			compareRow(k.fn, dst, f32(x)[xo:], f32(y)[yo:], sx, sy)
 		case tensor.I32:
-			compareRow(k.fn, dst, x.I32()[xo:], y.I32()[yo:], sx, sy)
+			compareRow(k.fn, dst, i32(x)[xo:], i32(y)[yo:], sx, sy)
 		case tensor.I64:
-			compareRow(k.fn, dst, x.I64()[xo:], y.I64()[yo:], sx, sy)
+			compareRow(k.fn, dst, i64(x)[xo:], i64(y)[yo:], sx, sy)
 		case tensor.I8:
 			compareRow(k.fn, dst, x.I8()[xo:], y.I8()[yo:], sx, sy)
 		default: // U8, Bool
@@ -93,23 +97,7 @@ func (k *compareKernel) Do(a *Args, i, _ int) {
 	}
 }
 
-// compareRow has loops of their own for a row beside a number, as most comparisons are.
 func compareRow[T float32 | int32 | int64 | int8 | uint8](fn CompareFn, dst []uint8, x, y []T, sx, sy int) {
-	if sx == 1 && sy == 0 && len(dst) > 0 {
-		x, w := x[:len(dst)], y[0]
-		switch fn {
-		case CompareLess:
-			for i, v := range x {
-				dst[i] = truth(v < w)
-			}
-			return
-		case CompareGreater:
-			for i, v := range x {
-				dst[i] = truth(v > w)
-			}
-			return
-		}
-	}
 	for i := range dst {
 		v, w := x[i*sx], y[i*sy]
 		on := false
@@ -128,6 +116,19 @@ func compareRow[T float32 | int32 | int64 | int8 | uint8](fn CompareFn, dst []ui
 			on = v != w
 		}
 		dst[i] = truth(on)
+	}
+}
+
+// compareNumber is whether each of a row is greater, or less, than a number.
+func compareNumber(greater bool, dst []uint8, x []float32, w float32) {
+	if greater {
+		for i := range dst {
+			dst[i] = truth(x[i] > w)
+		}
+		return
+	}
+	for i := range dst {
+		dst[i] = truth(x[i] < w)
 	}
 }
 

@@ -21,7 +21,7 @@ func (t *convPadTask) split(threads int) {
 // Do copies some lines, those of a plane one after the other.
 func (t *convPadTask) Do(a *Args, i, _ int) {
 	k := t.k
-	x, line := a.In[0].F32(), k.padW[2]*k.ic
+	x, line := f32(&a.In[0]), k.padW[2]*k.ic
 	for j, end := i*t.lines, min(t.all, (i+1)*t.lines); j < end; {
 		h, plane := j%k.padW[1], j/k.padW[1]
 		n, d := plane/k.padW[0], plane%k.padW[0]

@@ -62,7 +62,7 @@ func (c *Conv) prepareStride2(p *Prep, s convSpec) *convStride2 {
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {
-		k.bias = p.Params[1].F32()
+		k.bias = f32(&p.Params[1])
 	}
 	k.input.k = k
 	p.NeedScratch(4 * floats)
@@ -86,7 +86,7 @@ func (k *convStride2) split(threads int) int {
 }
 
 func (k *convStride2) args(a *Args) kern.WinogradArgs {
-	return kern.WinogradArgs{In: a.In[0].F32(), Packed: k.packed, Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
+	return kern.WinogradArgs{In: f32(&a.In[0]), Packed: k.packed, Bias: k.bias, Out: f32(&a.Out), Min: k.lo, Max: k.hi}
 }
 
 func (k *convStride2) Run(a *Args) {

@@ -146,6 +146,9 @@ func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
 		return c.prepareInt(p, s)
 	}
 	if !p.Reference {
+		if k := c.prepareDepthwise(p, s); k != nil {
+			return k, nil
+		}
 		if k := c.prepareFast(p, s); k != nil {
 			return k, nil
 		}
@@ -164,10 +167,10 @@ func (k *convTranspose) Run(a *Args) { a.Parallel(k.n, k) }
 
 // Do computes one image.
 func (k *convTranspose) Do(a *Args, n, _ int) {
-	x, w := arg(a, k.params, 0).F32(), arg(a, k.params, 1).F32()
-	y := a.Out.F32()[n*k.InSize()*k.ic:][:k.InSize()*k.ic]
+	x, w := argF32(a, k.params, 0), argF32(a, k.params, 1)
+	y := f32(&a.Out)[n*k.InSize()*k.ic:][:k.InSize()*k.ic]
 	if k.bias {
-		b := arg(a, k.params, 2).F32()
+		b := argF32(a, k.params, 2)
 		for i := 0; i < len(y); i += k.ic {
 			copy(y[i:], b)
 		}

@@ -255,7 +255,7 @@ func (k *transposeFast) Do(a *Args, i, worker int) {
 	if t.bias != nil {
 		args.Bias = t.bias[group*t.cols+n0:][:n1-n0]
 	}
-	args.A = arg(a, k.params, 0).F32()[image*k.OutSize()*k.oc+group*k.ocg:]
+	args.A = argF32(a, k.params, 0)[image*k.OutSize()*k.oc+group*k.ocg:]
 	if t.taps > 0 {
 		args.B = t.packed[group*t.size+n0*t.taps*k.ocg:]
 	}
@@ -281,7 +281,7 @@ func (k *transposeFast) Do(a *Args, i, worker int) {
 	if k.late != nil {
 		actRow(k.late, out[:(m1-m0)*(n1-n0)])
 	}
-	y := a.Out.F32()[image*k.InSize()*k.ic+group*k.icg:]
+	y := f32(&a.Out)[image*k.InSize()*k.ic+group*k.icg:]
 	for m := m0; m < m1; m++ {
 		k.place(t, y, out[(m-m0)*(n1-n0):][:n1-n0], m, n0)
 	}

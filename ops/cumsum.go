@@ -67,11 +67,11 @@ func (k *cumSumKernel) Do(a *Args, i, _ int) {
 		at := k.at(l)
 		switch x.DType {
 		case tensor.I32:
-			cumSumLine[int32, int32](k, a.Out.I32()[at:], x.I32()[at:], false)
+			cumSumLine[int32, int32](k, i32(&a.Out)[at:], i32(x)[at:], false)
 		case tensor.I64:
-			cumSumLine[int64, int64](k, a.Out.I64()[at:], x.I64()[at:], false)
+			cumSumLine[int64, int64](k, i64(&a.Out)[at:], i64(x)[at:], false)
 		default:
-			cumSumLine[float32, float64](k, a.Out.F32()[at:], x.F32()[at:], false)
+			cumSumLine[float32, float64](k, f32(&a.Out)[at:], f32(x)[at:], false)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type denseLayer struct {
 func (d *Dense) layer(p *Prep, s denseSpec) denseLayer {
 	k := denseLayer{denseSpec: s, gemm: kern.SelectGemmF32(), residual: d.Residual, pitch: outPitch(p.OutPitch, s.out)}
 	if s.bias {
-		k.biases = p.Params[1].F32()
+		k.biases = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.act = d.Act.limits()
 	return k
@@ -36,11 +36,11 @@ func (d *Dense) layer(p *Prep, s denseSpec) denseLayer {
 // args is the product, without its weights.
 func (k *denseLayer) args(a *Args) kern.GemmF32Args {
 	args := kern.GemmF32Args{
-		A: a.In[0].F32(), LDA: k.in, Taps: 1, KC: k.in, N: k.out, Bias: k.biases,
-		C: a.Out.F32(), LDC: k.pitch, Min: k.lo, Max: k.hi,
+		A: f32(&a.In[0]), LDA: k.in, Taps: 1, KC: k.in, N: k.out, Bias: k.biases,
+		C: f32(&a.Out), LDC: k.pitch, Min: k.lo, Max: k.hi,
 	}
 	if k.residual {
-		args.Res, args.LDR = a.In[1].F32(), k.out
+		args.Res, args.LDR = f32(&a.In[1]), k.out
 	}
 	return args
 }

@@ -89,7 +89,7 @@ type dequantizeReference struct {
 }
 
 func (k *dequantizeReference) Run(a *Args) {
-	x, y := arg(a, k.params, 0), a.Out.F32()
+	x, y := arg(a, k.params, 0), f32(&a.Out)
 	scale, zero := optional(a, k.params, 1), optional(a, k.params, 2)
 	i := 0
 	for range k.outer {
@@ -165,7 +165,7 @@ type dynamicQuantizeReference struct {
 }
 
 func (k *dynamicQuantizeReference) Run(a *Args) {
-	x := arg(a, k.params, 0).F32()
+	x := argF32(a, k.params, 0)
 	var lo, hi float32
 	for _, v := range x {
 		lo, hi = min(lo, v), max(hi, v)
@@ -177,7 +177,7 @@ func (k *dynamicQuantizeReference) Run(a *Args) {
 	}
 	switch k.part {
 	case 1:
-		a.Out.F32()[0] = scale
+		f32(&a.Out)[0] = scale
 	case 2:
 		a.Out.Data[0] = byte(zero)
 	default:

@@ -126,7 +126,7 @@ func (k *dropoutKernel) Do(a *Args, i, _ int) {
 	key := splitmix64(a.Seed, k.seed)
 	var x, y []float32
 	if !k.mask {
-		x, y = arg(a, k.params, 0).F32(), a.Out.F32()
+		x, y = argF32(a, k.params, 0), f32(&a.Out)
 	}
 	bits := a.Aux
 	if len(bits) > 0 {

@@ -72,8 +72,8 @@ func (k *globalPool) Run(a *Args) { a.Parallel(k.n, k) }
 
 // Do computes one image.
 func (k *globalPool) Do(a *Args, n, _ int) {
-	x := arg(a, k.params, 0).F32()[n*k.size*k.c:][:k.size*k.c]
-	y := a.Out.F32()[n*k.c:][:k.c]
+	x := argF32(a, k.params, 0)[n*k.size*k.c:][:k.size*k.c]
+	y := f32(&a.Out)[n*k.c:][:k.c]
 	if !k.exact {
 		args := kern.PoolF32Args{
 			In: x, H: 1, W: k.size, C: k.c, Pixel: k.c, Average: k.op.Fn == PoolAvg,

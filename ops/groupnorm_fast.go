@@ -48,8 +48,10 @@ func (k *groupNormFast) Run(a *Args) {
 }
 
 // image is what scratch holds of one.
-func (k *groupNormFast) image(s []float32, n int) (sums, scale, shift, mean []float32) {
-	s = s[n*(k.partial+3*k.tile):]
+//
+//go:noinline
+func (k *groupNormFast) image(a *Args, n int) (sums, scale, shift, mean []float32) {
+	s := tensor.CastSlice[float32](a.Scratch)[n*(k.partial+3*k.tile):]
 	sums, s = s[:k.partial], s[k.partial:]
 	return sums, s[:k.tiles.width], s[k.tile:][:k.tiles.width], s[2*k.tile:][:k.tiles.width]
 }
@@ -59,29 +61,27 @@ type groupNormSum struct{ k *groupNormFast }
 
 func (t *groupNormSum) Do(a *Args, i, worker int) {
 	k := t.k
-	s := tensor.CastSlice[float32](a.Scratch)
 	n := i / k.lines.blocks
-	sums, _, _, _ := k.image(s, n)
+	sums, _, _, _ := k.image(a, n)
 	elems := k.pos * k.groups * k.width
-	own := s[k.own+3*worker*k.lines.width():]
-	k.lines.momentsIn(arg(a, k.params, 0).F32()[n*elems:][:elems], sums, own, i%k.lines.blocks)
+	own := tensor.CastSlice[float32](a.Scratch)[k.own+3*worker*k.lines.width():]
+	k.lines.momentsIn(argF32(a, k.params, 0)[n*elems:][:elems], sums, own, i%k.lines.blocks)
 }
 
 // factors makes every image's scale, shift and mean. A shift of a group whose mean
 // is large is that of x - mean.
 func (k *groupNormFast) factors(a *Args) {
-	s := tensor.CastSlice[float32](a.Scratch)
 	kept := tensor.CastSlice[float32](a.Aux)
 	var scale, bias []float32
 	if k.operands > 1 {
-		scale = arg(a, k.params, 1).F32()
+		scale = argF32(a, k.params, 1)
 	}
 	if k.operands > 2 {
-		bias = arg(a, k.params, 2).F32()
+		bias = argF32(a, k.params, 2)
 	}
 	n := float64(k.pos * k.width)
 	for set := range k.sets() {
-		sums, sc, sh, means := k.image(s, set/k.groups)
+		sums, sc, sh, means := k.image(a, set/k.groups)
 		g := set % k.groups
 		total, square := 0.0, 0.0
 		for j := range k.width {
@@ -94,7 +94,7 @@ func (k *groupNormFast) factors(a *Args) {
 		// Float32 sums are not enough for squares beyond float32, and where the mean is
 		// much larger than what is left without it.
 		if !(square < math.MaxFloat32) || mean*mean > careful*variance {
-			x := arg(a, k.params, 0).F32()
+			x := argF32(a, k.params, 0)
 			var inv float64
 			mean, inv = k.stats(x, set)
 			variance = 1/(inv*inv) - k.eps
@@ -116,7 +116,7 @@ func (k *groupNormFast) factors(a *Args) {
 		}
 	}
 	for i := range k.outer {
-		_, sc, sh, means := k.image(s, i)
+		_, sc, sh, means := k.image(a, i)
 		k.tiles.repeat(sc)
 		k.tiles.repeat(sh)
 		k.tiles.repeat(means)
@@ -126,9 +126,9 @@ func (k *groupNormFast) factors(a *Args) {
 // Do scales a block of an image.
 func (k *groupNormFast) Do(a *Args, i, _ int) {
 	n, block := i/k.tiles.blocks, i%k.tiles.blocks
-	_, scale, shift, means := k.image(tensor.CastSlice[float32](a.Scratch), n)
+	_, scale, shift, means := k.image(a, n)
 	elems := k.pos * k.groups * k.width
-	x, y := arg(a, k.params, 0).F32()[n*elems:][:elems], a.Out.F32()[n*elems:][:elems]
+	x, y := argF32(a, k.params, 0)[n*elems:][:elems], f32(&a.Out)[n*elems:][:elems]
 	lean := true
 	for _, m := range means[:k.groups*k.width] {
 		lean = lean && m == 0

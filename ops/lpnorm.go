@@ -101,7 +101,7 @@ func (k *lpNormKernel) inverse(norm float64) float64 {
 func (k *lpNormKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
 
 func (k *lpNormKernel) Do(a *Args, i, _ int) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
 		at := k.at(l)

@@ -49,7 +49,7 @@ func (o *LRN) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	k := newLRNKernel(o, x.Shape)
 	k.params = p.Params
-	if !p.Reference && k.c >= 8 && o.Size <= 32 {
+	if !p.Reference && k.c >= 8 && o.Size <= 32 && k.beta == 0.75 {
 		return k.prepareRows(p), nil
 	}
 	p.Path("reference")
@@ -95,7 +95,7 @@ func (k *lrnKernel) power(s float64) float64 {
 func (k *lrnKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
 
 func (k *lrnKernel) Do(a *Args, i, _ int) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	for r := i * k.chunk; r < min(k.rows, (i+1)*k.chunk); r++ {
 		row, out := x[r*k.c:(r+1)*k.c], y[r*k.c:(r+1)*k.c]
 		for c, v := range row {

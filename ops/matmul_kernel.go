@@ -132,7 +132,7 @@ type matMulTurn struct{ k *matMulGemm }
 
 func (t *matMulTurn) Do(a *Args, i, _ int) {
 	k := t.k
-	src := arg(a, k.params, 0).F32()[i*k.m*k.k:]
+	src := argF32(a, k.params, 0)[i*k.m*k.k:]
 	dst := tensor.CastSlice[float32](a.Scratch)[i*k.m*k.k:]
 	for d := range k.k {
 		for m, v := range src[d*k.m : (d+1)*k.m] {
@@ -152,7 +152,7 @@ func (t *matMulPack) Do(a *Args, i, _ int) {
 	k := t.k
 	matrix, n0 := i/t.parts(), i%t.parts()*t.cols()
 	dst := tensor.CastSlice[float32](a.Scratch)[k.packAt+matrix*k.size:]
-	k.packColumns(dst, arg(a, k.params, 1).F32()[matrix*k.k*k.n:], n0, min(k.n, n0+t.cols()))
+	k.packColumns(dst, argF32(a, k.params, 1)[matrix*k.k*k.n:], n0, min(k.n, n0+t.cols()))
 }
 
 // Do computes some rows and columns of one product.
@@ -160,7 +160,7 @@ func (k *matMulGemm) Do(a *Args, i, _ int) {
 	product := i / k.cut.tasks()
 	m0, m1, n0, n1 := k.cut.task(i%k.cut.tasks(), k.rows, k.n)
 	pa, pb := k.place(0, product), k.place(1, product)
-	left := arg(a, k.params, 0).F32()
+	left := argF32(a, k.params, 0)
 	if k.transA {
 		left = tensor.CastSlice[float32](a.Scratch)
 	}
@@ -168,7 +168,7 @@ func (k *matMulGemm) Do(a *Args, i, _ int) {
 	if right == nil {
 		right = tensor.CastSlice[float32](a.Scratch)[k.packAt:]
 	}
-	y := a.Out.F32()[product*k.rows*k.n:]
+	y := f32(&a.Out)[product*k.rows*k.n:]
 	args := kern.GemmF32Args{
 		A: left[pa*k.m*k.k:], LDA: k.k, Taps: 1, KC: k.k, B: right[pb*k.size:], N: k.n,
 		C: y, LDC: k.n, Min: k.lo, Max: k.hi,

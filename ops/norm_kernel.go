@@ -38,6 +38,8 @@ func (s *normSets) row(set, p int) int {
 }
 
 // affineAt is the value of scale (which 0) or bias (1) of element j of a group.
+//
+//go:noinline
 func (s *normSets) affineAt(v []float32, which, g, j int) float64 {
 	switch {
 	case v == nil:
@@ -49,6 +51,8 @@ func (s *normSets) affineAt(v []float32, which, g, j int) float64 {
 }
 
 // stats is the mean and the inverse standard deviation of a set.
+//
+//go:noinline
 func (s *normSets) stats(x []float32, set int) (mean, inv float64) {
 	n := float64(s.pos * s.width)
 	sum, square := 0.0, 0.0
@@ -103,13 +107,13 @@ func prepareNorm(p *Prep, s normSets, output int) Kernel {
 func (k *normKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
 
 func (k *normKernel) Do(a *Args, task, _ int) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	var scale, bias []float32
 	if k.operands > 1 {
-		scale = arg(a, k.params, 1).F32()
+		scale = argF32(a, k.params, 1)
 	}
 	if k.operands > 2 {
-		bias = arg(a, k.params, 2).F32()
+		bias = argF32(a, k.params, 2)
 	}
 	kept := tensor.CastSlice[float32](a.Aux)
 	for set := task * k.chunk; set < min(k.sets(), (task+1)*k.chunk); set++ {

@@ -317,3 +317,18 @@ func arg(a *Args, params []tensor.Tensor, i int) *tensor.Tensor {
 	}
 	return &params[i-len(a.In)]
 }
+
+// f32, i32 and i64 are the views of a tensor, and argF32 that of operand i, in a few
+// instructions where they are called: the methods copy the whole tensor to their callee.
+//
+//go:noinline
+func f32(t *tensor.Tensor) []float32 { return t.F32() }
+
+//go:noinline
+func i32(t *tensor.Tensor) []int32 { return t.I32() }
+
+//go:noinline
+func i64(t *tensor.Tensor) []int64 { return t.I64() }
+
+//go:noinline
+func argF32(a *Args, params []tensor.Tensor, i int) []float32 { return arg(a, params, i).F32() }

@@ -45,9 +45,9 @@ func (k *poolDepth) Do(a *Args, i, worker int) {
 	top := y0*k.Stride[1] - k.PadLo[1] // the input row of the band's first tap
 	skip := max(0, top)
 	args.PT, args.H = skip-top, k.In[1]-skip
-	out := a.Out.F32()[(slice*k.Out[1]+y0)*k.Out[2]*k.pitch:]
+	out := f32(&a.Out)[(slice*k.Out[1]+y0)*k.Out[2]*k.pitch:]
 	room := tensor.CastSlice[float32](a.Scratch)[worker*k.room:][:args.OH*k.Out[2]*k.c]
-	x := arg(a, k.params, 0).F32()[n*k.InSize()*k.c:]
+	x := argF32(a, k.params, 0)[n*k.InSize()*k.c:]
 	count := 0
 	for t := range k.Kernel[0] {
 		z := z0 + t*k.Dilation[0]

@@ -42,11 +42,11 @@ func (k *reduceKernel) Do(a *Args, task, _ int) {
 	for e := task * w.block; e < min(w.kept, (task+1)*w.block); e += w.width(e) {
 		switch n := w.width(e); x.DType {
 		case tensor.I32:
-			reduceInts(k, a.Out.I32()[e:e+n], x.I32(), e)
+			reduceInts(k, i32(&a.Out)[e:e+n], i32(x), e)
 		case tensor.I64:
-			reduceInts(k, a.Out.I64()[e:e+n], x.I64(), e)
+			reduceInts(k, i64(&a.Out)[e:e+n], i64(x), e)
 		default:
-			k.floats(a.Out.F32()[e:e+n], x.F32(), e)
+			k.floats(f32(&a.Out)[e:e+n], f32(x), e)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (k *reduceRows) Run(a *Args) {
 }
 
 func (k *reduceRows) Do(a *Args, i, _ int) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	if k.inner == 1 {
 		for o := i * k.parts; o < min(k.outer, (i+1)*k.parts); o++ {
 			y[o] = k.line(x[o*k.n:][:k.n])

@@ -247,7 +247,7 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 			}
 			continue
 		}
-		y := a.Out.F32()[line*n:][:n]
+		y := f32(&a.Out)[line*n:][:n]
 		if outside {
 			for j := range y {
 				y[j] = k.value
@@ -255,7 +255,7 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 			continue
 		}
 		clear(y)
-		k.sum(y, x.F32(), &at, 0, 0, 1)
+		k.sum(y, f32(x), &at, 0, 0, 1)
 		k.border(y)
 	}
 }

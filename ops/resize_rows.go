@@ -51,9 +51,9 @@ type resizeLine struct {
 
 // Do computes some lines.
 func (k *resizeRows) Do(a *Args, i, worker int) {
-	s := resizeLine{x: arg(a, k.params, 0).F32(), rows: tensor.CastSlice[float32](a.Scratch)[worker*k.slots*k.n:][:k.slots*k.n]}
+	s := resizeLine{x: argF32(a, k.params, 0), rows: tensor.CastSlice[float32](a.Scratch)[worker*k.slots*k.n:][:k.slots*k.n]}
 	for line := i * k.chunk; line < min(k.lines(), (i+1)*k.chunk); line++ {
-		y, outside := a.Out.F32()[line*k.n:][:k.n], false
+		y, outside := f32(&a.Out)[line*k.n:][:k.n], false
 		if s.at, _, outside = k.place(line); outside {
 			for j := range y {
 				y[j] = k.value

@@ -140,7 +140,7 @@ func (k *softmaxKernel) Run(a *Args) {
 }
 
 func (k *softmaxKernel) Do(a *Args, i, worker int) {
-	x, y := arg(a, k.params, 0).F32(), a.Out.F32()
+	x, y := argF32(a, k.params, 0), f32(&a.Out)
 	if k.cols > 0 {
 		k.sideBySide(y, x, i, tensor.CastSlice[float32](a.Scratch)[worker*k.room:][:k.room])
 		return

@@ -17,6 +17,8 @@ const softmaxShort = 12
 // prepareVector picks a form by vector units: false where the lines fit none.
 func (k *softmaxKernel) prepareVector() bool {
 	switch {
+	case k.beta < 0: // the largest product would be that of the smallest element
+		return false
 	case k.inner >= 8:
 		k.cols = min(k.inner, softmaxCols)
 		k.room = 2 * softmaxCols
@@ -61,50 +63,44 @@ func (k *softmaxKernel) sideBySide(y, x []float32, i int, room []float32) {
 }
 
 // asBits is x as elements that are moved and not looked at.
+//
+//go:noinline
 func asBits(x []float32) []uint32 { return tensor.CastSlice[uint32](tensor.BytesOf(x)) }
 
 // columns computes w lines whose elements are pitch apart; y may be x.
 func (k *softmaxKernel) columns(y, x []float32, pitch, w int, top, sum []float32) {
 	copy(top, x[:w])
-	for j := 1; j < k.n; j++ {
-		rowStep(kern.Max, top, x[j*pitch:][:w], top)
-	}
-	if k.beta < 0 { // the largest product is the smallest element's
-		copy(top, x[:w])
-		for j := 1; j < k.n; j++ {
-			rowStep(kern.Min, top, x[j*pitch:][:w], top)
-		}
+	for at := pitch; at < k.n*pitch; at += pitch {
+		rowStep(kern.Max, top, x[at:at+w], top)
 	}
 	clear(sum)
-	if !k.log {
-		for j := range k.n {
-			row := y[j*pitch:][:w]
-			k.less(row, x[j*pitch:][:w], top)
-			kern.ExpF32(row, row)
-			rowStep(kern.Add, sum, sum, row)
-		}
-		scalarStep(kern.RDiv, sum, sum, 1)
-		for j := range k.n {
-			row := y[j*pitch:][:w]
-			rowStep(kern.Mul, row, row, sum)
-		}
-		return
-	}
 	var exp [softmaxCols]float32
-	for j := range k.n {
-		k.less(exp[:w], x[j*pitch:][:w], top)
-		kern.ExpF32(exp[:w], exp[:w])
-		rowStep(kern.Add, sum, sum, exp[:w])
+	for at := 0; at < k.n*pitch; at += pitch {
+		row := y[at : at+w]
+		if k.log {
+			row = exp[:w]
+		}
+		k.less(row, x[at:at+w], top)
+		kern.ExpF32(row, row)
+		rowStep(kern.Add, sum, sum, row)
 	}
-	logRow(sum, sum)
-	for j := range k.n {
-		row := y[j*pitch:][:w]
-		k.less(row, x[j*pitch:][:w], top)
-		rowStep(kern.Sub, row, row, sum)
+	op := kern.Div
+	if k.log {
+		logRow(sum, sum)
+		op = kern.Sub
+	}
+	for at := 0; at < k.n*pitch; at += pitch {
+		row := y[at : at+w]
+		if k.log {
+			k.less(row, x[at:at+w], top)
+		}
+		rowStep(op, row, row, sum)
 	}
 }
 
 // less is beta * (x - top).
+//
+//go:noinline
 func (k *softmaxKernel) less(dst, x, top []float32) {
 	rowStep(kern.Sub, dst, x, top)
 	if k.beta != 1 {

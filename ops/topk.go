@@ -99,9 +99,9 @@ func (k *topKKernel) Do(a *Args, i, worker int) {
 			o, from := out+j*k.inner, at+int(best)*k.inner
 			switch {
 			case k.indices:
-				a.Out.I64()[o] = int64(best)
+				i64(&a.Out)[o] = int64(best)
 			case x.DType == tensor.F32:
-				a.Out.F32()[o] = x.F32()[from]
+				f32(&a.Out)[o] = f32(x)[from]
 			default:
 				setInt(&a.Out, o, int64At(x, from))
 			}
@@ -113,11 +113,11 @@ func (k *topKKernel) Do(a *Args, i, worker int) {
 func (k *topKKernel) find(x *tensor.Tensor, at int, list []int32) {
 	switch x.DType {
 	case tensor.F32:
-		topKLine(k, x.F32()[at:], list)
+		topKLine(k, f32(x)[at:], list)
 	case tensor.I32:
-		topKLine(k, x.I32()[at:], list)
+		topKLine(k, i32(x)[at:], list)
 	case tensor.I64:
-		topKLine(k, x.I64()[at:], list)
+		topKLine(k, i64(x)[at:], list)
 	case tensor.I8:
 		topKLine(k, x.I8()[at:], list)
 	case tensor.U8:

@@ -100,13 +100,13 @@ func (k *unaryKernel) Do(a *Args, i, _ int) {
 	switch x.DType {
 	case tensor.I32:
 		lo, hi := int32(max(k.lo, math.MinInt32)), int32(min(k.hi, math.MaxInt32))
-		unaryInts(k.fn, lo, hi, a.Out.I32()[from:to], x.I32()[from:to])
+		unaryInts(k.fn, lo, hi, i32(&a.Out)[from:to], i32(x)[from:to])
 		return
 	case tensor.I64:
-		unaryInts(k.fn, k.lo, k.hi, a.Out.I64()[from:to], x.I64()[from:to])
+		unaryInts(k.fn, k.lo, k.hi, i64(&a.Out)[from:to], i64(x)[from:to])
 		return
 	}
-	dst, src := a.Out.F32()[from:to], x.F32()[from:to]
+	dst, src := f32(&a.Out)[from:to], f32(x)[from:to]
 	if k.reference {
 		for i, v := range src {
 			dst[i] = unaryScalar(k.fn, k.a, k.b, v)

@@ -71,10 +71,13 @@ func unaryStep(fn UnaryFn, a, b float32, dst, x, e, t []float32) {
 }
 
 // scalarStep and rowStep are a kern operation without a clamp.
+//
+//go:noinline
 func scalarStep(op kern.Binary, dst, x []float32, s float32) {
 	kern.BinaryScalarF32(op, dst, x, s, negInf, posInf)
 }
 
+//go:noinline
 func rowStep(op kern.Binary, dst, x, y []float32) { kern.BinaryF32(op, dst, x, y, negInf, posInf) }
 
 // expm1Step is dst = right*max(x, 0) + left/2*(exp(2*half*min(x, 0)) - 1), by
@@ -99,28 +102,28 @@ func log1pUnit(e float32) float32 {
 // is 1: P and Q are of degree 6 and 4, a rational fit to 4e-8 that many libraries
 // of vector functions use.
 func erfStep(dst, x, p, q []float32) {
-	kern.ClampF32(dst, x, -3.832506856900711, 3.832506856900711)
+	const end = 3.832506856900711
+	kern.ClampF32(dst, x, -end, end)
 	var squares [rowBuffer]float32
 	z := squares[:len(dst)]
 	rowStep(kern.Mul, z, dst, dst)
-	for i, c := range [...]float32{2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02} {
-		if i == 0 {
-			scalarStep(kern.Mul, p, z, -2.72614225801306e-10)
-		} else {
-			rowStep(kern.Mul, p, p, z)
-		}
-		scalarStep(kern.Add, p, p, c)
-	}
-	for i, c := range [...]float32{-2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02} {
-		if i == 0 {
-			scalarStep(kern.Mul, q, z, -1.45660718464996e-05)
-		} else {
-			rowStep(kern.Mul, q, q, z)
-		}
-		scalarStep(kern.Add, q, q, c)
-	}
+	horner(p, z, []float32{-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02})
+	horner(q, z, []float32{-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02})
 	rowStep(kern.Div, p, p, q)
 	kern.BinaryF32(kern.Mul, dst, dst, p, -1, 1)
+}
+
+// horner is the polynomial of z with coefficients c, that of the highest power first.
+//
+//go:noinline
+func horner(p, z, c []float32) {
+	clear(p)
+	for i, v := range c {
+		if i > 0 {
+			rowStep(kern.Mul, p, p, z)
+		}
+		scalarStep(kern.Add, p, p, v)
+	}
 }
 
 // roundRow is Floor, Ceil and Round; false for other functions.

@@ -67,7 +67,7 @@ func (k *whereKernel) Do(a *Args, task, _ int) {
 	case 4:
 		whereRows(k, a, task, tensor.CastSlice[uint32](a.Out.Data), tensor.CastSlice[uint32](x.Data), tensor.CastSlice[uint32](y.Data))
 	default:
-		whereRows(k, a, task, a.Out.I64(), x.I64(), y.I64())
+		whereRows(k, a, task, i64(&a.Out), i64(x), i64(y))
 	}
 }
 
