@@ -84,39 +84,32 @@ func (k *compareKernel) Do(a *Args, i, _ int) {
 				compareNumber(greater, dst, f32(x)[xo:], f32(y)[yo])
 				continue
 			}
-			compareRow(k.fn, dst, f32(x)[xo:], f32(y)[yo:], sx, sy)
-		case tensor.I32:
-			compareRow(k.fn, dst, i32(x)[xo:], i32(y)[yo:], sx, sy)
-		case tensor.I64:
-			compareRow(k.fn, dst, i64(x)[xo:], i64(y)[yo:], sx, sy)
-		case tensor.I8:
-			compareRow(k.fn, dst, x.I8()[xo:], y.I8()[yo:], sx, sy)
-		default: // U8, Bool
-			compareRow(k.fn, dst, x.Data[xo:], y.Data[yo:], sx, sy)
+			xs, ys := f32(x)[xo:], f32(y)[yo:]
+			for i := range dst {
+				dst[i] = compared(k.fn, xs[i*sx], ys[i*sy])
+			}
+		default:
+			for i := range dst {
+				dst[i] = compared(k.fn, int64At(x, xo+i*sx), int64At(y, yo+i*sy))
+			}
 		}
 	}
 }
 
-func compareRow[T float32 | int32 | int64 | int8 | uint8](fn CompareFn, dst []uint8, x, y []T, sx, sy int) {
-	for i := range dst {
-		v, w := x[i*sx], y[i*sy]
-		on := false
-		switch fn {
-		case CompareEqual:
-			on = v == w
-		case CompareLess:
-			on = v < w
-		case CompareLessEqual:
-			on = v <= w
-		case CompareGreater:
-			on = v > w
-		case CompareGreaterEqual:
-			on = v >= w
-		case CompareNotEqual:
-			on = v != w
-		}
-		dst[i] = truth(on)
+func compared[T float32 | int64](fn CompareFn, v, w T) uint8 {
+	switch fn {
+	case CompareEqual:
+		return truth(v == w)
+	case CompareLess:
+		return truth(v < w)
+	case CompareLessEqual:
+		return truth(v <= w)
+	case CompareGreater:
+		return truth(v > w)
+	case CompareGreaterEqual:
+		return truth(v >= w)
 	}
+	return truth(v != w)
 }
 
 // compareNumber is whether each of a row is greater, or less, than a number.
