@@ -110,10 +110,5 @@ func (k *convBF16) Do(a *Args, i, worker int) {
 		}
 		k.half.Run(&args, 0, t.m1-t.m0, t.n0, t.n1)
 	}
-	if k.act != nil {
-		for m := t.m0; m < t.m1; m++ {
-			at := first + m*k.pitch
-			actRow(k.act, out[at+t.n0:at+t.n1])
-		}
-	}
+	k.act.rows(out[first+t.m0*k.pitch+t.n0:], t.m1-t.m0, t.n1-t.n0, k.pitch)
 }

@@ -231,9 +231,5 @@ func (k *convGemm) pixels(room, in, out, res []float32, pitch, n int) {
 		args.Res, args.LDR = res, k.oc
 	}
 	k.product(&args, room, 0, n, 0, k.oc)
-	if k.act != nil {
-		for m := range n {
-			actRow(k.act, out[m*pitch:][:k.oc])
-		}
-	}
+	k.act.rows(out, n, k.oc, pitch)
 }

@@ -109,18 +109,12 @@ func (k *convDepthwise) rowsInto(plan *kern.DWPlan, args *kern.DWF32Args, res []
 	} else {
 		args.Run(y0, y1)
 	}
-	if !k.add && k.act == nil {
-		return
-	}
-	for m := y0 * k.Out[2]; m < y1*k.Out[2]; m++ {
+	m0, m1 := y0*k.Out[2], y1*k.Out[2]
+	for m := m0; k.add && m < m1; m++ {
 		row := args.Out[m*args.OutPixel:][:k.oc]
-		if k.add {
-			for j, v := range res[m*k.oc:][:len(row)] {
-				row[j] = min(max(row[j]+v, k.lo), k.hi)
-			}
-		}
-		if k.act != nil {
-			actRow(k.act, row)
+		for j, v := range res[m*k.oc:][:len(row)] {
+			row[j] = min(max(row[j]+v, k.lo), k.hi)
 		}
 	}
+	k.act.rows(args.Out[m0*args.OutPixel:], m1-m0, k.oc, args.OutPixel)
 }

@@ -331,12 +331,7 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 		}
 		k.product(&args, room[k.tableInts:], 0, m1-m0, n0, n1)
 	}
-	if k.act != nil {
-		for m := m0; m < m1; m++ {
-			at := first + m*k.pitch
-			actRow(k.act, out[at+n0:at+n1])
-		}
-	}
+	k.act.rows(out[first+m0*k.pitch+n0:], m1-m0, n1-n0, k.pitch)
 }
 
 // chunkTable is the entries of the table of a task.

@@ -282,9 +282,5 @@ func (k *gemmBands) bandRun(_ *Args, room []float32, _, r0, y0, y1, x0, x1 int, 
 	}
 	m := (y1 - y0) * (x1 - x0)
 	k.gemm.Run(&args, 0, m, 0, k.oc)
-	if k.act != nil {
-		for i := range m {
-			actRow(k.act, out[i*k.oc:][:k.oc])
-		}
-	}
+	k.act.rows(out, m, k.oc, k.oc)
 }

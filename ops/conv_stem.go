@@ -79,11 +79,7 @@ func (k *convStem) rows(a *Args, scratch []float32, n, y0, y1 int, out []float32
 		In: a.In[0].F32()[n*k.InSize()*k.ic:], Packed: k.packed, Bias: k.bias, Out: out, OutPixel: pitch, Min: k.lo, Max: k.hi,
 	}
 	k.stem.Run(&args, scratch, y0, y1)
-	if k.act != nil {
-		for m := range (y1 - y0) * k.Out[2] {
-			actRow(k.act, out[m*pitch:][:k.oc])
-		}
-	}
+	k.act.rows(out, (y1-y0)*k.Out[2], k.oc, pitch)
 }
 
 // stemBands is the layer by bands, which start and end at tiles.

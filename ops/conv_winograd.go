@@ -20,7 +20,7 @@ type convWinograd struct {
 	packed   []float32
 	bias     []float32
 	lo, hi   float32
-	act      *Act
+	late     lateAct // an activation that is no clamp
 	residual bool
 	scratch  int // floats of a block
 	form     int // floats of a worker's rows in pairs, or of a panel's sums
@@ -107,7 +107,8 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	k.lo, k.hi, k.act = c.Act.limits()
+	k.lo, k.hi, k.late.act = c.Act.limits()
+	k.late.plan(s.n*s.OutSize(), s.oc, k.w.OutPixel, threads)
 	k.input.k, k.multiply.k, k.output.k = k, k, k
 	p.NeedScratch(4 * floats)
 	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + by + p.Choice.suffix(k.w.Tiles))
@@ -223,12 +224,7 @@ func (k *convWinograd) Run(a *Args) {
 	} else {
 		a.Parallel(k.w.Blocks(), k)
 	}
-	if k.act != nil {
-		out := a.Out.F32()
-		for m := range k.n * k.OutSize() {
-			actRow(k.act, out[m*k.w.OutPixel:][:k.oc])
-		}
-	}
+	k.late.run(a)
 }
 
 // Do computes block b, or the b-th part of the columns, in the worker's scratch.

@@ -192,7 +192,7 @@ type convWinogradLive struct {
 	weights  tensor.Tensor
 	bias     []float32
 	lo, hi   float32
-	act      *Act
+	late     lateAct
 	residual bool
 	pitch    int
 	tasks    []winoForward
@@ -230,7 +230,8 @@ func (c *Conv) prepareWinogradLive(p *Prep, s convSpec) *convWinogradLive {
 	if s.bias {
 		k.bias = p.Params[1].F32()
 	}
-	k.lo, k.hi, k.act = c.Act.limits()
+	k.lo, k.hi, k.late.act = c.Act.limits()
+	k.late.plan(s.n*s.OutSize(), s.oc, k.pitch, max(1, p.Threads))
 	for _, st := range k.live.steps {
 		k.tasks = append(k.tasks, winoForward{k, st})
 	}
@@ -243,12 +244,7 @@ func (k *convWinogradLive) Run(a *Args) {
 	for i := range k.tasks {
 		a.Parallel(k.tasks[i].s.parts, &k.tasks[i])
 	}
-	if k.act != nil {
-		out := a.Out.F32()
-		for m := range k.n * k.OutSize() {
-			actRow(k.act, out[m*k.pitch:][:k.oc])
-		}
-	}
+	k.late.run(a)
 }
 
 func (t *winoForward) Do(a *Args, i, worker int) {

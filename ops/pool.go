@@ -181,9 +181,7 @@ func (k *poolFast) Do(a *Args, i, _ int) {
 	args.Out = a.Out.F32()[n*k.OutSize()*k.pitch:]
 	args.Run(y0, y1)
 	if k.op.Act.Fn != UnaryNone {
-		for m := y0 * k.Out[2]; m < y1*k.Out[2]; m++ {
-			actRow(&k.op.Act, args.Out[m*k.pitch:][:k.c])
-		}
+		k.op.Act.rows(args.Out[y0*k.Out[2]*k.pitch:], (y1-y0)*k.Out[2], k.c, k.pitch)
 	}
 }
 

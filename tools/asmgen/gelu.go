@@ -15,18 +15,29 @@ func (g *vec) gelu(x reg.VecPhysical) {
 	g.VFMSUB213PS(sq, a, low) // a² - sq
 	g.VMOVUPS(g.c("g"), t)
 	g.VFMADD213PS(g.c("one"), a, t)
-	g.VMOVUPS(g.c("one"), p)
-	g.VDIVPS(t, p, t)
+	if g.wide() { // as in logistic
+		g.VRCP14PS(t, p)
+		g.VFNMADD213PS(g.c("one"), p, t)
+		g.VFMADD213PS(p, p, t)
+	} else {
+		g.VMOVUPS(g.c("one"), p)
+		g.VDIVPS(t, p, t)
+	}
 	g.VMULPS(t, a, a)
 	g.VMOVUPS(g.c("g8"), p)
 	for _, c := range []string{"g7", "g6", "g5", "g4", "g3", "g2", "g1", "g0"} {
 		g.VFMADD213PS(g.c(c), t, p)
 	}
 	g.VMULPS(a, p, p)
-	g.VMULPS(g.c("half"), low, low)
-	g.VMULPS(g.c("half"), sq, sq)
-	g.exp(sq)
-	g.VFMADD213PS(sq, sq, low) // e^-sq/2 times 1 - low/2
+	if g.wide() {
+		g.power(sq, "-hi/2", "-lo/2", low)
+		low = sq
+	} else {
+		g.VMULPS(g.c("half"), low, low)
+		g.VMULPS(g.c("half"), sq, sq)
+		g.exp(sq)
+		g.VFMADD213PS(sq, sq, low) // e^-sq/2 times 1 - low/2
+	}
 	g.clear(g.isa, t)
 	g.VMAXPS(x, t, x) // a NaN stays
 	g.VFNMADD231PS(low, p, x)

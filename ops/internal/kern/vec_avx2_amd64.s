@@ -84,223 +84,231 @@ DATA vecTable<>+304(SB)/4, $0xc2b00000
 DATA vecTable<>+308(SB)/4, $0xc2b00000
 DATA vecTable<>+312(SB)/4, $0xc2b00000
 DATA vecTable<>+316(SB)/4, $0xc2b00000
-DATA vecTable<>+320(SB)/4, $0x0000007f
-DATA vecTable<>+324(SB)/4, $0x0000007f
-DATA vecTable<>+328(SB)/4, $0x0000007f
-DATA vecTable<>+332(SB)/4, $0x0000007f
-DATA vecTable<>+336(SB)/4, $0x0000007f
-DATA vecTable<>+340(SB)/4, $0x0000007f
-DATA vecTable<>+344(SB)/4, $0x0000007f
-DATA vecTable<>+348(SB)/4, $0x0000007f
-DATA vecTable<>+352(SB)/4, $0x39506967
-DATA vecTable<>+356(SB)/4, $0x39506967
-DATA vecTable<>+360(SB)/4, $0x39506967
-DATA vecTable<>+364(SB)/4, $0x39506967
-DATA vecTable<>+368(SB)/4, $0x39506967
-DATA vecTable<>+372(SB)/4, $0x39506967
-DATA vecTable<>+376(SB)/4, $0x39506967
-DATA vecTable<>+380(SB)/4, $0x39506967
-DATA vecTable<>+384(SB)/4, $0x3ab743ce
-DATA vecTable<>+388(SB)/4, $0x3ab743ce
-DATA vecTable<>+392(SB)/4, $0x3ab743ce
-DATA vecTable<>+396(SB)/4, $0x3ab743ce
-DATA vecTable<>+400(SB)/4, $0x3ab743ce
-DATA vecTable<>+404(SB)/4, $0x3ab743ce
-DATA vecTable<>+408(SB)/4, $0x3ab743ce
-DATA vecTable<>+412(SB)/4, $0x3ab743ce
-DATA vecTable<>+416(SB)/4, $0x3c088908
-DATA vecTable<>+420(SB)/4, $0x3c088908
-DATA vecTable<>+424(SB)/4, $0x3c088908
-DATA vecTable<>+428(SB)/4, $0x3c088908
-DATA vecTable<>+432(SB)/4, $0x3c088908
-DATA vecTable<>+436(SB)/4, $0x3c088908
-DATA vecTable<>+440(SB)/4, $0x3c088908
-DATA vecTable<>+444(SB)/4, $0x3c088908
-DATA vecTable<>+448(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+452(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+456(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+460(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+464(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+468(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+472(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+476(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+480(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+484(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+488(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+492(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+496(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+500(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+504(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+508(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+512(SB)/4, $0x3f000000
-DATA vecTable<>+516(SB)/4, $0x3f000000
-DATA vecTable<>+520(SB)/4, $0x3f000000
-DATA vecTable<>+524(SB)/4, $0x3f000000
-DATA vecTable<>+528(SB)/4, $0x3f000000
-DATA vecTable<>+532(SB)/4, $0x3f000000
-DATA vecTable<>+536(SB)/4, $0x3f000000
-DATA vecTable<>+540(SB)/4, $0x3f000000
-DATA vecTable<>+544(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+548(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+552(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+556(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+560(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+564(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+568(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+572(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+576(SB)/4, $0x3ca9134e
-DATA vecTable<>+580(SB)/4, $0x3ca9134e
-DATA vecTable<>+584(SB)/4, $0x3ca9134e
-DATA vecTable<>+588(SB)/4, $0x3ca9134e
-DATA vecTable<>+592(SB)/4, $0x3ca9134e
-DATA vecTable<>+596(SB)/4, $0x3ca9134e
-DATA vecTable<>+600(SB)/4, $0x3ca9134e
-DATA vecTable<>+604(SB)/4, $0x3ca9134e
-DATA vecTable<>+608(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+612(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+616(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+620(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+624(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+628(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+632(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+636(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+640(SB)/4, $0x3e088393
-DATA vecTable<>+644(SB)/4, $0x3e088393
-DATA vecTable<>+648(SB)/4, $0x3e088393
-DATA vecTable<>+652(SB)/4, $0x3e088393
-DATA vecTable<>+656(SB)/4, $0x3e088393
-DATA vecTable<>+660(SB)/4, $0x3e088393
-DATA vecTable<>+664(SB)/4, $0x3e088393
-DATA vecTable<>+668(SB)/4, $0x3e088393
-DATA vecTable<>+672(SB)/4, $0xbeaaaa99
-DATA vecTable<>+676(SB)/4, $0xbeaaaa99
-DATA vecTable<>+680(SB)/4, $0xbeaaaa99
-DATA vecTable<>+684(SB)/4, $0xbeaaaa99
-DATA vecTable<>+688(SB)/4, $0xbeaaaa99
-DATA vecTable<>+692(SB)/4, $0xbeaaaa99
-DATA vecTable<>+696(SB)/4, $0xbeaaaa99
-DATA vecTable<>+700(SB)/4, $0xbeaaaa99
-DATA vecTable<>+704(SB)/4, $0x3f200000
-DATA vecTable<>+708(SB)/4, $0x3f200000
-DATA vecTable<>+712(SB)/4, $0x3f200000
-DATA vecTable<>+716(SB)/4, $0x3f200000
-DATA vecTable<>+720(SB)/4, $0x3f200000
-DATA vecTable<>+724(SB)/4, $0x3f200000
-DATA vecTable<>+728(SB)/4, $0x3f200000
-DATA vecTable<>+732(SB)/4, $0x3f200000
-DATA vecTable<>+736(SB)/4, $0xbf000000
-DATA vecTable<>+740(SB)/4, $0xbf000000
-DATA vecTable<>+744(SB)/4, $0xbf000000
-DATA vecTable<>+748(SB)/4, $0xbf000000
-DATA vecTable<>+752(SB)/4, $0xbf000000
-DATA vecTable<>+756(SB)/4, $0xbf000000
-DATA vecTable<>+760(SB)/4, $0xbf000000
-DATA vecTable<>+764(SB)/4, $0xbf000000
-DATA vecTable<>+768(SB)/4, $0x41700000
-DATA vecTable<>+772(SB)/4, $0x41700000
-DATA vecTable<>+776(SB)/4, $0x41700000
-DATA vecTable<>+780(SB)/4, $0x41700000
-DATA vecTable<>+784(SB)/4, $0x41700000
-DATA vecTable<>+788(SB)/4, $0x41700000
-DATA vecTable<>+792(SB)/4, $0x41700000
-DATA vecTable<>+796(SB)/4, $0x41700000
-DATA vecTable<>+800(SB)/4, $0x3eb33333
-DATA vecTable<>+804(SB)/4, $0x3eb33333
-DATA vecTable<>+808(SB)/4, $0x3eb33333
-DATA vecTable<>+812(SB)/4, $0x3eb33333
-DATA vecTable<>+816(SB)/4, $0x3eb33333
-DATA vecTable<>+820(SB)/4, $0x3eb33333
-DATA vecTable<>+824(SB)/4, $0x3eb33333
-DATA vecTable<>+828(SB)/4, $0x3eb33333
-DATA vecTable<>+832(SB)/4, $0xbceee907
-DATA vecTable<>+836(SB)/4, $0xbceee907
-DATA vecTable<>+840(SB)/4, $0xbceee907
-DATA vecTable<>+844(SB)/4, $0xbceee907
-DATA vecTable<>+848(SB)/4, $0xbceee907
-DATA vecTable<>+852(SB)/4, $0xbceee907
-DATA vecTable<>+856(SB)/4, $0xbceee907
-DATA vecTable<>+860(SB)/4, $0xbceee907
-DATA vecTable<>+864(SB)/4, $0x3e138495
-DATA vecTable<>+868(SB)/4, $0x3e138495
-DATA vecTable<>+872(SB)/4, $0x3e138495
-DATA vecTable<>+876(SB)/4, $0x3e138495
-DATA vecTable<>+880(SB)/4, $0x3e138495
-DATA vecTable<>+884(SB)/4, $0x3e138495
-DATA vecTable<>+888(SB)/4, $0x3e138495
-DATA vecTable<>+892(SB)/4, $0x3e138495
-DATA vecTable<>+896(SB)/4, $0xbe83057a
-DATA vecTable<>+900(SB)/4, $0xbe83057a
-DATA vecTable<>+904(SB)/4, $0xbe83057a
-DATA vecTable<>+908(SB)/4, $0xbe83057a
-DATA vecTable<>+912(SB)/4, $0xbe83057a
-DATA vecTable<>+916(SB)/4, $0xbe83057a
-DATA vecTable<>+920(SB)/4, $0xbe83057a
-DATA vecTable<>+924(SB)/4, $0xbe83057a
-DATA vecTable<>+928(SB)/4, $0x3e2337b0
-DATA vecTable<>+932(SB)/4, $0x3e2337b0
-DATA vecTable<>+936(SB)/4, $0x3e2337b0
-DATA vecTable<>+940(SB)/4, $0x3e2337b0
-DATA vecTable<>+944(SB)/4, $0x3e2337b0
-DATA vecTable<>+948(SB)/4, $0x3e2337b0
-DATA vecTable<>+952(SB)/4, $0x3e2337b0
-DATA vecTable<>+956(SB)/4, $0x3e2337b0
-DATA vecTable<>+960(SB)/4, $0xbcbe92b3
-DATA vecTable<>+964(SB)/4, $0xbcbe92b3
-DATA vecTable<>+968(SB)/4, $0xbcbe92b3
-DATA vecTable<>+972(SB)/4, $0xbcbe92b3
-DATA vecTable<>+976(SB)/4, $0xbcbe92b3
-DATA vecTable<>+980(SB)/4, $0xbcbe92b3
-DATA vecTable<>+984(SB)/4, $0xbcbe92b3
-DATA vecTable<>+988(SB)/4, $0xbcbe92b3
-DATA vecTable<>+992(SB)/4, $0x3dd8377e
-DATA vecTable<>+996(SB)/4, $0x3dd8377e
-DATA vecTable<>+1000(SB)/4, $0x3dd8377e
-DATA vecTable<>+1004(SB)/4, $0x3dd8377e
-DATA vecTable<>+1008(SB)/4, $0x3dd8377e
-DATA vecTable<>+1012(SB)/4, $0x3dd8377e
-DATA vecTable<>+1016(SB)/4, $0x3dd8377e
-DATA vecTable<>+1020(SB)/4, $0x3dd8377e
-DATA vecTable<>+1024(SB)/4, $0x3df561db
-DATA vecTable<>+1028(SB)/4, $0x3df561db
-DATA vecTable<>+1032(SB)/4, $0x3df561db
-DATA vecTable<>+1036(SB)/4, $0x3df561db
-DATA vecTable<>+1040(SB)/4, $0x3df561db
-DATA vecTable<>+1044(SB)/4, $0x3df561db
-DATA vecTable<>+1048(SB)/4, $0x3df561db
-DATA vecTable<>+1052(SB)/4, $0x3df561db
-DATA vecTable<>+1056(SB)/4, $0x3e0f3898
-DATA vecTable<>+1060(SB)/4, $0x3e0f3898
-DATA vecTable<>+1064(SB)/4, $0x3e0f3898
-DATA vecTable<>+1068(SB)/4, $0x3e0f3898
-DATA vecTable<>+1072(SB)/4, $0x3e0f3898
-DATA vecTable<>+1076(SB)/4, $0x3e0f3898
-DATA vecTable<>+1080(SB)/4, $0x3e0f3898
-DATA vecTable<>+1084(SB)/4, $0x3e0f3898
-DATA vecTable<>+1088(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1092(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1096(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1100(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1104(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1108(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1112(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1116(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1120(SB)/4, $0xbd922279
-DATA vecTable<>+1124(SB)/4, $0xbd922279
-DATA vecTable<>+1128(SB)/4, $0xbd922279
-DATA vecTable<>+1132(SB)/4, $0xbd922279
-DATA vecTable<>+1136(SB)/4, $0xbd922279
-DATA vecTable<>+1140(SB)/4, $0xbd922279
-DATA vecTable<>+1144(SB)/4, $0xbd922279
-DATA vecTable<>+1148(SB)/4, $0xbd922279
-DATA vecTable<>+1152(SB)/4, $0xbfcc422a
-DATA vecTable<>+1156(SB)/4, $0xbfcc422a
-DATA vecTable<>+1160(SB)/4, $0xbfcc422a
-DATA vecTable<>+1164(SB)/4, $0xbfcc422a
-DATA vecTable<>+1168(SB)/4, $0xbfcc422a
-DATA vecTable<>+1172(SB)/4, $0xbfcc422a
-DATA vecTable<>+1176(SB)/4, $0xbfcc422a
-DATA vecTable<>+1180(SB)/4, $0xbfcc422a
-GLOBL vecTable<>(SB), RODATA|NOPTR, $1184
+DATA vecTable<>+320(SB)/4, $0x42b00000
+DATA vecTable<>+324(SB)/4, $0x42b00000
+DATA vecTable<>+328(SB)/4, $0x42b00000
+DATA vecTable<>+332(SB)/4, $0x42b00000
+DATA vecTable<>+336(SB)/4, $0x42b00000
+DATA vecTable<>+340(SB)/4, $0x42b00000
+DATA vecTable<>+344(SB)/4, $0x42b00000
+DATA vecTable<>+348(SB)/4, $0x42b00000
+DATA vecTable<>+352(SB)/4, $0x0000007f
+DATA vecTable<>+356(SB)/4, $0x0000007f
+DATA vecTable<>+360(SB)/4, $0x0000007f
+DATA vecTable<>+364(SB)/4, $0x0000007f
+DATA vecTable<>+368(SB)/4, $0x0000007f
+DATA vecTable<>+372(SB)/4, $0x0000007f
+DATA vecTable<>+376(SB)/4, $0x0000007f
+DATA vecTable<>+380(SB)/4, $0x0000007f
+DATA vecTable<>+384(SB)/4, $0x39506967
+DATA vecTable<>+388(SB)/4, $0x39506967
+DATA vecTable<>+392(SB)/4, $0x39506967
+DATA vecTable<>+396(SB)/4, $0x39506967
+DATA vecTable<>+400(SB)/4, $0x39506967
+DATA vecTable<>+404(SB)/4, $0x39506967
+DATA vecTable<>+408(SB)/4, $0x39506967
+DATA vecTable<>+412(SB)/4, $0x39506967
+DATA vecTable<>+416(SB)/4, $0x3ab743ce
+DATA vecTable<>+420(SB)/4, $0x3ab743ce
+DATA vecTable<>+424(SB)/4, $0x3ab743ce
+DATA vecTable<>+428(SB)/4, $0x3ab743ce
+DATA vecTable<>+432(SB)/4, $0x3ab743ce
+DATA vecTable<>+436(SB)/4, $0x3ab743ce
+DATA vecTable<>+440(SB)/4, $0x3ab743ce
+DATA vecTable<>+444(SB)/4, $0x3ab743ce
+DATA vecTable<>+448(SB)/4, $0x3c088908
+DATA vecTable<>+452(SB)/4, $0x3c088908
+DATA vecTable<>+456(SB)/4, $0x3c088908
+DATA vecTable<>+460(SB)/4, $0x3c088908
+DATA vecTable<>+464(SB)/4, $0x3c088908
+DATA vecTable<>+468(SB)/4, $0x3c088908
+DATA vecTable<>+472(SB)/4, $0x3c088908
+DATA vecTable<>+476(SB)/4, $0x3c088908
+DATA vecTable<>+480(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+484(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+488(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+492(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+496(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+500(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+504(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+508(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+512(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+516(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+520(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+524(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+528(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+532(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+536(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+540(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+544(SB)/4, $0x3f000000
+DATA vecTable<>+548(SB)/4, $0x3f000000
+DATA vecTable<>+552(SB)/4, $0x3f000000
+DATA vecTable<>+556(SB)/4, $0x3f000000
+DATA vecTable<>+560(SB)/4, $0x3f000000
+DATA vecTable<>+564(SB)/4, $0x3f000000
+DATA vecTable<>+568(SB)/4, $0x3f000000
+DATA vecTable<>+572(SB)/4, $0x3f000000
+DATA vecTable<>+576(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+580(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+584(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+588(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+592(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+596(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+600(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+604(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+608(SB)/4, $0x3ca9134e
+DATA vecTable<>+612(SB)/4, $0x3ca9134e
+DATA vecTable<>+616(SB)/4, $0x3ca9134e
+DATA vecTable<>+620(SB)/4, $0x3ca9134e
+DATA vecTable<>+624(SB)/4, $0x3ca9134e
+DATA vecTable<>+628(SB)/4, $0x3ca9134e
+DATA vecTable<>+632(SB)/4, $0x3ca9134e
+DATA vecTable<>+636(SB)/4, $0x3ca9134e
+DATA vecTable<>+640(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+644(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+648(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+652(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+656(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+660(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+664(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+668(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+672(SB)/4, $0x3e088393
+DATA vecTable<>+676(SB)/4, $0x3e088393
+DATA vecTable<>+680(SB)/4, $0x3e088393
+DATA vecTable<>+684(SB)/4, $0x3e088393
+DATA vecTable<>+688(SB)/4, $0x3e088393
+DATA vecTable<>+692(SB)/4, $0x3e088393
+DATA vecTable<>+696(SB)/4, $0x3e088393
+DATA vecTable<>+700(SB)/4, $0x3e088393
+DATA vecTable<>+704(SB)/4, $0xbeaaaa99
+DATA vecTable<>+708(SB)/4, $0xbeaaaa99
+DATA vecTable<>+712(SB)/4, $0xbeaaaa99
+DATA vecTable<>+716(SB)/4, $0xbeaaaa99
+DATA vecTable<>+720(SB)/4, $0xbeaaaa99
+DATA vecTable<>+724(SB)/4, $0xbeaaaa99
+DATA vecTable<>+728(SB)/4, $0xbeaaaa99
+DATA vecTable<>+732(SB)/4, $0xbeaaaa99
+DATA vecTable<>+736(SB)/4, $0x3f200000
+DATA vecTable<>+740(SB)/4, $0x3f200000
+DATA vecTable<>+744(SB)/4, $0x3f200000
+DATA vecTable<>+748(SB)/4, $0x3f200000
+DATA vecTable<>+752(SB)/4, $0x3f200000
+DATA vecTable<>+756(SB)/4, $0x3f200000
+DATA vecTable<>+760(SB)/4, $0x3f200000
+DATA vecTable<>+764(SB)/4, $0x3f200000
+DATA vecTable<>+768(SB)/4, $0xbf000000
+DATA vecTable<>+772(SB)/4, $0xbf000000
+DATA vecTable<>+776(SB)/4, $0xbf000000
+DATA vecTable<>+780(SB)/4, $0xbf000000
+DATA vecTable<>+784(SB)/4, $0xbf000000
+DATA vecTable<>+788(SB)/4, $0xbf000000
+DATA vecTable<>+792(SB)/4, $0xbf000000
+DATA vecTable<>+796(SB)/4, $0xbf000000
+DATA vecTable<>+800(SB)/4, $0x41700000
+DATA vecTable<>+804(SB)/4, $0x41700000
+DATA vecTable<>+808(SB)/4, $0x41700000
+DATA vecTable<>+812(SB)/4, $0x41700000
+DATA vecTable<>+816(SB)/4, $0x41700000
+DATA vecTable<>+820(SB)/4, $0x41700000
+DATA vecTable<>+824(SB)/4, $0x41700000
+DATA vecTable<>+828(SB)/4, $0x41700000
+DATA vecTable<>+832(SB)/4, $0x3eb33333
+DATA vecTable<>+836(SB)/4, $0x3eb33333
+DATA vecTable<>+840(SB)/4, $0x3eb33333
+DATA vecTable<>+844(SB)/4, $0x3eb33333
+DATA vecTable<>+848(SB)/4, $0x3eb33333
+DATA vecTable<>+852(SB)/4, $0x3eb33333
+DATA vecTable<>+856(SB)/4, $0x3eb33333
+DATA vecTable<>+860(SB)/4, $0x3eb33333
+DATA vecTable<>+864(SB)/4, $0xbceee907
+DATA vecTable<>+868(SB)/4, $0xbceee907
+DATA vecTable<>+872(SB)/4, $0xbceee907
+DATA vecTable<>+876(SB)/4, $0xbceee907
+DATA vecTable<>+880(SB)/4, $0xbceee907
+DATA vecTable<>+884(SB)/4, $0xbceee907
+DATA vecTable<>+888(SB)/4, $0xbceee907
+DATA vecTable<>+892(SB)/4, $0xbceee907
+DATA vecTable<>+896(SB)/4, $0x3e138495
+DATA vecTable<>+900(SB)/4, $0x3e138495
+DATA vecTable<>+904(SB)/4, $0x3e138495
+DATA vecTable<>+908(SB)/4, $0x3e138495
+DATA vecTable<>+912(SB)/4, $0x3e138495
+DATA vecTable<>+916(SB)/4, $0x3e138495
+DATA vecTable<>+920(SB)/4, $0x3e138495
+DATA vecTable<>+924(SB)/4, $0x3e138495
+DATA vecTable<>+928(SB)/4, $0xbe83057a
+DATA vecTable<>+932(SB)/4, $0xbe83057a
+DATA vecTable<>+936(SB)/4, $0xbe83057a
+DATA vecTable<>+940(SB)/4, $0xbe83057a
+DATA vecTable<>+944(SB)/4, $0xbe83057a
+DATA vecTable<>+948(SB)/4, $0xbe83057a
+DATA vecTable<>+952(SB)/4, $0xbe83057a
+DATA vecTable<>+956(SB)/4, $0xbe83057a
+DATA vecTable<>+960(SB)/4, $0x3e2337b0
+DATA vecTable<>+964(SB)/4, $0x3e2337b0
+DATA vecTable<>+968(SB)/4, $0x3e2337b0
+DATA vecTable<>+972(SB)/4, $0x3e2337b0
+DATA vecTable<>+976(SB)/4, $0x3e2337b0
+DATA vecTable<>+980(SB)/4, $0x3e2337b0
+DATA vecTable<>+984(SB)/4, $0x3e2337b0
+DATA vecTable<>+988(SB)/4, $0x3e2337b0
+DATA vecTable<>+992(SB)/4, $0xbcbe92b3
+DATA vecTable<>+996(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1000(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1004(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1008(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1012(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1016(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1020(SB)/4, $0xbcbe92b3
+DATA vecTable<>+1024(SB)/4, $0x3dd8377e
+DATA vecTable<>+1028(SB)/4, $0x3dd8377e
+DATA vecTable<>+1032(SB)/4, $0x3dd8377e
+DATA vecTable<>+1036(SB)/4, $0x3dd8377e
+DATA vecTable<>+1040(SB)/4, $0x3dd8377e
+DATA vecTable<>+1044(SB)/4, $0x3dd8377e
+DATA vecTable<>+1048(SB)/4, $0x3dd8377e
+DATA vecTable<>+1052(SB)/4, $0x3dd8377e
+DATA vecTable<>+1056(SB)/4, $0x3df561db
+DATA vecTable<>+1060(SB)/4, $0x3df561db
+DATA vecTable<>+1064(SB)/4, $0x3df561db
+DATA vecTable<>+1068(SB)/4, $0x3df561db
+DATA vecTable<>+1072(SB)/4, $0x3df561db
+DATA vecTable<>+1076(SB)/4, $0x3df561db
+DATA vecTable<>+1080(SB)/4, $0x3df561db
+DATA vecTable<>+1084(SB)/4, $0x3df561db
+DATA vecTable<>+1088(SB)/4, $0x3e0f3898
+DATA vecTable<>+1092(SB)/4, $0x3e0f3898
+DATA vecTable<>+1096(SB)/4, $0x3e0f3898
+DATA vecTable<>+1100(SB)/4, $0x3e0f3898
+DATA vecTable<>+1104(SB)/4, $0x3e0f3898
+DATA vecTable<>+1108(SB)/4, $0x3e0f3898
+DATA vecTable<>+1112(SB)/4, $0x3e0f3898
+DATA vecTable<>+1116(SB)/4, $0x3e0f3898
+DATA vecTable<>+1120(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1124(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1128(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1132(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1136(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1140(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1144(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1148(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+1152(SB)/4, $0xbd922279
+DATA vecTable<>+1156(SB)/4, $0xbd922279
+DATA vecTable<>+1160(SB)/4, $0xbd922279
+DATA vecTable<>+1164(SB)/4, $0xbd922279
+DATA vecTable<>+1168(SB)/4, $0xbd922279
+DATA vecTable<>+1172(SB)/4, $0xbd922279
+DATA vecTable<>+1176(SB)/4, $0xbd922279
+DATA vecTable<>+1180(SB)/4, $0xbd922279
+DATA vecTable<>+1184(SB)/4, $0xbfcc422a
+DATA vecTable<>+1188(SB)/4, $0xbfcc422a
+DATA vecTable<>+1192(SB)/4, $0xbfcc422a
+DATA vecTable<>+1196(SB)/4, $0xbfcc422a
+DATA vecTable<>+1200(SB)/4, $0xbfcc422a
+DATA vecTable<>+1204(SB)/4, $0xbfcc422a
+DATA vecTable<>+1208(SB)/4, $0xbfcc422a
+DATA vecTable<>+1212(SB)/4, $0xbfcc422a
+GLOBL vecTable<>(SB), RODATA|NOPTR, $1216
 
 // func vecAddF32AVX2(t *byte)
 // Requires: AVX
@@ -982,11 +990,11 @@ loop131:
 	CMPQ CX, $+8; JLT next132
 	VMOVUPS (SI)(AX*1), Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8
 	VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9
-	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
-	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10
+	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9
+	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
+	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10
 	VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11
+	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11
 	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop131
 
 next132:
@@ -994,11 +1002,11 @@ next132:
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0
 	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0
 	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9
-	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
-	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
+	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
 	VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 done130:
@@ -1015,25 +1023,26 @@ loop135:
 	VMOVUPS (SI)(AX*1), Y0; VXORPS vecTable<>+64(SB), Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
+	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9
 	VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y7
-	VADDPS Y7, Y0, Y0; VDIVPS Y0, Y7, Y7; VMOVAPS Y7, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop135
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y7
+	VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y7, Y7; VMOVAPS Y7, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX
+	SUBQ $+8, CX; JMP loop135
 
 next136:
 	TESTQ CX, CX; JZ done134
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0
 	VXORPS vecTable<>+64(SB), Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8
 	VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9
-	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
-	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10
+	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9
+	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
+	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10
 	VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11
-	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y7; VADDPS Y7, Y0, Y0; VDIVPS Y0, Y7, Y7
-	VMOVAPS Y7, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
+	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11
+	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y7; VADDPS vecTable<>+0(SB), Y0, Y0
+	VDIVPS Y0, Y7, Y7; VMOVAPS Y7, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 done134:
 	VZEROUPPER; RET
@@ -1049,24 +1058,24 @@ loop139:
 	VMOVUPS (SI)(AX*1), Y0; VMOVAPS Y0, Y7; VXORPS vecTable<>+64(SB), Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8
 	VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8
 	VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
+	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9
 	VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0
-	VDIVPS Y0, Y7, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop139
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0
+	VDIVPS Y0, Y7, Y6; VMOVAPS Y6, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop139
 
 next140:
 	TESTQ CX, CX; JZ done138
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0; VMOVAPS Y0, Y7
 	VXORPS vecTable<>+64(SB), Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8
 	VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9
-	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
-	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10
+	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9
+	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
+	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10
 	VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11
-	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y7, Y0
+	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11
+	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y7, Y6; VMOVAPS Y6, Y0
 	VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 done138:
@@ -1081,33 +1090,33 @@ TEXT ·vecTanhF32AVX2(SB), NOSPLIT, $0-8
 loop143:
 	CMPQ CX, $+8; JLT next144
 	VMOVUPS (SI)(AX*1), Y0; VMOVAPS Y0, Y5; VANDPS vecTable<>+64(SB), Y0, Y12; VANDPS vecTable<>+96(SB), Y0, Y0
-	VMULPS Y0, Y0, Y6; VMOVUPS vecTable<>+544(SB), Y7; VFMADD213PS vecTable<>+576(SB), Y6, Y7
-	VFMADD213PS vecTable<>+608(SB), Y6, Y7; VFMADD213PS vecTable<>+640(SB), Y6, Y7; VFMADD213PS vecTable<>+672(SB), Y6, Y7
-	VMULPS Y5, Y6, Y6; VFMADD213PS Y5, Y6, Y7; VMOVUPS vecTable<>+704(SB), Y4; VCMPPS $0x1e, Y4, Y0, Y4; VADDPS Y0, Y0, Y0
+	VMULPS Y0, Y0, Y6; VMOVUPS vecTable<>+576(SB), Y7; VFMADD213PS vecTable<>+608(SB), Y6, Y7
+	VFMADD213PS vecTable<>+640(SB), Y6, Y7; VFMADD213PS vecTable<>+672(SB), Y6, Y7; VFMADD213PS vecTable<>+704(SB), Y6, Y7
+	VMULPS Y5, Y6, Y6; VFMADD213PS Y5, Y6, Y7; VMOVUPS vecTable<>+736(SB), Y4; VCMPPS $0x1e, Y4, Y0, Y4; VADDPS Y0, Y0, Y0
 	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0
 	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9
-	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
-	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
+	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
 	VMOVUPS vecTable<>+0(SB), Y8; VADDPS Y8, Y0, Y0; VMOVUPS vecTable<>+32(SB), Y9; VDIVPS Y0, Y9, Y0; VSUBPS Y0, Y8, Y0
 	VORPS Y12, Y0, Y0; VBLENDVPS Y4, Y0, Y7, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop143
 
 next144:
 	TESTQ CX, CX; JZ done142
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0; VMOVAPS Y0, Y5
-	VANDPS vecTable<>+64(SB), Y0, Y12; VANDPS vecTable<>+96(SB), Y0, Y0; VMULPS Y0, Y0, Y6; VMOVUPS vecTable<>+544(SB), Y7
-	VFMADD213PS vecTable<>+576(SB), Y6, Y7; VFMADD213PS vecTable<>+608(SB), Y6, Y7; VFMADD213PS vecTable<>+640(SB), Y6, Y7
-	VFMADD213PS vecTable<>+672(SB), Y6, Y7; VMULPS Y5, Y6, Y6; VFMADD213PS Y5, Y6, Y7; VMOVUPS vecTable<>+704(SB), Y4
+	VANDPS vecTable<>+64(SB), Y0, Y12; VANDPS vecTable<>+96(SB), Y0, Y0; VMULPS Y0, Y0, Y6; VMOVUPS vecTable<>+576(SB), Y7
+	VFMADD213PS vecTable<>+608(SB), Y6, Y7; VFMADD213PS vecTable<>+640(SB), Y6, Y7; VFMADD213PS vecTable<>+672(SB), Y6, Y7
+	VFMADD213PS vecTable<>+704(SB), Y6, Y7; VMULPS Y5, Y6, Y6; VFMADD213PS Y5, Y6, Y7; VMOVUPS vecTable<>+736(SB), Y4
 	VCMPPS $0x1e, Y4, Y0, Y4; VADDPS Y0, Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
+	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9
 	VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y8
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y8
 	VADDPS Y8, Y0, Y0; VMOVUPS vecTable<>+32(SB), Y9; VDIVPS Y0, Y9, Y0; VSUBPS Y0, Y8, Y0; VORPS Y12, Y0, Y0
 	VBLENDVPS Y4, Y0, Y7, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
@@ -1200,42 +1209,42 @@ TEXT ·vecGeluF32AVX2(SB), NOSPLIT, $0-8
 
 loop163:
 	CMPQ CX, $+8; JLT next164
-	VMOVUPS (SI)(AX*1), Y0; VANDPS vecTable<>+96(SB), Y0, Y4; VMOVUPS vecTable<>+768(SB), Y7; VMINPS Y4, Y7, Y4
-	VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+800(SB), Y7
+	VMOVUPS (SI)(AX*1), Y0; VANDPS vecTable<>+96(SB), Y0, Y4; VMOVUPS vecTable<>+800(SB), Y7; VMINPS Y4, Y7, Y4
+	VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+832(SB), Y7
 	VFMADD213PS vecTable<>+0(SB), Y4, Y7; VMOVUPS vecTable<>+0(SB), Y12; VDIVPS Y7, Y12, Y7; VMULPS Y7, Y4, Y4
-	VMOVUPS vecTable<>+832(SB), Y12; VFMADD213PS vecTable<>+864(SB), Y7, Y12; VFMADD213PS vecTable<>+896(SB), Y7, Y12
-	VFMADD213PS vecTable<>+928(SB), Y7, Y12; VFMADD213PS vecTable<>+960(SB), Y7, Y12
-	VFMADD213PS vecTable<>+992(SB), Y7, Y12; VFMADD213PS vecTable<>+1024(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1056(SB), Y7, Y12; VFMADD213PS vecTable<>+1088(SB), Y7, Y12; VMULPS Y4, Y12, Y12
-	VMULPS vecTable<>+736(SB), Y6, Y6; VMULPS vecTable<>+736(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8
+	VMOVUPS vecTable<>+864(SB), Y12; VFMADD213PS vecTable<>+896(SB), Y7, Y12; VFMADD213PS vecTable<>+928(SB), Y7, Y12
+	VFMADD213PS vecTable<>+960(SB), Y7, Y12; VFMADD213PS vecTable<>+992(SB), Y7, Y12
+	VFMADD213PS vecTable<>+1024(SB), Y7, Y12; VFMADD213PS vecTable<>+1056(SB), Y7, Y12
+	VFMADD213PS vecTable<>+1088(SB), Y7, Y12; VFMADD213PS vecTable<>+1120(SB), Y7, Y12; VMULPS Y4, Y12, Y12
+	VMULPS vecTable<>+768(SB), Y6, Y6; VMULPS vecTable<>+768(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8
 	VMAXPS Y5, Y8, Y5; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y5, Y8, Y5; VMULPS vecTable<>+128(SB), Y5, Y8
 	VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y5, Y9; VFMADD213PS vecTable<>+416(SB), Y5, Y9
-	VFMADD213PS vecTable<>+448(SB), Y5, Y9; VFMADD213PS vecTable<>+480(SB), Y5, Y9; VFMADD213PS vecTable<>+512(SB), Y5, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y5, Y9; VFMADD213PS vecTable<>+448(SB), Y5, Y9
+	VFMADD213PS vecTable<>+480(SB), Y5, Y9; VFMADD213PS vecTable<>+512(SB), Y5, Y9; VFMADD213PS vecTable<>+544(SB), Y5, Y9
 	VMULPS Y5, Y5, Y10; VFMADD213PS Y5, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y5; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
 	VXORPS Y7, Y7, Y7; VMAXPS Y0, Y7, Y0; VFNMADD231PS Y6, Y12, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX
 	JMP loop163
 
 next164:
 	TESTQ CX, CX; JZ done162
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0
-	VANDPS vecTable<>+96(SB), Y0, Y4; VMOVUPS vecTable<>+768(SB), Y7; VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6
-	VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+800(SB), Y7; VFMADD213PS vecTable<>+0(SB), Y4, Y7
-	VMOVUPS vecTable<>+0(SB), Y12; VDIVPS Y7, Y12, Y7; VMULPS Y7, Y4, Y4; VMOVUPS vecTable<>+832(SB), Y12
-	VFMADD213PS vecTable<>+864(SB), Y7, Y12; VFMADD213PS vecTable<>+896(SB), Y7, Y12
-	VFMADD213PS vecTable<>+928(SB), Y7, Y12; VFMADD213PS vecTable<>+960(SB), Y7, Y12
-	VFMADD213PS vecTable<>+992(SB), Y7, Y12; VFMADD213PS vecTable<>+1024(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1056(SB), Y7, Y12; VFMADD213PS vecTable<>+1088(SB), Y7, Y12; VMULPS Y4, Y12, Y12
-	VMULPS vecTable<>+736(SB), Y6, Y6; VMULPS vecTable<>+736(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8
+	VANDPS vecTable<>+96(SB), Y0, Y4; VMOVUPS vecTable<>+800(SB), Y7; VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6
+	VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+832(SB), Y7; VFMADD213PS vecTable<>+0(SB), Y4, Y7
+	VMOVUPS vecTable<>+0(SB), Y12; VDIVPS Y7, Y12, Y7; VMULPS Y7, Y4, Y4; VMOVUPS vecTable<>+864(SB), Y12
+	VFMADD213PS vecTable<>+896(SB), Y7, Y12; VFMADD213PS vecTable<>+928(SB), Y7, Y12
+	VFMADD213PS vecTable<>+960(SB), Y7, Y12; VFMADD213PS vecTable<>+992(SB), Y7, Y12
+	VFMADD213PS vecTable<>+1024(SB), Y7, Y12; VFMADD213PS vecTable<>+1056(SB), Y7, Y12
+	VFMADD213PS vecTable<>+1088(SB), Y7, Y12; VFMADD213PS vecTable<>+1120(SB), Y7, Y12; VMULPS Y4, Y12, Y12
+	VMULPS vecTable<>+768(SB), Y6, Y6; VMULPS vecTable<>+768(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8
 	VMAXPS Y5, Y8, Y5; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y5, Y8, Y5; VMULPS vecTable<>+128(SB), Y5, Y8
 	VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y5, Y9; VFMADD213PS vecTable<>+416(SB), Y5, Y9
-	VFMADD213PS vecTable<>+448(SB), Y5, Y9; VFMADD213PS vecTable<>+480(SB), Y5, Y9; VFMADD213PS vecTable<>+512(SB), Y5, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y5, Y9; VFMADD213PS vecTable<>+448(SB), Y5, Y9
+	VFMADD213PS vecTable<>+480(SB), Y5, Y9; VFMADD213PS vecTable<>+512(SB), Y5, Y9; VFMADD213PS vecTable<>+544(SB), Y5, Y9
 	VMULPS Y5, Y5, Y10; VFMADD213PS Y5, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y5; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
 	VXORPS Y7, Y7, Y7; VMAXPS Y0, Y7, Y0; VFNMADD231PS Y6, Y12, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 done162:
@@ -1249,28 +1258,28 @@ TEXT ·vecGeluTanhF32AVX2(SB), NOSPLIT, $0-8
 
 loop167:
 	CMPQ CX, $+8; JLT next168
-	VMOVUPS (SI)(AX*1), Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1120(SB), Y6
-	VFMADD213PS vecTable<>+1152(SB), Y6, Y0; VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0
+	VMOVUPS (SI)(AX*1), Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1152(SB), Y6
+	VFMADD213PS vecTable<>+1184(SB), Y6, Y0; VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9
+	VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9
 	VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VADDPS vecTable<>+0(SB), Y0, Y0
 	VDIVPS Y0, Y5, Y0; VMOVUPS Y0, (R9)(AX*1); ADDQ $+32, AX; SUBQ $+8, CX; JMP loop167
 
 next168:
 	TESTQ CX, CX; JZ done166
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y0; VMOVAPS Y0, Y5
-	VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1120(SB), Y6; VFMADD213PS vecTable<>+1152(SB), Y6, Y0; VMULPS Y5, Y0, Y0
+	VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1152(SB), Y6; VFMADD213PS vecTable<>+1184(SB), Y6, Y0; VMULPS Y5, Y0, Y0
 	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0
 	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y0, Y9
-	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
-	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
+	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
+	VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
 	VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y5, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 done166:
@@ -1416,35 +1425,35 @@ loop193:
 	VMOVUPS (SI)(AX*1), Y4; VSUBPS Y12, Y4, Y4; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y4, Y8, Y4
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y4, Y8, Y4; VMULPS vecTable<>+128(SB), Y4, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y4; VFNMADD231PS vecTable<>+192(SB), Y8, Y4
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y4, Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9
-	VFMADD213PS vecTable<>+448(SB), Y4, Y9; VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9; VFMADD213PS vecTable<>+448(SB), Y4, Y9
+	VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9; VFMADD213PS vecTable<>+544(SB), Y4, Y9
 	VMULPS Y4, Y4, Y10; VFMADD213PS Y4, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y4; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, (R9)(AX*1)
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, (R9)(AX*1)
 	VADDPS Y4, Y0, Y0; VMOVUPS 32(SI)(AX*1), Y6; VSUBPS Y12, Y6, Y6; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y6, Y8, Y6
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y6, Y8, Y6; VMULPS vecTable<>+128(SB), Y6, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y6; VFNMADD231PS vecTable<>+192(SB), Y8, Y6
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y6, Y9; VFMADD213PS vecTable<>+416(SB), Y6, Y9
-	VFMADD213PS vecTable<>+448(SB), Y6, Y9; VFMADD213PS vecTable<>+480(SB), Y6, Y9; VFMADD213PS vecTable<>+512(SB), Y6, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y6, Y9; VFMADD213PS vecTable<>+448(SB), Y6, Y9
+	VFMADD213PS vecTable<>+480(SB), Y6, Y9; VFMADD213PS vecTable<>+512(SB), Y6, Y9; VFMADD213PS vecTable<>+544(SB), Y6, Y9
 	VMULPS Y6, Y6, Y10; VFMADD213PS Y6, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y6; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y6, Y6
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y6, Y6; VMOVUPS Y6, 32(R9)(AX*1)
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y6, Y6
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y6, Y6; VMOVUPS Y6, 32(R9)(AX*1)
 	VADDPS Y6, Y1, Y1; VMOVUPS 64(SI)(AX*1), Y4; VSUBPS Y12, Y4, Y4; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y4, Y8, Y4
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y4, Y8, Y4; VMULPS vecTable<>+128(SB), Y4, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y4; VFNMADD231PS vecTable<>+192(SB), Y8, Y4
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y4, Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9
-	VFMADD213PS vecTable<>+448(SB), Y4, Y9; VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9; VFMADD213PS vecTable<>+448(SB), Y4, Y9
+	VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9; VFMADD213PS vecTable<>+544(SB), Y4, Y9
 	VMULPS Y4, Y4, Y10; VFMADD213PS Y4, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y4; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, 64(R9)(AX*1)
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, 64(R9)(AX*1)
 	VADDPS Y4, Y2, Y2; VMOVUPS 96(SI)(AX*1), Y6; VSUBPS Y12, Y6, Y6; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y6, Y8, Y6
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y6, Y8, Y6; VMULPS vecTable<>+128(SB), Y6, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y6; VFNMADD231PS vecTable<>+192(SB), Y8, Y6
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y6, Y9; VFMADD213PS vecTable<>+416(SB), Y6, Y9
-	VFMADD213PS vecTable<>+448(SB), Y6, Y9; VFMADD213PS vecTable<>+480(SB), Y6, Y9; VFMADD213PS vecTable<>+512(SB), Y6, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y6, Y9; VFMADD213PS vecTable<>+448(SB), Y6, Y9
+	VFMADD213PS vecTable<>+480(SB), Y6, Y9; VFMADD213PS vecTable<>+512(SB), Y6, Y9; VFMADD213PS vecTable<>+544(SB), Y6, Y9
 	VMULPS Y6, Y6, Y10; VFMADD213PS Y6, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y6; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y6, Y6
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y6, Y6; VMOVUPS Y6, 96(R9)(AX*1)
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y6, Y6
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y6, Y6; VMOVUPS Y6, 96(R9)(AX*1)
 	VADDPS Y6, Y3, Y3; ADDQ $+128, AX; SUBQ $+32, CX; JMP loop193
 
 next194:
@@ -1453,11 +1462,11 @@ loop195:
 	VMOVUPS (SI)(AX*1), Y4; VSUBPS Y12, Y4, Y4; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y4, Y8, Y4
 	VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y4, Y8, Y4; VMULPS vecTable<>+128(SB), Y4, Y8; VCVTPS2DQ Y8, Y11
 	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y4; VFNMADD231PS vecTable<>+192(SB), Y8, Y4
-	VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y4, Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9
-	VFMADD213PS vecTable<>+448(SB), Y4, Y9; VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9
+	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9; VFMADD213PS vecTable<>+448(SB), Y4, Y9
+	VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9; VFMADD213PS vecTable<>+544(SB), Y4, Y9
 	VMULPS Y4, Y4, Y10; VFMADD213PS Y4, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y4; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
-	VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, (R9)(AX*1)
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y4, Y4
+	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4; VMOVUPS Y4, (R9)(AX*1)
 	VADDPS Y4, Y0, Y0; ADDQ $+32, AX; SUBQ $+8, CX; JMP loop195
 
 next196:
@@ -1465,11 +1474,11 @@ next196:
 	NEGQ CX; LEAQ tailMask<>+0(SB), DX; VMOVUPS 64(DX)(CX*4), Y15; VMASKMOVPS (SI)(AX*1), Y15, Y4; VSUBPS Y12, Y4, Y4
 	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y4, Y8, Y4; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y4, Y8, Y4
 	VMULPS vecTable<>+128(SB), Y4, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y4
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y4; VMOVUPS vecTable<>+352(SB), Y9; VFMADD213PS vecTable<>+384(SB), Y4, Y9
-	VFMADD213PS vecTable<>+416(SB), Y4, Y9; VFMADD213PS vecTable<>+448(SB), Y4, Y9; VFMADD213PS vecTable<>+480(SB), Y4, Y9
-	VFMADD213PS vecTable<>+512(SB), Y4, Y9; VMULPS Y4, Y4, Y10; VFMADD213PS Y4, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y4
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+320(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y4, Y4; VPADDD vecTable<>+320(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y4; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y4, Y9
+	VFMADD213PS vecTable<>+448(SB), Y4, Y9; VFMADD213PS vecTable<>+480(SB), Y4, Y9; VFMADD213PS vecTable<>+512(SB), Y4, Y9
+	VFMADD213PS vecTable<>+544(SB), Y4, Y9; VMULPS Y4, Y4, Y10; VFMADD213PS Y4, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y4
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y4, Y4; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y4, Y4
 	VMASKMOVPS Y4, Y15, (R9)(AX*1); VADDPS Y4, Y0, Y8; VBLENDVPS Y15, Y8, Y0, Y0
 
 done192:
