@@ -202,7 +202,7 @@ func exponent(x, y *value) (float64, bool) {
 
 // simplePow makes x to the power of e what takes a small part of the time: a square
 // has the same bits, for the product of two float32 is exact in float64; a third power
-// is rounded twice; a root and a reciprocal once. ok is false for other exponents.
+// is rounded twice; a root and a reciprocal once; a power of 3/4, of LRN, three times. ok is false for other exponents.
 func (c *call) simplePow(x *value, e float64) (y *value, ok bool, err error) {
 	unary := func(fn ops.UnaryFn) (*value, bool, error) {
 		y, err := c.arith(c.outName(0), func(layout) ops.Op { return &ops.Unary{Fn: fn} }, x)
@@ -217,6 +217,16 @@ func (c *call) simplePow(x *value, e float64) (y *value, ok bool, err error) {
 		return unary(ops.UnaryReciprocal)
 	case 0.5:
 		return unary(ops.UnarySqrt)
+	case 0.75:
+		root, _, err := unary(ops.UnarySqrt)
+		if err != nil {
+			return nil, false, err
+		}
+		x = root
+		if y, _, err = unary(ops.UnarySqrt); err != nil {
+			return nil, false, err
+		}
+		return times(y)
 	case 2, 3:
 		if y, ok, err = times(x); err == nil && e == 3 {
 			y, ok, err = times(y)

@@ -236,13 +236,6 @@ func importBatchNorm(c *call) error {
 	return nil
 }
 
-func importInstanceNorm(c *call) error {
-	if err := c.need(3); err != nil {
-		return err
-	}
-	return c.spatial(0, &ops.GroupNorm{Eps: c.float("epsilon", 1e-5)}, c.in[0], c.in[1], c.in[2])
-}
-
 func importGroupNorm(c *call) error {
 	if err := c.need(3); err != nil {
 		return err

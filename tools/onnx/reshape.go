@@ -84,6 +84,11 @@ func importReshape(c *call) error {
 	}
 	from := c.in[0].spec().Shape
 	dims, err := resolveReshape(from, target, c.bool("allowzero", false))
+	if err == nil {
+		if done, err := c.ungroup(dims); done || err != nil {
+			return err
+		}
+	}
 	var y *value
 	if err == nil {
 		y, err = c.reshape(c.outName(0), c.in[0], dims)
@@ -94,7 +99,9 @@ func importReshape(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.set(0, y)
+	z := *y
+	z.groups = &groups{of: c.in[0]}
+	c.set(0, &z)
 	return nil
 }
 

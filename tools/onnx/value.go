@@ -31,6 +31,7 @@ type value struct {
 	wide   *value
 	half   tensor.DType
 	hint   tensor.Tensor // see WithValue
+	groups *groups       // see groupnorm.go
 	double []float64     // of a double constant, whose shape is in c
 	err    error         // why there is no value
 }
