@@ -58,13 +58,18 @@ func main() {
 	exact := flag.Bool("exact", false, "no Winograd")
 	bf16 := flag.Bool("bf16", false, "bfloat16 products")
 	int8 := flag.Bool("int8", false, "quantised networks: integers in Teff, QuantizeLinear and DequantizeLinear in ONNX Runtime")
+	cases := flag.String("operators", "", "compare single operators, with PyTorch: prefixes of cases in operators.py, or all")
+	python := flag.String("python", "/usr/bin/python3", "interpreter that has torch, for --operators")
 	child := flag.String("child", "", "internal: teff or ort, one cold run")
 	model := flag.String("model", "", "internal")
 	flag.Parse()
 	var err error
-	if *child != "" {
+	switch {
+	case *cases != "":
+		err = operators(*lib, *python, strings.Split(*cases, ","), *rounds)
+	case *child != "":
 		err = cold(*child, *model, *lib)
-	} else {
+	default:
 		err = run(*lib, strings.Split(*nets, ","), strings.Split(*threads, ","), *rounds, *asJSON, settings{*exact, *bf16, *int8})
 	}
 	if err != nil {
@@ -226,14 +231,7 @@ func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, 
 			}
 		}
 	}
-	var d, norm float64
-	want := peer.out.GetData()
-	for i, v := range s.Output(0).F32() {
-		e := float64(v) - float64(want[i])
-		d += e * e
-		norm += float64(want[i]) * float64(want[i])
-	}
-	if r.Difference = math.Sqrt(d / norm); !(r.Difference < set.limit()) {
+	if r.Difference = difference(s.Output(0).F32(), peer.out.GetData()); !(r.Difference < set.limit()) {
 		return nil, fmt.Errorf("outputs differ by %.2g of their norm", r.Difference)
 	}
 	var macs int64
@@ -249,6 +247,17 @@ func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, 
 	}
 	r.OrtCold, r.OrtRSS, err = childRun("ort", onnxPath, lib)
 	return r, err
+}
+
+// difference is the norm of the difference, of want's norm.
+func difference(got, want []float32) float64 {
+	var d, norm float64
+	for i, v := range got {
+		e := float64(v) - float64(want[i])
+		d += e * e
+		norm += float64(want[i]) * float64(want[i])
+	}
+	return math.Sqrt(d / norm)
 }
 
 // peer is an ONNX Runtime session with its tensors bound.
