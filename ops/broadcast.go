@@ -69,6 +69,8 @@ func (b *bcast) joins(st *[3][tensor.MaxRank]int, d, n int) bool {
 }
 
 // at is where operand i's row r starts.
+//
+//go:noinline
 func (b *bcast) at(i, r int) int {
 	off := 0
 	for d := b.rank - 2; d >= 0; d-- {

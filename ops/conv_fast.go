@@ -13,6 +13,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 	if s.isDepthwise() {
 		return c.prepareDepthwise(p, s), nil
 	}
+	if k := c.prepareDepthwiseDepth(p, s); k != nil {
+		return k, nil
+	}
 	if !p.Training {
 		if k := c.prepareWinograd(p, s); k != nil {
 			return k, nil
@@ -176,6 +179,7 @@ func (k *convGemm) joinsTaps() bool {
 	return k.groups == 1 && k.ic < fuseTapsBelow && k.Kernel[2] > 1 && k.Dilation[2] == 1 && k.Kernel[2]*k.ic <= kern.MaxTap
 }
 
+//go:noinline
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
 // cacheBytes of weights stay in the second-level cache while rows pass.

@@ -138,6 +138,8 @@ func (p *Prep) NeedScratch(n int) { p.scratch = max(p.scratch, n) }
 func (p *Prep) NeedAux(n int) { p.aux = max(p.aux, n) }
 
 // InPlace promises that the kernel works when Out shares input i's memory.
+//
+//go:noinline
 func (p *Prep) InPlace(i int) { p.inPlace = append(p.inPlace, i) }
 
 // View says that the output is input i's bytes under another shape: the

@@ -130,7 +130,7 @@ func (k *quantizeFixed) Run(a *Args) {
 		a.Parallel((len(a.Out.Data)+quantizePart-1)/quantizePart, k)
 		return
 	}
-	for i, v := range a.In[0].F32() {
+	for i, v := range f32(&a.In[0]) {
 		a.Out.Data[i] = byte(roundClamp(v/k.scale, k.zero, k.lo, k.hi))
 	}
 }
@@ -141,7 +141,7 @@ const quantizePart = chunkElems
 // Do computes a part.
 func (k *quantizeFixed) Do(a *Args, i, _ int) {
 	y := a.Out.Data[i*quantizePart : min(len(a.Out.Data), (i+1)*quantizePart)]
-	kern.QuantizeI8(y, a.In[0].F32()[i*quantizePart:], k.scale, k.zero, k.lo, k.hi)
+	kern.QuantizeI8(y, f32(&a.In[0])[i*quantizePart:], k.scale, k.zero, k.lo, k.hi)
 }
 
 // quantizeOperands has them as operands.

@@ -114,12 +114,17 @@ func (s *Softmax) resolve(shape tensor.Shape) (lines, error) {
 
 func (l *lines) count() int { return l.outer * l.inner }
 
+//go:noinline
 func (l *lines) tasks() int { return (l.count() + l.chunk - 1) / l.chunk }
 
 // of is the lines of task i.
+//
+//go:noinline
 func (l *lines) of(i int) (from, to int) { return i * l.chunk, min(l.count(), (i+1)*l.chunk) }
 
 // at is where line i starts.
+//
+//go:noinline
 func (l *lines) at(i int) int { return i/l.inner*l.n*l.inner + i%l.inner }
 
 type softmaxKernel struct {

@@ -60,6 +60,8 @@ func (g *Geom) InSize() int { return g.In[0] * g.In[1] * g.In[2] }
 
 // Pointwise reports a 1x1 window that visits every position once: a plain
 // matrix product.
+//
+//go:noinline
 func (g *Geom) Pointwise() bool {
 	one, zero := [MaxSpatial]int{1, 1, 1}, [MaxSpatial]int{}
 	return g.Kernel == one && g.Stride == one && g.PadLo == zero && g.PadHi == zero
