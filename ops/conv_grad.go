@@ -43,7 +43,8 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case p.Reference:
 		k.dx, k.dw = &convGradInPlain{k}, &convGradWeightPlain{k}
 	case s.icg == 1 && s.ocg == 1:
-		k.dx, k.dw = &depthwiseGradIn{k}, &depthwiseGradWeight{k}
+		t := newDepthwiseGrad(p, k)
+		k.dx, k.dw = &depthwiseGradIn{t}, &depthwiseGradWeight{t}
 	default:
 		wino := !p.Exact && s.winoTrains()
 		if p.NeedIn[0] && wino {
@@ -198,55 +199,6 @@ func (t *convGradWeightPlain) Run(g *Grads) {
 					}
 				}
 				dw[(oc*taps+tap)*k.icg+c] += float32(sum)
-			}
-		}
-	}
-}
-
-// depthwiseGradIn adds d times the weight of each tap to the positions the tap
-// saw; one task an image.
-type depthwiseGradIn struct{ k *convGrad }
-
-func (t *depthwiseGradIn) Run(g *Grads) { g.Parallel(t.k.n, t) }
-
-func (t *depthwiseGradIn) Do(g *Grads, n, _ int) {
-	k := t.k
-	d, w, dx := g.DOut.F32(), g.Params[0].F32(), g.DIn[0].F32()
-	taps := k.Taps()
-	for row := range k.OutSize() {
-		o := k.outAt(row)
-		dr := d[(n*k.OutSize()+row)*k.oc:][:k.oc]
-		for tap := range taps {
-			if pos, ok := k.inAt(o, tap); ok {
-				to := dx[(n*k.InSize()+pos)*k.ic:][:len(dr)]
-				for c, v := range dr {
-					to[c] += v * w[c*taps+tap]
-				}
-			}
-		}
-	}
-}
-
-// depthwiseGradWeight sums over positions, one task a tap, so that the order
-// does not depend on the number of threads.
-type depthwiseGradWeight struct{ k *convGrad }
-
-func (t *depthwiseGradWeight) Run(g *Grads) { g.Parallel(t.k.Taps(), t) }
-
-func (t *depthwiseGradWeight) Do(g *Grads, tap, _ int) {
-	k := t.k
-	d, x, dw := g.DOut.F32(), g.In[0].F32(), g.DParams[0].F32()
-	taps := k.Taps()
-	for n := range k.n {
-		for row := range k.OutSize() {
-			pos, ok := k.inAt(k.outAt(row), tap)
-			if !ok {
-				continue
-			}
-			dr := d[(n*k.OutSize()+row)*k.oc:][:k.oc]
-			xr := x[(n*k.InSize()+pos)*k.ic:][:len(dr)]
-			for c, v := range dr {
-				dw[c*taps+tap] += v * xr[c]
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
@@ -27,6 +28,7 @@ type Trainer struct {
 	params  []param
 	stats   []statistic
 	peak    int
+	times   []LayerTime           // with Profile
 	update  *updateTask           // of all parameters; nil: each node's in its turn
 	squares squares               // with ClipNorm
 	now     update                // under way
@@ -65,6 +67,13 @@ type bwdRun struct {
 }
 
 func (r *bwdRun) run() {
+	r.differentiate()
+	if r.update != nil {
+		r.update.run()
+	}
+}
+
+func (r *bwdRun) differentiate() {
 	for i := range r.redo {
 		r.redo[i].kernel.Redo(&r.redo[i].args)
 	}
@@ -79,9 +88,6 @@ func (r *bwdRun) run() {
 	}
 	if r.kernel != nil {
 		r.kernel.Run(&r.grads)
-	}
-	if r.update != nil {
-		r.update.run()
 	}
 }
 
@@ -279,7 +285,13 @@ func (t *Trainer) forward() float32 {
 	for i := range t.fwd {
 		r := &t.fwd[i]
 		r.args.Seed = mix(t.cfg.Seed, uint64(t.step), uint64(r.node))
+		if t.times == nil {
+			r.run()
+			continue
+		}
+		start := time.Now()
 		r.run()
+		t.times[r.node].Forward = time.Since(start)
 	}
 	return t.loss.F32()[0]
 }
@@ -287,7 +299,11 @@ func (t *Trainer) forward() float32 {
 func (t *Trainer) backward() {
 	t.bwd[0].grads.DOut.F32()[0] = 1
 	for i := range t.bwd {
-		t.bwd[i].run()
+		if r := &t.bwd[i]; t.times == nil {
+			r.run()
+		} else {
+			r.timed(&t.times[r.node])
+		}
 	}
 }
 

@@ -52,6 +52,8 @@ var files = []file{
 	{"winotrain_avx2_amd64.s", avo(func(a *asm) { winoTrain(a, ymm) })},
 	{"norm_avx512_amd64.s", avo(func(a *asm) { normF32(a, zmm) })},
 	{"norm_avx2_amd64.s", avo(func(a *asm) { normF32(a, ymm) })},
+	{"dwgrad_avx512_amd64.s", avo(func(a *asm) { dwGrad(a, zmm) })},
+	{"dwgrad_avx2_amd64.s", avo(func(a *asm) { dwGrad(a, ymm) })},
 	{"narrow_avx512_amd64.s", avo(func(a *asm) { narrowF32(a, zmm) })},
 	{"narrow_avx2_amd64.s", avo(func(a *asm) { narrowF32(a, ymm) })},
 	{"strips_avx512_amd64.s", avo(func(a *asm) { stripsF32(a, zmm) })},

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kern.tapArgs.
+const (
+	lineA, lineB, lineDst, lineN, lineLines, linePitchA, linePitchB, linePitchDst = 0, 8, 16, 24, 32, 40, 48, 56
+)
+
+// dwGrad writes the loops of depthwise convolutions going back: over lines of some vectors, all lines of a few vectors at
+// a time, whose sums or weights stay in registers meanwhile.
+func dwGrad(a *asm, v isa) {
+	g := &tapLoop{asm: a, isa: v}
+	g.loop("tapDot", true)
+	g.loop("tapAxpy", false)
+}
+
+type tapLoop struct {
+	*asm
+	isa
+}
+
+func (g *tapLoop) loop(name string, dot bool) {
+	g.fn(name+g.suffix, "TapLines.runGeneric")
+	t := g.arg(reg.RBX)
+	col, left := reg.RAX, reg.R8
+	g.XORQ(col, col)
+	g.MOVQ(mem(t, lineN), left)
+	many, one, done := g.label("many"), g.label("one"), g.label("done")
+	const group = 4
+	g.Label(many)
+	g.CMPQ(left, imm(group*g.lanes))
+	g.JLT(operand.LabelRef(one))
+	g.lines(t, group, dot, false)
+	g.ADDQ(imm(group*g.bytes()), col)
+	g.SUBQ(imm(group*g.lanes), left)
+	g.JMP(operand.LabelRef(many))
+	g.Label(one)
+	g.TESTQ(left, left)
+	g.JLE(operand.LabelRef(done))
+	g.MOVQ(operand.I32(int32(g.lanes)), reg.RCX)
+	g.CMPQ(left, reg.RCX)
+	g.CMOVQLT(left, reg.RCX)
+	g.setMask(g.isa, reg.RCX)
+	g.lines(t, 1, dot, true)
+	g.ADDQ(imm(g.bytes()), col)
+	g.SUBQ(imm(g.lanes), left)
+	g.JMP(operand.LabelRef(one))
+	g.Label(done)
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// lines writes all lines of n vectors. A lone vector's sum is spread over four, line by line, which would otherwise
+// wait for each other.
+func (g *tapLoop) lines(t reg.Register, n int, dot, masked bool) {
+	a, b, dst, lines := reg.RSI, reg.RDI, reg.R9, reg.R10
+	acc := func(i int) reg.VecPhysical { return g.reg(i) }
+	g.MOVQ(mem(t, lineA), a)
+	g.ADDQ(reg.RAX, a)
+	g.MOVQ(mem(t, lineB), b)
+	g.ADDQ(reg.RAX, b)
+	g.MOVQ(mem(t, lineDst), dst)
+	g.ADDQ(reg.RAX, dst)
+	g.MOVQ(mem(t, lineLines), lines)
+	g.MOVQ(mem(t, linePitchA), reg.R11)
+	g.MOVQ(mem(t, linePitchB), reg.R12)
+	g.MOVQ(mem(t, linePitchDst), reg.R13)
+	for i := range 4 {
+		if dot {
+			g.clear(g.isa, acc(i))
+		} else if i < n {
+			g.load(g.isa, mem(b, i*g.bytes()), acc(i), masked)
+		}
+	}
+	line := func(s int) {
+		for i := range n {
+			x, y := g.reg(4+2*i), g.reg(5+2*i)
+			if n == 1 {
+				x, y = g.reg(4+2*s), g.reg(5+2*s)
+			}
+			g.load(g.isa, mem(a, i*g.bytes()), x, masked)
+			if dot {
+				to := acc(i)
+				if n == 1 {
+					to = acc(s)
+				}
+				if masked {
+					g.load(g.isa, mem(b, i*g.bytes()), y, masked)
+					g.VFMADD231PS(y, x, to)
+				} else {
+					g.VFMADD231PS(mem(b, i*g.bytes()), x, to)
+				}
+				continue
+			}
+			g.load(g.isa, mem(dst, i*g.bytes()), y, masked)
+			g.VFMADD231PS(acc(i), x, y)
+			g.store(g.isa, y, mem(dst, i*g.bytes()), masked)
+		}
+		g.ADDQ(reg.R11, a)
+		if dot {
+			g.ADDQ(reg.R12, b)
+		} else {
+			g.ADDQ(reg.R13, dst)
+		}
+	}
+	loop, end := g.label("line"), g.label("end")
+	if dot && n == 1 {
+		four := g.label("four")
+		g.Label(four)
+		g.CMPQ(lines, imm(4))
+		g.JLT(operand.LabelRef(loop))
+		for s := range 4 {
+			line(s)
+		}
+		g.SUBQ(imm(4), lines)
+		g.JMP(operand.LabelRef(four))
+	}
+	g.Label(loop)
+	g.TESTQ(lines, lines)
+	g.JZ(operand.LabelRef(end))
+	line(0)
+	g.DECQ(lines)
+	g.JMP(operand.LabelRef(loop))
+	g.Label(end)
+	if !dot {
+		return
+	}
+	if n == 1 {
+		g.VADDPS(acc(1), acc(0), acc(0))
+		g.VADDPS(acc(3), acc(2), acc(2))
+		g.VADDPS(acc(2), acc(0), acc(0))
+	}
+	for i := range n {
+		y := g.reg(4 + i)
+		g.load(g.isa, mem(dst, i*g.bytes()), y, masked)
+		g.VADDPS(acc(i), y, y)
+		g.store(g.isa, y, mem(dst, i*g.bytes()), masked)
+	}
+}
