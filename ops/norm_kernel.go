@@ -150,34 +150,38 @@ func (k *normKernel) Do(a *Args, task, _ int) {
 
 // vector normalises one row in float32, as the reference does in two passes: the
 // sum of squares is that of differences from the mean. Where the mean is not
-// small beside the deviation its rounding would show: it is taken out then.
+// small beside the deviation its rounding would show: it is taken out then. What is so
+// large that sums, differences or squares would be no numbers is made small before them.
 func (k *normKernel) vector(y, x, scale, bias []float32) (mean, inv float32) {
-	n := float64(max(1, len(x)))
+	const small = 0x1p-80
+	n, down, meanDown := float64(max(1, len(x))), 1.0, 1.0
 	mean = float32(float64(kern.SumF32(x)) / n)
+	if !(math.Abs(float64(mean)) < 1e30) { // below, no difference is larger than the largest number
+		down, meanDown = small, small
+		kern.BinaryScalarF32(kern.Mul, y, x, small, negInf, posInf)
+		x, mean = y, float32(float64(kern.SumF32(y))/n)
+	}
 	kern.BinaryScalarF32(kern.Sub, y, x, mean, negInf, posInf)
 	variance := float64(kern.SumSquaresF32(y)) / n
-	if m := float64(mean); m*m > variance {
+	if math.IsInf(variance, 1) && down == 1 { // from 1.8e19 on
+		down = small
+		kern.BinaryScalarF32(kern.Mul, y, y, small, negInf, posInf)
+		variance = float64(kern.SumSquaresF32(y)) / n
+	}
+	if m := float64(mean) * (down / meanDown); m*m > variance {
 		rest := float32(float64(kern.SumF32(y)) / n)
 		kern.BinaryScalarF32(kern.Sub, y, y, rest, negInf, posInf)
-		mean, variance = mean+rest, float64(kern.SumSquaresF32(y))/n
+		mean, variance = mean+float32(float64(rest)*(meanDown/down)), float64(kern.SumSquaresF32(y))/n
 	}
-	inv = float32(1 / math.Sqrt(variance+k.eps))
-	factor := inv
-	if math.IsInf(variance, 1) { // squares are no numbers from 1.8e19 on
-		const down = 0x1p-80
-		kern.BinaryScalarF32(kern.Mul, y, y, down, negInf, posInf)
-		variance = float64(kern.SumSquaresF32(y)) / n // times down², beside which eps is nothing
-		factor = float32(1 / math.Sqrt(variance))
-		inv = factor * down
-	}
-	kern.BinaryScalarF32(kern.Mul, y, y, factor, negInf, posInf)
+	deviation := math.Sqrt(variance/(down*down) + k.eps)
+	kern.BinaryScalarF32(kern.Mul, y, y, float32(1/(deviation*down)), negInf, posInf)
 	switch {
 	case bias != nil:
 		kern.ScaleShiftF32(y, y, scale, bias, negInf, posInf)
 	case scale != nil:
 		kern.BinaryF32(kern.Mul, y, y, scale, negInf, posInf)
 	}
-	return mean, inv
+	return float32(float64(mean) / meanDown), float32(1 / deviation)
 }
 
 // normGrad computes, with xhat the normalised x, t = dy*scale and means over a

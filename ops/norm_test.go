@@ -101,13 +101,22 @@ func TestLayerNormRows(t *testing.T) {
 	}
 }
 
-// TestLayerNormHuge: squares of these numbers are beyond float32.
+// TestLayerNormHuge: squares, sums or differences of these numbers are beyond float32,
+// or their deviation is, small beside the mean.
 func TestLayerNormHuge(t *testing.T) {
-	x := normalTensor(1, 3, 100)
-	for i := range x.F32() {
-		x.F32()[i] *= 1e25
+	affine := []tensor.Tensor{normalTensor(2, 100), normalTensor(3, 100)}
+	for _, c := range []struct{ mean, deviation float64 }{{0, 1e25}, {0, 7e37}, {1e38, 3e37}, {-3e38, 1e37}, {3e38, 0}, {9e29, 1e25}, {1e22, 1e20}, {1e30, 1e37}} {
+		x := normalTensor(1, 3, 100)
+		for i, v := range x.F32() {
+			x.F32()[i] = float32(c.mean + c.deviation*max(-2, min(float64(v), 2)))
+		}
+		for _, params := range [][]tensor.Tensor{nil, affine} {
+			checkFast(t, &LayerNorm{Eps: 1e-5, Axis: 1}, []tensor.Tensor{x}, params, 2e-6)
+		}
 	}
-	checkFast(t, &LayerNorm{Eps: 1e-5, Axis: 1}, []tensor.Tensor{x}, []tensor.Tensor{normalTensor(2, 100), normalTensor(3, 100)}, 2e-6)
+	x := normalTensor(1, 2, 3) // the mean is a number, a difference from it is none
+	copy(x.F32(), []float32{3e38, -3e38, 3e38, -math.MaxFloat32, math.MaxFloat32, -math.MaxFloat32})
+	checkFast(t, &LayerNorm{Eps: 1e-5, Axis: 1}, []tensor.Tensor{x}, nil, 2e-6)
 }
 
 func TestLayerNorm(t *testing.T) {
