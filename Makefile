@@ -59,6 +59,7 @@ bits32:
 cores:
 	@for m in intel zen4; do TEFF_CORES=$$m $(GO) test -count=1 ./runtime && \
 	  TEFF_CORES=$$m $(GO) test -count=1 -short -run Models ./tests || exit 1; done
+	GODEBUG=cpu.avx512f=off $(GO) test -count=1 -short -run Models ./tests # as without AVX-512
 
 race:
 	$(GO) test -race -short ./ops/internal/pool ./runtime ./runtime/train

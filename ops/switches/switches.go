@@ -5,6 +5,9 @@
 // environment variable TEFF_DISABLE, a comma-separated list of names (a name without a slash, or ending in "/", stands for
 // the whole family; "*" followed by "/isa" stands for that ISA in every family).
 //
+// GODEBUG=cpu.avx512f=off has a processor of amd64 choose as one without AVX-512 does, cpu.avx2=off as one without vectors of
+// 256 bits, too; what is left of VNNI then is gemmi8/avxvnni.
+//
 // Some paths pay on some processors' cores alone. Elsewhere they are there and off, but for those that TEFF_ENABLE names;
 // TEFF_CORES (intel, zen4, zen5, or anything else for none of these) has them chosen as on those.
 package switches

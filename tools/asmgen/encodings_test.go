@@ -56,3 +56,31 @@ func TestEncodings(t *testing.T) {
 	}
 	t.Logf("%d instructions", len(got))
 }
+
+// TestDotBytes asks it for the instruction that no Go assembler writes.
+func TestDotBytes(t *testing.T) {
+	mc, err := exec.LookPath("llvm-mc")
+	if err != nil {
+		t.Skip("no llvm-mc (Debian: llvm)")
+	}
+	var in, want bytes.Buffer
+	for r := range 16 {
+		weights, from, sum := r, (r+5)%16, (r*7+3)%16
+		fmt.Fprintf(&in, "{vex} vpdpbusd %%ymm%d, %%ymm%d, %%ymm%d\n", weights, from, sum)
+		e := dotBytes(weights, from, sum)
+		fmt.Fprintf(&want, "%x\n", e[:])
+	}
+	cmd := exec.Command(mc, "-triple=x86_64", "-mattr=+avxvnni", "-show-encoding")
+	cmd.Stdin = &in
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var got bytes.Buffer
+	for _, m := range regexp.MustCompile(`encoding: \[([0-9a-fx,]+)\]`).FindAllSubmatch(out, -1) {
+		got.WriteString(strings.NewReplacer("0x", "", ",", "").Replace(string(m[1])) + "\n")
+	}
+	if got.String() != want.String() {
+		t.Errorf("dotBytes\n%sLLVM\n%s", want.String(), got.String())
+	}
+}

@@ -16,44 +16,34 @@ const (
 	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
 	tileI8Panels, tileI8Words, tileI8Lo, tileI8Hi         = 128, 136, 140, 144
 	tileI8OutXor, tileI8Wild, tileI8End, tileI8Ahead      = 148, 152, 156, 160
-	tileI8Inside                                          = 168
+	tileI8Inside, tileI8Bytes                             = 168, 176
 )
 
-// gemmI8 writes the integer tile kernels: VPDPBUSD over four bytes with AVX-512, VPMADDWD over two 16-bit numbers with
-// AVX2, which cannot saturate at these sizes.
-func gemmI8(a *asm, v isa) {
-	var order operand.Mem
-	if v.wide() { // four doublewords of each 128 bits to the same place in the four
-		order = a.StaticGlobal("rowOrder")
-		a.DataAttributes(build.RODATA | build.NOPTR)
-		for i := range 16 {
-			a.AddDatum(4*i, operand.U32(i%4*4+i/4))
-		}
+// gemmI8 writes the integer tile kernels of AVX-512: VPDPBUSD over four bytes.
+func gemmI8(a *asm) {
+	order := a.StaticGlobal("rowOrder") // four doublewords of each 128 bits to the same place in the four
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 16 {
+		a.AddDatum(4*i, operand.U32(i%4*4+i/4))
 	}
 	for nv := 2; nv >= 1; nv-- {
-		for mr := v.rows; mr >= 1; mr-- {
-			if nine := mr == 9 && nv == 2; v.wide() && !nine && !slices.Contains(fewRows, mr) {
-				continue
+		for mr := zmm.rows; mr >= 1; mr-- {
+			if nine := mr == 9 && nv == 2; nine || slices.Contains(fewRows, mr) {
+				(&gemmInt{gemm: gemm{asm: a, isa: zmm, mr: mr, nv: nv}, order: order}).write()
 			}
-			g := &gemmInt{gemm: gemm{asm: a, isa: v, mr: mr, nv: nv}, group: 4, order: order}
-			if !v.wide() {
-				g.group = 2
-			}
-			g.write()
 		}
 	}
-	if v.wide() {
-		rowSum(a)
-	}
+	rowSum(a)
 }
 
+// groupI8 is how many bytes of A meet as many weights at once.
+const groupI8 = 4
+
 // gemmInt differs from gemm in its step (a group of bytes of A against as many weights), in the rest of a tap that is not
-// a whole group, and in its end. Registers after the accumulators: B twice; AVX-512 the sign flip and five broadcasts,
-// AVX2 the broadcast and the products.
+// a whole group, and in its end. Registers after the accumulators: B twice, the sign flip and five broadcasts. For AVX2 see
+// writeNarrow.
 type gemmInt struct {
 	gemm
-	group int
-	flip  operand.Mem // AVX2: the sign flip
 	bytes operand.Mem // AVX2: a row of results on its way to a partial panel
 	order operand.Mem // AVX-512: see finishWide
 
@@ -66,11 +56,10 @@ type gemmInt struct {
 
 func (g *gemmInt) write() {
 	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
-	local := g.AllocLocal(112)
-	g.panelB, g.panelAt, g.panels, g.inside = local.Offset(80), local.Offset(88), local.Offset(96), local.Offset(104)
+	local := g.AllocLocal(80)
+	g.panelB, g.panelAt, g.panels, g.inside = local.Offset(48), local.Offset(56), local.Offset(64), local.Offset(72)
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
-	g.flip, g.bytes = local.Offset(48), local.Offset(64)
 
 	unroll := 2
 	t, s := g.arg(reg.RAX), reg.RCX
@@ -81,28 +70,23 @@ func (g *gemmInt) write() {
 		g.MOVQ(mem(t, f.from), s)
 		g.MOVQ(s, f.to)
 	}
-	if g.wide() {
-		g.MOVQ(mem(t, tileI8N), s) // K1: the columns of a panel
-		g.MOVQ(operand.I32(-1), reg.RDX)
-		g.SHLQ(reg.CL, reg.RDX)
-		g.NOTQ(reg.RDX)
-		g.KMOVD(reg.EDX, ks[0])
-		g.MOVQ(mem(t, tileKC), s) // K3: the bytes of the last, partial group
-		g.ANDQ(imm(3), s)
-		g.MOVQ(operand.I32(-1), reg.RDX)
-		g.SHLQ(reg.CL, reg.RDX)
-		g.NOTQ(reg.RDX)
-		g.KMOVW(reg.EDX, ks[2])
-		g.VPBROADCASTD(mem(t, tileI8Xor), g.flipReg())
-		g.KMOVW(mem(t, tileI8Xor), ks[1]) // K2: none, when there is nothing to flip
-		g.MOVQ(mem(t, tileI8Ahead), aheadReg)
-	} else {
-		g.VPBROADCASTD(mem(t, tileI8Xor), reg.X14)
-		g.VMOVDQU(reg.X14, g.flip)
-	}
+	g.MOVQ(mem(t, tileI8N), s) // K1: the columns of a panel
+	g.MOVQ(operand.I32(-1), reg.RDX)
+	g.SHLQ(reg.CL, reg.RDX)
+	g.NOTQ(reg.RDX)
+	g.KMOVD(reg.EDX, ks[0])
+	g.MOVQ(mem(t, tileKC), s) // K3: the bytes of the last, partial group
+	g.ANDQ(imm(3), s)
+	g.MOVQ(operand.I32(-1), reg.RDX)
+	g.SHLQ(reg.CL, reg.RDX)
+	g.NOTQ(reg.RDX)
+	g.KMOVW(reg.EDX, ks[2])
+	g.VPBROADCASTD(mem(t, tileI8Xor), g.flipReg())
+	g.KMOVW(mem(t, tileI8Xor), ks[1]) // K2: none, when there is nothing to flip
+	g.MOVQ(mem(t, tileI8Ahead), aheadReg)
 	g.MOVQ(mem(t, tileKC), s)
 	g.MOVQ(s, g.kc)
-	g.ANDQ(imm(-g.group*unroll), s)
+	g.ANDQ(imm(-groupI8*unroll), s)
 	g.MOVQ(s, g.main)
 	g.XORQ(s, s)
 	g.MOVQ(s, g.panelAt)
@@ -137,26 +121,23 @@ func (g *gemmInt) write() {
 	rest, partial, next := g.label("rest"), g.label("partial"), g.label("next")
 	g.CMPQ(k, g.main)
 	g.JGE(operand.LabelRef(rest))
-	if g.wide() { // flipping takes a port that multiplies on some processors: unsigned bytes do without
-		plain := g.label("plain")
-		g.KTESTW(ks[1], ks[1])
-		g.JZ(operand.LabelRef(plain))
-		g.mainLoop(b, k, unroll, whole)
-		g.JMP(operand.LabelRef(rest))
-		g.Label(plain)
-		g.mainLoop(b, k, unroll, unsigned)
-	} else {
-		g.mainLoop(b, k, unroll, whole)
-	}
+	// Flipping takes a port that multiplies on some processors: unsigned bytes do without.
+	plain := g.label("plain")
+	g.KTESTW(ks[1], ks[1])
+	g.JZ(operand.LabelRef(plain))
+	g.mainLoop(b, k, unroll, whole)
+	g.JMP(operand.LabelRef(rest))
+	g.Label(plain)
+	g.mainLoop(b, k, unroll, unsigned)
 	g.Label(rest) // at most one whole group, for the unrolling is two
 	g.SUBQ(g.kc, k)
 	g.NEGQ(k) // bytes left
-	g.CMPQ(k, imm(g.group))
+	g.CMPQ(k, imm(groupI8))
 	g.JLT(operand.LabelRef(partial))
 	g.MOVQ(g.main, k)
 	g.step(b, k, 0, whole)
 	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
-	g.ADDQ(imm(g.group), k)
+	g.ADDQ(imm(groupI8), k)
 	g.SUBQ(g.kc, k)
 	g.NEGQ(k)
 	g.Label(partial)
@@ -169,15 +150,11 @@ func (g *gemmInt) write() {
 	g.Label(next)
 	g.DECQ(g.taps)
 	g.JNZ(operand.LabelRef(tap))
-	if g.wide() {
-		g.MOVQ(b, g.panelB)
-		g.finishWide()
-		g.ADDQ(imm(g.nv*g.isa.bytes()), g.panelAt)
-		g.DECQ(g.panels)
-		g.JNZ(operand.LabelRef(panel))
-	} else {
-		g.finish()
-	}
+	g.MOVQ(b, g.panelB)
+	g.finishWide()
+	g.ADDQ(imm(g.nv*g.isa.bytes()), g.panelAt)
+	g.DECQ(g.panels)
+	g.JNZ(operand.LabelRef(panel))
 	g.VZEROUPPER()
 	g.RET()
 }
@@ -233,14 +210,12 @@ func (g *gemmInt) askAhead(unroll int) {
 func (g *gemmInt) mainLoop(b, k reg.Register, unroll int, f groupForm) {
 	loop := g.label("main")
 	g.Label(loop)
-	if g.wide() {
-		g.askAhead(unroll)
-	}
+	g.askAhead(unroll)
 	for u := range unroll {
 		g.step(b, k, u, f)
 	}
 	g.ADDQ(imm(unroll*g.nv*g.isa.bytes()), b)
-	g.ADDQ(imm(g.group*unroll), k)
+	g.ADDQ(imm(groupI8*unroll), k)
 	g.CMPQ(k, g.main)
 	g.JLT(operand.LabelRef(loop))
 }
@@ -250,7 +225,7 @@ type groupForm int
 
 const (
 	whole        groupForm = iota
-	unsigned               // whole, and no sign to flip; AVX-512 only
+	unsigned               // whole, and no sign to flip
 	partialGroup           // only the bytes that exist: their weights alone are not zero
 )
 
@@ -260,34 +235,20 @@ func (g *gemmInt) step(b, k reg.Register, u int, f groupForm) {
 		g.load(g.isa, mem(b, (u*g.nv+j)*g.isa.bytes()), g.b(j), false)
 	}
 	for i := range g.mr {
-		at := memx(gps[i], k, 1, g.group*u)
-		if g.wide() {
-			x := g.tmp(i)
-			switch f {
-			case partialGroup:
-				g.VMOVDQU8_Z(at, ks[2], g.lowOf(i))
-				g.VPBROADCASTD(g.lowOf(i), x)
-				g.VPXORD(g.flipReg(), x, x)
-			case unsigned:
-				g.VPBROADCASTD(at, x)
-			default:
-				g.VPXORD_BCST(at, g.flipReg(), x)
-			}
-			for j := range g.nv {
-				g.VPDPBUSD(g.b(j), x, g.acc(i, j))
-			}
-			continue
+		at := memx(gps[i], k, 1, groupI8*u)
+		x := g.tmp(i)
+		switch f {
+		case partialGroup:
+			g.VMOVDQU8_Z(at, ks[2], g.lowOf(i))
+			g.VPBROADCASTD(g.lowOf(i), x)
+			g.VPXORD(g.flipReg(), x, x)
+		case unsigned:
+			g.VPBROADCASTD(at, x)
+		default:
+			g.VPXORD_BCST(at, g.flipReg(), x)
 		}
-		if f == partialGroup {
-			g.VPBROADCASTB(at, reg.X14)
-		} else {
-			g.VPBROADCASTW(at, reg.X14)
-		}
-		g.VPXOR(g.flip, reg.X14, reg.X14)
-		g.VPMOVZXBW(reg.X14, reg.Y14)
 		for j := range g.nv {
-			g.VPMADDWD(g.b(j), reg.Y14, reg.Y15)
-			g.VPADDD(reg.Y15, g.acc(i, j), g.acc(i, j))
+			g.VPDPBUSD(g.b(j), x, g.acc(i, j))
 		}
 	}
 }

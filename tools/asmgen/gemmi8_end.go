@@ -5,33 +5,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// scaleAndBound turns sums into clamped floats. The bound is the second source, which VMAXPS returns for a NaN.
-func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
-	g.MOVQ(mem(t, tileI8Scale), reg.RCX)
-	for j := range g.nv {
-		g.load(g.isa, mem(reg.RCX, j*g.isa.bytes()), x, false)
-		for i := range g.mr {
-			g.VCVTDQ2PS(g.acc(i, j), g.acc(i, j))
-			g.VMULPS(x, g.acc(i, j), g.acc(i, j))
-		}
-	}
-	g.VBROADCASTSS(mem(t, tileI8Min), x)
-	g.VBROADCASTSS(mem(t, tileI8Max), y)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VMAXPS(x, g.acc(i, j), g.acc(i, j))
-			g.VMINPS(y, g.acc(i, j), g.acc(i, j))
-			g.VCVTPS2DQ(g.acc(i, j), g.acc(i, j)) // half to even
-		}
-	}
-	g.VPBROADCASTD(mem(t, tileI8Zero), x)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VPADDD(x, g.acc(i, j), g.acc(i, j))
-		}
-	}
-}
-
 // finishWide requantises and stores. Numbers become 16 bits and, with the zero point, unsigned bytes, each step saturating;
 // the bytes of signed results are 128 too large until the end. Converted sums must fit 32 bits, which the columns know,
 // or they are bounded before.
@@ -171,59 +144,6 @@ func (g *gemmInt) packRows(f endForm) {
 				g.VEXTRACTI32X4(operand.U8(k), x, xs[low])
 				g.VMOVDQU8(xs[low], ks[0], mem(c, 0))
 			}
-			g.ADDQ(ldc, c)
-		}
-	}
-}
-
-// finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.
-func (g *gemmInt) finish() {
-	t := g.arg(reg.RAX)
-	x := reg.Y12
-	g.scaleAndBound(t, x, reg.Y13)
-	g.VPCMPEQD(x, x, x)
-	g.VPSRLD(operand.U8(24), x, x)
-	c, ldc, n := reg.RCX, reg.RDX, reg.R8
-	g.MOVQ(mem(t, tileI8C), c)
-	g.MOVQ(mem(t, tileI8LDC), ldc)
-	g.MOVQ(mem(t, tileI8N), n)
-	for i := range g.mr {
-		partial, done := g.label("partial"), g.label("stored")
-		for j := range g.nv {
-			g.VPAND(x, g.acc(i, j), g.acc(i, j))
-		}
-		if g.nv == 2 {
-			g.VPACKUSDW(g.acc(i, 1), g.acc(i, 0), reg.Y14)
-			g.VPERMQ(operand.U8(0xd8), reg.Y14, reg.Y14)
-			g.VEXTRACTI128(operand.U8(1), reg.Y14, reg.X15)
-			g.VPACKUSWB(reg.X15, reg.X14, reg.X14)
-		} else {
-			g.VEXTRACTI128(operand.U8(1), g.acc(i, 0), reg.X15)
-			g.VPACKUSDW(reg.X15, xs[i], reg.X14)
-			g.VPACKUSWB(reg.X14, reg.X14, reg.X14)
-		}
-		g.CMPQ(n, imm(g.nv*g.lanes))
-		g.JNE(operand.LabelRef(partial))
-		if g.nv == 2 {
-			g.VMOVDQU(reg.X14, mem(c, 0))
-		} else {
-			g.VMOVQ(reg.X14, mem(c, 0))
-		}
-		g.JMP(operand.LabelRef(done))
-		g.Label(partial)
-		g.VMOVDQU(reg.X14, g.bytes)
-		g.XORQ(reg.R9, reg.R9)
-		one := g.label("byte")
-		g.Label(one)
-		at := g.bytes
-		at.Index, at.Scale = reg.R9, 1
-		g.MOVB(at, reg.R10B)
-		g.MOVB(reg.R10B, memx(c, reg.R9, 1, 0))
-		g.INCQ(reg.R9)
-		g.CMPQ(reg.R9, n)
-		g.JLT(operand.LabelRef(one))
-		g.Label(done)
-		if i < g.mr-1 {
 			g.ADDQ(ldc, c)
 		}
 	}

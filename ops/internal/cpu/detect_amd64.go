@@ -10,6 +10,8 @@ var (
 	AVX512 = AVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
 	// VNNI is VPDPBUSD on zmm registers.
 	VNNI = AVX512 && cpu.X86.HasAVX512VNNI
+	// AVXVNNI is VPDPBUSD on ymm registers as AVX encodes it, which processors have that lack AVX-512.
+	AVXVNNI = AVX2 && cpu.X86.HasAVXVNNI
 	// VBMI is byte permutations of zmm registers, beside VNNI.
 	VBMI = VNNI && cpu.X86.HasAVX512VBMI
 	// BF16 is VDPBF16PS on zmm registers.

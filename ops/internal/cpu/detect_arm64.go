@@ -4,7 +4,7 @@ import "golang.org/x/sys/cpu"
 
 // Features of this processor. NEON (Advanced SIMD) is part of the arm64 baseline; DotProd is SDOT and UDOT.
 var (
-	AVX2, AVX512, VNNI, VBMI, BF16 = false, false, false, false, false
-	NEON                           = true
-	DotProd                        = cpu.ARM64.HasASIMDDP
+	AVX2, AVX512, VNNI, AVXVNNI, VBMI, BF16 = false, false, false, false, false, false
+	NEON                                    = true
+	DotProd                                 = cpu.ARM64.HasASIMDDP
 )

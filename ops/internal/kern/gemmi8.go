@@ -17,10 +17,11 @@ import (
 // taken off by the bias (Columns) and, where zb is not 128 for unsigned or 0 for signed weights, by a row's sum.
 
 var (
-	useGemmI8VNNI = cpu.VNNI && haveAsm
-	useGemmI8AVX2 = cpu.AVX2 && haveAsm
-	useGemmI8SDOT = cpu.DotProd && haveNEON
-	useGemmI8NEON = cpu.NEON && haveNEON
+	useGemmI8VNNI    = cpu.VNNI && haveAsm
+	useGemmI8AVXVNNI = cpu.AVXVNNI && haveAsm
+	useGemmI8AVX2    = cpu.AVX2 && haveAsm
+	useGemmI8SDOT    = cpu.DotProd && haveNEON
+	useGemmI8NEON    = cpu.NEON && haveNEON
 
 	// Weights are asked for before they are needed.
 	useGemmI8Ahead = cpu.VNNI && haveAsm
@@ -30,6 +31,7 @@ var (
 
 func init() {
 	cpu.Register("gemmi8/vnni", &useGemmI8VNNI)
+	cpu.Register("gemmi8/avxvnni", &useGemmI8AVXVNNI)
 	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
 	cpu.Register("gemmi8/sdot", &useGemmI8SDOT)
 	cpu.Register("gemmi8/neon", &useGemmI8NEON)
@@ -46,13 +48,14 @@ type GemmI8 struct {
 	Group int // depth that is packed together; a tap is rounded up to it with zeros
 	// signed says that activations count as signed inside, for an instruction that wants them so; else as unsigned.
 	signed bool
-	wide   bool // weights are packed as 16-bit numbers with their zero points taken off
+	wide   bool // weights are packed as 16-bit numbers with their zero points taken off, a group's first and third before the others
 	isa    isa
 }
 
 var (
 	gemmI8VNNI    = GemmI8{Name: "i8-12x32-vnni", MR: 12, NR: 32, Half: 16, Group: 4, isa: isaAVX512}
-	gemmI8AVX2    = GemmI8{Name: "i8-6x16-avx2", MR: 6, NR: 16, Half: 8, Group: 2, wide: true, isa: isaAVX2}
+	gemmI8AVXVNNI = GemmI8{Name: "i8-6x16-avxvnni", MR: 6, NR: 16, Half: 8, Group: 4, isa: isaAVX2}
+	gemmI8AVX2    = GemmI8{Name: "i8-6x16-avx2", MR: 6, NR: 16, Half: 8, Group: 4, wide: true, isa: isaAVX2}
 	gemmI8SDOT    = GemmI8{Name: "i8-8x8-sdot", MR: 8, NR: 8, Group: 4, signed: true, isa: isaNEON}
 	gemmI8NEON    = GemmI8{Name: "i8-8x8-neon", MR: 8, NR: 8, Group: 1, signed: true, isa: isaNEON}
 	gemmI8Generic = GemmI8{Name: "i8-4x4-generic", MR: 4, NR: 4, Group: 1}
@@ -63,6 +66,8 @@ func SelectGemmI8() *GemmI8 {
 	switch {
 	case useGemmI8VNNI:
 		return &gemmI8VNNI
+	case useGemmI8AVXVNNI:
+		return &gemmI8AVXVNNI
 	case useGemmI8AVX2:
 		return &gemmI8AVX2
 	case useGemmI8SDOT:
@@ -152,6 +157,9 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 	}
 	if g.isa == isaAVX512 {
 		t.limits(a)
+	}
+	if !g.wide {
+		t.bytes = 1
 	}
 	if a.Rows == nil || a.Inside {
 		t.inside = 1
@@ -275,6 +283,8 @@ type tileI8 struct {
 	end            uint32  // 1: neither limits nor sign change a result; 2: nor does the zero point
 	ahead          uintptr // what to ask for ahead, or weights of this tile
 	inside         int     // 1: no offset is negative
+
+	bytes int // 1: weights are bytes, not 16-bit numbers; AVX2 only
 }
 
 // limits is how AVX-512 wants zero point and limits.

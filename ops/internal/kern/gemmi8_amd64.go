@@ -6,39 +6,62 @@ import "unsafe"
 
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
 func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
-	if g.isa == isaAVX512 {
-		tileI8AVX512(t, mr, half)
+	if mr == 9 && !half && g.isa == isaAVX512 {
+		gemmI8x9x32AVX512(t)
 		return
 	}
-	tileI8AVX2(t, mr, half)
+	n := g.tileRows(t, mr, half)
+	if n == mr {
+		return
+	}
+	u := *t
+	for mr -= n; mr > 0; mr -= n {
+		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
+		u.sums = (*int32)(unsafe.Add(unsafe.Pointer(u.sums), 4*n))
+		u.c = (*byte)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
+		n = g.tileRows(&u, mr, half)
+	}
 }
 
-// rowSums adds up what each row of a tile reads. Only the VNNI form leaves zero points to it.
-func (g *GemmI8) rowSums(t *tileI8) { rowSumsAVX512(t) }
+// tileRows runs the first rows of a tile, as many as the tallest kernel has, and says how many those are.
+func (g *GemmI8) tileRows(t *tileI8, mr int, half bool) int {
+	if g.isa == isaAVX512 {
+		n := fewRows(mr)
+		tileI8AVX512(t, n, half)
+		return n
+	}
+	n := 6
+	if mr < n {
+		n = min(fewRows(mr), 4)
+	}
+	tileI8AVX2(t, n, half)
+	return n
+}
+
+// rowSums adds up what each row of a tile reads. Only forms of byte weights leave zero points to it.
+func (g *GemmI8) rowSums(t *tileI8) {
+	if g.isa == isaAVX512 {
+		rowSumsAVX512(t)
+		return
+	}
+	sums, rows := unsafe.Slice(t.sums, t.mr), unsafe.Slice(t.rows, g.MR*(t.taps-1)+t.mr)
+	for i := range sums {
+		sums[i] = 0
+		for tap := range t.taps {
+			p := t.zero
+			if o := rows[g.MR*tap+i]; o >= 0 {
+				p = (*byte)(unsafe.Add(unsafe.Pointer(t.a), o))
+			}
+			sum, _ := sumsI8(unsafe.Slice(p, t.kc), t.flip != 0)
+			sums[i] += int32(sum) + 128*int32(t.kc)
+		}
+	}
+}
 
 // See runGeneric, which sums as it goes.
 //
 //go:noescape
 func rowSumsAVX512(t *tileI8)
-
-// tileI8AVX512 has kernels for some heights; the rest are several of them.
-func tileI8AVX512(t *tileI8, mr int, half bool) {
-	if mr == 12 || mr == 9 && !half {
-		tileI8Rows(t, mr, half)
-		return
-	}
-	u := *t
-	for {
-		n := fewRows(mr)
-		tileI8Rows(&u, n, half)
-		if mr -= n; mr == 0 {
-			return
-		}
-		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
-		u.sums = (*int32)(unsafe.Add(unsafe.Pointer(u.sums), 4*n))
-		u.c = (*byte)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
-	}
-}
 
 // fewRows is the tallest tile kernel of at most mr rows.
 func fewRows(mr int) int {
@@ -55,7 +78,7 @@ func fewRows(mr int) int {
 	return 1
 }
 
-func tileI8Rows(t *tileI8, mr int, half bool) {
+func tileI8AVX512(t *tileI8, mr int, half bool) {
 	if half {
 		switch mr {
 		case 12:
@@ -74,8 +97,6 @@ func tileI8Rows(t *tileI8, mr int, half bool) {
 	switch mr {
 	case 12:
 		gemmI8x12x32AVX512(t)
-	case 9:
-		gemmI8x9x32AVX512(t)
 	case 8:
 		gemmI8x8x32AVX512(t)
 	case 4:
@@ -92,12 +113,8 @@ func tileI8AVX2(t *tileI8, mr int, half bool) {
 		switch mr {
 		case 6:
 			gemmI8x6x8AVX2(t)
-		case 5:
-			gemmI8x5x8AVX2(t)
 		case 4:
 			gemmI8x4x8AVX2(t)
-		case 3:
-			gemmI8x3x8AVX2(t)
 		case 2:
 			gemmI8x2x8AVX2(t)
 		case 1:
@@ -108,12 +125,8 @@ func tileI8AVX2(t *tileI8, mr int, half bool) {
 	switch mr {
 	case 6:
 		gemmI8x6x16AVX2(t)
-	case 5:
-		gemmI8x5x16AVX2(t)
 	case 4:
 		gemmI8x4x16AVX2(t)
-	case 3:
-		gemmI8x3x16AVX2(t)
 	case 2:
 		gemmI8x2x16AVX2(t)
 	case 1:
@@ -162,13 +175,7 @@ func gemmI8x1x16AVX512(t *tileI8)
 func gemmI8x6x16AVX2(t *tileI8)
 
 //go:noescape
-func gemmI8x5x16AVX2(t *tileI8)
-
-//go:noescape
 func gemmI8x4x16AVX2(t *tileI8)
-
-//go:noescape
-func gemmI8x3x16AVX2(t *tileI8)
 
 //go:noescape
 func gemmI8x2x16AVX2(t *tileI8)
@@ -180,13 +187,7 @@ func gemmI8x1x16AVX2(t *tileI8)
 func gemmI8x6x8AVX2(t *tileI8)
 
 //go:noescape
-func gemmI8x5x8AVX2(t *tileI8)
-
-//go:noescape
 func gemmI8x4x8AVX2(t *tileI8)
-
-//go:noescape
-func gemmI8x3x8AVX2(t *tileI8)
 
 //go:noescape
 func gemmI8x2x8AVX2(t *tileI8)

@@ -22,7 +22,7 @@ func (g *GemmI8) panelBytes(taps, kc, columns int) int {
 // depth is kc rounded up to whole groups.
 func (g *GemmI8) depth(kc int) int { return (kc + g.Group - 1) / g.Group * g.Group }
 
-// Pack lays weights out as panels [ceil(n/NR)][taps][kc/Group][NR][Group]. Column j is at w[j*ld : j*ld+taps*kc], int8 or
+// Pack lays weights out as panels [ceil(n/NR)][taps][kc/Group][NR][Group], or as place says. Column j is at w[j*ld : j*ld+taps*kc], int8 or
 // uint8 as signed says. zero holds the weights' zero points: none (all 0), one, or n.
 func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []int32) {
 	dst = dst[:g.PackedSize(n, taps, kc)]
@@ -45,8 +45,10 @@ func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []in
 		for t := range taps {
 			col := w[j*ld+t*kc:][:kc]
 			if g.wide {
-				to := dst[base+2*(t*depth*width+(j-panel)*g.Group):]
-				packWide(to, col, width*g.Group, signed, zeroAt(zero, j))
+				to := dst[base+2*t*depth*width:]
+				for k, v := range col {
+					binary.LittleEndian.PutUint16(to[2*g.place(k, j-panel, width):], uint16(valueI8(v, signed)-zeroAt(zero, j)))
+				}
 			} else {
 				to := dst[base+t*depth*width+(j-panel)*g.Group:]
 				packBytes(to, col, width*g.Group, g.Group, signed)
@@ -72,15 +74,13 @@ func packBytes(to, col []byte, step, group int, signed bool) {
 	}
 }
 
-// packWide writes pairs of a column, 16 bits each with the zero point taken off, step numbers apart.
-func packWide(to, col []byte, step int, signed bool, zero int32) {
-	for k, v := range col {
-		x := int32(v)
-		if signed {
-			x = int32(int8(v))
-		}
-		binary.LittleEndian.PutUint16(to[2*(k/2*step+k%2):], uint16(x-zero))
+// place is where in a tap of a panel so many columns wide the weight of depth k and column j is.
+func (g *GemmI8) place(k, j, width int) int {
+	group := k / g.Group * g.Group * width
+	if g.wide { // pairs that a register of 32-bit lanes of A holds, after a mask and after a shift
+		return group + k%2*2*width + 2*j + k%4/2
 	}
+	return group + j*g.Group + k%g.Group
 }
 
 func zeroAt(zero []int32, j int) int32 {

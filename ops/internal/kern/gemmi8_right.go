@@ -72,10 +72,10 @@ func (g *GemmI8) packKN(dst, w []byte, n, k int, signed bool, zero int32) {
 		width := min(g.NR, columns-j)
 		panel := dst[g.panelBytes(1, k, j):]
 		for p := range k {
-			at, row := p/g.Group*width*g.Group+p%g.Group, w[p*n+j:][:min(width, n-j)]
+			at, row := g.place(p, 0, width), w[p*n+j:][:min(width, n-j)]
 			if g.wide {
 				for i, v := range row {
-					binary.LittleEndian.PutUint16(panel[2*(at+i*g.Group):], uint16(valueI8(v, signed)-zero))
+					binary.LittleEndian.PutUint16(panel[2*(at+2*i):], uint16(valueI8(v, signed)-zero))
 				}
 				continue
 			}

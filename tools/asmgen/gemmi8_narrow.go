@@ -1,0 +1,273 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// gemmI8Narrow writes the integer tile kernels of AVX2. Weights are 16-bit numbers, and VPMADDWD over two of them cannot
+// saturate at these sizes; or, where the processor has AVX-VNNI, bytes for VPDPBUSD. Both loops are in every kernel, which
+// share all else.
+func gemmI8Narrow(a *asm) {
+	for nv := 2; nv >= 1; nv-- {
+		for _, mr := range []int{6, 4, 2, 1} {
+			(&gemmInt{gemm: gemm{asm: a, isa: ymm, mr: mr, nv: nv}}).writeNarrow()
+		}
+	}
+}
+
+// Registers of writeNarrow beside b, k and the rows' pointers.
+var (
+	narrowConsts = reg.RBX // the sign flip, in 32 bytes
+	narrowLeft   = reg.R13 // bytes of the tap that are no whole group
+	narrowMain   = reg.R14 // bytes of its whole groups
+	narrowTaps   = reg.R15
+)
+
+// writeNarrow is write for AVX2. The last bytes of a tap that are no whole group are copied to the frame, where the rows
+// then seem to lie: what follows them there meets weights that are zero.
+func (g *gemmInt) writeNarrow() {
+	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
+	local := g.AllocLocal(152)
+	g.rows, g.zero, g.base, g.kc = local, local.Offset(8), local.Offset(16), local.Offset(24)
+	form, ends, consts := local.Offset(32), local.Offset(40), local.Offset(88)
+	g.bytes = local.Offset(64)
+
+	t, s := g.arg(reg.RAX), reg.RCX
+	for _, f := range []struct {
+		from int
+		to   operand.Mem
+	}{{tileZero, g.zero}, {tileA, g.base}, {tileRows, g.rows}, {tileI8Bytes, form}} {
+		g.MOVQ(mem(t, f.from), s)
+		g.MOVQ(s, f.to)
+	}
+	g.LEAQ(consts.Offset(31), narrowConsts)
+	g.ANDQ(imm(-32), narrowConsts) // a load within one line of the cache
+	g.VPBROADCASTD(mem(t, tileI8Xor), reg.Y14)
+	g.VMOVDQU(reg.Y14, mem(narrowConsts, 0))
+	g.MOVQ(mem(t, tileKC), narrowMain)
+	g.MOVQ(narrowMain, s)
+	g.ANDQ(imm(groupI8-1), s)
+	g.MOVQ(s, g.kc)
+	g.ANDQ(imm(-groupI8), narrowMain)
+	g.MOVQ(mem(t, tileTaps), narrowTaps)
+	g.MOVQ(mem(t, tileI8Bias), s)
+	for j := range g.nv {
+		g.VMOVUPS(mem(s, 32*j), g.acc(0, j))
+	}
+	for i := 1; i < g.mr; i++ {
+		for j := range g.nv {
+			g.VMOVAPS(g.acc(0, j), g.acc(i, j))
+		}
+	}
+	g.VPCMPEQW(reg.Y15, reg.Y15, reg.Y15)
+	g.VPSRLW(imm(8), reg.Y15, reg.Y15)
+	b, k := reg.RCX, reg.RAX
+	g.MOVQ(mem(t, tileB), b)
+
+	tap, groups, words, bytes := g.label("tap"), g.label("groups"), g.label("words"), g.label("bytes")
+	rest, one, next := g.label("rest"), g.label("one"), g.label("next")
+	g.Label(tap)
+	g.pointers(k)
+	g.XORQ(k, k)
+	g.MOVQ(g.kc, narrowLeft)
+	g.CMPQ(k, narrowMain)
+	g.JGE(operand.LabelRef(rest))
+	g.Label(groups)
+	g.CMPQ(form, imm(0))
+	g.JNE(operand.LabelRef(bytes))
+	g.Label(words)
+	g.stepWords(b, k)
+	g.CMPQ(k, narrowMain)
+	g.JLT(operand.LabelRef(words))
+	g.JMP(operand.LabelRef(rest))
+	g.Label(bytes)
+	g.stepBytes(b, k)
+	g.CMPQ(k, narrowMain)
+	g.JLT(operand.LabelRef(bytes))
+
+	g.Label(rest)
+	g.TESTQ(narrowLeft, narrowLeft)
+	g.JZ(operand.LabelRef(next))
+	to, end := reg.R12, reg.RDX
+	g.LEAQ(ends, to)
+	g.Label(one)
+	for i := range g.mr {
+		g.MOVBLZX(memx(gps[i], k, 1, 0), end.As32())
+		g.MOVB(end.As8(), mem(to, 4*i))
+	}
+	g.INCQ(k)
+	g.INCQ(to)
+	g.DECQ(narrowLeft)
+	g.JNZ(operand.LabelRef(one))
+	g.MOVQ(narrowMain, k)
+	g.LEAQ(ends, to)
+	g.SUBQ(k, to)
+	for i := range g.mr {
+		g.LEAQ(mem(to, 4*i), gps[i])
+	}
+	g.JMP(operand.LabelRef(groups))
+	g.Label(next)
+	g.DECQ(narrowTaps)
+	g.JNZ(operand.LabelRef(tap))
+	g.finish()
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// stepWords is a group against weights of 16 bits: its first and third byte, then its second and fourth. Weights are read
+// where they are met, so that registers are left for the two halves of a group.
+func (g *gemmInt) stepWords(b, k reg.Register) {
+	odd, even, product, low := reg.Y12, reg.Y13, reg.Y14, reg.Y15
+	for i := range g.mr {
+		g.VPBROADCASTD(memx(gps[i], k, 1, 0), odd)
+		g.VPXOR(mem(narrowConsts, 0), odd, odd)
+		g.VPAND(odd, low, even)
+		g.VPSRLW(imm(8), odd, odd)
+		for h, x := range []reg.Register{even, odd} {
+			for j := range g.nv {
+				g.VPMADDWD(mem(b, 32*(h*g.nv+j)), x, product)
+				g.VPADDD(product, g.acc(i, j), g.acc(i, j))
+			}
+		}
+	}
+	g.ADDQ(imm(2*32*g.nv), b)
+	g.ADDQ(imm(groupI8), k)
+}
+
+// stepBytes is a group against weights of 8 bits.
+func (g *gemmInt) stepBytes(b, k reg.Register) {
+	for j := range g.nv {
+		g.VMOVUPS(mem(b, 32*j), g.b(j))
+	}
+	x := reg.Y14
+	for i := range g.mr {
+		g.VPBROADCASTD(memx(gps[i], k, 1, 0), x)
+		g.VPXOR(mem(narrowConsts, 0), x, x)
+		for j := range g.nv {
+			g.dotBytes(g.b(j), x, g.acc(i, j))
+		}
+	}
+	g.ADDQ(imm(32*g.nv), b)
+	g.ADDQ(imm(groupI8), k)
+}
+
+// dotBytes is VPDPBUSD as AVX-VNNI encodes it; Go's assembler knows that of AVX-512 alone.
+func (g *gemmInt) dotBytes(weights, bytes, sum reg.VecPhysical) {
+	e := dotBytes(int(weights.ID().Index()), int(bytes.ID().Index()), int(sum.ID().Index()))
+	g.Instruction(&ir.Instruction{Opcode: "LONG", Operands: []operand.Op{operand.U32(binary.LittleEndian.Uint32(e[:]))}})
+	g.Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(e[4])}})
+}
+
+// dotBytes encodes {vex} VPDPBUSD sum, bytes, weights on registers of 256 bits: VEX.256.66.0F38.W0 50 /r (Intel's manual).
+func dotBytes(weights, bytes, sum int) [5]byte {
+	extend := func(r int) byte { return byte(^r >> 3 & 1) }
+	return [5]byte{0xc4, extend(sum)<<7 | 1<<6 | extend(weights)<<5 | 2, byte(^bytes&15)<<3 | 1<<2 | 1, 0x50,
+		3<<6 | byte(sum&7)<<3 | byte(weights&7)}
+}
+
+// takeZeros takes off what zero points of weights add, which byte weights alone leave.
+func (g *gemmInt) takeZeros(t reg.Register) {
+	zeros, sums, sum, x := reg.RCX, reg.RDX, reg.Y14, reg.Y15
+	symmetric := g.label("symmetric")
+	g.MOVQ(mem(t, tileI8WZero), zeros)
+	g.TESTQ(zeros, zeros)
+	g.JZ(operand.LabelRef(symmetric))
+	g.MOVQ(mem(t, tileI8Sums), sums)
+	for j := range g.nv {
+		g.VMOVUPS(mem(zeros, 32*j), g.b(j))
+	}
+	for i := range g.mr {
+		g.VPBROADCASTD(mem(sums, 4*i), sum)
+		for j := range g.nv {
+			g.VPMULLD(g.b(j), sum, x)
+			g.VPSUBD(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.Label(symmetric)
+}
+
+// scaleAndBound turns sums into clamped floats. The bound is the second source, which VMAXPS returns for a NaN.
+func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
+	g.MOVQ(mem(t, tileI8Scale), reg.RCX)
+	for j := range g.nv {
+		g.load(g.isa, mem(reg.RCX, j*g.isa.bytes()), x, false)
+		for i := range g.mr {
+			g.VCVTDQ2PS(g.acc(i, j), g.acc(i, j))
+			g.VMULPS(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+	g.VBROADCASTSS(mem(t, tileI8Min), x)
+	g.VBROADCASTSS(mem(t, tileI8Max), y)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VMAXPS(x, g.acc(i, j), g.acc(i, j))
+			g.VMINPS(y, g.acc(i, j), g.acc(i, j))
+			g.VCVTPS2DQ(g.acc(i, j), g.acc(i, j)) // half to even
+		}
+	}
+	g.VPBROADCASTD(mem(t, tileI8Zero), x)
+	for i := range g.mr {
+		for j := range g.nv {
+			g.VPADDD(x, g.acc(i, j), g.acc(i, j))
+		}
+	}
+}
+
+// finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.
+func (g *gemmInt) finish() {
+	t := g.arg(reg.RAX)
+	x := reg.Y12
+	g.takeZeros(t)
+	g.scaleAndBound(t, x, reg.Y13)
+	g.VPCMPEQD(x, x, x)
+	g.VPSRLD(operand.U8(24), x, x)
+	c, ldc, n := reg.RCX, reg.RDX, reg.R8
+	g.MOVQ(mem(t, tileI8C), c)
+	g.MOVQ(mem(t, tileI8LDC), ldc)
+	g.MOVQ(mem(t, tileI8N), n)
+	for i := range g.mr {
+		partial, done := g.label("partial"), g.label("stored")
+		for j := range g.nv {
+			g.VPAND(x, g.acc(i, j), g.acc(i, j))
+		}
+		if g.nv == 2 {
+			g.VPACKUSDW(g.acc(i, 1), g.acc(i, 0), reg.Y14)
+			g.VPERMQ(operand.U8(0xd8), reg.Y14, reg.Y14)
+			g.VEXTRACTI128(operand.U8(1), reg.Y14, reg.X15)
+			g.VPACKUSWB(reg.X15, reg.X14, reg.X14)
+		} else {
+			g.VEXTRACTI128(operand.U8(1), g.acc(i, 0), reg.X15)
+			g.VPACKUSDW(reg.X15, xs[i], reg.X14)
+			g.VPACKUSWB(reg.X14, reg.X14, reg.X14)
+		}
+		g.CMPQ(n, imm(g.nv*g.lanes))
+		g.JNE(operand.LabelRef(partial))
+		if g.nv == 2 {
+			g.VMOVDQU(reg.X14, mem(c, 0))
+		} else {
+			g.VMOVQ(reg.X14, mem(c, 0))
+		}
+		g.JMP(operand.LabelRef(done))
+		g.Label(partial)
+		g.VMOVDQU(reg.X14, g.bytes)
+		g.XORQ(reg.R9, reg.R9)
+		one := g.label("byte")
+		g.Label(one)
+		at := g.bytes
+		at.Index, at.Scale = reg.R9, 1
+		g.MOVB(at, reg.R10B)
+		g.MOVB(reg.R10B, memx(c, reg.R9, 1, 0))
+		g.INCQ(reg.R9)
+		g.CMPQ(reg.R9, n)
+		g.JLT(operand.LabelRef(one))
+		g.Label(done)
+		if i < g.mr-1 {
+			g.ADDQ(ldc, c)
+		}
+	}
+}
