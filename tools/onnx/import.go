@@ -235,6 +235,9 @@ func (im *importer) inputSpecs() ([]inputSpec, error) {
 			list[i].batched = im.open
 		}
 		s, err := tensor.NewShape(mergeDims(dims[i])...)
+		if err != nil && list[i].batched { // the batch it is built with is large, for 32-bit processors too large
+			return nil, fmt.Errorf("onnx: input %q is too large while its batch is open: fix the batch with --batch", list[i].name)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("onnx: input %q: %w", list[i].name, err)
 		}

@@ -349,3 +349,20 @@ func TestPowers(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeOpenInput: an input that is too large at the batch that stands for an open
+// one, as photographs are on 32-bit processors, is refused with what helps, and read
+// where the batch is fixed.
+func TestLargeOpenInput(t *testing.T) {
+	n := math.MaxInt / 16 / nominalBatch
+	dims := []int{-1, 1}
+	for ; n > 1<<20; n >>= 20 {
+		dims = append(dims, 1<<20)
+	}
+	dims = append(dims, n+1)
+	m := newModel(13).input("x", dims...).output("y").node("Relu", []string{"x"}, []string{"y"}, nil).bytes()
+	_, err := ImportBytes(m)
+	require.ErrorContains(t, err, "--batch")
+	_, err = ImportBytes(m, WithBatch(1))
+	require.NoError(t, err)
+}
