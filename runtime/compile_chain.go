@@ -13,6 +13,7 @@ type chain struct {
 	nodes   []graph.ID // first to last
 	in      []graph.ID // what the step reads
 	prepare func(p []*ops.Prep) ops.Kernel
+	over    bool // the result may lie where what the first reads was
 }
 
 func (ch *chain) last() graph.ID { return ch.nodes[len(ch.nodes)-1] }
@@ -46,6 +47,7 @@ func (c *compiler) findChains() {
 		c.findPoolChain(graph.ID(i))
 		c.findSum(graph.ID(i))
 	}
+	c.findNorms()
 	if len(c.chains) > 0 {
 		c.lifetimes()
 	}
@@ -176,7 +178,11 @@ func (c *compiler) chainStep(ch *chain) error {
 	if s == nil {
 		return fmt.Errorf("runtime: BUG: what was a chain is none: %s", c.g.Node(ch.last()).Name)
 	}
-	c.place(ch.last(), c.g.Node(ch.last()), ops.Requests{View: -1})
+	n, r := c.g.Node(ch.last()), ops.Requests{View: -1}
+	if ch.over {
+		n, r.InPlace = c.g.Node(ch.nodes[0]), []int{0}
+	}
+	c.place(ch.last(), n, r)
 	c.steps = append(c.steps, *s)
 	return nil
 }

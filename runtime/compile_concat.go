@@ -14,7 +14,7 @@ func (c *compiler) findConcats() {
 	for i := range c.g.Len() {
 		id := graph.ID(i)
 		cat, ok := c.g.Node(id).Op.(*ops.Concat)
-		if !ok || c.opt.Reference {
+		if !ok || c.opt.Reference || c.inner[id] {
 			continue
 		}
 		if parts := c.concatParts(id, cat); parts != nil {
