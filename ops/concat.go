@@ -56,8 +56,15 @@ func (c *Concat) Prepare(p *Prep) (Kernel, error) {
 		}
 	}
 	p.Path("copy")
-	return c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params), nil
+	k := c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params)
+	if k.outer > 1 {
+		k.tasks = min(k.outer, parts(concatMACs*p.Out.Bytes(), taskMACs, max(1, p.Threads)))
+	}
+	return k, nil
 }
+
+// concatMACs multiply-adds take as long as copying a byte.
+const concatMACs = 4
 
 func (c *Concat) kernel(out tensor.Spec, o []tensor.Spec, params []tensor.Tensor) *concatKernel {
 	axis, _ := normAxis(c.Axis, out.Shape.Rank())
@@ -82,19 +89,33 @@ type concatKernel struct {
 	runs        []int // elements of one run of each operand
 	outer, size int
 	pitch       int // elements of one run of the result
+	tasks       int // parts of outer; 0: an operand each
 }
 
-func (k *concatKernel) Run(a *Args) { a.Parallel(len(k.runs), k) }
-
-// Do copies operand i.
-func (k *concatKernel) Do(a *Args, i, _ int) {
-	at := 0
-	for _, r := range k.runs[:i] {
-		at += r
+func (k *concatKernel) Run(a *Args) {
+	if k.tasks > 0 {
+		a.Parallel(k.tasks, k)
+	} else {
+		a.Parallel(len(k.runs), k)
 	}
-	src, run := arg(a, k.params, i).Data, k.runs[i]*k.size
-	for o := range k.outer {
-		copy(a.Out.Data[(o*k.pitch+at)*k.size:][:run], src[o*run:])
+}
+
+// Do copies part i of all operands, or all of operand i.
+func (k *concatKernel) Do(a *Args, i, _ int) {
+	from, to := 0, k.outer
+	if k.tasks > 0 {
+		from, to = k.outer*i/k.tasks, k.outer*(i+1)/k.tasks
+	}
+	at := 0
+	for j, run := range k.runs {
+		run *= k.size
+		if k.tasks > 0 || i == j {
+			src, dst := arg(a, k.params, j).Data, a.Out.Data[at:]
+			for o := from; o < to; o++ {
+				copy(dst[o*k.pitch*k.size:][:run], src[o*run:])
+			}
+		}
+		at += run
 	}
 }
 

@@ -48,7 +48,10 @@ func (o *GlobalPool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return o.Out.spec(KindGlobalPool, x, shape)
 }
 
-// Prepare splits by image.
+// poolMACs multiply-adds take as long as pooling one number of few channels.
+const poolMACs = 8
+
+// Prepare splits by image, and an image by channels.
 func (o *GlobalPool) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	if x.DType != tensor.F32 {
@@ -57,6 +60,11 @@ func (o *GlobalPool) Prepare(p *Prep) (Kernel, error) {
 	n, c := x.Shape.Dim(0), x.Shape.Channels()
 	k := &globalPool{op: *o, params: p.Params, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}
 	k.exact = p.Reference || o.Fn == PoolLp
+	k.part = c
+	if threads := max(1, p.Threads); n < threads && !k.exact {
+		k.part = max(1, roundUp((c+threads-1)/parts(poolMACs*k.size*c, taskMACs, threads), 16))
+	}
+	k.parts = max(1, (c+k.part-1)/max(1, k.part))
 	p.Path("global")
 	return k, nil
 }
@@ -66,17 +74,20 @@ type globalPool struct {
 	params     []tensor.Tensor
 	n, c, size int
 	exact      bool
+	part       int // channels of a task
+	parts      int // tasks of an image
 }
 
-func (k *globalPool) Run(a *Args) { a.Parallel(k.n, k) }
+func (k *globalPool) Run(a *Args) { a.Parallel(k.n*k.parts, k) }
 
-// Do computes one image.
-func (k *globalPool) Do(a *Args, n, _ int) {
-	x := argF32(a, k.params, 0)[n*k.size*k.c:][:k.size*k.c]
-	y := f32(&a.Out)[n*k.c:][:k.c]
+// Do computes some channels of one image.
+func (k *globalPool) Do(a *Args, i, _ int) {
+	n, c := i/k.parts, i%k.parts*k.part
+	x := argF32(a, k.params, 0)[n*k.size*k.c:][:k.size*k.c][c:]
+	y := f32(&a.Out)[n*k.c:][c:min(k.c, c+k.part)]
 	if !k.exact {
 		args := kern.PoolF32Args{
-			In: x, H: 1, W: k.size, C: k.c, Pixel: k.c, Average: k.op.Fn == PoolAvg,
+			In: x, H: 1, W: k.size, C: len(y), Pixel: k.c, Average: k.op.Fn == PoolAvg,
 			KH: 1, KW: k.size, SH: 1, SW: 1, DH: 1, DW: 1, Out: y, OH: 1, OW: 1, OutPixel: k.c,
 		}
 		args.Run(0, 1)
