@@ -40,5 +40,5 @@ func (l *lateAct) run(a *Args) {
 // Do applies it to part i.
 func (l *lateAct) Do(a *Args, i, _ int) {
 	m := i * l.each
-	l.act.rows(a.Out.F32()[m*l.pitch:], min(l.each, l.count-m), l.n, l.pitch)
+	l.act.rows(f32(&a.Out)[m*l.pitch:], min(l.each, l.count-m), l.n, l.pitch)
 }

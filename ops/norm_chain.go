@@ -39,13 +39,13 @@ func (k *normParts) Run(a *Args) { a.Parallel(k.norm.blocks, k) }
 
 // Do computes block i.
 func (k *normParts) Do(a *Args, i, _ int) {
-	n, y := k.norm, a.Out.F32()
+	n, y := k.norm, f32(&a.Out)
 	scale, shift := n.ready[:n.width], n.ready[roundUp(n.width, 16):][:n.width]
 	for tile := i * n.perBlk; tile < min(n.tiles, (i+1)*n.perBlk); tile++ {
 		from, to := n.span(tile)
 		at := from
 		for j, c := range k.parts {
-			x := a.In[j].F32()[from/n.c*c : to/n.c*c]
+			x := f32(&a.In[j])[from/n.c*c : to/n.c*c]
 			for r := at; len(x) > 0; r += n.c {
 				copy(y[r:][:c], x)
 				x = x[c:]

@@ -147,6 +147,8 @@ func (p *Prep) InPlace(i int) { p.inPlace = append(p.inPlace, i) }
 func (p *Prep) View(i int) { p.view = 1 + i }
 
 // Path records the name of the chosen kernel for reports, like "igemm/avx512".
+//
+//go:noinline
 func (p *Prep) Path(name string) { p.path = name }
 
 // Requests are the answers a planner reads after Prepare.

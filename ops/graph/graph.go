@@ -52,6 +52,8 @@ func (g *Graph) Name() string { return g.name }
 func (g *Graph) Len() int { return len(g.nodes) }
 
 // Node is node id. The result is shared and must not be changed.
+//
+//go:noinline
 func (g *Graph) Node(id ID) *Node { return &g.nodes[id] }
 
 // Inputs are the Input nodes in the order in which they were declared.
