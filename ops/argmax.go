@@ -1,6 +1,11 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"slices"
+
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // ArgMax is the index of the largest element along Axis (the smallest with
 // Min), the first of equals (the last with Last). A NaN is larger than every
@@ -72,13 +77,18 @@ func (o *ArgMax) Prepare(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	k := &argMaxKernel{newLines(outer, n, inner), o.Min, o.Last, false, p.Params}
 	p.Path("reference")
-	return &argMaxKernel{newLines(outer, n, inner), o.Min, o.Last, p.Params}, nil
+	if k.vec = !p.Reference && x.DType == tensor.F32 && inner == 1 && n >= 8 && !o.Min && !o.Last; k.vec {
+		p.Path("vec")
+	}
+	return k, nil
 }
 
 type argMaxKernel struct {
 	lines
 	min, last bool
+	vec       bool // lines of float32 in one piece
 	params    []tensor.Tensor
 }
 
@@ -91,6 +101,10 @@ func (k *argMaxKernel) Do(a *Args, i, _ int) {
 		at, best := k.at(l), 0
 		switch x.DType {
 		case tensor.F32:
+			if k.vec {
+				best = argMaxRow(f32(x)[at:][:k.n])
+				break
+			}
 			best = argMaxLine(k, f32(x)[at:])
 		case tensor.I32:
 			best = argMaxLine(k, i32(x)[at:])
@@ -103,6 +117,17 @@ func (k *argMaxKernel) Do(a *Args, i, _ int) {
 		}
 		setInt(&a.Out, l, int64(best))
 	}
+}
+
+// argMaxRow is the place of a row's largest element: the first that equals it, or the
+// first NaN, which the sum of the row shows (as it does opposite infinities).
+func argMaxRow(x []float32) int {
+	if sum := kern.SumF32(x); sum != sum {
+		if i := slices.IndexFunc(x, func(v float32) bool { return v != v }); i >= 0 {
+			return i
+		}
+	}
+	return slices.Index(x, kern.MaxOfF32(x))
 }
 
 func argMaxLine[T float32 | int32 | int64 | int8 | uint8](k *argMaxKernel, x []T) (best int) {

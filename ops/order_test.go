@@ -10,6 +10,22 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
+// TestArgMaxRows: rows on vector units give the reference's places, of equals the first,
+// also with NaNs and infinities.
+func TestArgMaxRows(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, n := range []int{8, 21, 1000} {
+		for _, odd := range [][]float32{nil, {nan}, {nan, nan}, {posInf, negInf}, {posInf, negInf, nan}, {9, 9}} {
+			x := normalTensor(1, 40, n)
+			for i, v := range odd {
+				x.F32()[7*n+(5*i+3)%n] = v
+			}
+			clear(x.F32()[:n])
+			checkFast(t, &ArgMax{Axis: -1}, []tensor.Tensor{x}, nil, 0)
+		}
+	}
+}
+
 func TestArgMax(t *testing.T) {
 	nan := float32(math.NaN())
 	x := tensor.FromF32([]float32{1, 3, 3, 2, 0, 0, nan, 5, nan}, 3, 3)
