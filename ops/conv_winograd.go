@@ -29,7 +29,7 @@ type convWinograd struct {
 	perBlock bool
 	chunks   int // parts of a block in the transforms
 	input    winogradInput
-	multiply winogradMultiply
+	rounds   []winogradRound
 	output   winogradOutput
 }
 
@@ -42,7 +42,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k := &convWinograd{convSpec: s, residual: c.Residual, w: kern.WinogradF32{
 		N: s.n, H: s.In[1], W: s.In[2], IC: s.ic, OH: s.Out[1], OW: s.Out[2], OC: s.oc, PT: s.PadLo[1], PL: s.PadLo[2],
-		InPixel: s.ic, OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc, Trail: true,
+		InPixel: s.ic, OutPixel: outPitch(p.OutPitch, s.oc), ResPixel: s.oc, Trail: 1,
 		Hot: p.WeightBytes > 0 && p.WeightBytes <= hotWeights,
 	}}
 	switch c := p.Choice; {
@@ -62,26 +62,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k.fly(p)
 	threads := max(1, p.Threads)
-	budget := p.ScratchBudget
-	share := threads
-	if k.w.Fly && k.w.Blocks() == 1 && k.heavy() {
-		share = 1 // all work on the one block
-	}
-	if room := (budget - 4*threads*k.form) / share; budget > 0 && 4*k.w.ScratchSize() > room {
-		perTile := k.w.PerTile()
-		k.w.Tiles = max(1, (room-(4*k.w.ScratchSize()-perTile*k.w.Tiles))/perTile)
-		k.even(1)
-	}
-	slots := threads
-	if k.perBlock = !k.cut(threads, budget); k.perBlock {
-		k.w.Trail = false // planes at the same time
-		slots = k.w.Blocks()
-		if budget > 0 && 4*(slots*roundUp(k.w.ScratchSize(), 16)+threads*k.form) > budget {
-			k.perBlock, k.w.Trail, slots = false, !k.w.Fly, threads // more at once than fits
-			k.even(threads)
-		}
-		k.chunks = min(4*threads, k.w.BlockTiles(0))
-	}
+	slots := k.block(threads, p.ScratchBudget)
 	k.scratch = roundUp(k.w.ScratchSize(), 16)
 	k.forms = slots * k.scratch
 	floats := k.forms + threads*k.form
@@ -109,7 +90,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	}
 	k.lo, k.hi, k.late.act = c.Act.limits()
 	k.late.plan(s.n*s.OutSize(), s.oc, k.w.OutPixel, threads)
-	k.input.k, k.multiply.k, k.output.k = k, k, k
+	k.input.k, k.output.k = k, k
 	p.NeedScratch(4 * floats)
 	p.Path("winograd-f" + string(rune('0'+k.w.M)) + "/" + by + p.Choice.suffix(k.w.Tiles))
 	return k
@@ -118,56 +99,6 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 // hotWeights are the bytes of a network's weights that, four times as many when
 // they are transformed, stay in a second-level cache of 2 MB from run to run.
 const hotWeights = 384 << 10
-
-// even makes blocks alike, a multiple of n of them, none larger than they were.
-func (k *convWinograd) even(n int) {
-	tiles, blocks := k.w.Total(), roundUp(k.w.Blocks(), n)
-	k.w.Tiles = (tiles + blocks - 1) / blocks
-	k.w.Plan()
-}
-
-// cutTiles is how few tiles a block may be cut down to for the sake of several
-// workers, cutWeights the bytes of a layer's weights up to which what workers
-// would hand each other weighs more than what they then do or read twice.
-const cutTiles, cutWeights = 8, 1 << 20
-
-// flyCopies is how many workers each transform all of the input of a block
-// whose weights are transformed as they are used. What another transformed comes
-// late, and was written to a cache that is not theirs: 14x14x256 on two workers
-// takes .82 of the time. More were not measured.
-const flyCopies = 2
-
-// heavy says that transformed weights are more than cutWeights.
-func (k *convWinograd) heavy() bool { return 4*k.w.Planes()*k.ic*k.oc > cutWeights }
-
-// cut finds work for all workers, that they need not share: smaller blocks, or
-// parts of the columns. It is false where the steps of blocks must be split.
-// budget is the scratch they may take.
-func (k *convWinograd) cut(threads, budget int) bool {
-	blocks := k.w.Blocks()
-	if threads == 1 || blocks >= 2*threads {
-		return true
-	}
-	if scratch := 4 * threads * (roundUp(k.w.ScratchSize(), 16) + k.form); k.w.Fly && blocks == 1 && threads <= flyCopies &&
-		k.w.Products()%threads == 0 && (budget == 0 || scratch <= budget) {
-		k.columns = k.oc / threads
-		return true
-	}
-	if k.heavy() {
-		return false
-	}
-	if k.w.Total() > roundUp(blocks, threads)*(cutTiles-1) {
-		k.even(threads)
-		return true
-	}
-	nr := k.w.Gemm.NR
-	panels := (k.oc + nr - 1) / nr
-	if k.w.Pairs != nil || panels < threads || threads > 2 && panels < 2*threads {
-		return false
-	}
-	k.columns = (panels + threads - 1) / threads * nr
-	return true
-}
 
 // Pairs pay where a row is long beside what bringing it into form costs, and an
 // image has so many tiles that the transformed weights' way from memory does not
@@ -217,7 +148,9 @@ func (k *convWinograd) Run(a *Args) {
 		a.Parallel((k.oc+k.columns-1)/k.columns, k)
 	} else if k.perBlock {
 		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
-		a.Parallel(k.w.Blocks()*k.w.Products(), &k.multiply)
+		for i := range k.rounds {
+			a.Parallel(k.w.Blocks()*k.rounds[i].products, &k.rounds[i])
+		}
 		if !k.w.Fly { // products go on to the outputs
 			a.Parallel(k.w.Blocks()*k.chunks, &k.output)
 		}
@@ -252,12 +185,16 @@ func (t *winogradInput) Do(a *Args, i, worker int) {
 	k.w.Input(&args, k.slot(a, b), b, from, to)
 }
 
-type winogradMultiply struct{ k *convWinograd }
+// winogradRound is products first and behind of all blocks, at the same time.
+type winogradRound struct {
+	k               *convWinograd
+	first, products int
+}
 
-func (t *winogradMultiply) Do(a *Args, i, worker int) {
+func (t *winogradRound) Do(a *Args, i, worker int) {
 	k := t.k
-	args, b := k.args(a, worker), i/k.w.Products()
-	product := i % k.w.Products()
+	args, b := k.args(a, worker), i/t.products
+	product := t.first + i%t.products
 	k.w.Multiply(&args, k.slot(a, b), b, product, product+1)
 }
 

@@ -16,7 +16,7 @@ const (
 // many and tiles are few, or there is no room for more.
 func (k *convWinograd) fly(p *Prep) {
 	w := k.w
-	w.M, w.Trail, w.Pairs = 4, false, nil
+	w.M, w.Trail, w.Pairs = 4, 0, nil
 	c := p.Choice
 	side := func(n int) int { return (n + w.M - 1) / w.M }
 	tiles, bytes := w.N*side(w.OH)*side(w.OW), 4*k.w.Planes()*w.IC*w.OC

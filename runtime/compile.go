@@ -78,7 +78,7 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 		return nil, err
 	}
 	spare := c.spare(prog.live)
-	enough := prog.live + max(prog.live/5, spare*25/24)
+	enough := prog.live + max(prog.live/5, spare*42/41)
 	if prog.arena <= enough {
 		return prog, nil
 	}
@@ -105,7 +105,7 @@ func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.W
 
 // spare is what scratch may add to an arena that holds live bytes at once: a
 // sixth, or up to a quarter where that is little beside the weights.
-func (c *compiler) spare(live int) int { return max(live/6, min(live*6/25, c.weights/64)) }
+func (c *compiler) spare(live int) int { return max(live/6, min(live*61/250, c.weights/64)) }
 
 // compile prepares every node and plans the arena.
 func (c *compiler) compile(pl *ops.Workers) (*cpuProgram, error) {

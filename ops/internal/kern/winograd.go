@@ -34,7 +34,7 @@ type WinogradF32 struct {
 	Gemm        *GemmF32 // nil: SelectGemmF32
 	Pairs       *PairF32 // of one tap of IC, in place of Gemm's products, of the same tiles; or nil
 	Tiles       int      // tiles of a block; 0: Plan chooses
-	Trail       bool     // a plane's products take the place of the plane before it; not for planes that several workers share
+	Trail       int      // planes that are multiplied at the same time, whose products take the place of planes before them; 0: all
 	Hot         bool     // weights stay in the second-level cache from one run to the next
 	Fly         bool     // weights are packed as they are and transformed while they are used; see CanFly
 	Pooled      bool     // the maximum of each two by two is stored in their place, at OutPixel; see CanPool

@@ -11,18 +11,21 @@ func (w *WinogradF32) ScratchSize() int {
 }
 
 // inputs is where planes of transformed input start in a block's scratch: with Trail so far behind the first products that
-// those of a plane end before it, and so do those of the next, which is the first to be overwritten, behind it.
+// those of planes that are multiplied at the same time end before the first of these, and lie over planes that are done.
 func (w *WinogradF32) inputs() int {
-	if !w.Trail {
+	if w.Trail == 0 {
 		return 0
 	}
-	in, out := w.stride(w.IC), w.stride(w.OC)
-	return max(out, w.planes()*out-(w.planes()-1)*in)
+	in, out, at := w.stride(w.IC), w.stride(w.OC), 0
+	for p := 0; p < w.planes(); p += w.Trail {
+		at = max(at, min(p+w.Trail, w.planes())*out-p*in)
+	}
+	return at
 }
 
 // products is where they start.
 func (w *WinogradF32) products() int {
-	if w.Trail {
+	if w.Trail > 0 {
 		return 0
 	}
 	return w.planes() * w.stride(w.IC)
@@ -30,8 +33,8 @@ func (w *WinogradF32) products() int {
 
 // PerTile is about the bytes of scratch that a tile of a block takes.
 func (w *WinogradF32) PerTile() int {
-	if w.Trail {
-		return 4 * (w.planes()*max(w.IC, w.OC) + min(w.IC, w.OC))
+	if w.Trail > 0 {
+		return 4 * (w.planes()*max(w.IC, w.OC) + w.Trail*min(w.IC, w.OC))
 	}
 	return 4 * w.planes() * (w.IC + w.OC)
 }

@@ -135,6 +135,40 @@ func TestWinogradSplit(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { k.Run(a, s, 0, 1) }))
 }
 
+// Planes of a round may be multiplied in any order, and lie over those of rounds before.
+func TestWinogradRounds(t *testing.T) {
+	cputest.ForEachPath(t, "winograd/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(9, 8))
+		for _, m := range []int{2, 4} {
+			for i, size := range [][2]int{{16, 16}, {24, 40}, {70, 9}, {5, 130}} {
+				c := size[1]
+				k, a, _ := winoRandom(r, m, 1, 17, 22, size[0], c, 1)
+				a.Bias, a.Res, a.Out = randF32(r, c), randF32(r, k.OH*k.OW*k.ResPixel), make([]float32, k.OH*k.OW*k.OutPixel)
+				k.Tiles = 11
+				k.Plan()
+				k.Run(a, make([]float32, k.ScratchSize()), 0, k.Blocks())
+				want := append([]float32(nil), a.Out...)
+				for _, trail := range []int{1, 2, 3, 5, 8, k.Planes(), k.Planes() + 3} {
+					clear(a.Out)
+					k.Trail = trail
+					guard, s := newGuarded[float32](k.ScratchSize(), i, -77)
+					for b := range k.Blocks() {
+						k.Input(a, s, b, 0, k.BlockTiles(b))
+						for from := 0; from < k.Planes(); from += trail {
+							for p := min(from+trail, k.Planes()) - 1; p >= from; p-- {
+								k.Multiply(a, s, b, p, p+1)
+							}
+						}
+						k.Output(a, s, b, 0, k.BlockTiles(b))
+					}
+					guard.check(t, s)
+					require.Equal(t, want, a.Out, "rounds of %d", trail)
+				}
+			}
+		}
+	})
+}
+
 // Neither the columns at a time nor products in place of what came before them change a bit.
 func TestWinogradColumnsTrail(t *testing.T) {
 	cputest.ForEachPath(t, "winograd/", func(t *testing.T) {
@@ -155,7 +189,7 @@ func TestWinogradColumnsTrail(t *testing.T) {
 				}
 				require.Equal(t, want, got)
 				whole := k.ScratchSize()
-				k.Trail = true
+				k.Trail = 1
 				require.Less(t, k.ScratchSize(), whole)
 				for way := range 2 { // whole, or by columns
 					clear(got)

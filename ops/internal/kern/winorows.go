@@ -41,18 +41,33 @@ func (g *GemmF32) hasRows(a *GemmF32Args, rows, n0, n1 int) bool {
 	return useWinoRowsAVX512 && g.isa == isaAVX512 && rows >= winoLow && a.KC >= 6 && a.KC%2 == 0 && n0%g.NR == 0 && n1%g.NR == 0 && n0 < n1
 }
 
+func roundRows(n, to int) int { return (n + to - 1) / to * to }
+
+// winoHeight is the rows of a group, of so many rows.
+func winoHeight(rows, lda int) int {
+	if rows < winoTall || roundRows(rows, winoLow) < roundRows(rows, winoTall) || lda%aliasing == 0 {
+		return winoLow
+	}
+	return winoTall
+}
+
+// Rows is how many rows of a plane are computed for a block of so many tiles.
+func (w *WinogradF32) Rows(tiles int) int {
+	a := GemmF32Args{KC: w.IC}
+	if w.Fly || w.Pairs != nil || !w.Gemm.hasRows(&a, tiles, 0, w.OC) {
+		return tiles
+	}
+	return roundRows(tiles, winoHeight(tiles, w.IC))
+}
+
 // runRows is Run for rows from 0 on without a table, residual and clamp; false where it is not there. Bits are the same.
 func (g *GemmF32) runRows(a *GemmF32Args, rows, n0, n1 int) bool {
 	if !g.hasRows(a, rows, n0, n1) {
 		return false
 	}
 	a.check(g, 0, rows, n0, n1)
-	group := func(h int) int { return (rows + h - 1) / h }
-	h := winoTall
-	if rows < h || winoLow*group(winoLow) < h*group(h) || a.LDA%aliasing == 0 {
-		h = winoLow
-	}
-	groups := group(h)
+	h := winoHeight(rows, a.LDA)
+	groups := (rows + h - 1) / h
 	t := winoRows{
 		a: &a.A[0], lda: 4 * a.LDA, b: &a.B[n0*a.KC], c: &a.C[n0], ldc: 4 * a.LDC, depth: a.KC, panels: (n1 - n0) / g.NR, groups: groups,
 		nearStep: 2 * 4 * h, aheadStep: (2*4*g.NR + groups - 1) / groups,
