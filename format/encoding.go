@@ -156,6 +156,30 @@ func decode(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.P
 	return t, parts, err
 }
 
+// keepBytes is the least size, decoded, of a tensor that is kept as the file has it.
+const keepBytes = 1 << 20
+
+// keeps says that keep can take such a tensor.
+func keeps(e Encoding, spec tensor.Spec) bool {
+	return (e == F16 || e == F16Coded || e == IntCoded) && spec.DType == tensor.F32 && spec.Bytes() >= keepBytes
+}
+
+// keep is decode to a tensor with a Source.
+func keep(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.Part, error) {
+	var s *quant.Stored
+	var parts []quant.Part
+	var err error
+	switch n := spec.Shape.Elems(); e {
+	case F16:
+		s, err = quant.StoreF16(data, n)
+	case F16Coded:
+		s, parts, err = quant.StoreHalf(data, n)
+	default:
+		s, parts, err = quant.StoreInts(data, n)
+	}
+	return tensor.Tensor{Spec: spec, Source: s}, parts, err
+}
+
 func decodeFloats(e Encoding, dst []float32, src []byte) ([]quant.Part, error) {
 	var simple func([]float32, []byte) error
 	switch e {

@@ -7,6 +7,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/quant"
 )
 
 // The graph section:
@@ -140,6 +141,7 @@ func (e *enc) graph(g *graph.Graph, place func(id graph.ID, param int, t tensor.
 type stored struct {
 	encoding      Encoding
 	offset, bytes int
+	kept          bool // as the file has it, in a tensor.Source
 }
 
 // graph builds the graph; weights is the weights section.
@@ -186,7 +188,7 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 		params := make([]tensor.Tensor, count)
 		for j := range params {
-			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded)
+			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded, d.compact && j == 0 && kind == ops.KindDense)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -233,7 +235,7 @@ func maxDecoded(n int) int {
 
 // tensor reads a tensor's description and leaves jobs that decode it. Tensors
 // that lie in the same place are decoded once.
-func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int) (tensor.Tensor, WeightInfo, error) {
+func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int, compact bool) (tensor.Tensor, WeightInfo, error) {
 	spec := d.spec()
 	enc, at, size := d.uint(), d.uint(), d.uint()
 	if d.err != nil {
@@ -247,7 +249,7 @@ func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor
 		d.fail("tensor lies outside the weights")
 		return tensor.Tensor{}, WeightInfo{}, d.err
 	}
-	s := stored{Encoding(enc), int(at * unit), int(size)}
+	s := stored{Encoding(enc), int(at * unit), int(size), compact && keeps(Encoding(enc), spec)}
 	info := WeightInfo{Name: name, Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
 	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
 		return t, info, nil
@@ -262,7 +264,14 @@ func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor
 	fail := func(err error) error {
 		return &FormatError{Section: "weights", Offset: s.offset, Msg: fmt.Sprintf("tensor %q, %v", name, spec), Err: err}
 	}
-	t, parts, err := decode(s.encoding, spec, weights[s.offset:s.offset+s.bytes])
+	var t tensor.Tensor
+	var parts []quant.Part
+	var err error
+	if data := weights[s.offset : s.offset+s.bytes]; s.kept {
+		t, parts, err = keep(s.encoding, spec, data)
+	} else {
+		t, parts, err = decode(s.encoding, spec, data)
+	}
 	if err != nil {
 		return t, info, fail(err)
 	}

@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// OpenCompact is to Open what ParseCompact is to Parse; here it is the same.
+func OpenCompact(path string) (*File, error) { return Open(path) }
+
 // Open reads a file. On this system it is not mapped.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)

@@ -11,7 +11,12 @@ import (
 
 // Open maps a file and reads it. Weights that are stored as they are stay in
 // the map.
-func Open(path string) (*File, error) {
+func Open(path string) (*File, error) { return open(path, false) }
+
+// OpenCompact is to Open what ParseCompact is to Parse.
+func OpenCompact(path string) (*File, error) { return open(path, true) }
+
+func open(path string, compact bool) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("format: %w", err)
@@ -39,7 +44,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return Read(f)
 	}
-	file, err := Parse(b)
+	file, err := parse(b, compact)
 	if err != nil {
 		syscall.Munmap(b)
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -52,6 +52,9 @@ type seenWeight struct {
 
 // store adds t unless equal data is there already.
 func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
+	if t.Source != nil {
+		t = t.Clone()
+	}
 	key := weightKey{crc32.Checksum(t.Data, castagnoli), t.Spec.String(), c}
 	for _, s := range w.seen[key] {
 		if bytes.Equal(s.data, t.Data) {
@@ -72,7 +75,7 @@ func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
 	if encoding != Raw {
 		w.decoded += len(t.Data)
 	}
-	s := stored{encoding, len(*to), len(data)}
+	s := stored{encoding: encoding, offset: len(*to), bytes: len(data)}
 	*to = append(*to, data...)
 	w.seen[key] = append(w.seen[key], seenWeight{t.Data, s})
 	return s, nil

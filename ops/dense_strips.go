@@ -23,7 +23,7 @@ const stripBytes = 1 << 20
 // prepareStrips is the layer with its weights in strips, or nil.
 func (l denseLayer) prepareStrips(p *Prep) Kernel {
 	w := &p.Params[0]
-	if l.rows > 1 || p.Training || !l.gemm.Strips() || len(w.Data) < stripBytes {
+	if l.rows > 1 || p.Training || !l.gemm.Strips() || w.Held() < stripBytes {
 		return nil
 	}
 	k := &denseStrips{denseLayer: l, weight: *w, factors: kern.Factors(l.in)}

@@ -223,7 +223,7 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 			fill(dst, i, &buf)
 		}
 	}
-	if p.Packs == nil || p.Training || len(w.Data) == 0 {
+	if p.Packs == nil || p.Training || w.Held() == 0 {
 		if n <= len(p.PackBlock) {
 			dst := p.PackBlock[:n]
 			p.PackBlock = p.PackBlock[min(roundUp(n, 64), len(p.PackBlock)):]
@@ -236,7 +236,8 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 		}
 		return dst
 	}
-	c, key := p.Packs, packKey{data: &w.Data[0], layout: layout}
+	held := heldBytes(w)
+	c, key := p.Packs, packKey{data: &held[0], layout: layout}
 	if w.Scale != nil {
 		key.scale = &w.Scale[0]
 	}
@@ -246,14 +247,14 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 		return b
 	}
 	dst := c.alloc(n)
-	j := &packJob{dst: dst, weight: w.Data, parts: parts, fill: fill}
+	j := &packJob{dst: dst, weight: held, parts: parts, fill: fill}
 	j.left.Store(int32(parts))
 	if c.deferred {
 		c.jobs = append(c.jobs, j)
 	} else {
 		all(dst)
 		if c.Released != nil {
-			c.Released(w.Data)
+			c.Released(held)
 		}
 	}
 	if c.m == nil {
@@ -267,6 +268,9 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 // narrow is how w is packed in fewer bits for g without losing one, with the step of each row where that is NarrowI8: found once by
 // looking at all of it, or, where there is no such way, at its start.
 func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
+	if w.Source != nil {
+		return narrowSource(g, w)
+	}
 	c, rows := p.Packs, w.Shape.Dim(0)
 	key := packKey{data: &w.Data[0], layout: g.Name}
 	var b []byte
@@ -293,6 +297,29 @@ func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32
 	return kern.NarrowI8, steps
 }
 
+// narrowSource is narrow by what w's source says of its elements.
+func narrowSource(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
+	switch {
+	case !g.Narrows():
+	case w.Source.Half():
+		return kern.NarrowF16, nil
+	default:
+		rows := w.Shape.Dim(0)
+		if s := w.Source.Steps(w.Shape.Elems() / rows); len(s) == rows {
+			return kern.NarrowI8, append(make([]float32, 0, roundUp(rows, kern.StripStep)), s...)[:roundUp(rows, kern.StripStep)]
+		}
+	}
+	return kern.NarrowNone, nil
+}
+
+// heldBytes is what a weight's elements are decoded from, or the elements.
+func heldBytes(w *tensor.Tensor) []byte {
+	if w.Source != nil {
+		return w.Source.Bytes()
+	}
+	return w.Data
+}
+
 // keep notes what belongs to key.
 func (c *PackCache) keep(key packKey, b []byte) {
 	c.mu.Lock()
@@ -306,9 +333,18 @@ func (c *PackCache) keep(key packKey, b []byte) {
 // weightRows are the elements of a float32 weight at indices lo to hi of its
 // first dimension: where they lie, or, with a Scale, scaled in buf.
 func weightRows(w *tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
-	v := tensor.CastSlice[float32](w.Data)
-	row := len(v) / max(1, w.Shape.Dim(0))
-	v = v[lo*row : hi*row]
+	row := w.Held() / 4 / max(1, w.Shape.Dim(0))
+	var v []float32
+	if w.Source == nil {
+		v = tensor.CastSlice[float32](w.Data)[lo*row : hi*row]
+	} else {
+		if buf == nil {
+			buf = &packBuffer{}
+		}
+		buf.rows = room(buf.rows, (hi-lo)*row)
+		v = buf.rows
+		w.Source.Floats(v, lo*row)
+	}
 	if w.Scale == nil {
 		return v
 	}

@@ -175,12 +175,26 @@ func (g *Graph) ParamCount() int {
 	return n
 }
 
-// ParamBytes is the number of bytes of all parameters.
+// HeldBytes is the memory of all parameters: ParamBytes, but for those that are
+// kept in fewer bits.
+func (g *Graph) HeldBytes() int {
+	n := 0
+	for i := range g.nodes {
+		for _, p := range g.nodes[i].Params {
+			if n += len(p.Data); p.Source != nil {
+				n += p.Source.Size()
+			}
+		}
+	}
+	return n
+}
+
+// ParamBytes is the number of bytes of all parameters, decoded.
 func (g *Graph) ParamBytes() int {
 	n := 0
 	for i := range g.nodes {
 		for _, p := range g.nodes[i].Params {
-			n += len(p.Data)
+			n += p.Held()
 		}
 	}
 	return n

@@ -37,6 +37,19 @@ type Tensor struct {
 	// can stay where it lies, as in a map. Whoever reads Data itself must look
 	// at it; F32 and Clone do.
 	Scale []float32
+	// Source, where there is one, has the elements of a float32 tensor that has no
+	// Data, before Scale. F32 and Clone decode them, each time.
+	Source Source
+}
+
+// Source is the elements of a float32 tensor as a file keeps them. It is safe for
+// concurrent use.
+type Source interface {
+	Floats(dst []float32, from int) // writes the elements from one on
+	Bytes() []byte                  // what of it no other tensor has
+	Size() int                      // bytes of memory
+	Half() bool                     // every element is a number of half precision
+	Steps(row int) []float32        // of rows of that many elements: integers of 8 bits times these, else nil
 }
 
 // New allocates a zero tensor, its data aligned to 64 bytes.
@@ -81,7 +94,10 @@ func (t Tensor) Check() error {
 	if !t.DType.Valid() {
 		return fmt.Errorf("tensor: %v", t.DType)
 	}
-	if len(t.Data) != t.Bytes() {
+	if t.Source != nil && (t.DType != F32 || len(t.Data) > 0) {
+		return fmt.Errorf("tensor: a source and %d bytes of data for %v", len(t.Data), t.Spec)
+	}
+	if t.Source == nil && len(t.Data) != t.Bytes() {
 		return fmt.Errorf("tensor: %d bytes of data for %v, which takes %d", len(t.Data), t.Spec, t.Bytes())
 	}
 	if !Aligned(t.Data, t.DType.Size()) {
@@ -96,9 +112,21 @@ func (t Tensor) Check() error {
 // IsZero reports whether t is the zero Tensor: no tensor at all.
 func (t Tensor) IsZero() bool { return t.DType == Invalid }
 
-// Clone is a copy with its own data, and no Scale.
+// Held is the bytes of its elements when they are decoded.
+func (t Tensor) Held() int {
+	if t.Source != nil {
+		return t.Bytes()
+	}
+	return len(t.Data)
+}
+
+// Clone is a copy with its own data, no Scale and no Source.
 func (t Tensor) Clone() Tensor {
-	c := Tensor{Spec: t.Spec, Data: AlignedBytes(len(t.Data))}
+	c := Tensor{Spec: t.Spec, Data: AlignedBytes(t.Held())}
+	if t.Source != nil {
+		t.Source.Floats(c.F32(), 0)
+		t.Data = c.Data
+	}
 	if t.Scale != nil {
 		scaleRows(c.F32(), view[float32](t, F32), t.Scale)
 		return c
@@ -109,9 +137,9 @@ func (t Tensor) Clone() Tensor {
 
 // F32 views the data as float32. Like the other views it panics when the
 // element type is another: a spec was checked before, so that is a fault of ours.
-// With a Scale it is no view but a copy.
+// With a Scale or a Source it is no view but a copy.
 func (t Tensor) F32() []float32 {
-	if t.Scale != nil {
+	if t.Scale != nil || t.Source != nil {
 		return t.Clone().F32()
 	}
 	return view[float32](t, F32)

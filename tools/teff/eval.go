@@ -44,6 +44,7 @@ type evalWrong struct {
 func runEval(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "eval", "MODEL --data PATH")
 	ld := loadFlags(f)
+	ld.toRun = true
 	data := f.String("data", "", "folder of class folders, idx files or strips")
 	batch := f.Int("batch", 16, "images at once, where the model allows it")
 	limit := f.Int("limit", 0, "use only the first so many images; 0: all")

@@ -63,6 +63,7 @@ func (m *model) hasMetadata() bool {
 type loader struct {
 	shapes list
 	batch  int
+	toRun  bool // the model is only to run: large weights may stay in few bits
 }
 
 // loadFlags adds the import flags to f.
@@ -97,9 +98,12 @@ func (l *loader) load(path string) (*model, error) {
 		if len(shapes) > 0 {
 			return nil, fmt.Errorf("%s: the shapes of a .teff file are fixed; give --shape when converting to it", path)
 		}
-		if all != nil {
+		switch {
+		case all != nil:
 			m.file, err = format.Parse(all)
-		} else {
+		case l.toRun:
+			m.file, err = format.OpenCompact(path)
+		default:
 			m.file, err = format.Open(path)
 		}
 		if err == nil {

@@ -16,6 +16,7 @@ import (
 func runInspect(_ context.Context, c *cli, args []string) error {
 	f := newFlags(c, "inspect", "MODEL")
 	ld := loadFlags(f)
+	ld.toRun = true
 	full := f.Bool("graph", false, "print the graph as the file holds it, too")
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
@@ -112,7 +113,7 @@ func describe(m *model) (*modelInfo, error) {
 	}
 	mem := s.Memory()
 	info.ArenaBytes, info.LiveBytes, info.PackedBytes = mem.Arena, mem.LiveSet, mem.Packed
-	info.PeakBytes = mem.Arena + mem.Packed + info.WeightBytes
+	info.PeakBytes = mem.Arena + mem.Packed + m.graph.HeldBytes()
 	for _, l := range s.Layers() {
 		info.MACs += l.MACs
 		info.Layers = append(info.Layers, layerInfo{l.Name, l.Kind.String(), l.Path, l.Out.String(), l.Params, l.MACs, l.Scratch, l.Live})

@@ -147,7 +147,7 @@ const inPlaceFrom = 64 << 10
 // withScale is scaled without a copy of large weights.
 func withScale(n *graph.Node, s, t []float64) []tensor.Tensor {
 	w := n.Params[0]
-	if _, ok := n.Op.(*ops.Conv); !ok || w.Scale != nil || len(w.Data) < inPlaceFrom {
+	if _, ok := n.Op.(*ops.Conv); !ok || w.Scale != nil || w.Held() < inPlaceFrom {
 		return scaled(n, s, t)
 	}
 	w.Scale = make([]float32, len(s))

@@ -57,7 +57,7 @@ func evaluate(b *graph.Builder, n *graph.Node, in []graph.ID) (tensor.Tensor, bo
 			return t, false
 		}
 		args[i] = t
-		size += len(t.Data)
+		size += t.Held()
 	}
 	if n.Out.Bytes() > max(foldLimit, foldGrowth*size) {
 		return tensor.Tensor{}, false

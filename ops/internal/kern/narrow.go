@@ -52,7 +52,7 @@ type narrowArgs struct {
 // Narrow is the way that keeps every element of w, in rows of k, exactly and that g multiplies by. Steps of NarrowI8 are
 // written to steps, one for each row.
 func (g *GemmF32) Narrow(w []float32, k int, steps []float32) Narrow {
-	if !(g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2 || g.isa == isaNEON && useNarrowNEON) {
+	if !g.Narrows() {
 		return NarrowNone
 	}
 	for _, n := range []Narrow{NarrowF16, NarrowBF16} {
@@ -64,6 +64,11 @@ func (g *GemmF32) Narrow(w []float32, k int, steps []float32) Narrow {
 		return NarrowI8
 	}
 	return NarrowNone
+}
+
+// Narrows says that g multiplies by numbers of fewer bits.
+func (g *GemmF32) Narrows() bool {
+	return g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2 || g.isa == isaNEON && useNarrowNEON
 }
 
 func (n Narrow) holds(w []float32) bool {
