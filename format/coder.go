@@ -40,7 +40,7 @@ type dec struct {
 	spent   int // see spend
 	limit   int // of spent; 0: none
 	jobs    []job
-	compact bool // see ParseCompact
+	keep    keeper // see ParseCompact; or nil
 }
 
 // spend counts n bytes, n being small, against what the section may make us

@@ -164,6 +164,9 @@ func keeps(e Encoding, spec tensor.Spec) bool {
 	return (e == F16 || e == F16Coded || e == IntCoded) && spec.DType == tensor.F32 && spec.Bytes() >= keepBytes
 }
 
+// keeper is keep, which is linked where it is asked for.
+type keeper func(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.Part, error)
+
 // keep is decode to a tensor with a Source.
 func keep(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.Part, error) {
 	var s *quant.Stored
@@ -177,7 +180,7 @@ func keep(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.Par
 	default:
 		s, parts, err = quant.StoreInts(data, n)
 	}
-	return tensor.Tensor{Spec: spec, Source: s}, parts, err
+	return tensor.Tensor{Spec: spec, More: &tensor.More{Source: s}}, parts, err
 }
 
 func decodeFloats(e Encoding, dst []float32, src []byte) ([]quant.Part, error) {

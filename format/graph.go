@@ -188,7 +188,7 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 		params := make([]tensor.Tensor, count)
 		for j := range params {
-			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded, d.compact && j == 0 && kind == ops.KindDense)
+			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded, j == 0 && kind == ops.KindDense)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -235,7 +235,7 @@ func maxDecoded(n int) int {
 
 // tensor reads a tensor's description and leaves jobs that decode it. Tensors
 // that lie in the same place are decoded once.
-func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int, compact bool) (tensor.Tensor, WeightInfo, error) {
+func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int, weight bool) (tensor.Tensor, WeightInfo, error) {
 	spec := d.spec()
 	enc, at, size := d.uint(), d.uint(), d.uint()
 	if d.err != nil {
@@ -249,7 +249,7 @@ func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor
 		d.fail("tensor lies outside the weights")
 		return tensor.Tensor{}, WeightInfo{}, d.err
 	}
-	s := stored{Encoding(enc), int(at * unit), int(size), compact && keeps(Encoding(enc), spec)}
+	s := stored{Encoding(enc), int(at * unit), int(size), weight && d.keep != nil && keeps(Encoding(enc), spec)}
 	info := WeightInfo{Name: name, Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
 	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
 		return t, info, nil
@@ -268,7 +268,7 @@ func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor
 	var parts []quant.Part
 	var err error
 	if data := weights[s.offset : s.offset+s.bytes]; s.kept {
-		t, parts, err = keep(s.encoding, spec, data)
+		t, parts, err = d.keep(s.encoding, spec, data)
 	} else {
 		t, parts, err = decode(s.encoding, spec, data)
 	}

@@ -11,12 +11,12 @@ import (
 
 // Open maps a file and reads it. Weights that are stored as they are stay in
 // the map.
-func Open(path string) (*File, error) { return open(path, false) }
+func Open(path string) (*File, error) { return open(path, nil) }
 
 // OpenCompact is to Open what ParseCompact is to Parse.
-func OpenCompact(path string) (*File, error) { return open(path, true) }
+func OpenCompact(path string) (*File, error) { return open(path, keep) }
 
-func open(path string, compact bool) (*File, error) {
+func open(path string, keep keeper) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("format: %w", err)
@@ -44,7 +44,7 @@ func open(path string, compact bool) (*File, error) {
 	if err != nil {
 		return Read(f)
 	}
-	file, err := parse(b, compact)
+	file, err := parse(b, keep)
 	if err != nil {
 		syscall.Munmap(b)
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -13,14 +13,14 @@ import (
 // Parse reads a file from bytes, such as those of go:embed, without copying
 // weights that are stored as they are. b must not change while the file is in
 // use.
-func Parse(b []byte) (*File, error) { return parse(b, false) }
+func Parse(b []byte) (*File, error) { return parse(b, nil) }
 
 // ParseCompact is Parse for a network that is only to run: large weights of dense
 // layers that the file has in fewer bits are decoded to no more than a byte or two
 // an element. They have a Source and no Data, see tensor.Tensor.
-func ParseCompact(b []byte) (*File, error) { return parse(b, true) }
+func ParseCompact(b []byte) (*File, error) { return parse(b, keep) }
 
-func parse(b []byte, compact bool) (*File, error) {
+func parse(b []byte, keep keeper) (*File, error) {
 	f := &File{data: b, Size: len(b)}
 	if err := f.contents(); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func parse(b []byte, compact bool) (*File, error) {
 	if g == nil {
 		return nil, &FormatError{Section: "contents", Msg: "there is no graph"}
 	}
-	d := &dec{b: g, section: "graph", compact: compact}
+	d := &dec{b: g, section: "graph", keep: keep}
 	var err error
 	if f.Graph, f.Weights, err = d.graph(weights); err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ type seenWeight struct {
 
 // store adds t unless equal data is there already.
 func (w *weightWriter) store(t tensor.Tensor, c Choice) (stored, error) {
-	if t.Source != nil {
+	if t.Source() != nil {
 		t = t.Clone()
 	}
 	key := weightKey{crc32.Checksum(t.Data, castagnoli), t.Spec.String(), c}

@@ -27,7 +27,7 @@ func (l denseLayer) prepareStrips(p *Prep) Kernel {
 		return nil
 	}
 	k := &denseStrips{denseLayer: l, weight: *w, factors: kern.Factors(l.in)}
-	if w.Scale == nil {
+	if w.Scale() == nil {
 		k.narrow, k.steps = p.narrow(l.gemm, w)
 	}
 	k.cut = kern.StripColumns

@@ -238,8 +238,8 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 	}
 	held := heldBytes(w)
 	c, key := p.Packs, packKey{data: &held[0], layout: layout}
-	if w.Scale != nil {
-		key.scale = &w.Scale[0]
+	if w.Scale() != nil {
+		key.scale = &w.Scale()[0]
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -268,7 +268,7 @@ func (p *Prep) PackParts(w *tensor.Tensor, layout string, n, parts int, fill fun
 // narrow is how w is packed in fewer bits for g without losing one, with the step of each row where that is NarrowI8: found once by
 // looking at all of it, or, where there is no such way, at its start.
 func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
-	if w.Source != nil {
+	if w.Source() != nil {
 		return narrowSource(g, w)
 	}
 	c, rows := p.Packs, w.Shape.Dim(0)
@@ -301,11 +301,11 @@ func (p *Prep) narrow(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32
 func narrowSource(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
 	switch {
 	case !g.Narrows():
-	case w.Source.Half():
+	case w.Source().Half():
 		return kern.NarrowF16, nil
 	default:
 		rows := w.Shape.Dim(0)
-		if s := w.Source.Steps(w.Shape.Elems() / rows); len(s) == rows {
+		if s := w.Source().Steps(w.Shape.Elems() / rows); len(s) == rows {
 			return kern.NarrowI8, append(make([]float32, 0, roundUp(rows, kern.StripStep)), s...)[:roundUp(rows, kern.StripStep)]
 		}
 	}
@@ -314,8 +314,8 @@ func narrowSource(g *kern.GemmF32, w *tensor.Tensor) (kern.Narrow, []float32) {
 
 // heldBytes is what a weight's elements are decoded from, or the elements.
 func heldBytes(w *tensor.Tensor) []byte {
-	if w.Source != nil {
-		return w.Source.Bytes()
+	if w.Source() != nil {
+		return w.Source().Bytes()
 	}
 	return w.Data
 }
@@ -335,7 +335,7 @@ func (c *PackCache) keep(key packKey, b []byte) {
 func weightRows(w *tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
 	row := w.Held() / 4 / max(1, w.Shape.Dim(0))
 	var v []float32
-	if w.Source == nil {
+	if w.Source() == nil {
 		v = tensor.CastSlice[float32](w.Data)[lo*row : hi*row]
 	} else {
 		if buf == nil {
@@ -343,13 +343,13 @@ func weightRows(w *tensor.Tensor, lo, hi int, buf *packBuffer) []float32 {
 		}
 		buf.rows = room(buf.rows, (hi-lo)*row)
 		v = buf.rows
-		w.Source.Floats(v, lo*row)
+		w.Source().Floats(v, lo*row)
 	}
-	if w.Scale == nil {
+	if w.Scale() == nil {
 		return v
 	}
 	buf.rows = room(buf.rows, len(v))
-	for i, f := range w.Scale[lo:hi] {
+	for i, f := range w.Scale()[lo:hi] {
 		kern.BinaryScalarF32(kern.Mul, buf.rows[i*row:(i+1)*row], v[i*row:(i+1)*row], f, negInf, posInf)
 	}
 	return buf.rows

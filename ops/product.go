@@ -60,7 +60,7 @@ type terms struct {
 func newProduct(p *Prep, t terms, w int) *product {
 	k := &product{terms: t, params: slices.Clone(p.Params), pitch: outPitch(p.OutPitch, t.cols), alpha: 1}
 	for i, t := range k.params {
-		if t.Scale != nil || t.Source != nil { // or each run would multiply by it
+		if t.Scale() != nil || t.Source() != nil { // or each run would multiply by it
 			k.params[i] = t.Clone()
 		}
 	}

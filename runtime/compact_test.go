@@ -56,11 +56,11 @@ func TestCompactWeights(t *testing.T) {
 			for i := range plain.Graph.Len() {
 				for j, p := range plain.Graph.Node(graph.ID(i)).Params {
 					q := compact.Graph.Node(graph.ID(i)).Params[j]
-					if q.Source != nil {
+					if q.Source() != nil {
 						kept++
 						require.Empty(t, q.Data)
 						part := make([]float32, 333)
-						q.Source.Floats(part, 777)
+						q.Source().Floats(part, 777)
 						require.Equal(t, p.F32()[777:777+333], part)
 					}
 					require.Equal(t, p.F32(), q.F32())

@@ -29,7 +29,6 @@ import (
 	"fmt"
 	"io"
 	goruntime "runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -119,7 +118,7 @@ type Model struct {
 // that is dropped with its sessions the collector unmaps them, unless Graph, Compiled or
 // Program was called: weights may then be in use elsewhere.
 func Open(path string, opts ...Option) (*Model, error) {
-	f, err := format.OpenCompact(path)
+	f, err := format.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +137,7 @@ func Load(r io.Reader, opts ...Option) (*Model, error) {
 // Parse is Open for bytes, such as those of go:embed. b must not change while
 // the model is in use: weights are used where they lie.
 func Parse(b []byte, opts ...Option) (*Model, error) {
-	f, err := format.ParseCompact(b)
+	f, err := format.Parse(b)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +203,8 @@ func FromFile(f *format.File, opts ...Option) (*Model, error) {
 	return m, nil
 }
 
+var errCompact = errors.New("runtime: weights kept in few bits (format.OpenCompact) are for the CPU")
+
 // New prepares a graph: folds batch norm, fuses activations and residuals.
 func New(g *graph.Graph, opts ...Option) (*Model, error) {
 	if g == nil {
@@ -219,11 +220,9 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 		m.cfg.backend = CPU(m.cfg.threads)
 	}
 	if _, ok := m.cfg.backend.(*cpuBackend); !ok {
-		var err error
-		if g, err = decoded(g); err != nil {
-			return nil, err
+		if g.HeldBytes() != g.ParamBytes() {
+			return nil, errCompact
 		}
-		m.g = g
 	}
 	infer := passes.Infer
 	if b, ok := m.cfg.backend.(*cpuBackend); ok {
@@ -242,29 +241,6 @@ func New(g *graph.Graph, opts ...Option) (*Model, error) {
 		}
 	}
 	return m, nil
-}
-
-// decoded is g with weights where a backend looks for them.
-func decoded(g *graph.Graph) (*graph.Graph, error) {
-	compact := false
-	for i := range g.Len() {
-		for _, p := range g.Node(graph.ID(i)).Params {
-			compact = compact || p.Source != nil
-		}
-	}
-	if !compact {
-		return g, nil
-	}
-	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
-		c := *n
-		c.Params = slices.Clone(n.Params)
-		for i, p := range c.Params {
-			if p.Source != nil {
-				c.Params[i] = p.Clone()
-			}
-		}
-		return b.Keep(&c, in)
-	})
 }
 
 // Graph is the graph the model was made from. Its weights are those of the file,

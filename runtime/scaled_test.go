@@ -68,7 +68,7 @@ func TestWeightsStayWhereTheyLie(t *testing.T) {
 		scaled := 0
 		for i := range m.Compiled().Len() {
 			for _, p := range m.Compiled().Node(graph.ID(i)).Params {
-				if p.Scale != nil {
+				if p.Scale() != nil {
 					scaled++
 				}
 			}

@@ -181,8 +181,8 @@ func (g *Graph) HeldBytes() int {
 	n := 0
 	for i := range g.nodes {
 		for _, p := range g.nodes[i].Params {
-			if n += len(p.Data); p.Source != nil {
-				n += p.Source.Size()
+			if n += len(p.Data); p.Source() != nil {
+				n += p.Source().Size()
 			}
 		}
 	}

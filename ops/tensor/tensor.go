@@ -32,14 +32,40 @@ func F32Spec(dims ...int) Spec { return Spec{DType: F32, Shape: Of(dims...)} }
 type Tensor struct {
 	Spec
 	Data []byte
+	// More is what few tensors have. Whoever reads Data itself must look at it;
+	// F32 and Clone do.
+	More *More
+}
+
+// More says how the elements of a float32 tensor follow from what is in memory.
+type More struct {
 	// Scale, where there is one, is a factor for each index of the first
-	// dimension of a float32 tensor: its elements are Data's times it, and Data
-	// can stay where it lies, as in a map. Whoever reads Data itself must look
-	// at it; F32 and Clone do.
+	// dimension: elements are Data's times it, and Data can stay where it lies, as
+	// in a map.
 	Scale []float32
-	// Source, where there is one, has the elements of a float32 tensor that has no
-	// Data, before Scale. F32 and Clone decode them, each time.
+	// Source, where there is one, has the elements of a tensor that has no Data,
+	// before Scale. F32 and Clone decode them, each time.
 	Source Source
+}
+
+// Scale is that of More, or nil.
+//
+//go:noinline
+func (t *Tensor) Scale() []float32 {
+	if t.More == nil {
+		return nil
+	}
+	return t.More.Scale
+}
+
+// Source is that of More, or nil.
+//
+//go:noinline
+func (t *Tensor) Source() Source {
+	if t.More == nil {
+		return nil
+	}
+	return t.More.Source
 }
 
 // Source is the elements of a float32 tensor as a file keeps them. It is safe for
@@ -94,17 +120,17 @@ func (t Tensor) Check() error {
 	if !t.DType.Valid() {
 		return fmt.Errorf("tensor: %v", t.DType)
 	}
-	if t.Source != nil && (t.DType != F32 || len(t.Data) > 0) {
+	if t.Source() != nil && (t.DType != F32 || len(t.Data) > 0) {
 		return fmt.Errorf("tensor: a source and %d bytes of data for %v", len(t.Data), t.Spec)
 	}
-	if t.Source == nil && len(t.Data) != t.Bytes() {
+	if t.Source() == nil && len(t.Data) != t.Bytes() {
 		return fmt.Errorf("tensor: %d bytes of data for %v, which takes %d", len(t.Data), t.Spec, t.Bytes())
 	}
 	if !Aligned(t.Data, t.DType.Size()) {
 		return fmt.Errorf("tensor: data of %v is not aligned", t.Spec)
 	}
-	if t.Scale != nil && (t.DType != F32 || t.Shape.Rank() == 0 || t.Shape.Dim(0) != len(t.Scale)) {
-		return fmt.Errorf("tensor: %d factors for %v", len(t.Scale), t.Spec)
+	if t.Scale() != nil && (t.DType != F32 || t.Shape.Rank() == 0 || t.Shape.Dim(0) != len(t.Scale())) {
+		return fmt.Errorf("tensor: %d factors for %v", len(t.Scale()), t.Spec)
 	}
 	return t.Quant.Check(t.DType, t.Shape)
 }
@@ -113,8 +139,10 @@ func (t Tensor) Check() error {
 func (t Tensor) IsZero() bool { return t.DType == Invalid }
 
 // Held is the bytes of its elements when they are decoded.
-func (t Tensor) Held() int {
-	if t.Source != nil {
+//
+//go:noinline
+func (t *Tensor) Held() int {
+	if t.Source() != nil {
 		return t.Bytes()
 	}
 	return len(t.Data)
@@ -123,12 +151,12 @@ func (t Tensor) Held() int {
 // Clone is a copy with its own data, no Scale and no Source.
 func (t Tensor) Clone() Tensor {
 	c := Tensor{Spec: t.Spec, Data: AlignedBytes(t.Held())}
-	if t.Source != nil {
-		t.Source.Floats(c.F32(), 0)
+	if t.Source() != nil {
+		t.Source().Floats(c.F32(), 0)
 		t.Data = c.Data
 	}
-	if t.Scale != nil {
-		scaleRows(c.F32(), view[float32](t, F32), t.Scale)
+	if t.Scale() != nil {
+		scaleRows(c.F32(), view[float32](t, F32), t.Scale())
 		return c
 	}
 	copy(c.Data, t.Data)
@@ -139,7 +167,7 @@ func (t Tensor) Clone() Tensor {
 // element type is another: a spec was checked before, so that is a fault of ours.
 // With a Scale or a Source it is no view but a copy.
 func (t Tensor) F32() []float32 {
-	if t.Scale != nil || t.Source != nil {
+	if t.Scale() != nil || t.Source() != nil {
 		return t.Clone().F32()
 	}
 	return view[float32](t, F32)

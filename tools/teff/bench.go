@@ -51,7 +51,6 @@ type layerTime struct {
 func runBench(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "bench", "MODEL")
 	ld := loadFlags(f)
-	ld.toRun = true
 	threads := f.Int("threads", 1, "threads; 0: all")
 	batch := f.Int("batch", 1, "batch size")
 	runs := f.Int("runs", 0, "timed runs; 0: as many as fit two seconds, at least 10")
@@ -81,6 +80,7 @@ func runBench(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	start := time.Now()
+	ld.toRun = *device == "cpu"
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err

@@ -47,7 +47,6 @@ func (s score) MarshalJSON() ([]byte, error) {
 func runRun(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "run", "MODEL INPUT...")
 	ld := loadFlags(f)
-	ld.toRun = true
 	labels := f.String("labels", "", "file of class names, one a line")
 	top := f.Int("top", 5, "how many classes to print")
 	out := f.String("out", "", "folder for output_N.npy, or an .npz file for all of them")
@@ -67,6 +66,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return usagef("--top and --threads cannot be negative")
 	}
 	betweenStages()
+	ld.toRun = *device == "cpu"
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err

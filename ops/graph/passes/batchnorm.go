@@ -147,13 +147,14 @@ const inPlaceFrom = 64 << 10
 // withScale is scaled without a copy of large weights.
 func withScale(n *graph.Node, s, t []float64) []tensor.Tensor {
 	w := n.Params[0]
-	if _, ok := n.Op.(*ops.Conv); !ok || w.Scale != nil || w.Held() < inPlaceFrom {
+	if _, ok := n.Op.(*ops.Conv); !ok || w.Scale() != nil || w.Held() < inPlaceFrom {
 		return scaled(n, s, t)
 	}
-	w.Scale = make([]float32, len(s))
+	scale := make([]float32, len(s))
 	for i, f := range s {
-		w.Scale[i] = float32(f)
+		scale[i] = float32(f)
 	}
+	w.More = &tensor.More{Scale: scale, Source: w.Source()}
 	return append([]tensor.Tensor{w}, scaledBias(n, s, t))
 }
 

@@ -284,7 +284,7 @@ func (c *narrowing) narrow(id graph.ID, n *graph.Node) (ops.Op, []tensor.Tensor)
 // pick are the elements of t with the given indices along an axis.
 func pick(t tensor.Tensor, axis int, keep []int) tensor.Tensor {
 	out := tensor.New(tensor.Spec{DType: t.DType, Shape: t.Shape.With(axis, len(keep))})
-	if t.Source != nil {
+	if t.Source() != nil {
 		t = t.Clone()
 	}
 	inner := t.DType.Size()

@@ -78,6 +78,6 @@ func appendSums(key []byte, params []tensor.Tensor) []byte {
 
 func sameParams(a, b []tensor.Tensor, same func(p, q tensor.Tensor) bool) bool {
 	return slices.EqualFunc(a, b, func(p, q tensor.Tensor) bool {
-		return p.Spec.Equal(q.Spec) && len(p.Data) == len(q.Data) && slices.Equal(p.Scale, q.Scale) && p.Source == q.Source && same(p, q)
+		return p.Spec.Equal(q.Spec) && len(p.Data) == len(q.Data) && slices.Equal(p.Scale(), q.Scale()) && p.Source() == q.Source() && same(p, q)
 	})
 }

@@ -103,7 +103,7 @@ func (m matcher) mean(id graph.ID) (x graph.ID, axis int, ok bool) {
 // where it has no room for p.
 func (m matcher) affine(fn ops.BinaryFn, p tensor.Tensor, norm *graph.Node) []tensor.Tensor {
 	op, ok := norm.Op.(*ops.LayerNorm)
-	if !ok || op.Output != 0 || p.DType != tensor.F32 || p.Scale != nil || len(norm.In) != 1 {
+	if !ok || op.Output != 0 || p.DType != tensor.F32 || p.Scale() != nil || len(norm.In) != 1 {
 		return nil
 	}
 	dims, at := norm.Out.Shape.Dims(), p.Shape.Dims()
