@@ -117,6 +117,7 @@ type binaryGrad struct {
 	fn   BinaryFn
 	act  actGrad
 	part [2]binaryGradPart
+	mul  [2]*mulGrad // nil: by part
 	add  [2]addTask
 	sums [2]bool // of the kind dv += ±dy, without repeats
 	// first is the operand whose gradient is computed first
@@ -128,6 +129,9 @@ func newBinaryGrad(p *GradPrep, fn BinaryFn, act Act) *binaryGrad {
 	k := &binaryGrad{fn: fn, act: newActGrad(act, p.Out.Shape.Elems())}
 	for i := range k.part {
 		k.part[i] = binaryGradPart{fn: fn, which: i, walk: newSumWalk(p.Out.Shape, o[i].Shape, o[0].Shape, o[1].Shape)}
+		if fn == BinaryMul && !p.Reference {
+			k.mul[i] = newMulGrad(i, p.Out.Shape, o)
+		}
 		k.add[i] = addTask{operand: i, n: p.Out.Shape.Elems(), factor: float32(1 - 2*i*int(fn&1))}
 		k.sums[i] = (fn == BinaryAdd || fn == BinarySub) && o[i].Shape.Elems() == p.Out.Shape.Elems()
 	}
@@ -151,6 +155,8 @@ func (k *binaryGrad) Run(g *Grads) {
 		case gradOf(g, i).IsZero() || k.fn == BinaryFloorDiv:
 		case k.sums[i]:
 			k.add[i].Run(g)
+		case k.mul[i] != nil:
+			k.mul[i].Run(g)
 		default:
 			g.Parallel(k.part[i].walk.tasks, &k.part[i])
 		}
