@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/teff-ml/teff/format"
@@ -14,7 +12,6 @@ import (
 	"github.com/teff-ml/teff/quant/ptq"
 	"github.com/teff-ml/teff/runtime"
 	"github.com/teff-ml/teff/tools/dataset"
-	"github.com/teff-ml/teff/tools/imageio"
 )
 
 type quantizeResult struct {
@@ -91,32 +88,11 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return fmt.Errorf("%s: its input is %v, want an f32 model", pos[0], in.DType)
 	}
 	p, err := pre.fit(m, in)
-	arrays, arrayErr := arraysOf(calib)
-	if arrayErr != nil {
-		return arrayErr
-	}
-	if err != nil && (len(arrays) == 0 || *data != "") { // a network that sees no pictures, and they are asked for
-		return err
-	}
-	isImage := err == nil
-	var src ptq.Source
-	var skipped []string
-	if len(arrays) > 0 {
-		var specs []tensor.Spec
-		for _, id := range m.graph.Inputs() {
-			specs = append(specs, m.graph.Node(id).Out)
-		}
-		src, err = openArrays(arrays, specs, *n)
-	} else {
-		var images *calibSource
-		if images, err = openCalib(calib, *n, p); err == nil {
-			src, skipped = images, images.skipped
-		}
-	}
+	samples, err := openSamples(m.graph, calib, *n, p, err, *data != "")
 	if err != nil {
 		return err
 	}
-	q, err := ptq.Calibrate(ctx, m.graph, src, opt)
+	q, err := ptq.Calibrate(ctx, m.graph, samples.src, opt)
 	if err != nil {
 		return err
 	}
@@ -124,16 +100,12 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	layers, err := q.Report(ctx, g, src, reportSamples)
+	layers, err := q.Report(ctx, g, samples.src, reportSamples)
 	if err != nil {
 		return err
 	}
-	r := &quantizeResult{BytesIn: m.bytes, Samples: src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: skipped}
+	r := &quantizeResult{BytesIn: m.bytes, Samples: samples.src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: samples.skipped}
 	if *data != "" {
-		drop := 100.0 // points: all layers become integers whatever that does
-		if *maxDrop >= 0 {
-			drop = *maxDrop
-		}
 		set, err := dataset.Open(*data)
 		if err != nil {
 			return err
@@ -144,17 +116,12 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		score := func(g *graph.Graph) (float64, error) {
 			return top1(ctx, g, set, p, m.metadata().Labels, *offset, *threads)
 		}
-		if g, err = keepWorst(q, g, score, drop/100, r); err != nil {
+		if g, err = withinDrop(ctx, q, g, samples.src, score, *maxDrop, r); err != nil {
 			return err
-		}
-		if len(r.Float) > 0 {
-			if r.Layers, err = q.Report(ctx, g, src, reportSamples); err != nil {
-				return err
-			}
 		}
 	}
 	meta := *m.metadata()
-	if isImage && len(arrays) == 0 { // what the samples were made with is what the integers are for
+	if samples.images { // what the samples were made with is what the integers are for
 		meta.Preprocess = &p
 	}
 	if err := format.WriteFile(*out, g, &format.WriteOptions{Metadata: &meta}); err != nil {
@@ -187,6 +154,19 @@ func (r *quantizeResult) print(c *cli, in, out string) error {
 	}
 	_, err := fmt.Fprintf(c.out, "%s: %s -> %s: %s (%s on %d samples)\n", in, bytesText(r.BytesIn), out, bytesText(r.BytesOut), r.Method, r.Samples)
 	return err
+}
+
+// withinDrop is g measured, with layers left in f32 until its score is at most so
+// many points under the float network's; a negative drop leaves none.
+func withinDrop(ctx context.Context, q *ptq.Quantizer, g *graph.Graph, src ptq.Source, score func(*graph.Graph) (float64, error), drop float64, r *quantizeResult) (*graph.Graph, error) {
+	if drop < 0 {
+		drop = 100
+	}
+	g, err := keepWorst(q, g, score, drop/100, r)
+	if err == nil && len(r.Float) > 0 {
+		r.Layers, err = q.Report(ctx, g, src, reportSamples)
+	}
+	return g, err
 }
 
 // keepWorst leaves the layers that add the most noise in f32, twice as many each
@@ -257,68 +237,4 @@ func top1(ctx context.Context, g *graph.Graph, set *dataset.Set, p format.Prepro
 		return 0, err
 	}
 	return r.Top1, nil
-}
-
-// calibSource is images, decoded and scaled, as samples.
-type calibSource struct {
-	images  []*imageio.RGB
-	skipped []string
-	p       format.Preprocess // but for the size, which is right already
-}
-
-func (s *calibSource) Len() int { return len(s.images) }
-
-// Fill writes image i into the first input; others stay 0.
-func (s *calibSource) Fill(i int, in []tensor.Tensor) error {
-	return imageio.Into(in[0], 0, s.images[i], s.p)
-}
-
-// openCalib reads n images, the same share of each path.
-func openCalib(paths []string, n int, p format.Preprocess) (*calibSource, error) {
-	s := &calibSource{p: p}
-	s.p.Resize = 0
-	for k, path := range paths {
-		count, image, err := openImages(path)
-		if err != nil {
-			return nil, err
-		}
-		want := min(count, (k+1)*n/len(paths)-len(s.images))
-		for j := range want {
-			m, err := image(j * count / want)
-			if err == nil {
-				m, err = imageio.Scaled(m, p)
-			}
-			if err != nil {
-				s.skipped = append(s.skipped, err.Error())
-				continue
-			}
-			s.images = append(s.images, m)
-		}
-	}
-	if len(s.images) == 0 {
-		return nil, fmt.Errorf("no sample could be read from %s", strings.Join(paths, ", "))
-	}
-	return s, nil
-}
-
-// openImages is the images of labelled data, all in a folder, or one image.
-func openImages(path string) (int, func(i int) (*imageio.RGB, error), error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return 0, nil, err
-	}
-	files := []string{path}
-	if st.IsDir() {
-		if files, _, err = dataset.Images(path); err != nil {
-			return 0, nil, err
-		}
-	}
-	set, setErr := dataset.Open(path)
-	if setErr == nil && set.Len() >= len(files) { // strips have many images a file
-		return set.Len(), set.Image, nil
-	}
-	if len(files) == 0 {
-		return 0, nil, fmt.Errorf("%s: no images, and %w", path, setErr)
-	}
-	return len(files), func(i int) (*imageio.RGB, error) { return imageio.Load(files[i]) }, nil
 }
