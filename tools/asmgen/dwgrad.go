@@ -29,29 +29,8 @@ func (g *tapLoop) loop(name string, dot bool) {
 	col, left := reg.RAX, reg.R8
 	g.XORQ(col, col)
 	g.MOVQ(mem(t, lineN), left)
-	many, one, done := g.label("many"), g.label("one"), g.label("done")
 	const group = 4
-	g.Label(many)
-	g.CMPQ(left, imm(group*g.lanes))
-	g.JLT(operand.LabelRef(one))
-	g.lines(t, group, dot, false)
-	g.ADDQ(imm(group*g.bytes()), col)
-	g.SUBQ(imm(group*g.lanes), left)
-	g.JMP(operand.LabelRef(many))
-	g.Label(one)
-	g.TESTQ(left, left)
-	g.JLE(operand.LabelRef(done))
-	g.MOVQ(operand.I32(int32(g.lanes)), reg.RCX)
-	g.CMPQ(left, reg.RCX)
-	g.CMOVQLT(left, reg.RCX)
-	g.setMask(g.isa, reg.RCX)
-	g.lines(t, 1, dot, true)
-	g.ADDQ(imm(g.bytes()), col)
-	g.SUBQ(imm(g.lanes), left)
-	g.JMP(operand.LabelRef(one))
-	g.Label(done)
-	g.VZEROUPPER()
-	g.RET()
+	g.columns(g.isa, group, func(n int, masked bool) { g.lines(t, n, dot, masked) })
 }
 
 // lines writes all lines of n vectors. A lone vector's sum is spread over four, line by line, which would otherwise

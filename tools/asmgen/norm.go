@@ -107,28 +107,9 @@ func (g *norm) loop(name string, group, sums, mode int, inputs, factors []int, b
 	col, left := reg.RAX, reg.R8
 	g.XORQ(col, col)
 	g.MOVQ(mem(t, normN), left)
-	many, one, done := g.label("many"), g.label("one"), g.label("done")
-	g.Label(many)
-	g.CMPQ(left, imm(group*g.lanes))
-	g.JLT(operand.LabelRef(one))
-	g.lines(t, &normRegs{g, group, sums, len(factors), len(inputs)}, mode, inputs, factors, false, body)
-	g.ADDQ(imm(group*g.bytes()), col)
-	g.SUBQ(imm(group*g.lanes), left)
-	g.JMP(operand.LabelRef(many))
-	g.Label(one)
-	g.TESTQ(left, left)
-	g.JLE(operand.LabelRef(done))
-	g.MOVQ(operand.I32(int32(g.lanes)), reg.RCX)
-	g.CMPQ(left, reg.RCX)
-	g.CMOVQLT(left, reg.RCX)
-	g.setMask(g.isa, reg.RCX)
-	g.lines(t, &normRegs{g, 1, sums, len(factors), len(inputs)}, mode, inputs, factors, true, body)
-	g.ADDQ(imm(g.bytes()), col)
-	g.SUBQ(imm(g.lanes), left)
-	g.JMP(operand.LabelRef(one))
-	g.Label(done)
-	g.VZEROUPPER()
-	g.RET()
+	g.columns(g.isa, group, func(n int, masked bool) {
+		g.lines(t, &normRegs{g, n, sums, len(factors), len(inputs)}, mode, inputs, factors, masked, body)
+	})
 }
 
 func (g *norm) lines(t reg.Register, r *normRegs, mode int, inputs, factors []int, masked bool, body func(r *normRegs)) {

@@ -24,6 +24,34 @@ func (a *asm) setMask(v isa, n reg.GPPhysical) {
 	a.VMOVUPS(memx(reg.RDX, n, 4, 64), v.reg(15))
 }
 
+// columns ends a function that goes over R8's columns, RAX bytes in: n vectors at a time, groups first, then one by one, the
+// last masked.
+func (a *asm) columns(v isa, group int, lines func(n int, masked bool)) {
+	col, left := reg.RAX, reg.R8
+	many, one, done := a.label("many"), a.label("one"), a.label("done")
+	a.Label(many)
+	a.CMPQ(left, imm(group*v.lanes))
+	a.JLT(operand.LabelRef(one))
+	lines(group, false)
+	a.ADDQ(imm(group*v.bytes()), col)
+	a.SUBQ(imm(group*v.lanes), left)
+	a.JMP(operand.LabelRef(many))
+	a.Label(one)
+	a.TESTQ(left, left)
+	a.JLE(operand.LabelRef(done))
+	a.MOVQ(operand.I32(int32(v.lanes)), reg.RCX)
+	a.CMPQ(left, reg.RCX)
+	a.CMOVQLT(left, reg.RCX)
+	a.setMask(v, reg.RCX)
+	lines(1, true)
+	a.ADDQ(imm(v.bytes()), col)
+	a.SUBQ(imm(v.lanes), left)
+	a.JMP(operand.LabelRef(one))
+	a.Label(done)
+	a.VZEROUPPER()
+	a.RET()
+}
+
 func (a *asm) load(v isa, m operand.Mem, r reg.VecPhysical, masked bool) {
 	switch {
 	case !masked:
