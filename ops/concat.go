@@ -58,13 +58,10 @@ func (c *Concat) Prepare(p *Prep) (Kernel, error) {
 	p.Path("copy")
 	k := c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params)
 	if k.outer > 1 {
-		k.tasks = min(k.outer, parts(concatMACs*p.Out.Bytes(), taskMACs, max(1, p.Threads)))
+		k.tasks = min(k.outer, parts(byteMACs*p.Out.Bytes(), taskMACs, max(1, p.Threads)))
 	}
 	return k, nil
 }
-
-// concatMACs multiply-adds take as long as copying a byte.
-const concatMACs = 4
 
 func (c *Concat) kernel(out tensor.Spec, o []tensor.Spec, params []tensor.Tensor) *concatKernel {
 	axis, _ := normAxis(c.Axis, out.Shape.Rank())

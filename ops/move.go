@@ -61,7 +61,7 @@ func (m *mover) level(dst, src []byte, l, d, s int) {
 		if l == m.rank-3 {
 			mats, dst1, src1 = m.dims[l], m.dst[l], m.src[l]
 		}
-		kern.Interleave(dst[d:], src[s:], mats, m.dims[m.rank-1], m.dims[m.rank-2], dst1, src1, m.src[m.rank-1])
+		kern.Interleave(dst[d*m.size:], src[s*m.size:], m.size, mats, m.dims[m.rank-1], m.dims[m.rank-2], dst1, src1, m.src[m.rank-1])
 		return
 	}
 	if l == m.rank-2 && m.matrix {
@@ -109,9 +109,6 @@ type moveKernel struct {
 	chunk  int // indices of a part
 }
 
-// moveBytes is about 20 µs of copying.
-const moveBytes = 256 << 10
-
 func newMoveKernel(p *Prep, m mover) *moveKernel {
 	path := "move"
 	if !p.Reference && m.plan() {
@@ -120,8 +117,8 @@ func newMoveKernel(p *Prep, m mover) *moveKernel {
 	k := &moveKernel{m: m, params: p.Params, along: m.split(4 * p.Threads)}
 	n := m.dims[k.along]
 	k.chunk = n
-	if bytes := p.Out.Bytes(); p.Threads > 1 && bytes > 2*moveBytes {
-		k.chunk = max(1, int(int64(n)*moveBytes/int64(bytes)))
+	if tasks := parts(byteMACs*p.Out.Bytes(), taskMACs, max(1, p.Threads)); tasks > 1 {
+		k.chunk = (n + tasks - 1) / tasks
 		if m.matrix && k.along >= m.rank-2 {
 			k.chunk = (k.chunk + moveLine - 1) &^ (moveLine - 1)
 		}

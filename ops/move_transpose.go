@@ -63,12 +63,12 @@ func (m *mover) split(want int) int {
 	return long
 }
 
-// interleaves says that the matrix is few rows of bytes whose columns follow each
+// interleaves says that the matrix is few rows whose columns follow each
 // other in the result, as in a shuffle of channels.
 func (m *mover) interleaves() bool {
 	col, row := m.rank-2, m.rank-1
-	return m.size == 1 && m.dst[col] == m.dims[row] && m.src[row] >= 0 && (m.rank < 3 || m.dst[m.rank-3] >= 0 && m.src[m.rank-3] >= 0) &&
-		kern.CanInterleave(m.dims[row], m.dims[col])
+	return m.dst[col] == m.dims[row] && m.src[row] >= 0 && (m.rank < 3 || m.dst[m.rank-3] >= 0 && m.src[m.rank-3] >= 0) &&
+		kern.CanInterleave(m.size, m.dims[row], m.dims[col])
 }
 
 // transpose moves one matrix.

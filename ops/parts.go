@@ -12,6 +12,9 @@ const taskMACsInt = 4 * taskMACs
 // depthwise convolution.
 const depthwiseMACs = 2
 
+// byteMACs multiply-adds take as long as copying a byte.
+const byteMACs = 4
+
 // parts is how many parts work of macs multiply-adds is cut into, where task of
 // them are worth a part: short work into one a thread, all alike, for each more
 // costs a tenth of a microsecond; long work into more, so that a worker that

@@ -58,6 +58,8 @@ func main() {
 	exact := flag.Bool("exact", false, "no Winograd")
 	bf16 := flag.Bool("bf16", false, "bfloat16 products")
 	int8 := flag.Bool("int8", false, "quantised networks: integers in Teff, QuantizeLinear and DequantizeLinear in ONNX Runtime")
+	batch := flag.Int("batch", 0, "images a run; 0: as many as the network's inputs say, one of teff new's")
+	size := flag.Int("size", 0, "height and width of teff new's inputs; 0: their own")
 	cases := flag.String("operators", "", "compare single operators, with PyTorch: prefixes of cases in operators.py, or all")
 	python := flag.String("python", "/usr/bin/python3", "interpreter that has torch, for --operators")
 	child := flag.String("child", "", "internal: teff or ort, one cold run")
@@ -70,7 +72,7 @@ func main() {
 	case *child != "":
 		err = cold(*child, *model, *lib)
 	default:
-		err = run(*lib, strings.Split(*nets, ","), strings.Split(*threads, ","), *rounds, *asJSON, settings{*exact, *bf16, *int8})
+		err = run(*lib, strings.Split(*nets, ","), strings.Split(*threads, ","), *rounds, *asJSON, settings{*exact, *bf16, *int8, *batch, *size})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -79,7 +81,10 @@ func main() {
 }
 
 // settings are what both engines are asked for.
-type settings struct{ exact, bf16, int8 bool }
+type settings struct {
+	exact, bf16, int8 bool
+	batch, size       int // 0: the network's own
+}
 
 func (s settings) precision() string {
 	switch {
@@ -116,7 +121,7 @@ func run(lib string, nets, threads []string, rounds int, asJSON bool, set settin
 	defer os.RemoveAll(dir)
 	var rows []row
 	for _, n := range nets {
-		g, err := network(n)
+		g, err := network(n, set)
 		if err != nil {
 			return err
 		}
@@ -155,11 +160,11 @@ func run(lib string, nets, threads []string, rounds int, asJSON bool, set settin
 // isFile says that a network is an ONNX file and not one of Teff's own.
 func isFile(name string) bool { return strings.HasSuffix(name, ".onnx") }
 
-func network(name string) (*graph.Graph, error) {
+func network(name string, set settings) (*graph.Graph, error) {
 	if isFile(name) {
 		return onnx.ImportFile(name)
 	}
-	return arch.New(name, arch.Options{Seed: 1})
+	return arch.New(name, arch.Options{Seed: 1, Size: set.size})
 }
 
 // files writes what each engine opens. A file stays the peer's as it is, unless
@@ -200,7 +205,11 @@ func compare(name string, g *graph.Graph, threads, rounds int, dir, lib string, 
 		return nil, err
 	}
 	defer m.Close()
-	s, err := m.NewSession()
+	var batch []runtime.SessionOption
+	if set.batch > 0 {
+		batch = append(batch, runtime.WithBatch(set.batch))
+	}
+	s, err := m.NewSession(batch...)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +308,7 @@ func openPeer(path string, in, out []int64, threads int) (*peer, error) {
 	p := &peer{}
 	if in == nil {
 		in, out = inputs[0].Dimensions, outputs[0].Dimensions
-		in[0], out[0] = 1, 1
+		in[0], out[0] = max(1, in[0]), max(1, out[0])
 	}
 	if p.in, err = ort.NewEmptyTensor[float32](ort.NewShape(in...)); err != nil {
 		return nil, err

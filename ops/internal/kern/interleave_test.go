@@ -18,20 +18,22 @@ func TestInterleave(t *testing.T) {
 		unsafe.Offsetof(x.row), unsafe.Offsetof(x.mask)})
 	cputest.ForEachPath(t, "interleave/", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
-		for rows := 1; rows <= 5; rows++ {
-			for cols := 1; cols < 70; cols++ {
-				mats, pitch, between := 1+r.IntN(3), cols+r.IntN(5), r.IntN(20)
-				step := rows*pitch + r.IntN(9)
-				in := atEdge(t, randBytes(r, (mats-1)*step+(rows-1)*pitch+cols))
-				guard, dst := newGuarded[byte]((mats-1)*(rows*cols+between)+rows*cols, cols%5, 77)
-				Interleave(dst, in, mats, rows, cols, rows*cols+between, step, pitch)
-				guard.check(t, dst)
-				for i, got := range dst {
-					want := byte(77)
-					if m, at := i/(rows*cols+between), i%(rows*cols+between); at < rows*cols {
-						want = in[m*step+at%rows*pitch+at/rows]
+		for _, size := range []int{1, 4} {
+			for rows := 1; rows <= 5; rows++ {
+				for cols := 1; cols < 70; cols++ {
+					mats, pitch, between := 1+r.IntN(3), cols+r.IntN(5), r.IntN(20)
+					step := rows*pitch + r.IntN(9)
+					in := atEdge(t, randBytes(r, size*((mats-1)*step+(rows-1)*pitch+cols)))
+					guard, dst := newGuarded[byte](size*((mats-1)*(rows*cols+between)+rows*cols), cols%5, 77)
+					Interleave(dst, in, size, mats, rows, cols, rows*cols+between, step, pitch)
+					guard.check(t, dst)
+					for i, got := range dst {
+						want, e := byte(77), i/size
+						if m, at := e/(rows*cols+between), e%(rows*cols+between); at < rows*cols {
+							want = in[size*(m*step+at%rows*pitch+at/rows)+i%size]
+						}
+						require.Equal(t, want, got, "%d bytes, %d x %d [%d]", size, rows, cols, i)
 					}
-					require.Equal(t, want, got, "%d x %d [%d]", rows, cols, i)
 				}
 			}
 		}
