@@ -208,7 +208,7 @@ func (k *convGemm) split(threads, room, cut int) {
 		want = parts(k.rows*k.ocg*depth, taskMACs, threads)
 	}
 	columns := (4*depth*k.ocg > cacheBytes || tiles < want) && panels >= want
-	if k.taps == 1 && threads <= rowWorkers && tiles >= rowTiles*threads && kern.AheadPays() {
+	if k.taps == 1 && threads <= rowWorkers && tiles >= rowTiles*threads && k.gemm.AheadPays() {
 		columns = false
 	}
 	if cut != 0 {

@@ -64,12 +64,10 @@ func (g *gemm) write() {
 		unroll, shift = 4, 2
 	}
 	t, s := g.arg(reg.RAX), reg.RCX
-	if g.wide() {
-		g.MOVQ(mem(t, tileStep), s)
-		g.SHLQ(operand.U8(uint8(shift)), s)
-		g.MOVQ(s, g.far)
-		g.MOVQ(mem(t, tileAhead), ahead)
-	}
+	g.MOVQ(mem(t, tileStep), s)
+	g.SHLQ(operand.U8(uint8(shift)), s)
+	g.MOVQ(s, g.far)
+	g.MOVQ(mem(t, tileAhead), ahead)
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
@@ -96,9 +94,7 @@ func (g *gemm) write() {
 	g.CMPQ(k, g.main)
 	g.JGE(operand.LabelRef(rest))
 	g.Label(mainLoop)
-	if g.wide() {
-		g.askAhead(unroll * g.nv / 2)
-	}
+	g.askAhead(unroll * g.nv * g.bytes() / 128)
 	for u := range unroll {
 		g.step(b, k, u)
 	}

@@ -10,12 +10,20 @@ import (
 // multiplied by leaves too few loads in flight. So panels are taken one by one, each by all tiles of rows, which ask between
 // them for the panel that follows, evenly: a product of 49 rows goes from 55 to 90 % of the ceiling.
 
-var useAheadAVX512 = cpu.AVX512 && haveAsm
+var (
+	useAheadAVX512 = cpu.AVX512 && haveAsm
+	useAheadAVX2   = cpu.AVX2 && haveAsm
+)
 
-func init() { cpu.RegisterFor("ahead/avx512", &useAheadAVX512, cpu.Intel) }
+func init() {
+	cpu.RegisterFor("ahead/avx512", &useAheadAVX512, cpu.Intel)
+	cpu.RegisterFor("ahead/avx2", &useAheadAVX2, cpu.Intel)
+}
 
 // AheadPays says that weights which are in no cache of their core cost little here, as they are asked for ahead.
-func AheadPays() bool { return useAheadAVX512 }
+func (g *GemmF32) AheadPays() bool {
+	return g.isa == isaAVX512 && useAheadAVX512 || g.isa == isaAVX2 && useAheadAVX2
+}
 
 // Rows of A take aheadRows bytes at most while a panel passes them; weights of nearBytes are soon in a cache, and so are
 // rows of nearRows, to which any order suits.
@@ -29,7 +37,7 @@ func (a *GemmF32Args) rowBytes() int { return 4 * a.KC * min(a.Taps, 4) }
 
 // asksAhead says that runAhead is the way for that many rows and columns.
 func (g *GemmF32) asksAhead(a *GemmF32Args, m, n int) bool {
-	if !useAheadAVX512 || g.isa != isaAVX512 || m == 1 || a.Hot {
+	if !g.AheadPays() || m == 1 || a.Hot {
 		return false
 	}
 	if a.Rows != nil && 4*n*a.KC <= blockBytes && g.asksRows(a, m, n) {
@@ -136,7 +144,7 @@ const farRows = 3 << 19
 
 // asksRows says that m rows are asked for ahead.
 func (g *GemmF32) asksRows(a *GemmF32Args, m, n int) bool {
-	return useAheadAVX512 && g.isa == isaAVX512 && a.Taps == 1 && 4*m*(a.KC+n) > farRows
+	return g.AheadPays() && a.Taps == 1 && 4*m*(a.KC+n) > farRows
 }
 
 // next prepares the asking of panels panels for rows m to m+rows, which are at row table of a table.

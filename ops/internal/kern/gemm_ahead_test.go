@@ -12,7 +12,9 @@ import (
 )
 
 // Asking ahead changes the order of tiles and their heights, and no bit; what is asked for may be anywhere.
-func TestGemmF32Ahead(t *testing.T) {
+func TestGemmF32Ahead(t *testing.T) { cputest.ForEachPath(t, "gemm/", testGemmF32Ahead) }
+
+func testGemmF32Ahead(t *testing.T) {
 	const rows = 1 + aheadRows/(4*700) // more than stay in a cache
 	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}, {3100, 64, 1, 64}, {525, 520, 1, 250}} {
 		for bits := range 8 {
@@ -45,7 +47,9 @@ func TestGemmF32Ahead(t *testing.T) {
 }
 
 // Planes that ask for each other's weights give the bits of products one by one, in a range of columns and whole.
-func TestSmallAhead(t *testing.T) {
+func TestSmallAhead(t *testing.T) { cputest.ForEachPath(t, "gemm/", testSmallAhead) }
+
+func testSmallAhead(t *testing.T) {
 	const planes, k = 3, 200
 	for _, rows := range []int{1, 2, 5, 13, 24, 37} {
 		for _, n := range [][3]int{{0, 129, 129}, {32, 129, 129}, {64, 128, 129}, {0, 112, 112}} {
@@ -96,20 +100,31 @@ func TestSmallAhead(t *testing.T) {
 	}
 }
 
-func TestAsksAhead(t *testing.T) {
+// setAhead switches asking ahead, which pays on some cores, on or off for all forms. It says whether g has it.
+func (g *GemmF32) setAhead(t *testing.T, on bool) bool {
+	for _, b := range []*bool{&useAheadAVX512, &useAheadAVX2} {
+		was := *b
+		t.Cleanup(func() { *b = was })
+		*b = on
+	}
+	return g.isa == isaAVX512 || g.isa == isaAVX2
+}
+
+func TestAsksAhead(t *testing.T) { cputest.ForEachPath(t, "gemm/", testAsksAhead) }
+
+func testAsksAhead(t *testing.T) {
 	g := SelectGemmF32()
-	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
-	useAheadAVX512 = g.isa == isaAVX512
+	asks := g.setAhead(t, true)
 	small, large := &GemmF32Args{Taps: 1, KC: 64}, &GemmF32Args{Taps: 9, KC: 512}
 	require.False(t, g.asksAhead(large, 1, 512), "a single row has a kernel of its own")
 	require.False(t, g.asksAhead(small, 3136, 64), "weights are soon in a cache, rows are many")
-	require.Equal(t, useAheadAVX512, g.asksAhead(small, 49, 64))
-	require.Equal(t, useAheadAVX512, g.asksAhead(large, 49, 512))
-	require.Equal(t, useAheadAVX512, g.asksAhead(large, 3136, 512))
+	require.Equal(t, asks, g.asksAhead(small, 49, 64))
+	require.Equal(t, asks, g.asksAhead(large, 49, 512))
+	require.Equal(t, asks, g.asksAhead(large, 3136, 512))
 	hot := *large
 	hot.Hot = true
 	require.False(t, g.asksAhead(&hot, 49, 512), "weights are in a cache")
-	useAheadAVX512 = false
+	g.setAhead(t, false)
 	require.False(t, g.asksAhead(large, 49, 512))
 }
 
@@ -153,9 +168,7 @@ func TestRowsAhead(t *testing.T) {
 	require.Equal(t, r.at[1], tile.ahead, "few panels")
 	a.Rows = nil
 	g := SelectGemmF32()
-	defer func(on bool) { useAheadAVX512 = on }(useAheadAVX512)
-	useAheadAVX512 = g.isa == isaAVX512
-	require.Equal(t, useAheadAVX512, g.asksRows(&a, 1<<14, n))
+	require.Equal(t, g.setAhead(t, true), g.asksRows(&a, 1<<14, n))
 	require.False(t, g.asksRows(&a, m, n), "in a cache")
 }
 

@@ -240,7 +240,7 @@ func (w *PhaseF32) product(a *WinogradArgs, group, i int, v, sums []float32, row
 	if p.depth == 1 && a.Bias != nil { // every result has it once
 		one.Bias = a.Bias[n:]
 	}
-	if !useAheadAVX512 || g.isa != isaAVX512 {
+	if !g.AheadPays() {
 		g.Run(&one, 0, rows, 0, n1-n)
 		return asked
 	}
