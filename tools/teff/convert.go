@@ -33,6 +33,7 @@ type convertResult struct {
 	BytesOut    int64  `json:"bytes_out"`
 	WeightBytes int    `json:"weight_bytes_f32"`
 	Weights     string `json:"weights"`
+	Warning     string `json:"warning,omitempty"`
 	*searched
 }
 
@@ -115,10 +116,13 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	}
 	r := convertResult{
 		NodesIn: m.nodesIn, NodesOut: m.graph.Len(), BytesIn: m.bytes, BytesOut: fileSize(*out),
-		WeightBytes: floatBytes(m.graph), Weights: *weights, searched: found,
+		WeightBytes: floatBytes(m.graph), Weights: *weights, Warning: mixed(m.graph), searched: found,
 	}
 	if f.json {
 		return printJSON(c.out, r)
+	}
+	if r.Warning != "" {
+		fmt.Fprintf(c.err, "warning: %s: %s\n", pos[0], r.Warning)
 	}
 	if found != nil {
 		for _, s := range found.Skipped {

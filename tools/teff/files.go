@@ -14,6 +14,7 @@ import (
 
 	"github.com/teff-ml/teff/accel"
 	"github.com/teff-ml/teff/format"
+	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/runtime"
@@ -146,7 +147,7 @@ func (l *loader) load(path string) (*model, error) {
 	}
 	if err == nil && !isONNX && l.batch > 0 { // an ONNX model was built for it
 		if m.graph.Batched() {
-			m.graph, err = m.graph.WithBatch(l.batch)
+			m.graph, err = fixBatch(m.graph, l.batch)
 		} else {
 			err = fmt.Errorf("its batch is fixed, --batch %d cannot change it", l.batch)
 		}
@@ -159,6 +160,20 @@ func (l *loader) load(path string) (*model, error) {
 		m.nodesIn = m.graph.Len()
 	}
 	return m, nil
+}
+
+// fixBatch is g with batch n, which is open no more.
+func fixBatch(g *graph.Graph, n int) (*graph.Graph, error) {
+	g, err := g.WithBatch(n)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Rewrite(g, func(b *graph.Builder, _ graph.ID, n *graph.Node, in []graph.ID) graph.ID {
+		if n.Op.Kind() == ops.KindInput {
+			return b.Input(n.Name, n.Out, false)
+		}
+		return b.Keep(n, in)
+	})
 }
 
 // onnxProperty is the property of an ONNX file that holds labels and
