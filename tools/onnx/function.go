@@ -135,6 +135,7 @@ func importIf(c *call) error {
 		case v == nil:
 			return formatf("branch of If %q does not compute %q", c.label(), o.name)
 		case v.err != nil:
+			c.refuseValue(o.name, v.err)
 			return errPoisoned
 		}
 		c.set(i, v)

@@ -357,11 +357,23 @@ func (im *importer) finish() (*graph.Graph, error) {
 
 func (im *importer) refuse(u Unsupported) { im.unsupported = append(im.unsupported, u) }
 
-// refuseValue reports a value of a wrong type once; a poisoned one was
-// reported before.
+// refuseValue reports a value of a wrong type, or one that Teff does not compute,
+// once; a poisoned one was reported before.
 func (im *importer) refuseValue(name string, err error) {
 	var te *TypeError
-	if errors.As(err, &te) {
+	var oe *outputError
+	switch {
+	case errors.As(err, &te):
 		im.refuse(Unsupported{Node: name, Op: "value", Why: "element type " + te.Type, Hint: "export the model with float32, int64 or int8 values", Err: err})
+	case errors.As(err, &oe):
+		im.refuse(Unsupported{Node: oe.node, Op: oe.op, Why: oe.Error(), Err: err})
 	}
 }
+
+// outputError marks an output of a node that is not computed.
+type outputError struct {
+	node, op string
+	output   int
+}
+
+func (e *outputError) Error() string { return fmt.Sprintf("output %d is not supported", e.output) }

@@ -79,9 +79,8 @@ func (im *importer) runNode(n *node) error {
 	}
 	if err == nil {
 		for i, o := range n.outputs {
-			if o != "" && im.vals[o] == nil {
-				err = fmt.Errorf("output %d is not supported", i)
-				break
+			if o != "" && im.vals[o] == nil { // what nothing reads does no harm
+				im.vals[o] = &value{im: im, name: o, id: -1, err: &outputError{c.label(), n.op, i}}
 			}
 		}
 	}
