@@ -81,7 +81,8 @@ type Trainer interface {
 	Target() tensor.Tensor
 	Scores() tensor.Tensor
 	// Run does one step and gives the loss before it, and, where gradients are
-	// clipped, their norm. There is no update where either is no number.
+	// clipped, their norm. Where either is no number there is no update, and running
+	// statistics are as they were.
 	Run(ctx context.Context, s TrainStep) (loss, norm float32, err error)
 	// Get and Put copy a part of a parameter's from the device and to it; a part that
 	// a trainer does not hold reads as it is and is not written.

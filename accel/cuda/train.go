@@ -29,6 +29,8 @@ type Trainer struct {
 	s       *state
 	memory  driver.Ptr // parameters, accumulated gradients, the rule's numbers
 	params  []trained
+	moving  int // bytes of running statistics, which are first in memory
+	kept    ref // what they were before the last step
 	target  tensor.Tensor
 	dropped []graph.ID // of the step's keys
 	rates   []float32  // of the numbers behind them
@@ -160,34 +162,41 @@ func (t *Trainer) lower(dev *backend, g *graph.Graph) (*program, error) {
 }
 
 // place gives every parameter that a step changes memory of the trainer's, with what
-// else there is of it behind it.
+// else there is of it behind it: running statistics first, a copy of them last.
 func (t *Trainer) place(l *lowering) (bytes int, err error) {
 	l.own = map[*byte]ref{}
 	states := map[accel.Rule]int{accel.RuleAdam: 2, accel.RuleAdagrad: 1}[t.c.Rule]
 	if t.c.Rule == accel.RuleSGD && t.c.Momentum > 0 {
 		states = 1
 	}
-	for i := range l.g.Len() {
-		n := l.g.Node(graph.ID(i))
-		for j, p := range n.Params {
-			learns := learns(&t.c, l.g, graph.ID(i), j)
-			if !learns && (t.c.Frozen || !isStatistic(n, j)) {
-				continue
-			}
-			if _, twice := l.own[&p.Data[0]]; twice {
-				return 0, fmt.Errorf("cuda: training: %q shares its weights, which has no kernel", n.Name)
-			}
-			w := trained{node: graph.ID(i), param: j, at: bytes, elems: p.Shape.Elems()}
-			w.parts = [...]bool{true, learns && accumulates(&t.c), learns && states > 0, learns && states > 1}
-			l.own[&p.Data[0]] = ref{in: inState, offset: bytes}
-			t.params = append(t.params, w)
-			for _, there := range w.parts {
-				if there {
-					bytes += w.slot()
+	for _, statistics := range []bool{true, false} {
+		for i := range l.g.Len() {
+			n := l.g.Node(graph.ID(i))
+			for j, p := range n.Params {
+				learns := learns(&t.c, l.g, graph.ID(i), j)
+				if isStatistic(n, j) != statistics || !learns && (t.c.Frozen || !statistics) {
+					continue
+				}
+				if _, twice := l.own[&p.Data[0]]; twice {
+					return 0, fmt.Errorf("cuda: training: %q shares its weights, which has no kernel", n.Name)
+				}
+				w := trained{node: graph.ID(i), param: j, at: bytes, elems: p.Shape.Elems()}
+				w.parts = [...]bool{true, learns && accumulates(&t.c), learns && states > 0, learns && states > 1}
+				l.own[&p.Data[0]] = ref{in: inState, offset: bytes}
+				t.params = append(t.params, w)
+				for _, there := range w.parts {
+					if there {
+						bytes += w.slot()
+					}
 				}
 			}
 		}
+		if statistics {
+			t.moving = bytes
+		}
 	}
+	t.kept = ref{in: inState, offset: bytes}
+	bytes += t.moving
 	return max(bytes, weightAlign), nil
 }
 
@@ -271,7 +280,11 @@ func (t *Trainer) Run(ctx context.Context, u accel.TrainStep) (loss, norm float3
 	for _, v := range t.s.outputs[0].host.F32() {
 		sum += float64(v)
 	}
-	return float32(sum), t.s.outputs[2].host.F32()[2], nil
+	loss, norm = float32(sum), t.s.outputs[2].host.F32()[2]
+	if bad(loss) || t.c.Clip > 0 && bad(norm) {
+		err = t.undo()
+	}
+	return loss, norm, err
 }
 
 // Step learns from one batch, an update each, and gives its mean loss before. images

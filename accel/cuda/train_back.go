@@ -60,6 +60,10 @@ func (b *backward) all(t *Trainer) error {
 	}
 	end := 2*b.n + 2
 	b.step = b.buffer(4*stepNumbers, -1, end)
+	before := b.at(0, 0)
+	before.step.cast = true
+	t.keep(before)
+	b.add(before.step)
 	for i := range b.scores + 1 {
 		s, err := b.forward(i)
 		if err != nil {

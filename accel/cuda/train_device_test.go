@@ -92,6 +92,7 @@ func deviceTraining(t *testing.T) {
 	}
 	t.Run("masks", masks)
 	t.Run("diverged", diverged)
+	t.Run("statistics", statisticsStay)
 	t.Run("refused", func(t *testing.T) {
 		b, err := Open()
 		require.NoError(t, err)
@@ -279,6 +280,42 @@ func diverged(t *testing.T) {
 		require.NoError(t, d.Close())
 		require.NoError(t, b.(*backend).Close())
 	}
+}
+
+// statisticsStay: a step that fails leaves running statistics as they were, and the
+// steps after it go on from there.
+func statisticsStay(t *testing.T) {
+	b, err := Open()
+	require.NoError(t, err)
+	g := small(t, "glyphnet", 0)
+	d, err := train.OnDevice(b, g, train.Config{Batch: 4, Schedule: train.Constant(0.01)})
+	require.NoError(t, err)
+	for i := range d.Input(0).F32() {
+		d.Input(0).F32()[i] = float32(i%29) / 29
+	}
+	step := func() *graph.Graph {
+		_, err := d.StepInPlace()
+		require.NoError(t, err)
+		h, err := d.Graph()
+		require.NoError(t, err)
+		return h
+	}
+	first := step()
+	require.NotZero(t, slices.Max(weightsApart(t, g, first)))
+	v := d.Input(0).F32()[7]
+	d.Input(0).F32()[7] = float32(math.NaN())
+	for range 2 {
+		_, err = d.StepInPlace()
+		require.ErrorIs(t, err, train.ErrDiverged)
+		after, err := d.Graph()
+		require.NoError(t, err)
+		require.Zero(t, slices.Max(weightsApart(t, first, after)))
+	}
+	d.Input(0).F32()[7] = v
+	step()
+	require.NoError(t, d.Save(filepath.Join(t.TempDir(), "checkpoint"), 1)) // all are numbers
+	require.NoError(t, d.Close())
+	require.NoError(t, b.(*backend).Close())
 }
 
 func sigmoid(t *testing.T) *graph.Graph {

@@ -1,9 +1,12 @@
 package cuda
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/teff-ml/teff/accel"
+	"github.com/teff-ml/teff/accel/cuda/internal/driver"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -120,4 +123,33 @@ func (b *backward) update(nd *node, w *trained, grad ref) {
 		nd.count("sgd_f32", n, []param{value, at(grad), state0, step, at(b.verdict)}, ints(n),
 			[]param{num(float64(b.c.Momentum)), num(decay)}, ints(flag(b.c.Nesterov), flag(b.c.Decoupled)))
 	}
+}
+
+// bad says that v is no number or infinite.
+func bad(v float32) bool { return v-v != 0 }
+
+// keep lowers a copy of the running statistics, made before a step moves them.
+func (t *Trainer) keep(nd *node) {
+	if n := t.moving / 4; n > 0 {
+		nd.copy(ref{in: inState}, t.kept, []int{n}, []int{1}, 0, []int{1}, 0)
+	}
+}
+
+// undo puts the running statistics back after a step that changed nothing else.
+func (t *Trainer) undo() error {
+	if t.moving == 0 {
+		return nil
+	}
+	b, drv := make([]byte, t.moving), t.s.p.b.drv
+	err := drv.ToHost(t.s.stream, b, t.memory+driver.Ptr(t.kept.offset))
+	if err == nil {
+		err = drv.Sync(t.s.stream)
+	}
+	if err == nil {
+		err = drv.ToDevice(t.s.stream, t.memory, b)
+	}
+	if err = errors.Join(err, drv.Sync(t.s.stream)); err != nil {
+		return fmt.Errorf("cuda: putting back running statistics: %w", err)
+	}
+	return nil
 }

@@ -110,9 +110,9 @@ func (d *Device) Parameters() []string { return d.host.Parameters() }
 func (d *Device) PeakBytes() int { return d.dev.Bytes() }
 
 // StepInPlace is Trainer.StepInPlace on the device. A loss that is no number leaves
-// the parameters as they were, but for running statistics of batch norm, and ends what
-// was accumulated. Gradients are looked at with ClipNorm alone; Save refuses parameters
-// and statistics that became no numbers.
+// the parameters and running statistics as they were, and ends what was accumulated.
+// Gradients are looked at with ClipNorm alone; Save refuses parameters and statistics
+// that became no numbers.
 func (d *Device) StepInPlace() (float32, error) {
 	h := d.host
 	n := h.accumulated + 1
