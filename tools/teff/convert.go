@@ -78,7 +78,11 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer m.close()
+	defer func() {
+		if ctx.Err() == nil { // else weights may still be read, see encoded
+			m.close()
+		}
+	}()
 	meta := *m.metadata()
 	if *labels != "" {
 		if meta.Labels, err = readLabels(*labels); err != nil {
@@ -103,13 +107,14 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 		opts.Metadata = &meta
 	}
 	var found *searched
+	var b []byte
 	if searching {
-		var b []byte
-		if b, found, err = search.smallest(ctx, c, m, pre, opts, f.json); err == nil {
-			err = writeAtomic(*out, b)
-		}
+		b, found, err = search.smallest(ctx, c, m, pre, opts, f.json)
 	} else {
-		err = format.WriteFile(*out, m.graph, opts)
+		b, err = encoded(ctx, m.graph, opts)
+	}
+	if err == nil {
+		err = writeAtomic(*out, b)
 	}
 	if err != nil {
 		return err
@@ -133,6 +138,24 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	_, err = fmt.Fprintf(c.out, "%s: %d nodes, %s -> %s: %d nodes, %s (weights %s as f32)\n",
 		pos[0], r.NodesIn, bytesText(r.BytesIn), *out, r.NodesOut, bytesText(r.BytesOut), bytesText(int64(r.WeightBytes)))
 	return err
+}
+
+// encoded is the file of g. Large weights in few bits take a minute: when ctx ends it
+// returns, and what it began goes on reading g's weights until the process ends.
+func encoded(ctx context.Context, g *graph.Graph, opts *format.WriteOptions) ([]byte, error) {
+	var b []byte
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		b, err = format.Marshal(g, opts)
+		done <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case err := <-done:
+		return b, err
+	}
 }
 
 // floatBytes is the size of all parameters if each element were a float32.

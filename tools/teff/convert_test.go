@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,4 +45,29 @@ func TestConvertBatch(t *testing.T) {
 	in := object(t, "inputs", "inspect", out)["inputs"].([]any)[0].(map[string]any)
 	require.Equal(t, 4.0, in["shape"].([]any)[0])
 	fails(t, "its batch is fixed", "convert", out, "-o", out, "--batch", "2")
+}
+
+// TestConvertInterrupted: the first signal ends convert, and the file that was there
+// stays.
+func TestConvertInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.teff"), filepath.Join(dir, "out.teff")
+	b := graph.NewBuilder("large")
+	w := tensor.New(tensor.F32Spec(2048, 2048))
+	for i := range w.F32() {
+		w.F32()[i] = float32(i*7919%1009) / 1009
+	}
+	b.Output("y", b.Add("d", &ops.Dense{}, []tensor.Tensor{w}, b.Input("x", tensor.F32Spec(1, 2048), true)))
+	g, err := b.Build()
+	require.NoError(t, err)
+	require.NoError(t, format.WriteFile(in, g, nil))
+	require.NoError(t, os.WriteFile(out, []byte("old"), 0o644))
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(30*time.Millisecond, cancel)
+	var msg bytes.Buffer
+	require.Equal(t, 1, Main(ctx, []string{"convert", in, "-o", out, "--weights", "int4"}, io.Discard, &msg))
+	require.Contains(t, msg.String(), "teff convert: interrupted")
+	old, err := os.ReadFile(out)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(old))
 }
