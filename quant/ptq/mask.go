@@ -61,6 +61,34 @@ func places(g *graph.Graph) []bool {
 	return p
 }
 
+// answers marks the values of g that are its results, or become these by functions of
+// one value, choosing and moving alone. What is looked for in them is often their
+// largest values: a detector's heat map is nothing in a million places and an object
+// in a few, which every measure of the mean error is ready to cut off.
+func answers(g *graph.Graph) []bool {
+	a := make([]bool, g.Len())
+	for i := g.Len() - 1; i >= 0; i-- {
+		a[i] = a[i] || g.IsOutput(graph.ID(i))
+		if !a[i] {
+			continue
+		}
+		n := g.Node(graph.ID(i))
+		through := false
+		switch op := n.Op.(type) {
+		case *ops.Unary, *ops.Softmax, *ops.Where, *ops.Cast, *ops.Reshape, *ops.Transpose, *ops.Slice, *ops.Concat, *ops.Gather, *ops.Identity:
+			through = true
+		case *ops.Pool:
+			through = op.Fn == ops.PoolMax
+		case *ops.Binary:
+			through = op.Fn == ops.BinaryMul || op.Fn == ops.BinaryMin || op.Fn == ops.BinaryMax
+		}
+		for _, x := range n.In {
+			a[x] = a[x] || through
+		}
+	}
+	return a
+}
+
 func fills(params []tensor.Tensor) bool {
 	for _, p := range params {
 		if p.DType != tensor.F32 {

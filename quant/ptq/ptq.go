@@ -139,12 +139,13 @@ func Calibrate(ctx context.Context, g *graph.Graph, src Source, opt Options) (*Q
 	if err := q.count(ctx, src); err != nil {
 		return nil, fmt.Errorf("ptq: %w", err)
 	}
+	last := answers(p)
 	for id, s := range q.stats {
 		if s == nil {
 			continue
 		}
 		m := opt.Method
-		if len(p.Node(graph.ID(id)).In) == 0 {
+		if len(p.Node(graph.ID(id)).In) == 0 || last[id] {
 			m = MinMax // of an input every value counts: pixels fill their range
 		}
 		s.choose(m)
