@@ -51,6 +51,7 @@ func (d *dec) spend(n int) {
 	}
 }
 
+//go:noinline
 func (d *dec) fail(msg string) {
 	if d.err == nil {
 		d.err = &FormatError{Section: d.section, Offset: d.at, Msg: msg}

@@ -101,7 +101,7 @@ func floatAt(t *tensor.Tensor, i int) float32 {
 	case tensor.BF16:
 		return math.Float32frombits(uint32(t.Bits16()[i]) << 16)
 	}
-	return t.F32()[i]
+	return f32(t)[i]
 }
 
 // setFloat stores element i of a float tensor, rounded to nearest even.
@@ -112,7 +112,7 @@ func setFloat(t *tensor.Tensor, i int, v float32) {
 	case tensor.BF16:
 		t.Bits16()[i] = bf16Bits(v)
 	default:
-		t.F32()[i] = v
+		f32(t)[i] = v
 	}
 }
 
@@ -129,9 +129,9 @@ func bf16Bits(v float32) uint16 {
 func int64At(t *tensor.Tensor, i int) int64 {
 	switch t.DType {
 	case tensor.I64:
-		return t.I64()[i]
+		return i64(t)[i]
 	case tensor.I32:
-		return int64(t.I32()[i])
+		return int64(i32(t)[i])
 	case tensor.I8:
 		return int64(int8(t.Data[i]))
 	}
@@ -143,9 +143,9 @@ func int64At(t *tensor.Tensor, i int) int64 {
 func setInt(t *tensor.Tensor, i int, v int64) {
 	switch t.DType {
 	case tensor.I64:
-		t.I64()[i] = v
+		i64(t)[i] = v
 	case tensor.I32:
-		t.I32()[i] = int32(v)
+		i32(t)[i] = int32(v)
 	case tensor.Bool:
 		t.Data[i] = truth(v != 0)
 	default:

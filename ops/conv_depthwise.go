@@ -37,7 +37,7 @@ func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 		PT: s.PadLo[1], PL: s.PadLo[2], OH: s.Out[1], OW: s.Out[2], OutPixel: outPitch(p.OutPitch, s.oc),
 	}
 	if s.bias {
-		k.args.Bias = p.Params[1].F32()
+		k.args.Bias = f32(&p.Params[1])
 	}
 	lo, hi, clamp := c.Act.Clamp()
 	inf := float32(math.Inf(1))
@@ -69,7 +69,7 @@ func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
 const plannedMACs = 1 << 19
 
 func (k *convDepthwise) pack(dst []float32) {
-	w, taps := k.weight.F32(), k.Taps()
+	w, taps := f32(&k.weight), k.Taps()
 	for c := range k.oc {
 		for t := range taps {
 			dst[t*k.oc+c] = w[c*taps+t]
@@ -88,11 +88,11 @@ func (k *convDepthwise) Do(a *Args, i, _ int) {
 	y0 := band * k.band
 	y1 := min(y0+k.band, k.Out[1])
 	args := k.args
-	args.In = a.In[0].F32()[n*k.InSize()*k.ic:]
-	args.Out = a.Out.F32()[n*k.OutSize()*args.OutPixel:]
+	args.In = f32(&a.In[0])[n*k.InSize()*k.ic:]
+	args.Out = f32(&a.Out)[n*k.OutSize()*args.OutPixel:]
 	var res []float32
 	if k.add {
-		res = a.In[1].F32()[n*k.OutSize()*k.oc:]
+		res = f32(&a.In[1])[n*k.OutSize()*k.oc:]
 	}
 	var plan *kern.DWPlan
 	if k.plans != nil {

@@ -139,7 +139,7 @@ func (k *convGemm) byPairs(p *Prep) bool {
 func (c *Conv) newConvGemm(p *Prep, s convSpec, gemm *kern.GemmF32) *convGemm {
 	k := &convGemm{convSpec: s, gemm: gemm, weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	if s.bias {
-		k.bias = p.Params[1].F32()
+		k.bias = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.act = c.Act.limits()
 	k.layout(p.ScratchBudget)
@@ -298,7 +298,7 @@ func (k *convGemm) task(i int) (t convTask) {
 func (k *convGemm) Do(a *Args, i, worker int) {
 	t := k.task(i)
 	group, image, m0, m1, n0, n1 := t.group, t.image, t.m0, t.m1, t.n0, t.n1
-	out := a.Out.F32()
+	out := f32(&a.Out)
 	first := (image*k.rows)*k.pitch + group*k.ocg // of this product's output
 	args := kern.GemmF32Args{
 		Taps: k.taps, KC: k.kc, N: k.ocg, B: k.packed[group*k.group : (group+1)*k.group],
@@ -313,11 +313,11 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 	each := k.tableInts + k.pairFloats // of a worker's scratch
 	room := tensor.CastSlice[float32](a.Scratch)[worker*each:][:each]
 	if k.direct {
-		x := a.In[0].F32()
+		x := f32(&a.In[0])
 		args.A, args.LDA = x[group*k.icg:], k.ic
 		args.C = out[first:]
 		if k.residual {
-			args.Res, args.LDR = a.In[1].F32()[group*k.ocg:], k.oc
+			args.Res, args.LDR = f32(&a.In[1])[group*k.ocg:], k.oc
 		}
 		k.product(&args, room[k.tableInts:], m0, m1, n0, n1)
 	} else {
@@ -331,7 +331,7 @@ func (k *convGemm) Do(a *Args, i, worker int) {
 		args.A, args.Rows, args.Cut = k.image(a, image)[group*k.icg:], table, k.cut(m1-m0)
 		args.C = out[first+m0*k.pitch:]
 		if k.residual {
-			args.Res, args.LDR = a.In[1].F32()[(image*k.rows+m0)*k.oc+group*k.ocg:], k.oc
+			args.Res, args.LDR = f32(&a.In[1])[(image*k.rows+m0)*k.oc+group*k.ocg:], k.oc
 		}
 		k.product(&args, room[k.tableInts:], 0, m1-m0, n0, n1)
 	}
@@ -366,7 +366,7 @@ func (k *convGemm) product(args *kern.GemmF32Args, room []float32, m0, m1, n0, n
 // image is where offsets of one image start: the input, or its padded copy.
 func (k *convGemm) image(a *Args, n int) []float32 {
 	if !k.padded {
-		return a.In[0].F32()[n*k.InSize()*k.ic:]
+		return f32(&a.In[0])[n*k.InSize()*k.ic:]
 	}
 	return k.paddedCopies(a)[n*k.paddedFloat : (n+1)*k.paddedFloat]
 }

@@ -53,7 +53,7 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	})
 	var bias []int32
 	if s.bias {
-		bias = p.Params[1].I32()
+		bias = i32(&p.Params[1])
 	}
 	_, zx := x.Quant.At(0)
 	for g := range k.groups {
@@ -212,7 +212,7 @@ func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requan
 	}
 	var bias []int32
 	if s.bias {
-		bias = p.Params[1].I32()
+		bias = i32(&p.Params[1])
 	}
 	_, zx := x.Quant.At(0)
 	k := &convDepthwiseInt{convSpec: s, args: kern.DWI8Args{

@@ -166,7 +166,7 @@ func (k *convPool) Do(a *Args, i, worker int) {
 	n, part := i/k.parts, i%k.parts
 	scratch := tensor.CastSlice[float32](a.Scratch)[worker*k.floats : (worker+1)*k.floats]
 	wait, room := scratch[:k.room], scratch[k.room:]
-	out := a.Out.F32()[n*k.pool.OH*k.pool.OW*k.pool.OutPixel:]
+	out := f32(&a.Out)[n*k.pool.OH*k.pool.OW*k.pool.OutPixel:]
 	end := min(k.pool.OH, (part+1)*k.part)
 	align, line := k.conv.bandAlign(), k.in[1]*k.oc
 	have0, have1 := 0, 0 // rows that wait
@@ -264,7 +264,7 @@ func (k *gemmBands) bandAlign() int { return 1 }
 func (k *gemmBands) bandScratch(rows int) int { return k.lines(rows) * k.padW[2] * k.ic }
 
 func (k *gemmBands) bandOpen(a *Args, room []float32, n, r0, r1 int) {
-	src := a.In[0].F32()[n*k.InSize()*k.ic:]
+	src := f32(&a.In[0])[n*k.InSize()*k.ic:]
 	line := k.padW[2] * k.ic
 	for i := range k.lines(r1 - r0) {
 		k.padLine(room[i*line:][:line], src, r0*k.Stride[1]+i)

@@ -40,7 +40,7 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {
-		k.bias = p.Params[1].F32()
+		k.bias = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.act = c.Act.limits()
 	p.Path("winograd-f3/avx512")
@@ -70,13 +70,13 @@ func (k *convStem) Do(a *Args, i, worker int) {
 	n, y0 := i/k.parts, i%k.parts*k.part
 	size := roundUp(k.stem.ScratchSize(), 16)
 	scratch := tensor.CastSlice[float32](a.Scratch)[worker*size : (worker+1)*size]
-	k.rows(a, scratch, n, y0, min(k.Out[1], y0+k.part), a.Out.F32()[(n*k.Out[1]+y0)*k.Out[2]*k.pitch:], k.pitch)
+	k.rows(a, scratch, n, y0, min(k.Out[1], y0+k.part), f32(&a.Out)[(n*k.Out[1]+y0)*k.Out[2]*k.pitch:], k.pitch)
 }
 
 // rows computes rows y0, a multiple of StemTile, to y1 of image n.
 func (k *convStem) rows(a *Args, scratch []float32, n, y0, y1 int, out []float32, pitch int) {
 	args := kern.StemArgs{
-		In: a.In[0].F32()[n*k.InSize()*k.ic:], Packed: k.packed, Bias: k.bias, Out: out, OutPixel: pitch, Min: k.lo, Max: k.hi,
+		In: f32(&a.In[0])[n*k.InSize()*k.ic:], Packed: k.packed, Bias: k.bias, Out: out, OutPixel: pitch, Min: k.lo, Max: k.hi,
 	}
 	k.stem.Run(&args, scratch, y0, y1)
 	k.act.rows(out, (y1-y0)*k.Out[2], k.oc, pitch)

@@ -86,7 +86,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 	})
 	k.packed = tensor.CastSlice[float32](packed)
 	if s.bias {
-		k.bias = p.Params[1].F32()
+		k.bias = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.late.act = c.Act.limits()
 	k.late.plan(s.n*s.OutSize(), s.oc, k.w.OutPixel, threads)
@@ -128,12 +128,12 @@ func (k *convWinograd) byPairs(p *Prep) {
 }
 
 func (k *convWinograd) args(a *Args, worker int) kern.WinogradArgs {
-	w := kern.WinogradArgs{In: a.In[0].F32(), Packed: k.packed, Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
+	w := kern.WinogradArgs{In: f32(&a.In[0]), Packed: k.packed, Bias: k.bias, Out: f32(&a.Out), Min: k.lo, Max: k.hi}
 	if k.form > 0 {
 		w.Form = tensor.CastSlice[float32](a.Scratch)[k.forms+worker*k.form:][:k.form]
 	}
 	if k.residual {
-		w.Res = a.In[1].F32()
+		w.Res = f32(&a.In[1])
 	}
 	return w
 }

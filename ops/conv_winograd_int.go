@@ -63,7 +63,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 	}
 	var bias []int32
 	if s.bias {
-		bias = p.Params[1].I32()
+		bias = i32(&p.Params[1])
 	}
 	_, zx := x.Quant.At(0)
 	cols := k.w.Columns(w.Data, bias, rq.scale, zx)

@@ -186,7 +186,7 @@ func (k *transposeFast) pack(p *Prep, t *transposeProduct) {
 }
 
 func (k *transposeFast) repeatBias(t *transposeProduct) {
-	b := k.params[1].F32()
+	b := f32(&k.params[1])
 	for g := range k.groups {
 		for at := 0; at < t.cols; at += k.icg {
 			copy(t.bias[g*t.cols+at:], b[g*k.icg:(g+1)*k.icg])

@@ -58,7 +58,7 @@ func (k *convTransposeInt) Do(a *Args, n, _ int) {
 	size, taps := k.InSize()*k.ic, k.Taps()
 	sum := tensor.CastSlice[int32](a.Scratch)[n*size:][:size]
 	if k.bias {
-		b := arg(a, k.params, 2).I32()
+		b := i32(arg(a, k.params, 2))
 		for i := 0; i < len(sum); i += k.ic {
 			copy(sum[i:], b)
 		}

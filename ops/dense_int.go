@@ -56,7 +56,7 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 	signed := w.DType == tensor.I8
 	var bias []int32
 	if len(p.Params) > 1 {
-		bias = p.Params[1].I32()
+		bias = i32(&p.Params[1])
 	}
 	k.args = kern.GemmI8Args{
 		ASigned: x.DType == tensor.I8, LDA: depth, Taps: 1, KC: depth, N: k.out,

@@ -95,7 +95,7 @@ func (k *denseStrips) Run(a *Args) {
 		all = all || b != 0 // zero times such a weight is no zero
 	}
 	list := tensor.CastSlice[uint64](a.Scratch)
-	list[k.factors] = uint64(kern.FillFactors(list, a.In[0].F32(), all))
+	list[k.factors] = uint64(kern.FillFactors(list, f32(&a.In[0]), all))
 	a.Parallel(k.tasks(), k)
 }
 

@@ -15,6 +15,8 @@ var elementwiseOps = []Desc{
 
 // isQuantised says that a spec holds quantised 8-bit numbers, which operators
 // compute by their integer forms.
+//
+//go:noinline
 func isQuantised(s tensor.Spec) bool { return s.DType.IsInt8() && !s.Quant.IsZero() }
 
 // wantF32 checks that an operand is float32. Half precision is a storage type:

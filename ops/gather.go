@@ -55,9 +55,9 @@ func wantIndices(k Kind, s tensor.Spec) error {
 func indexAt(t *tensor.Tensor, i, n int) int {
 	var v int
 	if t.DType == tensor.I32 {
-		v = int(t.I32()[i])
+		v = int(i32(t)[i])
 	} else {
-		v = int(t.I64()[i])
+		v = int(i64(t)[i])
 	}
 	if v < 0 {
 		v += n

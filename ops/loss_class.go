@@ -46,10 +46,10 @@ type classExample struct {
 func (t *classTarget) example(l int, labels, weights *tensor.Tensor) (e classExample, ok, valid bool) {
 	e = classExample{t: t, at: t.lines.at(l)}
 	if t.weighted {
-		e.w = weights.F32()
+		e.w = f32(weights)
 	}
 	if t.soft {
-		e.labels = labels.F32()
+		e.labels = f32(labels)
 		return e, true, true
 	}
 	e.label = int64At(labels, l)
@@ -171,11 +171,11 @@ func (k *classLossKernel) Run(a *Args) {
 	if k.reduction == LossMean {
 		sum /= k.total(arg(a, k.params, 1), k.weights(a))
 	}
-	a.Out.F32()[0] = float32(sum)
+	f32(&a.Out)[0] = float32(sum)
 }
 
 func (k *classLossKernel) Do(a *Args, i, _ int) {
-	x, labels, weights := arg(a, k.params, 0).F32(), arg(a, k.params, 1), k.weights(a)
+	x, labels, weights := argF32(a, k.params, 0), arg(a, k.params, 1), k.weights(a)
 	losses := tensor.CastSlice[float64](a.Scratch)
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
@@ -195,7 +195,7 @@ func (k *classLossKernel) Do(a *Args, i, _ int) {
 			}
 		}
 		if k.reduction == LossNone {
-			a.Out.F32()[l] = float32(loss)
+			f32(&a.Out)[l] = float32(loss)
 		} else {
 			losses[l] = loss
 		}

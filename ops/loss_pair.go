@@ -78,16 +78,16 @@ func (k *pairLossKernel) Run(a *Args) {
 	if k.reduction == LossMean {
 		sum /= float64(k.n)
 	}
-	a.Out.F32()[0] = float32(sum)
+	f32(&a.Out)[0] = float32(sum)
 }
 
 func (k *pairLossKernel) Do(a *Args, i, _ int) {
-	x, t := arg(a, k.params, 0).F32(), arg(a, k.params, 1).F32()
+	x, t := argF32(a, k.params, 0), argF32(a, k.params, 1)
 	sum := 0.0
 	for j := i * chunkElems; j < min(k.n, (i+1)*chunkElems); j++ {
 		v := k.term(float64(x[j]), float64(t[j]))
 		if k.reduction == LossNone {
-			a.Out.F32()[j] = float32(v)
+			f32(&a.Out)[j] = float32(v)
 		}
 		sum += v
 	}

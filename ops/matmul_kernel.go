@@ -83,7 +83,7 @@ func (o *MatMul) prepareGemm(p *Prep, s matMulSpec, a, b tensor.Spec) *matMulGem
 			layout = "matmul/transposed/" + k.gemm.Name
 		}
 		packed := p.Pack(&w, layout, 4*k.size*k.bs, func(dst []byte) {
-			k.packAll(tensor.CastSlice[float32](dst), w.F32())
+			k.packAll(tensor.CastSlice[float32](dst), f32(&w))
 		})
 		k.packed = tensor.CastSlice[float32](packed)
 	} else {
@@ -113,7 +113,7 @@ func (k *matMulGemm) packColumns(dst, w []float32, n0, n1 int) {
 // Repack packs a changed parameter again.
 func (k *matMulGemm) Repack(*Args) {
 	if k.packed != nil {
-		k.packAll(k.packed, k.params[len(k.params)-1].F32())
+		k.packAll(k.packed, f32(&k.params[len(k.params)-1]))
 	}
 }
 

@@ -92,7 +92,7 @@ type maxUnpool struct {
 }
 
 func (k *maxUnpool) Run(a *Args) {
-	x, idx, y := argF32(a, k.params, 0), arg(a, k.params, 1).I64(), f32(&a.Out)
+	x, idx, y := argF32(a, k.params, 0), i64(arg(a, k.params, 1)), f32(&a.Out)
 	clear(y)
 	for i, v := range x {
 		if at := k.place(idx[i]); at >= 0 {

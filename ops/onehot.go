@@ -64,11 +64,11 @@ func (k *oneHotKernel) Run(a *Args) {
 		var v int
 		switch idx.DType {
 		case tensor.I32:
-			v = int(idx.I32()[i])
+			v = int(i32(idx)[i])
 		case tensor.I64:
-			v = int(idx.I64()[i])
+			v = int(i64(idx)[i])
 		default:
-			v = int(idx.F32()[i])
+			v = int(f32(idx)[i])
 		}
 		if v < 0 {
 			v += k.depth

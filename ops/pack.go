@@ -210,6 +210,8 @@ func (c *PackCache) Bytes() int {
 // Pack is weight w in a kernel's own layout: n bytes that fill writes into
 // zeroed memory, at once or, after Defer, in Fill. With a cache, each layout of
 // a weight is made once. layout names everything the bytes depend on beside w.
+//
+//go:noinline
 func (p *Prep) Pack(w *tensor.Tensor, layout string, n int, fill func(dst []byte)) []byte {
 	return p.PackParts(w, layout, n, 1, func(dst []byte, _ int, _ *packBuffer) { fill(dst) })
 }

@@ -142,15 +142,15 @@ func setReal(t tensor.Tensor, v float32) {
 	}
 	switch t.DType {
 	case tensor.F32:
-		t.F32()[0] = v
+		f32(&t)[0] = v
 	case tensor.I8:
 		t.Data[0] = byte(int8(v))
 	case tensor.U8, tensor.Bool:
 		t.Data[0] = byte(v)
 	case tensor.I32:
-		t.I32()[0] = int32(v)
+		i32(&t)[0] = int32(v)
 	case tensor.I64:
-		t.I64()[0] = int64(v)
+		i64(&t)[0] = int64(v)
 	}
 }
 

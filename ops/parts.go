@@ -19,6 +19,8 @@ const byteMACs = 4
 // them are worth a part: short work into one a thread, all alike, for each more
 // costs a tenth of a microsecond; long work into more, so that a worker that
 // comes late does less.
+//
+//go:noinline
 func parts(macs, task, threads int) int {
 	if threads == 1 {
 		return 1

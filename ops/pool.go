@@ -177,8 +177,8 @@ func (k *poolFast) Do(a *Args, i, _ int) {
 	n, y0 := i/k.bands, i%k.bands*k.band
 	y1 := min(y0+k.band, k.Out[1])
 	args := k.args
-	args.In = arg(a, k.params, 0).F32()[n*k.InSize()*k.c:]
-	args.Out = a.Out.F32()[n*k.OutSize()*k.pitch:]
+	args.In = argF32(a, k.params, 0)[n*k.InSize()*k.c:]
+	args.Out = f32(&a.Out)[n*k.OutSize()*k.pitch:]
 	args.Run(y0, y1)
 	if k.op.Act.Fn != UnaryNone {
 		k.op.Act.rows(args.Out[y0*k.Out[2]*k.pitch:], (y1-y0)*k.Out[2], k.c, k.pitch)
@@ -213,16 +213,16 @@ func (k *poolKernel) Run(a *Args) { a.Parallel(k.n, k) }
 
 // Do computes one image.
 func (k *poolKernel) Do(a *Args, n, _ int) {
-	x := arg(a, k.params, 0).F32()[n*k.InSize()*k.c:]
+	x := argF32(a, k.params, 0)[n*k.InSize()*k.c:]
 	for row := range k.OutSize() {
 		at := n*k.OutSize() + row
 		for c := range k.c {
 			if k.op.Output == 1 {
 				_, pos := k.largest(x, row, c)
-				a.Out.I64()[at*k.pitch+c] = k.index(n, pos, c)
+				i64(&a.Out)[at*k.pitch+c] = k.index(n, pos, c)
 				continue
 			}
-			a.Out.F32()[at*k.pitch+c] = k.op.Act.apply(k.value(x, row, c))
+			f32(&a.Out)[at*k.pitch+c] = k.op.Act.apply(k.value(x, row, c))
 		}
 	}
 }
@@ -309,7 +309,7 @@ func (k *poolBytes) Run(a *Args) {
 				}
 			}
 			if k.op.Output == 1 {
-				a.Out.I64()[r*k.pitch+c] = k.index(r/k.OutSize(), max(at, 0), c)
+				i64(&a.Out)[r*k.pitch+c] = k.index(r/k.OutSize(), max(at, 0), c)
 			} else {
 				a.Out.Data[r*k.pitch+c] = best ^ flip
 			}
@@ -324,10 +324,10 @@ func (k *poolArgmax) Run(a *Args) { a.Parallel(k.n, k) }
 
 // Do computes one image, row of channels by row of channels.
 func (k *poolArgmax) Do(a *Args, n, _ int) {
-	x := arg(a, k.params, 0).F32()[n*k.InSize()*k.c:]
+	x := argF32(a, k.params, 0)[n*k.InSize()*k.c:]
 	for row := range k.OutSize() {
 		at := n*k.OutSize() + row
-		y := a.Out.F32()[at*k.pitch:][:k.c]
+		y := f32(&a.Out)[at*k.pitch:][:k.c]
 		won := a.Aux[at*k.c:][:k.c]
 		first := true
 		for t := range k.Taps() {

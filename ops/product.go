@@ -182,7 +182,7 @@ func (k *product) float(a *Args, row, col int, list []int64) {
 	if res := k.floats(a, productResidual); res != nil {
 		sum += float64(res[row*k.cols+col])
 	}
-	a.Out.F32()[row*k.pitch+col] = k.act.apply(float32(float64(k.alpha) * sum))
+	f32(&a.Out)[row*k.pitch+col] = k.act.apply(float32(float64(k.alpha) * sum))
 }
 
 // int computes one result from the list of a row's stretches.
@@ -203,7 +203,7 @@ func (k *product) int(a *Args, row, col int, list []int64) {
 		sum += bias[col]
 	}
 	if to := row*k.pitch + col; a.Out.DType == tensor.I32 {
-		a.Out.I32()[to] = sum
+		i32(&a.Out)[to] = sum
 	} else {
 		a.Out.Data[to] = byte(requantize(sum, k.scale(a, part, col), k.zero(a, productYZero, 0), k.lo, k.hi))
 	}
@@ -238,6 +238,8 @@ func (s *convSpec) stretches(row int, to []int64) []int64 {
 }
 
 // terms is a matrix product's: one stretch for each row.
+//
+//go:noinline
 func (s *matMulSpec) terms() terms {
 	_, ak, bk, bn := s.strides()
 	return terms{matrix: s, longest: 1, rows: s.batches * s.m, cols: s.n, period: s.m, depth: s.k, xstep: ak, wstep: bk, wcol: bn, group: max(1, s.n)}

@@ -152,7 +152,7 @@ type quantizeOperands struct {
 }
 
 func (k *quantizeOperands) Run(a *Args) {
-	x, scale, zero := arg(a, k.params, 0).F32(), arg(a, k.params, 1), optional(a, k.params, 2)
+	x, scale, zero := argF32(a, k.params, 0), arg(a, k.params, 1), optional(a, k.params, 2)
 	i := 0
 	for range k.outer {
 		for c := range k.n {

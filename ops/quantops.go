@@ -63,7 +63,7 @@ func checkZeros(k Kind, o []tensor.Spec, nx, nw int) error {
 
 // scaleAt is value c of a scale operand.
 func scaleAt(t *tensor.Tensor, c int) float32 {
-	v := t.F32()
+	v := f32(t)
 	if len(v) == 1 {
 		return v[0]
 	}
@@ -90,7 +90,7 @@ func intAt(t *tensor.Tensor, i int) int32 {
 	case tensor.U8:
 		return int32(t.Data[i])
 	}
-	return t.I32()[i]
+	return i32(t)[i]
 }
 
 // optional is operand i, nil where there are fewer than i+1.

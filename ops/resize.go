@@ -221,6 +221,8 @@ func (r *Resize) tables(x, out tensor.Spec) *resizeKernel {
 func (k *resizeKernel) Run(a *Args) { a.Parallel((k.lines()+k.chunk-1)/k.chunk, k) }
 
 // lines is the number of rows along the last dimension that changes.
+//
+//go:noinline
 func (k *resizeKernel) lines() int {
 	if k.rank == 0 {
 		return k.outer

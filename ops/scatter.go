@@ -127,7 +127,7 @@ func (k *scatterKernel) set(y *tensor.Tensor, at int, up *tensor.Tensor, i int) 
 		copy(y.Data[at*size:][:size], up.Data[i*size:])
 		return
 	}
-	p, v := &f32(y)[at], up.F32()[i]
+	p, v := &f32(y)[at], f32(up)[i]
 	switch k.op.Fn {
 	case ScatterAdd:
 		*p += v

@@ -50,6 +50,8 @@ func (b *Builder) Fail(err error) {
 }
 
 // Spec is the spec of a node's value so far.
+//
+//go:noinline
 func (b *Builder) Spec(id ID) tensor.Spec {
 	if b.err != nil || int(id) >= len(b.g.nodes) || id < 0 {
 		return tensor.Spec{}
@@ -58,6 +60,8 @@ func (b *Builder) Spec(id ID) tensor.Spec {
 }
 
 // Node is node id so far, nil where there is none. It must not be changed.
+//
+//go:noinline
 func (b *Builder) Node(id ID) *Node {
 	if int(id) >= len(b.g.nodes) || id < 0 {
 		return nil

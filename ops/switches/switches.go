@@ -37,6 +37,8 @@ var (
 
 // Register announces a fast path. enabled holds what detection found and is cleared at once when TEFF_DISABLE names the
 // path. Call it from a package's init; a name registered twice is a bug and panics.
+//
+//go:noinline
 func Register(name string, enabled *bool) { register(name, enabled, nil) }
 
 // RegisterFor is Register for a path that pays on those cores alone, this processor's being core: *on is what detection found,

@@ -97,6 +97,8 @@ func (q Quant) Check(d DType, s Shape) error {
 
 // IntRange is the smallest and largest number an integer type holds; 0, 0 for
 // the other types.
+//
+//go:noinline
 func IntRange(d DType) (lo, hi int64) {
 	switch d {
 	case I8:

@@ -16,6 +16,8 @@ type Spec struct {
 func (s Spec) Bytes() int { return s.Shape.Elems() * s.DType.Size() }
 
 // Equal compares type, shape and quantisation.
+//
+//go:noinline
 func (s Spec) Equal(t Spec) bool {
 	return s.DType == t.DType && s.Shape == t.Shape && s.Quant.Equal(t.Quant)
 }
@@ -82,6 +84,8 @@ type Source interface {
 func New(s Spec) Tensor { return Tensor{Spec: s, Data: AlignedBytes(s.Bytes())} }
 
 // AlignedBytes allocates n zero bytes starting at a multiple of 64.
+//
+//go:noinline
 func AlignedBytes(n int) []byte {
 	if n == 0 {
 		return nil

@@ -15,7 +15,7 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 // by one fused multiply-add in every assembly path; the residual is added last. So the bits do not depend on how M and N
 // are cut into ranges or tiles, and AVX-512, AVX2 and NEON agree. The portable path may round products separately.
 
-// ISA names a set of instructions a kernel object is bound to.
+// isa names the set of instructions a kernel object is bound to.
 type isa uint8
 
 const (
@@ -60,6 +60,8 @@ var (
 )
 
 // SelectGemmF32 returns the best form that is switched on. The object is shared and immutable.
+//
+//go:noinline
 func SelectGemmF32() *GemmF32 {
 	switch {
 	case useGemmAVX512:

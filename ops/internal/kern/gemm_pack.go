@@ -18,6 +18,8 @@ func (g *GemmF32) PackedSize(n, k int) int { return g.packedColumns(n) * k }
 func (g *GemmF32) packedColumns(n int) int { return packedColumns(n, g.NR, g.Half) }
 
 // packedColumns is n rounded up to panels of nr, the last one half wide when that suffices.
+//
+//go:noinline
 func packedColumns(n, nr, half int) int {
 	full, rest := n/nr*nr, n%nr
 	switch {

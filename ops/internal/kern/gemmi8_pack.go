@@ -20,6 +20,8 @@ func (g *GemmI8) panelBytes(taps, kc, columns int) int {
 }
 
 // depth is kc rounded up to whole groups.
+//
+//go:noinline
 func (g *GemmI8) depth(kc int) int { return (kc + g.Group - 1) / g.Group * g.Group }
 
 // Pack lays weights out as panels [ceil(n/NR)][taps][kc/Group][NR][Group], or as place says. Column j is at w[j*ld : j*ld+taps*kc], int8 or

@@ -96,9 +96,13 @@ func (w *WinogradF32) Total() int { return w.N * w.tilesY * w.tilesX }
 func (w *WinogradF32) biased() int { return w.n() + 1 }
 
 // Blocks is the number of blocks of tiles in the whole batch.
+//
+//go:noinline
 func (w *WinogradF32) Blocks() int { return (w.Total() + w.Tiles - 1) / w.Tiles }
 
 // BlockTiles is the number of tiles in block b.
+//
+//go:noinline
 func (w *WinogradF32) BlockTiles(b int) int { return min(w.Tiles, w.Total()-b*w.Tiles) }
 
 // Planes is the number of planes of a block.

@@ -41,6 +41,8 @@ func (w *WinogradF32) PerTile() int {
 
 // stride is the floats from one plane of a block to the next. A tile touches all planes: an even number of lines apart,
 // they would fall into some of the sets of the first-level cache.
+//
+//go:noinline
 func (w *WinogradF32) stride(channels int) int {
 	return 16 * ((w.Tiles*channels+15)/16 | 1)
 }
