@@ -195,9 +195,17 @@ func (p *pairs) finish(t, scales reg.GPPhysical) {
 	})
 }
 
-// pairRowsF32 writes what gathers the rows of a tile, brings each to one scale and lays it out in groups: a pass for the
-// magnitudes and one for the rest. What a row amounts to is reduced to four numbers in its pass and to one for four rows at a
-// time afterwards, so that no row waits for another's.
+// pairRows gathers the rows of a tile, brings each to one scale and lays it out in groups: a pass for the magnitudes and
+// one for the rest. What a row amounts to is reduced to four numbers in its pass and to one for four rows at a time
+// afterwards, so that no row waits for another's.
+type pairRows struct {
+	*asm
+	t         reg.GPPhysical // the arguments
+	src, n, s reg.GPPhysical // elements of a tap; how many parts of them are left; for short use
+	info      reg.GPPhysical // four floats a row
+	x         reg.VecPhysical
+}
+
 func pairRowsF32(a *asm) {
 	a.fn("pairRowsF32AVX512", "PairF32.genericRow")
 	signs := a.StaticGlobal("pairSigns")
@@ -205,148 +213,169 @@ func pairRowsF32(a *asm) {
 	for i := range 16 {
 		a.AddDatum(4*i, operand.U32(uint32(i&1)<<31))
 	}
-	t := a.arg(reg.RBX)
-	table, dst, row, info := reg.R8, reg.R9, reg.R10, reg.R14
-	taps, tap, src, n, at, mask, s := reg.R11, reg.R12, reg.RSI, reg.RCX, reg.R13, reg.RDI, reg.RAX
-	sign, most, x := reg.Z1, reg.Z2, reg.Z3
-	up, alt, sum := reg.Z4, reg.Z5, reg.Z6
-	a.MOVQ(mem(t, rowTail), s)
-	a.KMOVW(s.As32(), reg.K3)
-	a.MOVQ(mem(t, rowInfo), info)
+	p := &pairRows{asm: a, t: a.arg(reg.RBX), src: reg.RSI, n: reg.RCX, s: reg.RAX, info: reg.R14, x: reg.Z3}
+	p.MOVQ(mem(p.t, rowTail), p.s)
+	p.KMOVW(p.s.As32(), reg.K3)
+	p.MOVQ(mem(p.t, rowInfo), p.info)
+	p.magnitudes()
+	p.scales()
+	p.layOut(signs)
+	p.starts()
+	p.VZEROUPPER()
+	p.RET()
+}
 
-	// rows goes over the rows, body over the taps of each.
-	rows := func(first, body, last func()) {
-		a.MOVQ(mem(t, rowRows), table)
-		a.MOVQ(mem(t, rowCount), row)
-		loop, again := a.label("row"), a.label("tap")
-		a.Label(loop)
-		first()
-		a.MOVQ(table, tap)
-		a.MOVQ(mem(t, rowTaps), taps)
-		a.Label(again)
-		a.MOVLQSX(mem(tap, 0), src)
-		a.MOVQ(mem(t, rowA), s)
-		a.TESTQ(src, src)
-		a.LEAQ(memx(s, src, 4, 0), src)
-		a.CMOVQLT(mem(t, rowZero), src)
-		a.ADDQ(imm(4*pairHeight), tap)
-		body()
-		a.DECQ(taps)
-		a.JNZ(operand.LabelRef(again))
-		last()
-		a.ADDQ(imm(16), info)
-		a.ADDQ(imm(4), table)
-		a.DECQ(row)
-		a.JNZ(operand.LabelRef(loop))
-		a.MOVQ(mem(t, rowInfo), info)
-	}
+// rows goes over the rows, body over the taps of each.
+func (p *pairRows) rows(first, body, last func()) {
+	table, row, taps, tap := reg.R8, reg.R10, reg.R11, reg.R12
+	p.MOVQ(mem(p.t, rowRows), table)
+	p.MOVQ(mem(p.t, rowCount), row)
+	loop, again := p.label("row"), p.label("tap")
+	p.Label(loop)
+	first()
+	p.MOVQ(table, tap)
+	p.MOVQ(mem(p.t, rowTaps), taps)
+	p.Label(again)
+	p.MOVLQSX(mem(tap, 0), p.src)
+	p.MOVQ(mem(p.t, rowA), p.s)
+	p.TESTQ(p.src, p.src)
+	p.LEAQ(memx(p.s, p.src, 4, 0), p.src)
+	p.CMOVQLT(mem(p.t, rowZero), p.src)
+	p.ADDQ(imm(4*pairHeight), tap)
+	body()
+	p.DECQ(taps)
+	p.JNZ(operand.LabelRef(again))
+	last()
+	p.ADDQ(imm(16), p.info)
+	p.ADDQ(imm(4), table)
+	p.DECQ(row)
+	p.JNZ(operand.LabelRef(loop))
+	p.MOVQ(mem(p.t, rowInfo), p.info)
+}
 
-	// The largest magnitude, from then on as an integer: floats without sign compare alike.
-	rows(func() {
-		a.VPXORD(most, most, most)
+// magnitudes finds the largest of each row, as an integer at the end: floats without sign compare alike.
+func (p *pairRows) magnitudes() {
+	most := reg.Z2
+	p.rows(func() {
+		p.VPXORD(most, most, most)
 	}, func() {
-		more, tail := a.label("most"), a.label("tail")
-		a.MOVQ(mem(t, rowFull), n)
-		a.TESTQ(n, n)
-		a.JZ(operand.LabelRef(tail))
-		a.Label(more)
-		a.VRANGEPS(imm(largest), mem(src, 0), most, most)
-		a.ADDQ(imm(64), src)
-		a.DECQ(n)
-		a.JNZ(operand.LabelRef(more))
-		a.Label(tail)
-		a.VMOVUPS_Z(mem(src, 0), reg.K3, x)
-		a.VRANGEPS(imm(largest), x, most, most)
+		more, tail := p.label("most"), p.label("tail")
+		p.MOVQ(mem(p.t, rowFull), p.n)
+		p.TESTQ(p.n, p.n)
+		p.JZ(operand.LabelRef(tail))
+		p.Label(more)
+		p.VRANGEPS(imm(largest), mem(p.src, 0), most, most)
+		p.ADDQ(imm(64), p.src)
+		p.DECQ(p.n)
+		p.JNZ(operand.LabelRef(more))
+		p.Label(tail)
+		p.VMOVUPS_Z(mem(p.src, 0), reg.K3, p.x)
+		p.VRANGEPS(imm(largest), p.x, most, most)
 	}, func() {
-		a.VEXTRACTI64X4(imm(1), most, x.AsY())
-		a.VPMAXUD(x.AsY(), most.AsY(), most.AsY())
-		a.VEXTRACTI128(imm(1), most.AsY(), x.AsX())
-		a.VPMAXUD(x.AsX(), most.AsX(), most.AsX())
-		a.VMOVDQU(most.AsX(), mem(info, infoMost))
+		p.VEXTRACTI64X4(imm(1), most, p.x.AsY())
+		p.VPMAXUD(p.x.AsY(), most.AsY(), most.AsY())
+		p.VEXTRACTI128(imm(1), most.AsY(), p.x.AsX())
+		p.VPMAXUD(p.x.AsX(), most.AsX(), most.AsX())
+		p.VMOVDQU(most.AsX(), mem(p.info, infoMost))
 	})
-	// 2^(1-exponent), whose own exponent is what is missing to 255, and the way back: 0 for a row of zeros.
+}
+
+// neighbours folds four numbers of each row into one by op, for four rows at once.
+func (p *pairRows) neighbours(v reg.VecPhysical, op func(ops ...operand.Op)) {
+	for _, order := range []int{0x4e, 0xb1} {
+		p.VPSHUFD(operand.U8(order), v, p.x)
+		op(p.x, v, v)
+	}
+}
+
+// scales makes 2^(1-exponent) of each magnitude, whose own exponent is what is missing to 255, and the way back: 0 for a
+// row of zeros.
+func (p *pairRows) scales() {
+	most := reg.Z2
 	constants := []uint32{expBits, expLow, expHigh, 255 << 23, 1 << 23}
 	for i, v := range constants {
-		a.MOVL(operand.U32(v), s.As32())
-		a.VPBROADCASTD(s.As32(), zs[10+i])
+		p.MOVL(operand.U32(v), p.s.As32())
+		p.VPBROADCASTD(p.s.As32(), zs[10+i])
 	}
 	for q := range pairHeight / 4 {
-		a.VMOVUPS(mem(info, infoMost+64*q), most)
-		for _, order := range []int{0x4e, 0xb1} {
-			a.VPSHUFD(operand.U8(order), most, x)
-			a.VPMAXUD(x, most, most)
-		}
-		a.VPTESTMD(most, most, reg.K1)
-		a.VPANDD(zs[10], most, most)
-		a.VPMAXUD(zs[11], most, most)
-		a.VPMINUD(zs[12], most, most)
-		a.VPSUBD(most, zs[13], x)
-		a.VPSUBD_Z(zs[14], most, reg.K1, most)
-		a.VMOVUPS(x, mem(info, infoUp+64*q))
-		a.VMOVUPS(most, mem(info, infoBack+64*q))
+		p.VMOVUPS(mem(p.info, infoMost+64*q), most)
+		p.neighbours(most, p.VPMAXUD)
+		p.VPTESTMD(most, most, reg.K1)
+		p.VPANDD(zs[10], most, most)
+		p.VPMAXUD(zs[11], most, most)
+		p.VPMINUD(zs[12], most, most)
+		p.VPSUBD(most, zs[13], p.x)
+		p.VPSUBD_Z(zs[14], most, reg.K1, most)
+		p.VMOVUPS(p.x, mem(p.info, infoUp+64*q))
+		p.VMOVUPS(most, mem(p.info, infoBack+64*q))
 	}
+}
 
-	a.VMOVUPS(signs, sign)
-	a.MOVQ(mem(t, rowDst), dst)
-	rows(func() {
-		a.VBROADCASTSS(mem(info, infoUp), up)
-		a.VPXORD(sign, up, alt)
-		a.VPXORD(sum, sum, sum)
-		a.MOVQ(dst, at)
+// layOut writes the scaled rows in groups of x1 with its sign by turns, x2 and d, and what their products start from.
+func (p *pairRows) layOut(signs operand.Mem) {
+	dst, at, mask := reg.R9, reg.R13, reg.RDI
+	sign, up, alt, sum := reg.Z1, reg.Z4, reg.Z5, reg.Z6
+	p.VMOVUPS(signs, sign)
+	p.MOVQ(mem(p.t, rowDst), dst)
+	p.rows(func() {
+		p.VBROADCASTSS(mem(p.info, infoUp), up)
+		p.VPXORD(sign, up, alt)
+		p.VPXORD(sum, sum, sum)
+		p.MOVQ(dst, at)
 	}, func() {
-		whole, more := a.label("whole"), a.label("group")
-		a.MOVQ(mem(t, rowN), s)
-		a.MOVQ(mem(t, rowWhole), n)
-		a.TESTQ(n, n)
-		a.JZ(operand.LabelRef(more))
-		a.Label(whole)
-		a.VMULPS(mem(src, 0), alt, reg.Z7)
-		a.VMULPS(memx(src, s, 1, 0), up, reg.Z8)
-		a.VMULPS(memx(src, s, 2, 0), up, reg.Z9)
+		whole, more := p.label("whole"), p.label("group")
+		p.MOVQ(mem(p.t, rowN), p.s)
+		p.MOVQ(mem(p.t, rowWhole), p.n)
+		p.TESTQ(p.n, p.n)
+		p.JZ(operand.LabelRef(more))
+		p.Label(whole)
+		p.VMULPS(mem(p.src, 0), alt, reg.Z7)
+		p.VMULPS(memx(p.src, p.s, 1, 0), up, reg.Z8)
+		p.VMULPS(memx(p.src, p.s, 2, 0), up, reg.Z9)
 		store := func() {
-			a.VFNMADD231PS(reg.Z7, reg.Z8, sum)
-			a.VMOVUPS(reg.Z7, mem(at, 0))
-			a.VMOVUPS(reg.Z8, mem(at, 64))
-			a.VMOVUPS(reg.Z9, mem(at, 128))
-			a.ADDQ(imm(64), src)
-			a.ADDQ(imm(pairGroup), at)
+			p.VFNMADD231PS(reg.Z7, reg.Z8, sum)
+			p.VMOVUPS(reg.Z7, mem(at, 0))
+			p.VMOVUPS(reg.Z8, mem(at, 64))
+			p.VMOVUPS(reg.Z9, mem(at, 128))
+			p.ADDQ(imm(64), p.src)
+			p.ADDQ(imm(pairGroup), at)
 		}
 		store()
-		a.DECQ(n)
-		a.JNZ(operand.LabelRef(whole))
-		a.Label(more)
-		a.MOVQ(mem(t, rowGroups), n)
-		a.MOVQ(mem(t, rowMasks), mask)
-		part, done := a.label("part"), a.label("parted")
-		a.TESTQ(n, n)
-		a.JZ(operand.LabelRef(done))
-		a.Label(part)
-		a.KMOVW(mem(mask, 0), reg.K1)
-		a.KMOVW(mem(mask, 2), reg.K2)
-		a.VMULPS_Z(mem(src, 0), alt, reg.K1, reg.Z7)
-		a.VMULPS_Z(memx(src, s, 1, 0), up, reg.K1, reg.Z8)
-		a.VMULPS_Z(memx(src, s, 2, 0), up, reg.K2, reg.Z9)
-		a.ADDQ(imm(4), mask)
+		p.DECQ(p.n)
+		p.JNZ(operand.LabelRef(whole))
+		p.Label(more)
+		p.MOVQ(mem(p.t, rowGroups), p.n)
+		p.MOVQ(mem(p.t, rowMasks), mask)
+		part, done := p.label("part"), p.label("parted")
+		p.TESTQ(p.n, p.n)
+		p.JZ(operand.LabelRef(done))
+		p.Label(part)
+		p.KMOVW(mem(mask, 0), reg.K1)
+		p.KMOVW(mem(mask, 2), reg.K2)
+		p.VMULPS_Z(mem(p.src, 0), alt, reg.K1, reg.Z7)
+		p.VMULPS_Z(memx(p.src, p.s, 1, 0), up, reg.K1, reg.Z8)
+		p.VMULPS_Z(memx(p.src, p.s, 2, 0), up, reg.K2, reg.Z9)
+		p.ADDQ(imm(4), mask)
 		store()
-		a.DECQ(n)
-		a.JNZ(operand.LabelRef(part))
-		a.Label(done)
+		p.DECQ(p.n)
+		p.JNZ(operand.LabelRef(part))
+		p.Label(done)
 	}, func() {
-		a.VEXTRACTF64X4(imm(1), sum, x.AsY())
-		a.VADDPS(x.AsY(), sum.AsY(), sum.AsY())
-		a.VEXTRACTF128(imm(1), sum.AsY(), x.AsX())
-		a.VADDPS(x.AsX(), sum.AsX(), sum.AsX())
-		a.VMOVUPS(sum.AsX(), mem(info, infoStart))
-		a.ADDQ(imm(pairLine), dst)
+		p.VEXTRACTF64X4(imm(1), sum, p.x.AsY())
+		p.VADDPS(p.x.AsY(), sum.AsY(), sum.AsY())
+		p.VEXTRACTF128(imm(1), sum.AsY(), p.x.AsX())
+		p.VADDPS(p.x.AsX(), sum.AsX(), sum.AsX())
+		p.VMOVUPS(sum.AsX(), mem(p.info, infoStart))
+		p.ADDQ(imm(pairLine), dst)
 	})
+}
+
+// starts reduces what each row's products start from to one number.
+func (p *pairRows) starts() {
+	sum := reg.Z6
 	for q := range pairHeight / 4 {
-		a.VMOVUPS(mem(info, infoStart+64*q), sum)
-		for _, order := range []int{0x4e, 0xb1} {
-			a.VPSHUFD(operand.U8(order), sum, x)
-			a.VADDPS(x, sum, sum)
-		}
-		a.VMOVUPS(sum, mem(info, infoStart+64*q))
+		p.VMOVUPS(mem(p.info, infoStart+64*q), sum)
+		p.neighbours(sum, p.VADDPS)
+		p.VMOVUPS(sum, mem(p.info, infoStart+64*q))
 	}
-	a.VZEROUPPER()
-	a.RET()
 }

@@ -7,6 +7,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// wideOutput is the registers of what writes the results of a strip.
+type wideOutput struct {
+	*wide
+	pooled               bool
+	t                    reg.Register
+	out, p, p3           reg.GPPhysical // where a tile's results go; from one pixel to the next, and three times that
+	res, rp, rp3         reg.GPPhysical // the same of the residual; res is 0 without one
+	here, stride, s3, s5 reg.GPPhysical // a tile's planes; from one to the next, and three and five times that
+	q, row               reg.GPPhysical // for short use
+	lo, hi               reg.VecPhysical
+}
+
 // output writes Y = Aᵀ m A for each tile of a strip, adds a residual, clamps. It knows of no bias, as its
 // twin. Pooled, it writes the maximum of each two by two of Y, and knows of no residual.
 func (w *wide) output(pooled bool) {
@@ -16,130 +28,153 @@ func (w *wide) output(pooled bool) {
 	}
 	w.fn(fmt.Sprintf("wino%s%s%dAVX512", w.kind, name, w.m), "winoOutputGeneric")
 	local := w.AllocLocal(16)
-	t := w.arg(reg.RBX)
-	p, p3, stride, s3, s5, q := reg.R8, reg.R9, reg.R13, reg.R14, reg.R15, reg.RDX
-	out, res, rp, rp3, here, row := reg.RSI, reg.RDI, reg.R10, reg.R11, reg.RAX, reg.R12
-	lo, hi, tail := zs[27], zs[28], wideMasks[wideTail]
-	w.constants(two, four, eight)
-	w.VBROADCASTSS(mem(t, stripMin), lo)
-	w.VBROADCASTSS(mem(t, stripMax), hi)
-	w.MOVQ(mem(t, stripPixel), p)
-	w.LEAQ(memx(p, p, 2, 0), p3)
-	if !pooled {
-		w.MOVQ(mem(t, stripResPixel), rp)
-		w.LEAQ(memx(rp, rp, 2, 0), rp3)
-		w.MOVQ(mem(t, stripRes), res)
+	o := &wideOutput{
+		wide: w, pooled: pooled, t: w.arg(reg.RBX),
+		out: reg.RSI, p: reg.R8, p3: reg.R9, res: reg.RDI, rp: reg.R10, rp3: reg.R11,
+		here: reg.RAX, stride: reg.R13, s3: reg.R14, s5: reg.R15, q: reg.RDX, row: reg.R12, lo: zs[27], hi: zs[28],
 	}
-	w.MOVQ(mem(t, stripStride), stride)
-	w.times(stride, s3, s5)
-	w.MOVQ(mem(t, stripBase), out)
-	w.strip(t, local, local.Offset(8), func() {
-		w.MOVQ(local, here)
-		w.masks(t, 1, width)
-		w.MOVQ(mem(t, stripChannels), reg.RCX)
-		w.vectors(1, width, func() {
-			clamp := func(y []reg.VecPhysical) {
-				nohi := w.label("nohi")
-				for _, r := range y {
-					w.VMAXPS(r, lo, r)
-				}
-				w.CMPL(mem(t, stripMax), operand.U32(0x7f800000))
-				w.JEQ(operand.LabelRef(nohi))
-				for _, r := range y {
-					w.VMINPS(r, hi, r)
-				}
-				w.Label(nohi)
-			}
-			store := func(i int, y []reg.VecPhysical) {
-				skip, nores := w.label("skip"), w.label("nores")
-				w.MOVQ(mem(t, stripRows+8*i), row)
-				w.CMPQ(row, imm(1))
-				w.JEQ(operand.LabelRef(skip))
-				w.TESTQ(res, res)
-				w.JZ(operand.LabelRef(nores))
-				w.MOVQ(mem(t, stripResRows+8*i), q)
-				w.ADDQ(res, q)
-				for j, r := range y {
-					w.VADDPS(pixel(q, j, rp, rp3, nil), r, wideMasks[1+j], r)
-				}
-				w.Label(nores)
-				w.ADDQ(out, row)
-				clamp(y)
-				for j, r := range y {
-					w.VMOVUPS(r, wideMasks[1+j], pixel(row, j, p, p3, nil))
-				}
-				w.Label(skip)
-			}
-			if pooled {
-				// Rows come in the order 0, 2, 1, 3, so each maximum takes its four in a pool's.
-				held := zs[20:24]
-				store = func(i int, y []reg.VecPhysical) {
-					clamp(y)
-					h := held[i/2*2:]
-					if i%2 == 0 {
-						w.VMAXPS(y[1], y[0], h[0])
-						w.VMAXPS(y[3], y[2], h[1])
-						return
-					}
-					for j := range 2 {
-						w.VMAXPS(y[2*j], h[j], h[j])
-						w.VMAXPS(y[2*j+1], h[j], h[j])
-					}
-					skip := w.label("skip")
-					w.MOVQ(mem(t, stripRows+8*(i/2)), row)
-					w.CMPQ(row, imm(1))
-					w.JEQ(operand.LabelRef(skip))
-					w.VMOVUPS(h[0], wideMasks[1], memx(out, row, 1, 0))
-					w.ADDQ(p, row)
-					w.VMOVUPS(h[1], wideMasks[2], memx(out, row, 1, 0))
-					w.Label(skip)
-				}
-			}
-			from := func(i int) operand.Mem { return pixel(q, i, stride, s3, s5) }
-			column := func(j int) {
-				if j == 0 {
-					w.MOVQ(here, q)
-				} else {
-					for range w.n / 2 {
-						w.LEAQ(memx(q, stride, 2, 0), q)
-					}
-				}
-			}
-			if w.kind == phase {
-				w.outputPhase(here, stride, s3, q, tail, store)
-			} else if w.m == 2 {
-				w.output2(from, column, tail, store)
-			} else {
-				w.output4(from, column, tail, store)
-			}
-			w.ADDQ(imm(64), here)
-			w.ADDQ(imm(64), out)
-			if pooled {
-				return
-			}
-			over := w.label("over")
-			w.TESTQ(res, res)
-			w.JZ(operand.LabelRef(over))
-			w.ADDQ(imm(64), res)
-			w.Label(over)
-		})
-		// To the next tile, from behind the vectors of this one.
-		over := w.label("over")
-		w.MOVQ(mem(t, stripChannels), q)
-		w.ADDQ(imm(15), q)
-		w.ANDQ(imm(-16), q)
-		w.SHLQ(operand.U8(2), q)
-		w.SUBQ(q, out)
-		w.ADDQ(mem(t, stripStep), out)
-		if pooled {
-			return
-		}
-		w.TESTQ(res, res)
-		w.JZ(operand.LabelRef(over))
-		w.SUBQ(q, res)
-		w.ADDQ(mem(t, stripResStep), res)
-		w.Label(over)
+	o.load()
+	w.strip(o.t, local, local.Offset(8), func() {
+		w.MOVQ(local, o.here)
+		w.masks(o.t, 1, width)
+		w.MOVQ(mem(o.t, stripChannels), reg.RCX)
+		w.vectors(1, width, o.vector)
+		o.next()
 	})
+}
+
+// load reads the arguments.
+func (o *wideOutput) load() {
+	o.constants(two, four, eight)
+	o.VBROADCASTSS(mem(o.t, stripMin), o.lo)
+	o.VBROADCASTSS(mem(o.t, stripMax), o.hi)
+	o.MOVQ(mem(o.t, stripPixel), o.p)
+	o.LEAQ(memx(o.p, o.p, 2, 0), o.p3)
+	if !o.pooled {
+		o.MOVQ(mem(o.t, stripResPixel), o.rp)
+		o.LEAQ(memx(o.rp, o.rp, 2, 0), o.rp3)
+		o.MOVQ(mem(o.t, stripRes), o.res)
+	}
+	o.MOVQ(mem(o.t, stripStride), o.stride)
+	o.times(o.stride, o.s3, o.s5)
+	o.MOVQ(mem(o.t, stripBase), o.out)
+}
+
+// vector is sixteen channels of a tile.
+func (o *wideOutput) vector() {
+	store, tail := o.store, wideMasks[wideTail]
+	if o.pooled {
+		store = o.storePooled
+	}
+	if o.kind == phase {
+		o.outputPhase(o.here, o.stride, o.s3, o.q, tail, store)
+	} else if o.m == 2 {
+		o.output2(o.plane, o.column, tail, store)
+	} else {
+		o.output4(o.plane, o.column, tail, store)
+	}
+	o.ADDQ(imm(64), o.here)
+	o.ADDQ(imm(64), o.out)
+	if o.pooled {
+		return
+	}
+	over := o.label("over")
+	o.TESTQ(o.res, o.res)
+	o.JZ(operand.LabelRef(over))
+	o.ADDQ(imm(64), o.res)
+	o.Label(over)
+}
+
+// plane is the i-th of the column of planes that column chose.
+func (o *wideOutput) plane(i int) operand.Mem { return pixel(o.q, i, o.stride, o.s3, o.s5) }
+
+// column goes to the j-th column of planes, the one after the last.
+func (o *wideOutput) column(j int) {
+	if j == 0 {
+		o.MOVQ(o.here, o.q)
+		return
+	}
+	for range o.n / 2 {
+		o.LEAQ(memx(o.q, o.stride, 2, 0), o.q)
+	}
+}
+
+func (o *wideOutput) clamp(y []reg.VecPhysical) {
+	nohi := o.label("nohi")
+	for _, r := range y {
+		o.VMAXPS(r, o.lo, r)
+	}
+	o.CMPL(mem(o.t, stripMax), operand.U32(0x7f800000))
+	o.JEQ(operand.LabelRef(nohi))
+	for _, r := range y {
+		o.VMINPS(r, o.hi, r)
+	}
+	o.Label(nohi)
+}
+
+// store finishes and writes row i of a tile, if there is one.
+func (o *wideOutput) store(i int, y []reg.VecPhysical) {
+	skip, nores := o.label("skip"), o.label("nores")
+	o.MOVQ(mem(o.t, stripRows+8*i), o.row)
+	o.CMPQ(o.row, imm(1))
+	o.JEQ(operand.LabelRef(skip))
+	o.TESTQ(o.res, o.res)
+	o.JZ(operand.LabelRef(nores))
+	o.MOVQ(mem(o.t, stripResRows+8*i), o.q)
+	o.ADDQ(o.res, o.q)
+	for j, r := range y {
+		o.VADDPS(pixel(o.q, j, o.rp, o.rp3, nil), r, wideMasks[1+j], r)
+	}
+	o.Label(nores)
+	o.ADDQ(o.out, o.row)
+	o.clamp(y)
+	for j, r := range y {
+		o.VMOVUPS(r, wideMasks[1+j], pixel(o.row, j, o.p, o.p3, nil))
+	}
+	o.Label(skip)
+}
+
+// storePooled takes row i into the maxima of its pair of rows, and writes them behind the second. Rows come in the order 0,
+// 2, 1, 3, so each maximum takes its four in a pool's.
+func (o *wideOutput) storePooled(i int, y []reg.VecPhysical) {
+	o.clamp(y)
+	h := zs[20:24][i/2*2:]
+	if i%2 == 0 {
+		o.VMAXPS(y[1], y[0], h[0])
+		o.VMAXPS(y[3], y[2], h[1])
+		return
+	}
+	for j := range 2 {
+		o.VMAXPS(y[2*j], h[j], h[j])
+		o.VMAXPS(y[2*j+1], h[j], h[j])
+	}
+	skip := o.label("skip")
+	o.MOVQ(mem(o.t, stripRows+8*(i/2)), o.row)
+	o.CMPQ(o.row, imm(1))
+	o.JEQ(operand.LabelRef(skip))
+	o.VMOVUPS(h[0], wideMasks[1], memx(o.out, o.row, 1, 0))
+	o.ADDQ(o.p, o.row)
+	o.VMOVUPS(h[1], wideMasks[2], memx(o.out, o.row, 1, 0))
+	o.Label(skip)
+}
+
+// next goes to the next tile, from behind the vectors of this one.
+func (o *wideOutput) next() {
+	over := o.label("over")
+	o.MOVQ(mem(o.t, stripChannels), o.q)
+	o.ADDQ(imm(15), o.q)
+	o.ANDQ(imm(-16), o.q)
+	o.SHLQ(operand.U8(2), o.q)
+	o.SUBQ(o.q, o.out)
+	o.ADDQ(mem(o.t, stripStep), o.out)
+	if o.pooled {
+		return
+	}
+	o.TESTQ(o.res, o.res)
+	o.JZ(operand.LabelRef(over))
+	o.SUBQ(o.q, o.res)
+	o.ADDQ(mem(o.t, stripResStep), o.res)
+	o.Label(over)
 }
 
 // output2 stores both rows.
