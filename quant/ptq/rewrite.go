@@ -134,7 +134,8 @@ func (r *rewriter) integer(b *graph.Builder, id graph.ID, n *graph.Node) graph.I
 }
 
 // form is the operator and parameters of n's integer form, nil where there is
-// none or where it does not pay: only products are worth quantising for.
+// none or where it does not pay: only products are worth quantising for, others
+// follow where their inputs are integers already.
 func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutType) (ops.Op, []tensor.Tensor) {
 	switch op := n.Op.(type) {
 	case *ops.Input:
@@ -160,15 +161,32 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c.Out = o
 		return r.transposed(b, n, &c)
 	}
+	if !r.follows(n) {
+		return nil, nil
+	}
+	switch n.Op.(type) {
+	case *ops.Binary, *ops.MatMul, *ops.PRelu:
+		return r.combination(n, o)
+	case *ops.Unary, *ops.Reduce, *ops.GlobalPool, *ops.Pool:
+		return r.function(n, o), nil
+	}
+	return r.arrangement(b, n, o)
+}
+
+// follows reports inputs of n that are integers already: all, or any of a
+// concatenation's.
+func (r *rewriter) follows(n *graph.Node) bool {
 	there := 0
 	for _, x := range n.In {
 		if _, ok := r.ints[x]; ok {
 			there++
 		}
 	}
-	if there == 0 || there < len(n.In) && n.Op.Kind() != ops.KindConcat {
-		return nil, nil
-	}
+	return there > 0 && (there == len(n.In) || n.Op.Kind() == ops.KindConcat)
+}
+
+// combination is form for operators of several operands, of which some may be known.
+func (r *rewriter) combination(n *graph.Node, o ops.OutType) (ops.Op, []tensor.Tensor) {
 	switch op := n.Op.(type) {
 	case *ops.Binary:
 		if _, _, ok := op.Act.Clamp(); !ok || op.Fn != ops.BinaryAdd && op.Fn != ops.BinarySub && op.Fn != ops.BinaryMul {
@@ -191,30 +209,54 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c := *op
 		c.Out = o
 		return r.known(n, &c)
-	case *ops.Reduce:
-		if op.Fn > ops.ReduceMin || !r.q.opt.Whole {
-			return nil, nil
-		}
-		c := *op
-		c.Out = o
-		return &c, nil
+	}
+	return nil, nil
+}
+
+// function is form for functions of one input: of its elements, or of those in a window
+// or along axes.
+func (r *rewriter) function(n *graph.Node, o ops.OutType) ops.Op {
+	switch op := n.Op.(type) {
 	case *ops.Unary:
 		switch op.Fn {
 		case ops.UnaryRelu, ops.UnaryClip, ops.UnarySigmoid, ops.UnaryTanh, ops.UnaryHardSwish, ops.UnaryHardSigmoid,
 			ops.UnarySwish, ops.UnaryLeakyRelu, ops.UnaryElu, ops.UnaryGelu, ops.UnaryMish:
 			c := *op
 			c.Out = o
-			return &c, nil
+			return &c
+		}
+	case *ops.Reduce:
+		if op.Fn <= ops.ReduceMin && r.q.opt.Whole {
+			c := *op
+			c.Out = o
+			return &c
 		}
 	case *ops.GlobalPool:
 		if op.Fn == ops.PoolLp {
-			return nil, nil
+			return nil
 		}
 		c := *op
 		if op.Fn == ops.PoolAvg {
 			c.Out = o
 		}
-		return &c, nil
+		return &c
+	case *ops.Pool:
+		if _, _, ok := op.Act.Clamp(); !ok || op.Fn == ops.PoolLp || op.Output != 0 {
+			return nil
+		}
+		if op.Fn == ops.PoolMax {
+			return op // in the input's own scale
+		}
+		c := *op
+		c.Out = o // a mean of many varies less than what it is of
+		return &c
+	}
+	return nil
+}
+
+// arrangement is form for operators that only put elements elsewhere, or nearly so.
+func (r *rewriter) arrangement(b *graph.Builder, n *graph.Node, o ops.OutType) (ops.Op, []tensor.Tensor) {
+	switch op := n.Op.(type) {
 	case *ops.Concat:
 		if len(n.Params) > 0 {
 			return nil, nil
@@ -222,15 +264,6 @@ func (r *rewriter) form(b *graph.Builder, id graph.ID, n *graph.Node, o ops.OutT
 		c := *op
 		c.Out = o
 		return &c, nil
-	case *ops.Pool:
-		if _, _, ok := op.Act.Clamp(); ok && op.Fn != ops.PoolLp && op.Output == 0 {
-			if op.Fn == ops.PoolMax {
-				return op, nil // in the input's own scale
-			}
-			c := *op
-			c.Out = o // a mean of many varies less than what it is of
-			return &c, nil
-		}
 	case *ops.Resize:
 		switch {
 		case op.Coord == ops.CoordTFCrop: // what lies outside is no value of the input

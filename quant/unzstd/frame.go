@@ -33,6 +33,8 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	magic        = 0xfd2fb528
 	magicSkipped = 0x184d2a50 // and the 15 after it
+
+	blockRepeated, blockCompressed = 1, 2 // kinds of blocks; 0 is as it is, 3 reserved
 )
 
 // Decode decodes src, one or more frames, into dst. The content of all of them
@@ -74,11 +76,42 @@ func (f *frame) decode(src []byte) (int, error) {
 		return 0, ErrCorrupt
 	}
 
-	// Header: descriptor, window's size unless the content is one segment,
-	// dictionary, content's size.
+	h, err := f.header(src)
+	if err != nil {
+		return 0, err
+	}
+	at, err := f.blocks(src, h.length)
+	if err != nil {
+		return at, err
+	}
+	if h.sized && f.at < len(f.dst) {
+		return at, ErrSize
+	}
+	if h.checked {
+		if len(src)-at < 4 {
+			return at, ErrTruncated
+		}
+		if binary.LittleEndian.Uint32(src[at:]) != uint32(xxh64(f.dst[:f.at])) {
+			return at, ErrChecksum
+		}
+		at += 4
+	}
+	return at, nil
+}
+
+// header is what stands in front of a frame's blocks.
+type header struct {
+	length  int  // with the magic number
+	sized   bool // it states the content's size, to which dst is cut
+	checked bool // a checksum follows the blocks
+}
+
+// header reads descriptor, window's size unless the content is one segment,
+// dictionary, content's size.
+func (f *frame) header(src []byte) (h header, err error) {
 	flags := src[4]
 	if flags&8 != 0 {
-		return 0, ErrCorrupt
+		return h, ErrCorrupt
 	}
 	single := flags >> 5 & 1
 	dict := 1 << (flags & 3) >> 1
@@ -87,29 +120,34 @@ func (f *frame) decode(src []byte) (int, error) {
 		size = int(single)
 	}
 	from := 6 - int(single)
-	at := from + dict + size
-	if at > len(src) {
-		return 0, ErrTruncated
+	h = header{length: from + dict + size, sized: size > 0, checked: flags&4 != 0}
+	if h.length > len(src) {
+		return h, ErrTruncated
 	}
 	for _, x := range src[from : from+dict] {
 		if x != 0 {
-			return 0, ErrDictionary
+			return h, ErrDictionary
 		}
 	}
-	if size > 0 {
+	if h.sized {
 		var stated uint64
-		for i, x := range src[at-size : at] {
+		for i, x := range src[h.length-size : h.length] {
 			stated |= uint64(x) << (8 * i)
 		}
 		if size == 2 {
 			stated += 256
 		}
 		if stated > uint64(len(f.dst)) {
-			return 0, ErrSize
+			return h, ErrSize
 		}
 		f.dst = f.dst[:stated]
 	}
+	return h, nil
+}
 
+// blocks decodes the blocks from src[at] on and returns where they end, or which is
+// wrong.
+func (f *frame) blocks(src []byte, at int) (int, error) {
 	f.last = [3]uint32{1, 4, 8}
 	f.huff.ok = false
 	for i := range f.fse {
@@ -122,17 +160,17 @@ func (f *frame) decode(src []byte) (int, error) {
 		h := int(src[at]) | int(src[at+1])<<8 | int(src[at+2])<<16
 		kind, n := h>>1&3, h>>3
 		stored := n
-		if kind == 1 {
+		if kind == blockRepeated {
 			stored = 1
 		}
-		if kind == 3 || n > maxBlock {
+		if kind > blockCompressed || n > maxBlock {
 			return at, ErrCorrupt
 		}
 		if stored > len(src)-at-3 {
 			return at, ErrTruncated
 		}
 		b := src[at+3:][:stored]
-		if kind == 2 {
+		if kind == blockCompressed {
 			if !f.compressed(b) {
 				return at, ErrCorrupt
 			}
@@ -141,7 +179,7 @@ func (f *frame) decode(src []byte) (int, error) {
 				return at, ErrSize
 			}
 			to := f.dst[f.at : f.at+n]
-			if copy(to, b); kind == 1 {
+			if copy(to, b); kind == blockRepeated {
 				for i := range to {
 					to[i] = b[0]
 				}
@@ -150,18 +188,6 @@ func (f *frame) decode(src []byte) (int, error) {
 		}
 		at += 3 + stored
 		end = h&1 != 0
-	}
-	if size > 0 && f.at < len(f.dst) {
-		return at, ErrSize
-	}
-	if flags&4 != 0 {
-		if len(src)-at < 4 {
-			return at, ErrTruncated
-		}
-		if binary.LittleEndian.Uint32(src[at:]) != uint32(xxh64(f.dst[:f.at])) {
-			return at, ErrChecksum
-		}
-		at += 4
 	}
 	return at, nil
 }

@@ -2,7 +2,6 @@ package tflite
 
 import (
 	"math"
-	"slices"
 
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/tensor"
@@ -45,6 +44,63 @@ func slice(im *importer, o *operator) error {
 	return im.add(o, &sl, nil, x)
 }
 
+// strided is a strided slice while its entries are read.
+type strided struct {
+	of    tensor.Shape
+	axis  int // of the next entry
+	slice ops.Slice
+	dims  []int // of the result
+}
+
+// whole takes n dimensions as they are.
+func (t *strided) whole(n int) {
+	for ; n > 0; n-- {
+		t.dims = append(t.dims, t.of.Dim(t.axis))
+		t.axis++
+	}
+}
+
+// cut takes elements lo to hi of the next dimension.
+func (t *strided) cut(lo, hi, step int) {
+	if hi == -1 {
+		hi = math.MinInt32 // beyond the first element, counting down
+	}
+	t.slice.Axes, t.slice.Starts = append(t.slice.Axes, t.axis), append(t.slice.Starts, lo)
+	t.slice.Ends, t.slice.Steps = append(t.slice.Ends, hi), append(t.slice.Steps, step)
+}
+
+// stretch is what the entry begin:end:step means for n elements: where it starts and
+// ends, which is -1 for all that come when it counts down. An edge is in place of begin or
+// of end.
+func stretch(begin, end, step, n int, fromEdge, toEdge bool) (lo, hi int) {
+	if begin < 0 {
+		begin += n
+	}
+	if end < 0 {
+		end += n
+	}
+	least, most, first, last := 0, n, 0, n
+	if step < 0 {
+		least, most, first, last = -1, n-1, n-1, -1
+	}
+	lo, hi = min(max(begin, least), most), min(max(end, least), most)
+	if fromEdge {
+		lo = first
+	}
+	if toEdge {
+		hi = last
+	}
+	return lo, hi
+}
+
+// steps is how many elements there are from lo to hi.
+func steps(lo, hi, step int) int {
+	if step > 0 {
+		return max(0, (hi-lo+step-1)/step)
+	}
+	return max(0, (lo-hi-step-1)/-step)
+}
+
 // stridedSlice is Python's x[begin:end:step, ...] with bit masks that say what
 // each entry means.
 func stridedSlice(im *importer, o *operator) error {
@@ -58,107 +114,67 @@ func stridedSlice(im *importer, o *operator) error {
 			return err
 		}
 	}
-	begin, end, step := v[0], v[1], slices.Clone(v[2])
+	begin, end, step := v[0], v[1], v[2]
 	s := im.spec(x).Shape
 	if len(begin) != len(end) || len(begin) != len(step) {
 		return refuse("", "%d starts, %d ends, %d steps", len(begin), len(end), len(step))
 	}
-	mask := func(id, i int) bool { return o.options.int(id, 0)>>i&1 != 0 }
 	if o.options.bool(5) {
 		return refuse("", "ends as offsets")
 	}
-	var sl ops.Slice
-	dims := []int(nil)
-	axis := 0
+	mask := func(id, i int) bool { return o.options.int(id, 0)>>i&1 != 0 }
 	open := im.open(x, o)
+	t := strided{of: s}
 	for i := range begin {
 		switch {
 		case mask(2, i): // ellipsis: all dimensions that the other entries do not name
-			rest := s.Rank() - axis
+			rest := s.Rank() - t.axis
 			for j := i + 1; j < len(begin); j++ {
 				if !mask(3, j) {
 					rest--
 				}
 			}
-			for ; rest > 0; rest-- {
-				dims = append(dims, s.Dim(axis))
-				axis++
-			}
+			t.whole(rest)
 			continue
 		case mask(3, i): // a new axis
-			dims = append(dims, 1)
+			t.dims = append(t.dims, 1)
 			continue
 		}
-		if axis >= s.Rank() || step[i] == 0 {
+		if t.axis >= s.Rank() || step[i] == 0 {
 			return refuse("", "more entries than %v has dimensions", s)
 		}
-		n := s.Dim(axis)
-		lo, hi := begin[i], end[i]
-		if lo < 0 {
-			lo += n
-		}
-		if hi < 0 {
-			hi += n
-		}
-		if step[i] > 0 {
-			lo, hi = min(max(lo, 0), n), min(max(hi, 0), n)
-		} else {
-			lo, hi = min(max(lo, -1), n-1), min(max(hi, -1), n-1)
-		}
-		if mask(0, i) {
-			lo = 0
-			if step[i] < 0 {
-				lo = n - 1
-			}
-		}
-		if mask(1, i) {
-			hi = n
-			if step[i] < 0 {
-				hi = -1
-			}
-		}
+		n, step := s.Dim(t.axis), step[i]
+		lo, hi := stretch(begin[i], end[i], step, n, mask(0, i), mask(1, i))
 		shrink := mask(4, i)
 		if shrink {
 			if lo < 0 || lo >= n {
-				return refuse("", "element %d of dimension %d of %v", begin[i], axis, s)
+				return refuse("", "element %d of dimension %d of %v", begin[i], t.axis, s)
 			}
-			hi, step[i] = lo+1, 1
+			hi, step = lo+1, 1
 		}
-		count := 0
-		if step[i] > 0 {
-			count = max(0, (hi-lo+step[i]-1)/step[i])
-		} else {
-			count = max(0, (lo-hi-step[i]-1)/-step[i])
-		}
-		whole := lo == 0 && hi == n && step[i] == 1
-		if axis == 0 && open && !whole {
+		whole := lo == 0 && hi == n && step == 1
+		if t.axis == 0 && open && !whole {
 			return refuse("", "slices the batch")
 		}
 		if !whole {
-			if hi == -1 {
-				hi = math.MinInt32 // beyond the first element, counting down
-			}
-			sl.Axes, sl.Starts = append(sl.Axes, axis), append(sl.Starts, lo)
-			sl.Ends, sl.Steps = append(sl.Ends, hi), append(sl.Steps, step[i])
+			t.cut(lo, hi, step)
 		}
 		if !shrink {
-			dims = append(dims, count)
+			t.dims = append(t.dims, steps(lo, hi, step))
 		}
-		axis++
+		t.axis++
 	}
-	for ; axis < s.Rank(); axis++ {
-		dims = append(dims, s.Dim(axis))
+	t.whole(s.Rank() - t.axis)
+	if t.slice.Axes != nil {
+		x = im.b.Add(im.outName(o), &t.slice, nil, x)
 	}
-	if sl.Axes != nil {
-		x = im.b.Add(im.outName(o), &sl, nil, x)
+	if len(t.dims) > tensor.MaxRank {
+		return refuse("", "a result of %d dimensions", len(t.dims))
 	}
-	if len(dims) > tensor.MaxRank {
-		return refuse("", "a result of %d dimensions", len(dims))
-	}
-	if shape, err := tensor.NewShape(dims...); err != nil || shape == im.spec(x).Shape {
+	if shape, err := tensor.NewShape(t.dims...); err != nil || shape == im.spec(x).Shape {
 		return im.set(o, 0, x)
 	}
-	return im.redim(o, 0, x, dims, open && !mask(3, 0) && !mask(4, 0))
+	return im.redim(o, 0, x, t.dims, open && !mask(3, 0) && !mask(4, 0))
 }
 
 func pad(im *importer, o *operator) error {
