@@ -138,7 +138,7 @@ func (c *Conv) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // Prepare picks, in this order: the integer form, the plain path, depthwise,
-// Winograd, packed indirect GEMM.
+// Winograd, forms of stride 2 and of first layers, packed indirect GEMM.
 func (c *Conv) Prepare(p *Prep) (Kernel, error) {
 	s, x, err := c.resolve(p.In, Specs(p.Params))
 	if err != nil {
@@ -153,6 +153,7 @@ func (c *Conv) Prepare(p *Prep) (Kernel, error) {
 	return c.prepareFast(p, s)
 }
 
+// outPitch is how far rows of a result are apart: see Prep.OutPitch.
 func outPitch(pitch, dense int) int {
 	if pitch == 0 {
 		return dense

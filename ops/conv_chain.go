@@ -64,6 +64,40 @@ func (k *convChain) bandArgs(y0, y1 int) (args kern.DWF32Args, r0 int) {
 	return args, r0
 }
 
+// chained is a chain that can be one step: what its convolutions are, and what it takes.
+type chained struct {
+	s                [3]convSpec
+	last             *Prep // of the last convolution: the step's
+	between, weights int   // bytes of what lies between the convolutions, and of the pointwise ones' weights
+}
+
+// newChained checks that convolutions are of the kinds that a chain has.
+func newChained(convs [3]*Conv, p [3]*Prep) (c chained, ok bool) {
+	c.last = p[1]
+	for i, op := range convs {
+		if op == nil {
+			continue
+		}
+		var x tensor.Spec
+		var err error
+		if c.s[i], x, err = op.resolve(p[i].In, Specs(p[i].Params)); err != nil || x.DType != tensor.F32 || len(p[i].Params) == 0 ||
+			p[i].Reference || p[i].Training || p[i].Precision != PrecisionF32 {
+			return c, false
+		}
+		if s := &c.s[i]; i == 1 && (!s.isDepthwise() || op.Residual) || i != 1 && (!s.Pointwise() || s.groups != 1) || i == 0 && op.Residual {
+			return c, false
+		}
+		if i < 2 && (convs[2] != nil || i == 0) {
+			c.between += p[i].Out.Bytes()
+		}
+		if i != 1 {
+			c.weights += p[i].Params[0].Bytes()
+		}
+		c.last = p[i]
+	}
+	return c, true
+}
+
 // ChainConvs prepares a pointwise convolution, a depthwise one, and a pointwise
 // one as one step; the first or the last may be nil. p are their preparations,
 // nil where they are. Each reads the one before and nothing else, but that the
@@ -73,80 +107,92 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 	if !useConvChain {
 		return nil
 	}
-	var s [3]convSpec
-	between, weights := 0, 0
-	last := p[1]
-	for i, c := range convs {
-		if c == nil {
-			continue
-		}
-		var x tensor.Spec
-		var err error
-		if s[i], x, err = c.resolve(p[i].In, Specs(p[i].Params)); err != nil || x.DType != tensor.F32 || len(p[i].Params) == 0 ||
-			p[i].Reference || p[i].Training || p[i].Precision != PrecisionF32 {
-			return nil
-		}
-		if i == 1 && (!s[i].isDepthwise() || c.Residual) || i != 1 && (!s[i].Pointwise() || s[i].groups != 1) || i == 0 && c.Residual {
-			return nil
-		}
-		if i < 2 && (convs[2] != nil || i == 0) {
-			between += p[i].Out.Bytes()
-		}
-		if i != 1 {
-			weights += p[i].Params[0].Bytes()
-		}
-		last = p[i]
+	c, ok := newChained(convs, p)
+	if !ok {
+		return nil
 	}
+	s, last, threads := &c.s, c.last, max(1, c.last.Threads)
 	g := &s[1].Geom
 	reach := (g.Kernel[1]-1)*g.Dilation[1] + 1 // rows of input under one of output
-	small := between/s[1].n <= chainBytes      // what lies between stays in a cache: of one core, where there are several
-	shares := chainShares(&s, weights, max(1, last.Threads))
-	if small && shares == 1 || weights > chainWeights ||
+	small := c.between/s[1].n <= chainBytes    // what lies between stays in a cache: of one core, where there are several
+	shares := chainShares(s, c.weights, threads)
+	if small && shares == 1 || c.weights > chainWeights ||
 		g.PadLo[1] >= reach || (g.Out[1]-1)*g.Stride[1]-g.PadLo[1] >= g.In[1] { // some row would see padding alone
 		return nil
 	}
 	k := &convChain{dw: convs[1].prepareDepthwise(p[1], s[1])}
-	perRow := 0
-	line := g.In[2] * s[1].ic
 	if convs[0] != nil {
 		k.expand = convs[0].prepareGemm(p[0], s[0])
-		perRow += 4 * line * g.Stride[1]
 	}
 	if convs[2] != nil {
 		k.project = convs[2].prepareGemm(p[2], s[2])
-		perRow += 4 * g.Out[2] * s[1].oc
 	}
-	threads, overlap := max(1, last.Threads), 0
+	if !k.cut(last.ScratchBudget, threads, reach) {
+		return nil
+	}
+	k.share(small, shares, threads)
+	form := k.rooms(reach)
+	if f := last.FormBudget; small && form != "" && f > 0 && 4*k.floats*threads > f {
+		return nil // no room for rows in pairs
+	}
+	if small && k.dw.plans != nil {
+		k.plan()
+	}
+	last.NeedScratch(4 * k.floats * threads)
+	last.Path("chain/" + form + kern.SelectGemmF32().Name)
+	return k
+}
+
+// cut chooses the rows of a band, for which all threads together may take budget bytes (0:
+// any number). It is false where bands would be too low to be fast.
+func (k *convChain) cut(budget, threads, reach int) bool {
+	g := &k.dw.Geom
+	line := g.In[2] * k.dw.ic
+	perRow, overlap := 0, 0 // bytes of a row of a band, and of rows that two bands share
 	if k.expand != nil {
+		perRow += 4 * line * g.Stride[1]
 		overlap = 4 * line * max(0, reach-g.Stride[1])
+	}
+	if k.project != nil {
+		perRow += 4 * g.Out[2] * k.dw.oc
 	}
 	least := min(g.Out[1], (23+g.Out[2])/g.Out[2]) // with fewer pixels the products are too short to be fast
 	if k.band = (chainBytes - overlap) / perRow; k.band < least {
-		return nil
+		return false
 	}
-	if last.ScratchBudget > 0 {
-		k.band = min(k.band, (last.ScratchBudget/threads-overlap)/perRow)
+	if budget > 0 {
+		k.band = min(k.band, (budget/threads-overlap)/perRow)
 	}
 	k.band = min(max(k.band, least), g.Out[1])
-	k.part = g.Out[1]
+	return true
+}
+
+// share cuts an image into tasks of whole bands: a small one into shares.
+func (k *convChain) share(small bool, shares, threads int) {
+	rows := k.dw.Out[1]
+	k.part = rows
 	if small {
-		k.part = (g.Out[1] + shares - 1) / shares
+		k.part = (rows + shares - 1) / shares
 		bands := (k.part + k.band - 1) / k.band
 		k.band = (k.part + bands - 1) / bands // alike
 	} else if threads > 1 {
-		bands := (g.Out[1] + k.band - 1) / k.band
+		bands := (rows + k.band - 1) / k.band
 		k.part = (bands + 2*threads - 1) / (2 * threads) * k.band
 	}
-	k.parts = (g.Out[1] + k.part - 1) / k.part
+	k.parts = (rows + k.part - 1) / k.part
+}
+
+// rooms lays out a worker's scratch, and says which form of products takes the most of it.
+func (k *convChain) rooms(reach int) (form string) {
+	g := &k.dw.Geom
 	if k.expand != nil {
 		k.rows = min(g.In[1], (k.band-1)*g.Stride[1]+reach)
-		k.wide = roundUp(k.rows*line, 16)
+		k.wide = roundUp(k.rows*g.In[2]*k.dw.ic, 16)
 	}
 	k.floats = k.wide
 	if k.project != nil {
-		k.floats += roundUp(k.band*g.Out[2]*s[1].oc, 16)
+		k.floats += roundUp(k.band*g.Out[2]*k.dw.oc, 16)
 	}
-	form := ""
 	k.room = k.floats
 	for _, g := range []*convGemm{k.expand, k.project} {
 		if g != nil && g.pairs != nil {
@@ -154,21 +200,19 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 			form = "pairs/"
 		}
 	}
-	if f := last.FormBudget; small && form != "" && f > 0 && 4*k.floats*threads > f {
-		return nil // no room for rows in pairs
-	}
-	if small && k.dw.plans != nil {
-		for part := 0; part < g.Out[1]; part += k.part {
-			for y, end := part, min(g.Out[1], part+k.part); y < end; y += k.band {
-				args, _ := k.bandArgs(y, min(end, y+k.band))
-				args.OutPixel = s[1].oc
-				k.plans = append(k.plans, args.Plan(0, args.OH))
-			}
+	return form
+}
+
+// plan makes the depthwise convolution's plan of each band.
+func (k *convChain) plan() {
+	rows := k.dw.Out[1]
+	for part := 0; part < rows; part += k.part {
+		for y, end := part, min(rows, part+k.part); y < end; y += k.band {
+			args, _ := k.bandArgs(y, min(end, y+k.band))
+			args.OutPixel = k.dw.oc
+			k.plans = append(k.plans, args.Plan(0, args.OH))
 		}
 	}
-	last.NeedScratch(4 * k.floats * threads)
-	last.Path("chain/" + form + kern.SelectGemmF32().Name)
-	return k
 }
 
 func (k *convChain) Run(a *Args) { a.Parallel(k.dw.n*k.parts, k) }
@@ -195,16 +239,16 @@ func (k *convChain) Do(a *Args, i, worker int) {
 			have0 = r0
 			if have1 < r1 {
 				at := (n*g.In[1] + have1) * g.In[2]
-				k.expand.pixels(room, a.In[0].F32()[at*k.expand.ic:], scratch[(have1-r0)*line:], nil, line/g.In[2], (r1-have1)*g.In[2])
+				k.expand.pixels(room, f32(&a.In[0])[at*k.expand.ic:], scratch[(have1-r0)*line:], nil, line/g.In[2], (r1-have1)*g.In[2])
 				have1 = r1
 			}
 			args.In = scratch[:(r1-r0)*line]
 		} else {
-			args.In = a.In[0].F32()[(n*g.In[1]+r0)*line:]
+			args.In = f32(&a.In[0])[(n*g.In[1]+r0)*line:]
 		}
 		m0 := (n*g.Out[1] + y0) * g.Out[2] // pixels of the result before the band
 		if k.project == nil {
-			args.Out = a.Out.F32()[m0*args.OutPixel:]
+			args.Out = f32(&a.Out)[m0*args.OutPixel:]
 		} else {
 			args.Out, args.OutPixel = scratch[k.wide:], k.dw.oc
 		}
@@ -218,9 +262,9 @@ func (k *convChain) Do(a *Args, i, worker int) {
 		}
 		var res []float32
 		if k.project.residual {
-			res = a.In[1].F32()[m0*k.project.oc:]
+			res = f32(&a.In[1])[m0*k.project.oc:]
 		}
-		k.project.pixels(room, args.Out, a.Out.F32()[m0*k.project.pitch:], res, k.project.pitch, (y1-y0)*g.Out[2])
+		k.project.pixels(room, args.Out, f32(&a.Out)[m0*k.project.pitch:], res, k.project.pitch, (y1-y0)*g.Out[2])
 	}
 }
 
