@@ -130,7 +130,7 @@ func ChainConvs(convs [3]*Conv, p [3]*Prep) Kernel {
 	if !k.cut(last.ScratchBudget, threads, reach) {
 		return nil
 	}
-	k.share(small, shares, threads)
+	k.share(small, shares, threads, reach)
 	form := k.rooms(reach)
 	if f := last.FormBudget; small && form != "" && f > 0 && 4*k.floats*threads > f {
 		return nil // no room for rows in pairs
@@ -156,28 +156,35 @@ func (k *convChain) cut(budget, threads, reach int) bool {
 	if k.project != nil {
 		perRow += 4 * g.Out[2] * k.dw.oc
 	}
-	least := min(g.Out[1], (23+g.Out[2])/g.Out[2]) // with fewer pixels the products are too short to be fast
-	if k.band = (chainBytes - overlap) / perRow; k.band < least {
+	if k.band = (chainBytes - overlap) / perRow; k.band < k.least() {
 		return false
 	}
 	if budget > 0 {
 		k.band = min(k.band, (budget/threads-overlap)/perRow)
 	}
-	k.band = min(max(k.band, least), g.Out[1])
+	k.band = min(max(k.band, k.least()), g.Out[1])
 	return true
 }
 
-// share cuts an image into tasks of whole bands: a small one into shares.
-func (k *convChain) share(small bool, shares, threads int) {
+// least is the rows of a band with fewer of which products are too short to be fast.
+func (k *convChain) least() int { return min(k.dw.Out[1], (23+k.dw.Out[2])/k.dw.Out[2]) }
+
+// share cuts an image into tasks of whole bands, all alike: a small one into shares.
+func (k *convChain) share(small bool, shares, threads, reach int) {
 	rows := k.dw.Out[1]
 	k.part = rows
 	if small {
 		k.part = (rows + shares - 1) / shares
 		bands := (k.part + k.band - 1) / k.band
-		k.band = (k.part + bands - 1) / bands // alike
+		k.band = (k.part + bands - 1) / bands
 	} else if threads > 1 {
-		bands := (rows + k.band - 1) / k.band
-		k.part = (bands + 2*threads - 1) / (2 * threads) * k.band
+		tasks, g := 2*threads, &k.dw.Geom
+		if k.expand != nil && 8*(tasks-1)*(reach-g.Stride[1]) > g.In[1] {
+			tasks = threads // as each computes its first rows anew
+		}
+		k.part = max(k.least(), (rows+tasks-1)/tasks)
+		bands := (k.part + k.band - 1) / k.band
+		k.band = max(k.least(), (k.part+bands-1)/bands)
 	}
 	k.parts = (rows + k.part - 1) / k.part
 }

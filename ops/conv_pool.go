@@ -38,7 +38,8 @@ type convPool struct {
 	cols   int // columns of pool windows in a piece
 	band   int // pool rows of a band
 	part   int // pool rows of a task: whole bands
-	parts  int // tasks of an image
+	parts  int // of an image's rows of windows
+	spans  int // of each of them: columns; parts times spans are the tasks of an image
 	floats int // of a worker's scratch
 	room   int // where in it the convolution has its own
 }
@@ -117,7 +118,10 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 		rows = min(s.Out[1], (k.band-1)*g.Stride[1]+reach+2*(align-1))
 	}
 	k.room = roundUp(rows*width*s.oc, 16)
-	k.parts = (g.Out[1] + k.part - 1) / k.part
+	k.parts, k.spans = (g.Out[1]+k.part-1)/k.part, 1
+	if k.pieces && k.parts < threads { // a sound is one row
+		k.spans = min(threads, (g.Out[2]+k.cols-1)/k.cols)
+	}
 	if k.conv == nil {
 		bands := c.prepareGemmBands(pc, s, rows, width, last)
 		if bands == nil {
@@ -153,7 +157,7 @@ func (c *Conv) poolWinograd(pc, pp *Prep, s convSpec, g *Geom) Kernel {
 	return k
 }
 
-func (k *convPool) Run(a *Args) { a.Parallel(k.n*k.parts, k) }
+func (k *convPool) Run(a *Args) { a.Parallel(k.n*k.parts*k.spans, k) }
 
 // see is the rows of the convolution's result that pool rows p0 to p1 see.
 func (k *convPool) see(p0, p1 int) (r0, r1 int) {
@@ -163,7 +167,8 @@ func (k *convPool) see(p0, p1 int) (r0, r1 int) {
 
 // Do computes the bands of one task.
 func (k *convPool) Do(a *Args, i, worker int) {
-	n, part := i/k.parts, i%k.parts
+	span := i % k.spans
+	n, part := i/k.spans/k.parts, i/k.spans%k.parts
 	scratch := tensor.CastSlice[float32](a.Scratch)[worker*k.floats : (worker+1)*k.floats]
 	wait, room := scratch[:k.room], scratch[k.room:]
 	out := f32(&a.Out)[n*k.pool.OH*k.pool.OW*k.pool.OutPixel:]
@@ -176,7 +181,7 @@ func (k *convPool) Do(a *Args, i, worker int) {
 		if k.pieces {
 			k.conv.bandOpen(a, room, n, r0, r1)
 			for p := p0; p < p1; p++ {
-				k.row(a, n, r0, p, wait, room, out[p*k.pool.OW*k.pool.OutPixel:])
+				k.row(a, n, r0, p, span, wait, room, out[p*k.pool.OW*k.pool.OutPixel:])
 			}
 			continue
 		}
@@ -200,12 +205,14 @@ func (k *convPool) Do(a *Args, i, worker int) {
 	}
 }
 
-// row is pool row p, piece by piece; room is open from row r0 on.
-func (k *convPool) row(a *Args, n, r0, p int, wait, room, out []float32) {
+// row is a span of pool row p, piece by piece; room is open from row r0 on.
+func (k *convPool) row(a *Args, n, r0, p, span int, wait, room, out []float32) {
 	args := k.pool
 	y0, y1 := k.see(p, p+1)
 	args.H, args.OH = y1-y0, 1
-	for q0 := 0; q0 < k.pool.OW; q0 += k.cols {
+	pieces := (k.pool.OW + k.cols - 1) / k.cols
+	for i := pieces * span / k.spans; i < pieces*(span+1)/k.spans; i++ {
+		q0 := i * k.cols
 		args.OW = min(k.cols, k.pool.OW-q0)
 		x0 := q0 * args.SW
 		args.W = (args.OW-1)*args.SW + (args.KW-1)*args.DW + 1

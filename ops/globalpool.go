@@ -51,7 +51,13 @@ func (o *GlobalPool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 // poolMACs multiply-adds take as long as pooling one number of few channels.
 const poolMACs = 8
 
-// Prepare splits by image, and an image by channels.
+// poolCuts is the most parts that an image's positions are cut into.
+const poolCuts = 8
+
+// Prepare splits a large image by positions, as those that made it were and
+// those that read it next will be: a worker finds in its own cache what it reads. The
+// parts, whose sums are added in order, are the same for any number of threads. A
+// small image is split by channels.
 func (o *GlobalPool) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	if x.DType != tensor.F32 {
@@ -60,8 +66,14 @@ func (o *GlobalPool) Prepare(p *Prep) (Kernel, error) {
 	n, c := x.Shape.Dim(0), x.Shape.Channels()
 	k := &globalPool{op: *o, params: p.Params, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}
 	k.exact = p.Reference || o.Fn == PoolLp
-	k.part = c
-	if threads := max(1, p.Threads); n < threads && !k.exact {
+	k.part, k.cuts = c, 1
+	if !k.exact {
+		for k.cuts = max(1, min(poolCuts, poolMACs*k.size*c/(2*taskMACs))); k.size%k.cuts != 0; k.cuts-- {
+		}
+	}
+	if k.cuts > 1 {
+		p.NeedScratch(4 * n * k.cuts * c)
+	} else if threads := max(1, p.Threads); n < threads && !k.exact {
 		k.part = max(1, roundUp((c+threads-1)/parts(poolMACs*k.size*c, taskMACs, threads), 16))
 	}
 	k.parts = max(1, (c+k.part-1)/max(1, k.part))
@@ -76,21 +88,41 @@ type globalPool struct {
 	exact      bool
 	part       int // channels of a task
 	parts      int // tasks of an image
+	cuts       int // parts of its positions; 1: none
 }
 
-func (k *globalPool) Run(a *Args) { a.Parallel(k.n*k.parts, k) }
+func (k *globalPool) Run(a *Args) {
+	if k.cuts == 1 {
+		a.Parallel(k.n*k.parts, k)
+		return
+	}
+	a.Parallel(k.n*k.cuts, k)
+	for i := range k.n {
+		k.pool(f32(&a.Out)[i*k.c:][:k.c], tensor.CastSlice[float32](a.Scratch)[i*k.cuts*k.c:], k.cuts)
+	}
+}
 
-// Do computes some channels of one image.
+// pool reduces that many positions of x.
+func (k *globalPool) pool(y, x []float32, size int) {
+	args := kern.PoolF32Args{
+		In: x, H: 1, W: size, C: len(y), Pixel: k.c, Average: k.op.Fn == PoolAvg,
+		KH: 1, KW: size, SH: 1, SW: 1, DH: 1, DW: 1, Out: y, OH: 1, OW: 1, OutPixel: k.c,
+	}
+	args.Run(0, 1)
+}
+
+// Do computes some channels of one image, or some positions.
 func (k *globalPool) Do(a *Args, i, _ int) {
+	if k.cuts > 1 {
+		size := k.size / k.cuts
+		k.pool(tensor.CastSlice[float32](a.Scratch)[i*k.c:][:k.c], argF32(a, k.params, 0)[i*size*k.c:], size)
+		return
+	}
 	n, c := i/k.parts, i%k.parts*k.part
 	x := argF32(a, k.params, 0)[n*k.size*k.c:][:k.size*k.c][c:]
 	y := f32(&a.Out)[n*k.c:][c:min(k.c, c+k.part)]
 	if !k.exact {
-		args := kern.PoolF32Args{
-			In: x, H: 1, W: k.size, C: len(y), Pixel: k.c, Average: k.op.Fn == PoolAvg,
-			KH: 1, KW: k.size, SH: 1, SW: 1, DH: 1, DW: 1, Out: y, OH: 1, OW: 1, OutPixel: k.c,
-		}
-		args.Run(0, 1)
+		k.pool(y, x, k.size)
 		return
 	}
 	for c := range y {

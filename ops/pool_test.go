@@ -274,6 +274,10 @@ func TestGlobalPool(t *testing.T) {
 			checkGradWith(t, op, []tensor.Tensor{x}, nil, o)
 		}
 	}
+	for _, fn := range []PoolFn{PoolMax, PoolAvg} { // by positions, in eight parts and in five
+		checkFast(t, &GlobalPool{Fn: fn}, []tensor.Tensor{normalTensor(3, 2, 60, 66, 40)}, nil, 1e-6)
+		checkFast(t, &GlobalPool{Fn: fn}, []tensor.Tensor{normalTensor(3, 1, 25, 85, 50)}, nil, 1e-6)
+	}
 	out, err := Run(&GlobalPool{Fn: PoolLp}, []tensor.Tensor{tensor.FromF32([]float32{3, 1, 4, 2}, 1, 2, 2)}, nil)
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float32{5, float32(math.Sqrt(5))}, out.F32(), 1e-6)

@@ -71,6 +71,7 @@ func (c pooled) graph(t *testing.T) *graph.Graph {
 func TestPooled(t *testing.T) {
 	for _, c := range []pooled{
 		{h: 64, w: 64, in: 3, oc: 32, k: 3, stride: 1, pad: 1, kh: 2, kw: 2, sh: 2, sw: 2},
+		{h: 3, w: 4000, in: 3, oc: 33, k: 3, stride: 1, kh: 1, kw: 3, sh: 1, sw: 4}, // one row, as of a sound
 		{h: 65, w: 67, in: 3, oc: 33, k: 3, stride: 1, pad: 1, kh: 2, kw: 2, sh: 2, sw: 2},
 		{h: 65, w: 67, in: 3, oc: 32, k: 3, stride: 1, pad: 1, kh: 2, kw: 2, sh: 2, sw: 2, ceil: true},
 		{h: 65, w: 300, in: 4, oc: 40, k: 5, stride: 2, pad: 1, kh: 2, kw: 2, sh: 2, sw: 3, swish: true},
