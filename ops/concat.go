@@ -115,26 +115,3 @@ func (k *concatKernel) Do(a *Args, i, _ int) {
 		at += run
 	}
 }
-
-// Keeps is nothing.
-func (*Concat) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
-
-// Backward gives each operand its part.
-func (c *Concat) Backward(p *GradPrep) (GradKernel, error) {
-	return &concatGrad{c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params)}, nil
-}
-
-type concatGrad struct{ *concatKernel }
-
-func (k *concatGrad) Run(g *Grads) {
-	at := 0
-	for i, run := range k.runs {
-		if i < len(g.DIn) && !g.DIn[i].IsZero() {
-			dx, dy := g.DIn[i].F32(), g.DOut.F32()
-			for o := range k.outer {
-				addInto(dx[o*run:(o+1)*run], dy[o*k.pitch+at:][:run])
-			}
-		}
-		at += run
-	}
-}

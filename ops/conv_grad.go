@@ -106,11 +106,7 @@ func (k *convGrad) Run(g *Grads) {
 // gradRows is the rows of one small task.
 const gradRows = 256
 
-func addInto(dst, src []float32) {
-	for i, v := range src[:len(dst)] {
-		dst[i] += v
-	}
-}
+func addInto(dst, src []float32) { kern.AxpyF32(dst, src, 1, 1) }
 
 // convGradAct turns the gradient of the result into that before the
 // activation, in place: a clamp passes it where it did not cut.

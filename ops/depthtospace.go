@@ -58,5 +58,5 @@ func (*DepthToSpace) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward moves the gradient back.
 func (o *DepthToSpace) Backward(p *GradPrep) (GradKernel, error) {
-	return &addMover{o.mover(p.In[0], p.Out)}, nil
+	return newMoveGrad(p, o.mover(p.In[0], p.Out), true), nil
 }

@@ -54,5 +54,5 @@ func (*Expand) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward sums what was repeated.
 func (o *Expand) Backward(p *GradPrep) (GradKernel, error) {
-	return &addMover{o.mover(p.In[0], p.Out)}, nil
+	return newMoveGrad(p, o.mover(p.In[0], p.Out), false), nil
 }

@@ -170,10 +170,15 @@ func (o *GlobalPool) Backward(p *GradPrep) (GradKernel, error) {
 		return nil, errf(KindGlobalPool, "has no gradient on %v", x.DType)
 	}
 	n, c := x.Shape.Dim(0), x.Shape.Channels()
-	return &globalPoolGrad{globalPool{op: *o, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}}, nil
+	k := &globalPoolGrad{globalPool: globalPool{op: *o, n: n, c: c, size: x.Shape.Elems() / max(1, n*c)}}
+	k.sets = o.Fn == PoolAvg && p.writes(0)
+	return k, nil
 }
 
-type globalPoolGrad struct{ globalPool }
+type globalPoolGrad struct {
+	globalPool
+	sets bool // the gradient is set, not added to
+}
 
 func (k *globalPoolGrad) Run(g *Grads) {
 	if !g.DIn[0].IsZero() {
@@ -189,8 +194,13 @@ func (k *globalPoolGrad) Do(g *Grads, n, _ int) {
 		part := 1 / float32(k.size)
 		for i := range k.size {
 			to := dx[i*k.c:][:len(dy)]
-			for c, v := range dy {
-				to[c] += v * part
+			switch {
+			case !k.sets:
+				kern.AxpyF32(to, dy, part, 1)
+			case i == 0:
+				kern.BinaryScalarF32(kern.Mul, to, dy, part, negInf, posInf)
+			default:
+				copy(to, dx)
 			}
 		}
 		return

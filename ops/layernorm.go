@@ -89,5 +89,11 @@ func (o *LayerNorm) Backward(p *GradPrep) (GradKernel, error) {
 		return nil, errf(KindLayerNorm, "has no gradient for output %d", o.Output)
 	}
 	s, err := o.sets(operands(p.In, Specs(p.Params)))
-	return newNormGrad(s), err
+	if err != nil {
+		return nil, err
+	}
+	if !p.Reference && s.sets()*s.width > 0 {
+		return newRowNormGrad(p, s), nil
+	}
+	return newNormGrad(s), nil
 }

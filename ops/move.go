@@ -138,30 +138,6 @@ func (k *moveKernel) Do(a *Args, i, _ int) {
 	k.m.run(a.Out.Data, arg(a, k.params, 0).Data, k.along, i*k.chunk, min(k.m.dims[k.along], (i+1)*k.chunk))
 }
 
-// addMover adds float32 gradients along a mover turned round: dst[src index] +=
-// src[dst index].
-type addMover struct{ m mover }
-
-func (k *addMover) Run(g *Grads) {
-	if g.DIn[0].IsZero() {
-		return
-	}
-	k.add(g.DIn[0].F32(), g.DOut.F32(), 0, k.m.srcAt, k.m.dstAt)
-}
-
-func (k *addMover) add(dx, dy []float32, l, s, d int) {
-	m := &k.m
-	for range m.dims[l] {
-		if l == m.rank-1 {
-			dx[s] += dy[d]
-		} else {
-			k.add(dx, dy, l+1, s, d)
-		}
-		s += m.src[l]
-		d += m.dst[l]
-	}
-}
-
 // denseStrides are a shape's strides as a slice.
 func denseStrides(s tensor.Shape) []int {
 	st := s.Strides()

@@ -118,7 +118,7 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 		}
 		p.NeedAux(k.n * g.OutSize() * k.c)
 		p.Path("argmax")
-		return &poolArgmax{k}, nil
+		return &poolArgmax{k, newPoolTaps(k)}, nil
 	}
 	if x.DType != tensor.F32 {
 		p.Path("reference/bytes")
@@ -313,50 +313,6 @@ func (k *poolBytes) Run(a *Args) {
 			} else {
 				a.Out.Data[r*k.pitch+c] = best ^ flip
 			}
-		}
-	}
-}
-
-// poolArgmax is the maximum in training: it notes which tap won, a byte each.
-type poolArgmax struct{ *poolKernel }
-
-func (k *poolArgmax) Run(a *Args) { a.Parallel(k.n, k) }
-
-// Do computes one image, row of channels by row of channels.
-func (k *poolArgmax) Do(a *Args, n, _ int) {
-	x := argF32(a, k.params, 0)[n*k.InSize()*k.c:]
-	for row := range k.OutSize() {
-		at := n*k.OutSize() + row
-		y := f32(&a.Out)[at*k.pitch:][:k.c]
-		won := a.Aux[at*k.c:][:k.c]
-		first := true
-		for t := range k.Taps() {
-			pos, inside, _ := k.tap(row, t)
-			if !inside {
-				continue
-			}
-			xs := x[pos*k.c:][:k.c]
-			if first {
-				copy(y, xs)
-				for c := range won {
-					won[c] = byte(t)
-				}
-				first = false
-				continue
-			}
-			for c, v := range xs {
-				if v > y[c] {
-					y[c], won[c] = v, byte(t)
-				}
-			}
-		}
-		if first { // all in the padding: tap 0 is, so Backward skips it
-			for c := range y {
-				y[c], won[c] = float32(math.Inf(-1)), 0
-			}
-		}
-		if k.op.Act.Fn != UnaryNone {
-			actRow(&k.op.Act, y)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -26,10 +27,15 @@ func (o *Pool) Backward(p *GradPrep) (GradKernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &poolGrad{poolKernel{Geom: g, op: o, n: x.Shape.Dim(0), c: x.Shape.Channels()}}, nil
+	k := &poolGrad{poolKernel: poolKernel{Geom: g, op: o, n: x.Shape.Dim(0), c: x.Shape.Channels(), pitch: x.Shape.Channels()}}
+	k.wins = newPoolTaps(&k.poolKernel)
+	return k, nil
 }
 
-type poolGrad struct{ poolKernel }
+type poolGrad struct {
+	poolKernel
+	wins poolTaps
+}
 
 func (k *poolGrad) Run(g *Grads) {
 	if !g.DIn[0].IsZero() {
@@ -58,23 +64,8 @@ func (k *poolGrad) Do(g *Grads, n, _ int) {
 
 // largest sends the gradient of an image's maxima to the taps that won.
 func (k *poolGrad) largest(g *Grads, dx []float32, n int) {
-	var at [256]int // what the taps of a position see: offsets in dx, -1 in the padding
-	taps := k.Taps()
-	for row := range k.OutSize() {
-		for t := range taps {
-			at[t] = -1
-			if pos, inside, _ := k.tap(row, t); inside {
-				at[t] = pos * k.c
-			}
-		}
-		from := (n*k.OutSize() + row) * k.c
-		dy, won := g.DOut.F32()[from:from+k.c], g.Aux[from:from+k.c]
-		for c, v := range dy {
-			if to := at[won[c]]; to >= 0 {
-				dx[to+c] += v
-			}
-		}
-	}
+	from := n * k.OutSize() * k.c
+	k.wins.each(&k.poolKernel, kern.Winners{X: dx[:k.InSize()*k.c], Y: g.DOut.F32()[from:], Won: g.Aux[from:], N: k.c}, true)
 }
 
 func (k *poolGrad) share(dx, dy []float32, row int) {
@@ -87,10 +78,7 @@ func (k *poolGrad) share(dx, dy []float32, row int) {
 	part := 1 / float32(max(count, 1))
 	for t := range k.Taps() {
 		if pos, inside, _ := k.tap(row, t); inside {
-			to := dx[pos*k.c:][:len(dy)]
-			for c, v := range dy {
-				to[c] += v * part
-			}
+			kern.AxpyF32(dx[pos*k.c:][:len(dy)], dy, part, 1)
 		}
 	}
 }

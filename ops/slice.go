@@ -135,5 +135,8 @@ func (*Slice) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 // Backward adds into the box.
 func (s *Slice) Backward(p *GradPrep) (GradKernel, error) {
 	m, err := s.mover(p.In[0], p.Out)
-	return &addMover{m}, err
+	if err != nil {
+		return nil, err
+	}
+	return newMoveGrad(p, m, false), nil
 }

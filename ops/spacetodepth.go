@@ -47,5 +47,5 @@ func (*SpaceToDepth) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward moves the gradient back.
 func (o *SpaceToDepth) Backward(p *GradPrep) (GradKernel, error) {
-	return &addMover{o.mover(p.In[0], p.Out)}, nil
+	return newMoveGrad(p, o.mover(p.In[0], p.Out), true), nil
 }

@@ -85,5 +85,8 @@ func (*Transpose) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 // Backward is the inverse permutation.
 func (t *Transpose) Backward(p *GradPrep) (GradKernel, error) {
 	m, err := t.mover(p.In[0], p.Out)
-	return &addMover{m}, err
+	if err != nil {
+		return nil, err
+	}
+	return newMoveGrad(p, m, true), nil
 }

@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 
-	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -114,103 +113,6 @@ func (k *unaryKernel) Do(a *Args, i, _ int) {
 		return
 	}
 	unaryRow(k.fn, k.a, k.b, dst, src)
-}
-
-// Keeps is the result where the gradient can be told from it, which lets the
-// operand's memory go; else the operand.
-func (u *Unary) Keeps(in, params []tensor.Spec) Keep {
-	switch {
-	case u.Fn.constGrad():
-		return KeepNone
-	case u.gradFromOut():
-		return KeepOut
-	}
-	return KeepIn0
-}
-
-// Backward prepares dx += dy * fn'(x).
-func (u *Unary) Backward(p *GradPrep) (GradKernel, error) {
-	x := operands(p.In, Specs(p.Params))[0]
-	if x.DType != tensor.F32 {
-		return nil, errf(KindUnary, "has no gradient on %v", x.DType)
-	}
-	k := &unaryGrad{op: u, n: x.Shape.Elems(), fromOut: u.gradFromOut(), reference: p.Reference}
-	if u.Fn == UnaryRelu || u.Fn == UnaryClip {
-		k.sets = p.replaces(0)
-		k.shares = p.Shares() == 0
-	}
-	return k, nil
-}
-
-type unaryGrad struct {
-	op        *Unary
-	n         int
-	fromOut   bool
-	reference bool
-	sets      bool // of clamps: the gradient is set, not added to
-	shares    bool // and lies where that of the result does
-}
-
-func (k *unaryGrad) Run(g *Grads) {
-	if !gradOf(g, 0).IsZero() {
-		g.Parallel((k.n+chunkElems-1)/chunkElems, k)
-	}
-}
-
-func (k *unaryGrad) clamp(dx, d, at []float32, lo, hi float32) {
-	if !k.sets {
-		kern.AddMaskedF32(dx, d, at, lo, hi)
-		return
-	}
-	if !k.shares {
-		copy(dx, d)
-	}
-	kern.MaskF32(dx, at, lo, hi)
-}
-
-func (k *unaryGrad) Do(g *Grads, i, _ int) {
-	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
-	d, dx := g.DOut.F32()[from:to], gradOf(g, 0).F32()[from:to]
-	fn := k.op.Fn
-	switch {
-	case fn == UnaryNone:
-		addInto(dx, d)
-		return
-	case fn.constGrad():
-		if fn == UnaryNeg {
-			kern.AxpyF32(dx, d, -1, 1)
-		}
-		return
-	}
-	v := &g.Out
-	if !k.fromOut {
-		v = gradArg(g, 0)
-	}
-	at := v.F32()[from:to]
-	switch {
-	case fn == UnaryRelu:
-		k.clamp(dx, d, at, 0, posInf)
-		return
-	case fn == UnaryClip:
-		k.clamp(dx, d, at, k.op.A, k.op.B)
-		return
-	case fn == UnarySwish && (k.op.A == 0 || k.op.A == 1) && !k.reference:
-		swishGradRow(dx, d, at)
-		return
-	case fn == UnaryGelu && !k.reference:
-		geluGradRow(k.op.A == 1, dx, d, at)
-		return
-	}
-	a, b := float64(k.op.A), float64(k.op.B)
-	for i, v := range at[:len(dx)] {
-		slope := 0.0
-		if k.fromOut {
-			slope = unarySlopeOut(fn, a, b, float64(v))
-		} else {
-			slope = unarySlope(fn, a, b, float64(v))
-		}
-		dx[i] += float32(float64(d[i]) * slope)
-	}
 }
 
 // saturate64 is the nearest int64, 0 for NaN.

@@ -1,10 +1,6 @@
 package ops
 
-import (
-	"math"
-
-	"github.com/teff-ml/teff/ops/internal/kern"
-)
+import "math"
 
 // constGrad says that the gradient reads no value of the forward run: it is 1,
 // -1 or, for functions that move in steps, 0.
@@ -19,7 +15,7 @@ func (fn UnaryFn) constGrad() bool {
 // gradFromOut says that the slope at x can be told from fn(x) alone.
 func (u *Unary) gradFromOut() bool {
 	switch u.Fn {
-	case UnaryRelu, UnaryClip, UnarySigmoid, UnaryTanh, UnaryExp, UnarySqrt, UnaryReciprocal, UnaryRsqrt:
+	case UnaryRelu, UnaryClip, UnarySigmoid, UnaryHardSigmoid, UnaryTanh, UnaryExp, UnarySqrt, UnaryReciprocal, UnaryRsqrt:
 		return true
 	case UnaryLeakyRelu, UnaryElu:
 		return u.A > 0
@@ -46,6 +42,8 @@ func unarySlopeOut(fn UnaryFn, a, b, y float64) float64 {
 		return 1
 	case UnarySigmoid:
 		return y * (1 - y)
+	case UnaryHardSigmoid:
+		return step(y > 0 && y < 1, a)
 	case UnaryTanh:
 		return 1 - y*y
 	case UnaryExp:
@@ -91,9 +89,6 @@ func unarySlope(fn UnaryFn, a, b, x float64) float64 {
 			s += math.Exp(x / a)
 		}
 		return s
-	case UnaryHardSigmoid:
-		v := a*x + b
-		return step(v > 0 && v < 1, a)
 	case UnaryHardSwish:
 		switch {
 		case x <= -3:
@@ -165,46 +160,4 @@ func plainSlope(fn UnaryFn, x float64) float64 {
 		return 1 / (1 - x*x)
 	}
 	panic("BUG: slope of an unknown function")
-}
-
-// rowBuffer is the elements that row functions of several steps work on at
-// once, in memory of the stack.
-const rowBuffer = 256
-
-// swishGradRow adds d times the slope of x*sigmoid(x) to dx.
-func swishGradRow(dx, d, x []float32) {
-	var buf [rowBuffer]float32
-	for len(dx) > 0 {
-		n := min(len(dx), rowBuffer)
-		s := buf[:n]
-		kern.SigmoidF32(s, x[:n])
-		for i, v := range s {
-			dx[i] += d[i] * v * (1 + x[i]*(1-v))
-		}
-		dx, d, x = dx[n:], d[n:], x[n:]
-	}
-}
-
-// geluGradRow adds d times the slope of Gelu to dx; see geluRow.
-func geluGradRow(tanh bool, dx, d, x []float32) {
-	var buf [rowBuffer]float32
-	for len(dx) > 0 {
-		n := min(len(dx), rowBuffer)
-		e := buf[:n]
-		if tanh {
-			geluTanhRow(e, x[:n])
-			for i, t := range e {
-				v := x[i]
-				dx[i] += d[i] * (0.5*(1+t) + 0.5*v*(1-t*t)*float32(0.7978845608)*(1+float32(3*0.044715)*v*v))
-			}
-		} else {
-			gaussRow(e, x[:n])
-			for i, g := range e {
-				v := x[i]
-				below := 0.5 + float32(math.Copysign(float64(0.5-normalTail(v, g)), float64(v)))
-				dx[i] += d[i] * (below + v*g*float32(0.3989422804))
-			}
-		}
-		dx, d, x = dx[n:], d[n:], x[n:]
-	}
 }

@@ -6,6 +6,15 @@ import "github.com/mmcloughlin/avo/reg"
 // P of degree 8 fitted to 3e-8 of the tail. What rounding takes from x² is kept and put back, or the tail's error would grow
 // with x². Registers 4 to 12; the bounds' registers are not needed.
 func (g *vec) gelu(x reg.VecPhysical) {
+	_, e, p := g.geluTail(x, true)
+	t := g.reg(7)
+	g.clear(g.isa, t)
+	g.VMAXPS(x, t, x) // a NaN stays
+	g.VFNMADD231PS(e, p, x)
+}
+
+// geluTail sets a to |x|, at most 15, e to e^(-x²/2) and p to t·P(t), or byA to |x|·t·P(t), when a is spent. x stays.
+func (g *vec) geluTail(x reg.VecPhysical, byA bool) (a, e, p reg.VecPhysical) {
 	a, sq, low, t, p := g.reg(4), g.reg(5), g.reg(6), g.reg(7), g.reg(12)
 	g.VANDPS(g.c("abs"), x, a)
 	g.VMOVUPS(g.c("far"), t)
@@ -23,24 +32,27 @@ func (g *vec) gelu(x reg.VecPhysical) {
 		g.VMOVUPS(g.c("one"), p)
 		g.VDIVPS(t, p, t)
 	}
-	g.VMULPS(t, a, a)
+	if byA {
+		g.VMULPS(t, a, a)
+	}
 	g.VMOVUPS(g.c("g8"), p)
 	for _, c := range []string{"g7", "g6", "g5", "g4", "g3", "g2", "g1", "g0"} {
 		g.VFMADD213PS(g.c(c), t, p)
 	}
-	g.VMULPS(a, p, p)
+	if byA {
+		g.VMULPS(a, p, p)
+	} else {
+		g.VMULPS(t, p, p)
+	}
 	if g.wide() {
 		g.power(sq, "-hi/2", "-lo/2", low)
-		low = sq
-	} else {
-		g.VMULPS(g.c("half"), low, low)
-		g.VMULPS(g.c("half"), sq, sq)
-		g.exp(sq)
-		g.VFMADD213PS(sq, sq, low) // e^-sq/2 times 1 - low/2
+		return a, sq, p
 	}
-	g.clear(g.isa, t)
-	g.VMAXPS(x, t, x) // a NaN stays
-	g.VFNMADD231PS(low, p, x)
+	g.VMULPS(g.c("half"), low, low)
+	g.VMULPS(g.c("half"), sq, sq)
+	g.exp(sq)
+	g.VFMADD213PS(sq, sq, low) // e^-sq/2 times 1 - low/2
+	return a, low, p
 }
 
 // geluTanh is x / (1 + e^-2u) with u = √(2/π)·(x + 0.044715·x³): x·(1 + tanh u)/2.

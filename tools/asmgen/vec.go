@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -126,13 +127,16 @@ type vec struct {
 	*asm
 	isa
 	table operand.Mem
+	more  []constant
 	pre   func() // loads parameters
 }
 
-var vecConstants = []struct {
+type constant struct {
 	name string
 	bits uint32
-}{
+}
+
+var vecConstants = []constant{
 	{"one", math.Float32bits(1)}, {"two", math.Float32bits(2)}, {"sign", 1 << 31}, {"abs", 1<<31 - 1},
 	{"log2e", math.Float32bits(math.Log2E)}, {"ln2hi", math.Float32bits(0.693359375)}, {"ln2lo", math.Float32bits(-2.12194440e-4)},
 	{"expMin", math.Float32bits(-104)}, {"expMax", math.Float32bits(89)}, {"logisticMin", math.Float32bits(-88)}, {"logisticMax", math.Float32bits(88)}, {"bias", 127},
@@ -148,10 +152,7 @@ var vecConstants = []struct {
 }
 
 // wideConstants follow with AVX-512; see power.
-var wideConstants = []struct {
-	name string
-	bits uint32
-}{
+var wideConstants = []constant{
 	{"16ths", math.Float32bits(1.5 * (1 << 19))},
 	{"-hi", math.Float32bits(-log2eHi)}, {"-lo", math.Float32bits(-log2eLo)},
 	{"-hi/2", math.Float32bits(-log2eHi / 2)}, {"-lo/2", math.Float32bits(-log2eLo / 2)},
@@ -166,34 +167,30 @@ const log2eHi, log2eLo = 1.4426950216293335, math.Log2E - log2eHi
 func (g *vec) constants() {
 	g.table = g.StaticGlobal("vecTable")
 	g.DataAttributes(build.RODATA | build.NOPTR)
-	for i, c := range vecConstants {
-		for l := range g.lanes {
-			g.AddDatum(i*g.bytes()+4*l, operand.U32(c.bits))
-		}
-	}
-	for i := 0; g.wide() && i < len(wideConstants); i++ {
-		c := wideConstants[i]
+	for i, c := range g.all() {
 		for l := range g.lanes {
 			if c.name == "powers" {
 				c.bits = math.Float32bits(float32(math.Exp2(float64(l) / 16)))
 			}
-			g.AddDatum((len(vecConstants)+i)*g.bytes()+4*l, operand.U32(c.bits))
+			g.AddDatum(i*g.bytes()+4*l, operand.U32(c.bits))
 		}
 	}
 }
 
+// all are the constants of the table, those of the file alone being the last.
+func (g *vec) all() []constant {
+	if g.wide() {
+		return slices.Concat(vecConstants, wideConstants, g.more)
+	}
+	return slices.Concat(vecConstants, g.more)
+}
+
 func (g *vec) c(name string) operand.Mem {
-	for i, c := range vecConstants {
-		if c.name == name {
-			return g.table.Offset(i * g.bytes())
-		}
+	i := slices.IndexFunc(g.all(), func(c constant) bool { return c.name == name })
+	if i < 0 {
+		panic(name)
 	}
-	for i, c := range wideConstants {
-		if c.name == name && g.wide() {
-			return g.table.Offset((len(vecConstants) + i) * g.bytes())
-		}
-	}
-	panic(name)
+	return g.table.Offset(i * g.bytes())
 }
 
 func (g *vec) lo() reg.VecPhysical {

@@ -36,11 +36,12 @@ func infer(g *graph.Graph, foldBatchNorm graph.Pass) (*graph.Graph, error) {
 		fuseAct, fuseResidual, fuseAct, identities, cse)
 }
 
-// Train makes a graph ready to train: like Import, with biases that were
-// additions fused, and activations exactly where a gradient can be told from the
-// result. Batch norm and dropout stay.
+// Train makes a graph ready to train: like Import, with activations that were
+// written as several operators made one, biases that were additions fused, and
+// activations exactly where a gradient can be told from the result. Batch norm
+// and dropout stay.
 func Train(g *graph.Graph) (*graph.Graph, error) {
-	return apply(g, fold, identities, unfuse, denses, fusePad, fuseBias, fuseClamp)
+	return apply(g, fold, identities, patterns, unfuse, denses, fusePad, fuseBias, fuseClamp)
 }
 
 // anyBatch stands for a batch that is not known: a prime that no fixed extent

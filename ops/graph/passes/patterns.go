@@ -16,7 +16,7 @@ import (
 //	x*tanh(softplus(x))               Mish
 //	x/2*(1+erf(x/sqrt 2)), in any order of the factors   Gelu
 //
-// It expects what Canonical leaves. The new function is computed in float64
+// It expects what Canonical leaves, but for Gelu's divisions. The new function is computed in float64
 // and rounded once, the parts were rounded one by one.
 func Patterns(g *graph.Graph) (*graph.Graph, error) { return apply(g, canonical, patterns) }
 
@@ -137,7 +137,11 @@ func (m matcher) relu6Plus3(id graph.ID) (graph.ID, bool) {
 	return m.constant(s, ops.BinaryAdd, 3)
 }
 
+// times matches x*v, also as the quotient that it is before Canonical.
 func (m matcher) times(id graph.ID, v float64) (graph.ID, bool) {
+	if x, ok := m.constant(id, ops.BinaryDiv, 1/v); ok {
+		return x, true
+	}
 	return m.constant(id, ops.BinaryMul, v)
 }
 
