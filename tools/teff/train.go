@@ -19,6 +19,7 @@ type trainOptions struct {
 	checkpoint, report, log, augment, classWts string
 	budget                                     byteSize
 	resume, resetHead, fold, exact, best       bool
+	timed                                      bool
 	epochs, batch, threads, warmup, skip       int
 	accumulate, grow, folds, views, every      int
 	patience                                   int
@@ -77,6 +78,7 @@ func (o *trainOptions) flags(f *flags) {
 	f.BoolVar(&o.resume, "resume", false, "go on from --checkpoint if it is there")
 	f.StringVar(&o.report, "report", "", "write a self-contained HTML report")
 	f.StringVar(&o.log, "log", "", "write a JSON line for every epoch to this file; training that --resume goes on with adds to its lines")
+	f.BoolVar(&o.timed, "layers", false, "time of each layer, forward, backward and of its update: the least of all steps")
 	f.IntVar(&o.skip, "max-skipped", 10, "fail when more images cannot be read")
 }
 
@@ -113,6 +115,8 @@ func (o *trainOptions) check() error {
 		return usagef("--resume needs --checkpoint, and so does --checkpoint-steps")
 	case !slices.Contains([]string{"cpu", "cuda", "auto"}, o.device):
 		return usagef("--device %q: cpu, cuda or auto", o.device)
+	case o.timed && o.device == "cuda":
+		return usagef("--layers times the CPU's layers; --device cuda does not go with it")
 	case o.budget > 0 && o.device == "cuda":
 		return usagef("--budget chooses single channels, which --device cuda has no kernels for")
 	case o.budget > 0 && o.what != "auto":

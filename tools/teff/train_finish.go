@@ -114,7 +114,15 @@ func (t *training) finish(r *round, asJSON bool) error {
 		if t.remark != "" {
 			m["remark"] = t.remark
 		}
+		if r.times.least != nil {
+			m["layers"] = r.times.layers()
+		}
 		return printJSON(t.c.out, m)
+	}
+	if r.times.least != nil {
+		if err := r.times.print(t.c.out); err != nil {
+			return err
+		}
 	}
 	for _, s := range t.skipped {
 		t.say("skipped %s", s)

@@ -28,6 +28,7 @@ type round struct {
 	confusion  [][]int
 	silent     bool // a fold's: no line for each epoch
 	best       bestEpoch
+	times      stepTimes
 }
 
 // learner is what trains: a train.Trainer, or a train.Device.
@@ -80,6 +81,7 @@ func (r *round) run(ctx context.Context) error {
 	}
 	log := epochLog{path: r.o.log, goesOn: first > 0}
 	p := newProgress(r.c, "train", r.steps*r.total, r.quiet)
+	r.watch()
 	feed := r.newFeed(ctx, first)
 	defer feed.stop()
 	began := time.Now()
@@ -157,6 +159,9 @@ func (r *round) epoch(ctx context.Context, feed *feed, at *int, p *progress) (ep
 				err = fmt.Errorf("epoch %d, step %d: %w; a lower --lr or --clip may help", e+1, *at%r.steps+1, err)
 			}
 			return res, err
+		}
+		if r.times.now != nil {
+			r.times.note()
 		}
 		*at++
 		done++
