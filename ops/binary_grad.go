@@ -136,12 +136,14 @@ func newBinaryGrad(p *GradPrep, fn BinaryFn, act Act) *binaryGrad {
 		k.sums[i] = (fn == BinaryAdd || fn == BinarySub) && o[i].Shape.Elems() == p.Out.Shape.Elems()
 	}
 	for i := range p.In { // one of them may take over the memory of the result's gradient, when the other has read it
-		if a := &k.add[i]; k.sums[i] {
+		if a, m := &k.add[i], k.mul[i]; k.sums[i] {
 			a.sets = p.replaces(i)
 			a.shares = p.Shares() == i
+		} else if m != nil && m.whole() {
+			m.sets = p.replaces(i)
 		}
 	}
-	if k.add[0].shares {
+	if p.Shares() == 0 {
 		k.first = 1
 	}
 	return k

@@ -32,10 +32,15 @@ func (d *Dense) Backward(p *GradPrep) (GradKernel, error) {
 	k := &denseGrad{denseSpec: s, weight: d.weightOperand(), residual: d.Residual, act: newActGrad(d.Act, s.rows*s.out)}
 	k.dx = gradProduct{m: s.rows, n: s.in, k: s.out, pm: s.out, pk: 1, qk: s.in, qn: 1, ldc: s.in}
 	k.dw = gradProduct{m: s.out, n: s.in, k: s.rows, pm: 1, pk: s.out, qk: s.in, qn: 1, ldc: s.in}
+	k.dx.sets = p.NeedIn[0] && s.rows*s.in*s.out > 0 && p.writes(0)
 	k.dx.prepare(p)
 	k.dw.prepare(p)
 	k.dres = addTask{operand: 1, n: s.rows * s.out, factor: 1}
 	k.db = columnSum{k.weight + 1, s.rows, s.out}
+	if s.bias && !p.Reference && p.Out.Shape.Elems() > 0 {
+		k.sums = &channelSums{newChannelLines(p.Out.Shape)}
+		p.NeedScratch(4 * k.sums.scratch(max(1, p.Threads)))
+	}
 	return k, nil
 }
 
@@ -47,6 +52,7 @@ type denseGrad struct {
 	dx, dw   gradProduct
 	dres     addTask
 	db       columnSum
+	sums     *channelSums // nil: by db
 }
 
 func (k *denseGrad) Run(g *Grads) {
@@ -54,7 +60,9 @@ func (k *denseGrad) Run(g *Grads) {
 	if k.residual {
 		k.dres.Run(g)
 	}
-	if k.bias {
+	if db := gradOf(g, k.weight+1); k.bias && k.sums != nil && !db.IsZero() {
+		k.sums.addTo(g, db.F32())
+	} else if k.bias {
 		k.db.Run(g)
 	}
 	if dw := gradOf(g, k.weight); !dw.IsZero() {

@@ -34,6 +34,11 @@ func (o *MatMul) Backward(p *GradPrep) (GradKernel, error) {
 		k.db = gradProduct{m: s.n, n: s.k, k: s.m, pm: 1, pk: s.n, qk: am, qn: ak, ldc: bn}
 	}
 	k.da.alpha, k.db.alpha = s.alpha, s.alpha
+	if k.batches*s.m*s.k*s.n > 0 { // else nothing would be written
+		o := operands(p.In, Specs(p.Params))
+		k.da.sets = o[0].Shape.Elems() == k.batches*s.m*s.k && p.writes(0)
+		k.db.sets = o[1].Shape.Elems() == k.batches*s.k*s.n && p.writes(1)
+	}
 	k.da.prepare(p)
 	k.db.prepare(p)
 	return k, nil

@@ -7,8 +7,9 @@ import (
 
 // gradProduct adds alpha * P·Q to C, an m by n matrix, over a depth of k, in a
 // backward run. P and Q are read by strides, so that either may be transposed.
-// Depth goes in chunks: of each, P is copied as rows and Q packed, then tasks
-// take tiles of C. One element of C belongs to one task and chunks come in
+// Depth goes in chunks: of each, P is copied as rows, where it is not rows already, and
+// Q packed, then tasks take tiles of C; or with both read along their rows nothing is
+// packed (see turned). One element of C belongs to one task and chunks come in
 // order, so the result does not depend on the number of threads.
 //
 // P, Q and C are set before Run: a trainer runs one step at a time, so they
@@ -21,6 +22,8 @@ type gradProduct struct {
 	alpha      float32
 	p, q, c    []float32
 	plain      bool // float64 sums, no packing
+	sets       bool // C is set, not added to
+	tn         *gradProductTN
 	gemm       *kern.GemmF32
 	chunk      int // depth at once
 	cut        gemmCut
@@ -43,22 +46,36 @@ func (t *gradProduct) prepare(p *GradPrep) {
 	if t.plain {
 		return
 	}
+	if t.tn = newGradProductTN(p, t); t.tn != nil {
+		return
+	}
 	t.gemm = kern.SelectGemmF32()
 	t.chunk = min(t.k, gradDepth)
 	t.cut = cutGemm(t.gemm, t.m, t.n, t.k, 1, p.Threads)
-	t.packAt = roundUp(t.m*t.chunk, 16)
+	if !t.direct() {
+		t.packAt = roundUp(t.m*t.chunk, 16)
+	}
 	t.rows.t, t.pack.t = t, t
 	p.NeedScratch(4 * (t.packAt + t.gemm.PackedSize(t.n, t.chunk)))
 }
 
+// direct says that P's rows need no copy.
+func (t *gradProduct) direct() bool { return t.pk == 1 && t.alpha == 1 }
+
 func (t *gradProduct) Run(g *Grads) {
-	if t.plain {
+	switch {
+	case t.plain:
 		t.runPlain()
+		return
+	case t.tn != nil:
+		t.tn.Run(g)
 		return
 	}
 	for t.first = 0; t.first < t.k; t.first += t.chunk {
 		t.now = min(t.chunk, t.k-t.first)
-		g.Parallel((t.m+gradRows-1)/gradRows, &t.rows)
+		if !t.direct() {
+			g.Parallel((t.m+gradRows-1)/gradRows, &t.rows)
+		}
 		g.Parallel((t.n+t.packCols()-1)/t.packCols(), &t.pack)
 		g.Parallel(t.cut.tasks(), t)
 	}
@@ -71,7 +88,11 @@ func (t *gradProduct) runPlain() {
 			for k := range t.k {
 				sum += float64(t.p[m*t.pm+k*t.pk]) * float64(t.q[k*t.qk+n*t.qn])
 			}
-			t.c[m*t.ldc+n] += float32(float64(t.alpha) * sum)
+			if sum *= float64(t.alpha); t.sets {
+				t.c[m*t.ldc+n] = float32(sum)
+			} else {
+				t.c[m*t.ldc+n] += float32(sum)
+			}
 		}
 	}
 }
@@ -133,8 +154,13 @@ func (r *gradProductPack) Do(g *Grads, i, _ int) {
 func (t *gradProduct) Do(g *Grads, i, _ int) {
 	m0, m1, n0, n1 := t.cut.task(i, t.m, t.n)
 	args := kern.GemmF32Args{
-		A: t.rowCopy(g), LDA: t.chunk, Taps: 1, KC: t.now, B: t.packed(g), N: t.n,
-		Res: t.c, LDR: t.ldc, C: t.c, LDC: t.ldc, Min: negInf, Max: posInf,
+		Taps: 1, KC: t.now, B: t.packed(g), N: t.n, C: t.c, LDC: t.ldc, Min: negInf, Max: posInf,
+	}
+	if args.A, args.LDA = t.p[t.first:], t.pm; !t.direct() {
+		args.A, args.LDA = t.rowCopy(g), t.chunk
+	}
+	if !t.sets || t.first > 0 {
+		args.Res, args.LDR = t.c, t.ldc
 	}
 	t.gemm.Run(&args, m0, m1, n0, n1)
 }
