@@ -29,19 +29,32 @@ type BatchNorm struct {
 	Unbiased bool // the batch's variance enters the running one times n/(n-1), as in PyTorch
 }
 
-// ClampedNorm is a BatchNorm and the clamp behind it in one, whose gradient
-// finds from the input what was cut, so that no result is kept for it. Trainers
-// make it of two nodes; no graph of a file has it.
-type ClampedNorm struct {
+// ActivatedNorm is a BatchNorm and the activation behind it in one, whose gradient
+// finds from the input what was cut, or how steep it was, so that no result is kept for
+// it. Trainers make it of two nodes; no graph of a file has it. See FusesNorm for
+// which activations it knows.
+type ActivatedNorm struct {
 	BatchNorm
-	Clamp Act
+	Act Act
+}
+
+// FusesNorm says that ActivatedNorm knows the activation.
+func FusesNorm(a Act) bool {
+	_, _, clamps := a.Clamp()
+	return clamps || a.Fn == UnaryHardSwish || a.Fn == UnarySwish && (a.A == 0 || a.A == 1)
+}
+
+// Clamps says that the activation costs nothing to compute again.
+func (b *ActivatedNorm) Clamps() bool {
+	_, _, ok := b.Act.Clamp()
+	return ok
 }
 
 // Prepare is BatchNorm's.
-func (b *ClampedNorm) Prepare(p *Prep) (Kernel, error) { return b.prepare(p, b.Clamp) }
+func (b *ActivatedNorm) Prepare(p *Prep) (Kernel, error) { return b.prepare(p, b.Act) }
 
-// Backward is BatchNorm's, with a dy of 0 where the clamp cut.
-func (b *ClampedNorm) Backward(p *GradPrep) (GradKernel, error) { return b.backward(p, b.Clamp) }
+// Backward is BatchNorm's, with dy times the activation's slope.
+func (b *ActivatedNorm) Backward(p *GradPrep) (GradKernel, error) { return b.backward(p, b.Act) }
 
 // Kind is KindBatchNorm.
 func (*BatchNorm) Kind() Kind { return KindBatchNorm }

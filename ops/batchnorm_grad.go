@@ -25,14 +25,16 @@ func (b *BatchNorm) Keeps(in, params []tensor.Spec) Keep {
 // The running statistics have no gradient.
 func (b *BatchNorm) Backward(p *GradPrep) (GradKernel, error) { return b.backward(p, Act{}) }
 
-func (b *BatchNorm) backward(p *GradPrep, clamp Act) (GradKernel, error) {
+func (b *BatchNorm) backward(p *GradPrep, act Act) (GradKernel, error) {
 	if b.Output != 0 {
 		return nil, errf(KindBatchNorm, "has no gradient for output %d", b.Output)
 	}
 	x := operands(p.In, Specs(p.Params))[0]
 	k := &batchNormGrad{op: b, channelLines: newChannelLines(x.Shape), batch: b.batchStats(true, p.FrozenNorm)}
-	k.clamped = clamp.Fn != UnaryNone
-	k.lo, k.hi, _ = clamp.Clamp()
+	k.lo, k.hi, k.clamped = act.Clamp()
+	if k.clamped = k.clamped && act.Fn != UnaryNone; !k.clamped && act.Fn != UnaryNone {
+		k.lo, k.hi, k.act = negInf, posInf, &Unary{Fn: act.Fn, A: act.A, B: act.B}
+	}
 	k.reference = p.Reference || x.Shape.Elems() == 0
 	if !k.reference {
 		k.sets = p.replaces(0)
@@ -50,6 +52,7 @@ type batchNormGrad struct {
 	sets      bool // dx is set, not added to
 	clamped   bool
 	lo, hi    float32
+	act       *Unary // behind the norm where it is no clamp, or nil
 	sumTask   batchNormGradSums
 	addTask   batchNormGradAdd
 }
@@ -105,7 +108,7 @@ func (k *batchNormGrad) Run(g *Grads) {
 		k.repeat(k.factor(g, i))
 	}
 	scale, dscale, dbias, dx := gradArg(g, 1).F32(), gradOf(g, 1), gradOf(g, 2), gradOf(g, 0)
-	sums := k.batch || !dscale.IsZero() || !dbias.IsZero()
+	sums := k.batch || !dscale.IsZero() || !dbias.IsZero() || k.act != nil // which then sees dy first
 	if sums {
 		g.Parallel(k.blocks, &k.sumTask)
 	}
@@ -144,7 +147,8 @@ func (k *batchNormGrad) partials(g *Grads) []float32 {
 	return tensor.CastSlice[float32](g.Scratch)[normFactors*k.width():]
 }
 
-// batchNormGradSums sums dy and dy*(x-mean) over a block.
+// batchNormGradSums sums dy and dy*(x-mean) over a block. Before that dy becomes what
+// an activation leaves of it, in place.
 type batchNormGradSums struct{ k *batchNormGrad }
 
 func (t *batchNormGradSums) Do(g *Grads, block, worker int) {
@@ -164,11 +168,26 @@ func (t *batchNormGradSums) Do(g *Grads, block, worker int) {
 			return
 		}
 		l.X, l.D, l.N, l.Lines = x[at:], d[at:], n, lines
+		if k.act != nil {
+			k.slope(&l, k.own(s, worker, 2))
+		}
 		clear(l.Sums)
 		clear(l.Cross)
 		l.GradSums()
 		k.fold(sum, l.Sums[:n])
 		k.fold(cross, l.Cross[:n])
+	}
+}
+
+// slope multiplies D by the slope of the activation where the norm left it; y is room
+// for a line.
+func (k *batchNormGrad) slope(l *kern.NormLines, y []float32) {
+	for i := 0; i < l.N*l.Lines; i += l.N {
+		kern.ScaleShiftF32(y[:l.N], l.X[i:i+l.N], l.Scale[:l.N], l.Shift[:l.N], negInf, posInf)
+		for j := 0; j < l.N; j += rowBuffer {
+			d := l.D[i+j : i+min(l.N, j+rowBuffer)]
+			k.act.gradRow(d, d, y[j:])
+		}
 	}
 }
 
@@ -201,7 +220,9 @@ func (k *batchNormGrad) plain(g *Grads) {
 		mean, inv := k.stats(g, c)
 		for r := range k.rows {
 			y := float32((float64(x[r*k.c+c])-mean)*inv*float64(scale[c]) + float64(bias[c]))
-			if k.clamped && !(k.lo < y && y < k.hi) {
+			if k.act != nil {
+				d[r*k.c+c] *= float32(unarySlope(k.act.Fn, float64(k.act.A), float64(k.act.B), float64(y)))
+			} else if k.clamped && !(k.lo < y && y < k.hi) {
 				d[r*k.c+c] = 0
 			}
 		}

@@ -16,10 +16,13 @@ func (b *BatchNorm) batchStats(training, frozen bool) bool {
 // thousand channels.
 func (b *BatchNorm) Prepare(p *Prep) (Kernel, error) { return b.prepare(p, Act{}) }
 
-func (b *BatchNorm) prepare(p *Prep, clamp Act) (Kernel, error) {
+func (b *BatchNorm) prepare(p *Prep, act Act) (Kernel, error) {
 	x, _ := p.Operand(0)
 	k := &batchNorm{op: b, params: p.Params, channelTiles: newChannelTiles(x.Shape), reference: p.Reference || x.Shape.Elems() == 0, update: p.Training && !b.Training}
-	k.lo, k.hi, _ = clamp.Clamp()
+	var clamps bool
+	if k.lo, k.hi, clamps = act.Clamp(); !clamps {
+		k.lo, k.hi, k.act = negInf, posInf, &act
+	}
 	p.Path("reference")
 	if !k.reference {
 		p.Path("vec")
@@ -92,6 +95,7 @@ type batchNorm struct {
 	sum       batchNormSum
 	sumLines  channelLines
 	lo, hi    float32 // of a clamp behind it
+	act       *Act    // what else is behind it, or nil
 }
 
 func (k *batchNorm) Run(a *Args) {
@@ -150,6 +154,9 @@ func (t *batchNormApply) Do(a *Args, i, _ int) {
 	for tile := i * k.perBlk; tile < min(k.tiles, (i+1)*k.perBlk); tile++ {
 		from, to := k.span(tile)
 		kern.ScaleShiftF32(y[from:to], x[from:to], s, sh, k.lo, k.hi)
+		if k.act != nil {
+			unaryRow(k.act.Fn, k.act.A, k.act.B, y[from:to], y[from:to])
+		}
 	}
 }
 
@@ -215,8 +222,13 @@ func batchScale(s, t, mean, inv, scale, bias []float32) {
 	}
 }
 
-// clamp rounds a result and bounds it.
-func (k *batchNorm) clamp(v float64) float32 { return min(max(float32(v), k.lo), k.hi) }
+// clamp rounds a result and bounds it, or does what else is behind the norm.
+func (k *batchNorm) clamp(v float64) float32 {
+	if k.act != nil {
+		return unaryScalar(k.act.Fn, k.act.A, k.act.B, float32(v))
+	}
+	return min(max(float32(v), k.lo), k.hi)
+}
 
 // move moves running statistics toward the batch's: its mean, or its variance
 // told from the inverse standard deviation.

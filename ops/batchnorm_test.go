@@ -79,13 +79,14 @@ func TestBatchNormTraining(t *testing.T) {
 	require.Equal(t, was, params)
 }
 
-// TestClampedNorm checks a norm and a clamp in one against the two, and its
-// gradient where the clamp does not cut near a value.
-func TestClampedNorm(t *testing.T) {
-	for _, act := range []Act{Relu, {Fn: UnaryClip, A: -0.5, B: 0.7}} {
+// TestActivatedNorm checks a norm and an activation in one against the two, and its
+// gradient where a clamp does not cut near a value.
+func TestActivatedNorm(t *testing.T) {
+	for _, act := range []Act{Relu, {Fn: UnaryClip, A: -0.5, B: 0.7}, {Fn: UnarySwish, A: 1}, {Fn: UnaryHardSwish}} {
+		require.True(t, FusesNorm(act))
 		for _, frozen := range []bool{false, true} {
 			in, params := []tensor.Tensor{normalTensor(1, 30, 7, 20)}, normParams(20)
-			op := &ClampedNorm{BatchNorm{Eps: 1e-3, Momentum: 0.9}, act}
+			op := &ActivatedNorm{BatchNorm{Eps: 1e-3, Momentum: 0.9}, act}
 			for _, reference := range []bool{false, true} {
 				p := &Prep{Training: true, FrozenNorm: frozen, Reference: reference}
 				norm, err := RunPrepared(&op.BatchNorm, in, cloneAll(params), p, nil)
@@ -94,18 +95,26 @@ func TestClampedNorm(t *testing.T) {
 				require.NoError(t, err)
 				got, err := RunPrepared(op, in, cloneAll(params), &Prep{Training: true, FrozenNorm: frozen, Reference: reference}, nil)
 				require.NoError(t, err)
-				require.Equal(t, want.Data, got.Data)
+				if _, _, clamps := act.Clamp(); clamps {
+					require.Equal(t, want.Data, got.Data)
+				} else {
+					require.InDeltaSlice(t, want.F32(), got.F32(), 1e-6)
+				}
 			}
 			c := &gradChecker{op: op, in: in, params: params, gradOptions: gradOptions{FrozenNorm: frozen, NoParam: []int{2, 3}}}
 			c.weights = normalTensor(4, in[0].Shape.Elems()).F32()
 			plain, fast := c.backward(t, true, nil), c.backward(t, false, nil)
 			two := &gradChecker{op: &op.BatchNorm, in: in, params: params, gradOptions: c.gradOptions}
-			out := c.forward(t, false).F32()
 			two.weights = append([]float32(nil), c.weights...)
-			lo, hi, _ := act.Clamp()
-			for i, y := range out {
-				if !(lo < y && y < hi) {
+			lo, hi, clamps := act.Clamp()
+			for i, y := range c.forward(t, false).F32() {
+				if clamps && !(lo < y && y < hi) {
 					two.weights[i] = 0
+				}
+			}
+			for i, y := range two.forward(t, false).F32() {
+				if !clamps {
+					two.weights[i] *= float32(unarySlope(act.Fn, float64(act.A), float64(act.B), float64(y)))
 				}
 			}
 			apart := two.backward(t, true, nil)

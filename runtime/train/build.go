@@ -50,7 +50,7 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 	}
 	n := &network{source: src, live: map[paramKey]tensor.Tensor{}}
 	b := graph.NewBuilderBatch(src.Name(), c.Batch)
-	fused := clamps(src)
+	fused := activated(src)
 	for i := range src.Len() {
 		nd := src.Node(graph.ID(i))
 		op := nd.Op
@@ -75,9 +75,9 @@ func build(g *graph.Graph, c *Config) (*network, error) {
 	return n, nil
 }
 
-// clamps are the operators that take the place of a batch norm and of the clamp
+// activated are the operators that take the place of a batch norm and of the activation
 // that alone reads it: both in one, and nothing.
-func clamps(g *graph.Graph) map[graph.ID]ops.Op {
+func activated(g *graph.Graph) map[graph.ID]ops.Op {
 	m := map[graph.ID]ops.Op{}
 	readers := g.Consumers()
 	for i := range g.Len() {
@@ -86,8 +86,12 @@ func clamps(g *graph.Graph) map[graph.ID]ops.Op {
 		if !ok || bn.Output != 0 || len(readers[id]) != 1 || g.IsOutput(id) {
 			continue
 		}
-		if u, ok := g.Node(readers[id][0]).Op.(*ops.Unary); ok && (u.Fn == ops.UnaryRelu || u.Fn == ops.UnaryClip) {
-			m[id] = &ops.ClampedNorm{BatchNorm: *bn, Clamp: ops.Act{Fn: u.Fn, A: u.A, B: u.B}}
+		u, ok := g.Node(readers[id][0]).Op.(*ops.Unary)
+		if !ok || u.Fn == ops.UnaryNone {
+			continue
+		}
+		if act := (ops.Act{Fn: u.Fn, A: u.A, B: u.B}); ops.FusesNorm(act) {
+			m[id] = &ops.ActivatedNorm{BatchNorm: *bn, Act: act}
 			m[readers[id][0]] = &ops.Identity{}
 		}
 	}

@@ -27,7 +27,8 @@ func (s *schedule) findRedos() {
 	readers := g.Consumers()
 	for i := range s.n {
 		id := graph.ID(i)
-		if _, ok := g.Node(id).Op.(*ops.ClampedNorm); !ok || !s.runs[id] || !s.needs[id] || s.cfg.Norm != NormBatch || len(g.Node(id).Params) != 4 {
+		norm, ok := g.Node(id).Op.(*ops.ActivatedNorm)
+		if !ok || !norm.Clamps() || !s.runs[id] || !s.needs[id] || s.cfg.Norm != NormBatch || len(g.Node(id).Params) != 4 {
 			continue
 		}
 		view := readers[id][0] // clamps left nothing of its only reader
