@@ -45,6 +45,8 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case s.icg == 1 && s.ocg == 1:
 		t := newDepthwiseGrad(p, k)
 		k.dx, k.dw = &depthwiseGradIn{t}, &depthwiseGradWeight{t}
+	case s.joins(kern.SelectGemmF32()) > 1:
+		k.join(p)
 	default:
 		wino := !p.Exact && s.winoTrains()
 		if p.NeedIn[0] && wino {
@@ -68,6 +70,17 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 		p.NeedScratch(4 * k.biasSum.scratch(max(1, p.Threads)))
 	}
 	return k, nil
+}
+
+// join prepares the gradients of groups that are narrower than a vector.
+func (k *convGrad) join(p *GradPrep) {
+	gemm := kern.SelectGemmF32()
+	if p.NeedIn[0] {
+		k.dx = newConvGradJoined(p, k, k.joins(gemm), false, func(p *GradPrep, k *convGrad) GradKernel { return newConvGradIn(p, k, gemm) })
+	}
+	if p.NeedParam[0] {
+		k.dw = newConvGradJoined(p, k, k.joins(gemm), true, func(p *GradPrep, k *convGrad) GradKernel { return newConvGradWeight(p, k) })
+	}
 }
 
 // convGrad runs the parts of a convolution's gradient one after the other.

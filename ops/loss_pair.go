@@ -3,6 +3,7 @@ package ops
 import (
 	"math"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -84,7 +85,16 @@ func (k *pairLossKernel) Run(a *Args) {
 func (k *pairLossKernel) Do(a *Args, i, _ int) {
 	x, t := argF32(a, k.params, 0), argF32(a, k.params, 1)
 	sum := 0.0
-	for j := i * chunkElems; j < min(k.n, (i+1)*chunkElems); j++ {
+	from, to := i*chunkElems, min(k.n, (i+1)*chunkElems)
+	if k.kind == KindMSELoss && k.reduction != LossNone { // the loop below, with nothing to ask
+		t := t[from:to]
+		for j, v := range x[from:to] {
+			d := float64(v) - float64(t[j])
+			sum += d * d
+		}
+		from = to
+	}
+	for j := from; j < to; j++ {
 		v := k.term(float64(x[j]), float64(t[j]))
 		if k.reduction == LossNone {
 			f32(&a.Out)[j] = float32(v)
@@ -101,7 +111,12 @@ func (*MSELoss) Keeps(in, params []tensor.Spec) Keep { return KeepIn }
 
 // Backward prepares dx += d * 2*(x-target) and dtarget -= the same.
 func (o *MSELoss) Backward(p *GradPrep) (GradKernel, error) {
-	return &pairLossGrad{pairLoss{KindMSELoss, false, o.Reduction, operands(p.In, Specs(p.Params))[0].Shape.Elems()}}, nil
+	k := newPairLossGrad(p, pairLoss{kind: KindMSELoss, reduction: o.Reduction})
+	k.vec = !p.Reference && o.Reduction != LossNone
+	for i := range k.sets {
+		k.sets[i] = k.vec && p.writes(i)
+	}
+	return k, nil
 }
 
 // Keeps is both operands.
@@ -110,14 +125,53 @@ func (*BCELoss) Keeps(in, params []tensor.Spec) Keep { return KeepIn }
 // Backward prepares dx += d * (p-t) / (p*(1-p)), or with FromLogits
 // d * (sigmoid(x)-t), and the gradient of the target.
 func (o *BCELoss) Backward(p *GradPrep) (GradKernel, error) {
-	return &pairLossGrad{pairLoss{KindBCELoss, o.FromLogits, o.Reduction, operands(p.In, Specs(p.Params))[0].Shape.Elems()}}, nil
+	return newPairLossGrad(p, pairLoss{kind: KindBCELoss, logits: o.FromLogits, reduction: o.Reduction}), nil
 }
 
-type pairLossGrad struct{ pairLoss }
+func newPairLossGrad(p *GradPrep, l pairLoss) *pairLossGrad {
+	l.n = operands(p.In, Specs(p.Params))[0].Shape.Elems()
+	return &pairLossGrad{pairLoss: l}
+}
+
+type pairLossGrad struct {
+	pairLoss
+	vec  bool    // of MSELoss reduced: by rows of differences
+	sets [2]bool // the gradient of x and of the target is set, not added to
+}
 
 func (k *pairLossGrad) Run(g *Grads) { g.Parallel(k.tasks(), k) }
 
+// rows is a chunk of the mean or sum of squares.
+func (k *pairLossGrad) rows(g *Grads, i int) {
+	x, t := gradArg(g, 0).F32(), gradArg(g, 1).F32()
+	f := 2 * float64(g.DOut.F32()[0])
+	if k.reduction == LossMean {
+		f /= float64(k.n)
+	}
+	var room [rowBuffer]float32
+	for from := i * chunkElems; from < min(k.n, (i+1)*chunkElems); from += rowBuffer {
+		d := room[:min(rowBuffer, k.n-from)] // chunks are whole numbers of rowBuffer
+		kern.BinaryF32(kern.Sub, d, x[from:], t[from:], negInf, posInf)
+		for operand, sets := range k.sets {
+			dx := gradOf(g, operand)
+			if dx.IsZero() {
+				continue
+			}
+			to, f := dx.F32()[from:][:len(d)], float32(f)*float32(1-2*operand)
+			if sets {
+				kern.BinaryScalarF32(kern.Mul, to, d, f, negInf, posInf)
+			} else {
+				kern.AxpyF32(to, d, f, 1)
+			}
+		}
+	}
+}
+
 func (k *pairLossGrad) Do(g *Grads, i, _ int) {
+	if k.vec {
+		k.rows(g, i)
+		return
+	}
 	x, t, d := gradArg(g, 0).F32(), gradArg(g, 1).F32(), g.DOut.F32()
 	dx, dt := gradOf(g, 0), gradOf(g, 1)
 	for j := i * chunkElems; j < min(k.n, (i+1)*chunkElems); j++ {

@@ -111,15 +111,7 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &poolKernel{Geom: g, op: o, params: p.Params, n: x.Shape.Dim(0), c: x.Shape.Channels(), pitch: outPitch(p.OutPitch, x.Shape.Channels())}
-	if p.Training && x.DType == tensor.F32 && o.Fn == PoolMax && o.Output == 0 {
-		if g.Taps() > 256 {
-			return nil, errf(KindPool, "a window of %d positions is too large to train", g.Taps())
-		}
-		p.NeedAux(k.n * g.OutSize() * k.c)
-		p.Path("argmax")
-		return &poolArgmax{k, newPoolTaps(k)}, nil
-	}
+	k := o.kernel(p, g)
 	if x.DType != tensor.F32 {
 		p.Path("reference/bytes")
 		return &poolBytes{k, x.DType == tensor.I8}, nil
@@ -152,6 +144,13 @@ func (o *Pool) Prepare(p *Prep) (Kernel, error) {
 	f.bands = (g.Out[1] + f.band - 1) / f.band
 	p.Path("pool")
 	return f, nil
+}
+
+// kernel is the definition.
+func (o *Pool) kernel(p *Prep, g Geom) *poolKernel {
+	x, _ := p.Operand(0)
+	c := x.Shape.Channels()
+	return &poolKernel{Geom: g, op: o, params: p.Params, n: x.Shape.Dim(0), c: c, pitch: outPitch(p.OutPitch, c)}
 }
 
 // args is what the vector kernel is told of c channels, results pitch apart.

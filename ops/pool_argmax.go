@@ -4,7 +4,28 @@ import (
 	"math"
 
 	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
 )
+
+// PrepareLive prepares a maximum that notes its winners where a gradient will ask
+// for them.
+func (o *Pool) PrepareLive(p *Prep) (Kernel, error) {
+	x, _ := p.Operand(0)
+	if !p.Training || x.DType != tensor.F32 || o.Fn != PoolMax || o.Output != 0 {
+		return o.Prepare(p)
+	}
+	g, err := o.Resolve(KindPool, x.Shape, nil)
+	if err != nil {
+		return nil, err
+	}
+	if g.Taps() > 256 {
+		return nil, errf(KindPool, "a window of %d positions is too large to train", g.Taps())
+	}
+	k := o.kernel(p, g)
+	p.NeedAux(k.n * g.OutSize() * k.c)
+	p.Path("argmax")
+	return &poolArgmax{k, newPoolTaps(k)}, nil
+}
 
 // poolArgmax is the maximum in training: it notes which tap won, a byte each.
 type poolArgmax struct {

@@ -125,13 +125,16 @@ func TestPoolTrainsAsItInfers(t *testing.T) {
 			x := []tensor.Tensor{distinctTensor(shapes[i]...)}
 			want, err := Run(op, x, nil)
 			require.NoError(t, err)
-			got, err := RunPrepared(op, x, nil, &Prep{Training: true}, closing(t, 2))
+			p := &Prep{In: Specs(x), Out: want.Spec, Threads: 2, Training: true}
+			k, err := op.PrepareLive(p)
 			require.NoError(t, err)
+			got := tensor.New(want.Spec)
+			k.Run(&Args{In: x, Out: got, Aux: make([]byte, p.Requests().Aux), Pool: closing(t, 2)})
 			require.Equal(t, want.F32(), got.F32())
 
 			c := want.Shape.Channels()
-			p := &Prep{In: Specs(x), Out: want.Spec, Threads: 1, Training: true, OutPitch: c + 2}
-			k, err := op.Prepare(p)
+			p = &Prep{In: Specs(x), Out: want.Spec, Threads: 1, Training: true, OutPitch: c + 2}
+			k, err = op.PrepareLive(p)
 			require.NoError(t, err)
 			wide := tensor.New(tensor.F32Spec(want.Shape.Rows(), c+2))
 			for j := range wide.F32() {
@@ -156,7 +159,7 @@ func TestPoolWindowInPadding(t *testing.T) {
 	var err error
 	p.Out, err = op.Infer(p.In, nil)
 	require.NoError(t, err)
-	k, err := op.Prepare(p)
+	k, err := op.PrepareLive(p)
 	require.NoError(t, err)
 	out, aux := tensor.New(p.Out), []byte{255, 255, 255, 255}
 	k.Run(&Args{In: x, Out: out, Aux: aux})
@@ -255,7 +258,7 @@ func TestPoolRefuses(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	big := &Pool{Window: Window{Kernel: []int{17, 17}}}
-	_, err := RunPrepared(big, []tensor.Tensor{normalTensor(1, 1, 17, 17, 1)}, nil, &Prep{Training: true}, nil)
+	_, err := big.PrepareLive(&Prep{In: []tensor.Spec{tensor.F32Spec(1, 17, 17, 1)}, Out: tensor.F32Spec(1, 1, 1, 1), Training: true})
 	require.ErrorContains(t, err, "too large to train")
 }
 
