@@ -11,7 +11,7 @@ func (c *Concat) Backward(p *GradPrep) (GradKernel, error) {
 	for i := range k.sets {
 		k.sets[i] = p.writes(i)
 	}
-	k.tasks = max(1, min(k.outer, parts(concatMACs*p.Out.Shape.Elems()*4, taskMACs, max(1, p.Threads))))
+	k.tasks = max(1, min(k.outer, parts(byteMACs*p.Out.Shape.Elems()*4, taskMACs, max(1, p.Threads))))
 	return k, nil
 }
 

@@ -30,7 +30,7 @@ func newMoveGrad(p *GradPrep, m mover, whole bool) *moveGrad {
 	}
 	k.tasks = 1
 	if k.m.src[k.along] != 0 {
-		k.tasks = max(1, min(k.m.dims[k.along], parts(concatMACs*p.Out.Shape.Elems()*4, taskMACs, max(1, p.Threads))))
+		k.tasks = max(1, min(k.m.dims[k.along], parts(byteMACs*p.Out.Shape.Elems()*4, taskMACs, max(1, p.Threads))))
 	}
 	return k
 }
