@@ -13,7 +13,7 @@ import (
 
 // asm is one amd64 file being written, with the few helpers every kernel wants.
 type asm struct {
-	*build.Context
+	context
 	labels int
 	mask   operand.Mem
 }
@@ -21,7 +21,7 @@ type asm struct {
 // avo wraps a generator of functions into a generator of a file.
 func avo(gen func(*asm)) func() ([]byte, error) {
 	return func() ([]byte, error) {
-		a := &asm{Context: build.NewContext()}
+		a := &asm{context: build.NewContext()}
 		a.Constraint(buildtags.Not("purego"))
 		gen(a)
 		f, err := a.Result()
