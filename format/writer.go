@@ -132,23 +132,29 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	if e.spent > maxGraphBytes+len(e.b) {
 		return nil, fmt.Errorf("format: a graph of %d nodes has more parts than a reader takes", g.Len())
 	}
-	type section struct {
-		kind, required int
-		data           []byte
-	}
-	sections := []section{{SectionGraph, 1, e.b}}
+	sections := []part{{SectionGraph, 1, e.b}}
 	if o.Metadata != nil {
 		m := o.Metadata.encode()
 		if len(m) > maxMeta {
 			return nil, fmt.Errorf("format: %d bytes of metadata, at most %d", len(m), maxMeta)
 		}
-		sections = append(sections, section{SectionMeta, 0, m})
+		sections = append(sections, part{SectionMeta, 0, m})
 	}
 	if o.Golden != nil {
-		sections = append(sections, section{SectionGolden, 0, o.Golden.encode()})
+		sections = append(sections, part{SectionGolden, 0, o.Golden.encode()})
 	}
-	sections = append(sections, section{SectionWeights, 1, append(weights.aligned, weights.rest...)})
+	sections = append(sections, part{SectionWeights, 1, append(weights.aligned, weights.rest...)})
+	return join(sections), nil
+}
 
+// part is a section to be written.
+type part struct {
+	kind, required int
+	data           []byte
+}
+
+// join puts sections behind a header and a table of contents.
+func join(sections []part) []byte {
 	le := binary.LittleEndian
 	out := make([]byte, headerSize+entrySize*len(sections))
 	for i, s := range sections {
@@ -180,7 +186,7 @@ func Marshal(g *graph.Graph, o *WriteOptions) ([]byte, error) {
 	le.PutUint32(out[36:], uint32(len(sections)))
 	le.PutUint32(out[40:], crc32.Checksum(out[headerSize:headerSize+entrySize*len(sections)], castagnoli))
 	le.PutUint32(out[headerSize-4:], crc32.Checksum(out[:headerSize-4], castagnoli))
-	return out, nil
+	return out
 }
 
 // WriteFile writes a file so that path holds either what was there before or

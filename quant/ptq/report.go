@@ -34,6 +34,67 @@ func (q *Quantizer) Report(ctx context.Context, g *graph.Graph, src Source, limi
 	return Compare(ctx, q.graph, g, src, src, limit, q.opt.Threads)
 }
 
+// pair is two values that are compared: sums over their elements.
+type pair struct {
+	a, b          graph.ID
+	signal, noise float64
+	channel       [][2]float64 // sums of products with the first, and of squares, of the second
+	square        []float64    // sums of squares of the first
+}
+
+// pairs are the values of two networks whose nodes have a name in common, in the first's
+// order.
+func pairs(a, b *graph.Graph, ta, tb *tap) []*pair {
+	byName := map[string]graph.ID{}
+	for i := range b.Len() {
+		byName[b.Node(graph.ID(i)).Name] = graph.ID(i)
+	}
+	var ps []*pair
+	for i := range a.Len() {
+		id := graph.ID(i)
+		other, ok := byName[a.Node(id).Name]
+		x, okA := ta.value[id]
+		y, okB := tb.value[other]
+		if ok && okA && okB && x.Shape == y.Shape && a.Node(id).Op.Kind() != ops.KindInput {
+			c := max(1, x.Shape.Channels())
+			ps = append(ps, &pair{a: id, b: other, channel: make([][2]float64, c), square: make([]float64, c)})
+		}
+	}
+	return ps
+}
+
+// add takes in n elements of both values.
+func (p *pair) add(x, y func(int) float64, n int) {
+	for j := range n {
+		u, v := x(j), y(j)
+		if u == v && math.IsInf(u, 0) {
+			continue // hidden by both
+		}
+		d := u - v
+		p.signal += u * u
+		p.noise += d * d
+		c := j % len(p.channel)
+		p.channel[c][0] += u * v
+		p.channel[c][1] += v * v
+		p.square[c] += u * u
+	}
+}
+
+// ratio is the noise as a part of the signal, and what is left of it after the factor of
+// each channel that fits best.
+func (p *pair) ratio() (all, scaled float64) {
+	if p.noise > 0 {
+		all = p.noise / max(p.signal, 1e-30)
+	}
+	left := 0.0
+	for c, s := range p.channel {
+		if left += p.square[c]; s[1] > 0 {
+			left -= s[0] * s[0] / s[1]
+		}
+	}
+	return all, min(all, max(0, left)/max(p.signal, 1e-30))
+}
+
 // Compare runs samples through two networks and compares the values of nodes
 // that have a name in common. Both sources give the same samples.
 func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, threads int) ([]Layer, error) {
@@ -53,27 +114,7 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 		return nil, fmt.Errorf("ptq: %w", err)
 	}
 	defer tb.close()
-	type pair struct {
-		a, b          graph.ID
-		signal, noise float64
-		channel       [][2]float64 // sums of products with the first, and of squares, of the second
-		square        []float64    // sums of squares of the first
-	}
-	byName := map[string]graph.ID{}
-	for i := range b.Len() {
-		byName[b.Node(graph.ID(i)).Name] = graph.ID(i)
-	}
-	var pairs []*pair
-	for i := range a.Len() {
-		id := graph.ID(i)
-		other, ok := byName[a.Node(id).Name]
-		x, okA := ta.value[id]
-		y, okB := tb.value[other]
-		if ok && okA && okB && x.Shape == y.Shape && a.Node(id).Op.Kind() != ops.KindInput {
-			c := max(1, x.Shape.Channels())
-			pairs = append(pairs, &pair{a: id, b: other, channel: make([][2]float64, c), square: make([]float64, c)})
-		}
-	}
+	ps := pairs(a, b, ta, tb)
 	n := srcA.Len()
 	if limit > 0 {
 		n = min(n, limit)
@@ -85,43 +126,21 @@ func Compare(ctx context.Context, a, b *graph.Graph, srcA, srcB Source, limit, t
 		if err := tb.run(ctx, srcB, i); err != nil {
 			return nil, fmt.Errorf("ptq: sample %d: %w", i, err)
 		}
-		for _, p := range pairs {
-			x, y := realAt(ta.value[p.a]), realAt(tb.value[p.b])
-			for j := range ta.value[p.a].Shape.Elems() {
-				u, v := x(j), y(j)
-				if u == v && math.IsInf(u, 0) {
-					continue // hidden by both
-				}
-				d := u - v
-				p.signal += u * u
-				p.noise += d * d
-				c := j % len(p.channel)
-				p.channel[c][0] += u * v
-				p.channel[c][1] += v * v
-				p.square[c] += u * u
-			}
+		for _, p := range ps {
+			x := ta.value[p.a]
+			p.add(realAt(x), realAt(tb.value[p.b]), x.Shape.Elems())
 		}
 	}
 	noise := map[graph.ID]float64{}
 	var layers []Layer
-	for _, p := range pairs {
+	for _, p := range ps {
 		nd := a.Node(p.a)
-		ratio := 0.0
-		if p.noise > 0 {
-			ratio = p.noise / max(p.signal, 1e-30)
-		}
+		ratio, scaled := p.ratio()
 		noise[p.a] = ratio
 		before := 0.0
 		for _, x := range nd.In {
 			before = max(before, noise[x])
 		}
-		left := 0.0 // after the factors that fit best
-		for c, s := range p.channel {
-			if left += p.square[c]; s[1] > 0 {
-				left -= s[0] * s[0] / s[1]
-			}
-		}
-		scaled := min(ratio, max(0, left)/max(p.signal, 1e-30))
 		layers = append(layers, Layer{nd.Name, kindName(nd.Op), b.Node(p.b).Out.DType.String(), decibels(ratio), decibels(scaled), ratio - before})
 	}
 	return layers, nil

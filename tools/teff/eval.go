@@ -173,47 +173,13 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 		return nil, err
 	}
 	defer s.Close()
-	r := &evalResult{Skipped: e.set.Skipped}
-	class := e.classOf()
-	if per := s.Output(0).Shape.Elems() / batch; slices.Max(class) >= per {
-		return nil, fmt.Errorf("the data has %d classes, the model gives %d scores", len(class), per)
+	b := &evalBatch{evaluator: e, session: s, size: batch, class: e.classOf(), index: make([]int, 0, batch)}
+	if per := s.Output(0).Shape.Elems() / batch; slices.Max(b.class) >= per {
+		return nil, fmt.Errorf("the data has %d classes, the model gives %d scores", len(b.class), per)
 	}
-	var right1, right5 int
+	r := &evalResult{Skipped: e.set.Skipped}
 	ready := e.p // images come scaled
 	ready.Resize = 0
-	index := make([]int, 0, batch)
-	flush := func() error {
-		if len(index) == 0 {
-			return nil
-		}
-		if err := s.Run(ctx); err != nil {
-			return err
-		}
-		v, err := reals(s.Output(0))
-		if err != nil {
-			return err
-		}
-		per := len(v) / batch
-		for k, i := range index {
-			row := v[k*per : (k+1)*per]
-			if e.scores != nil {
-				e.scores(i, row)
-			}
-			want := class[e.set.Labels[i]]
-			for rank, t := range best(row, nil, 5) {
-				if t.Class == want {
-					right5++
-					if rank == 0 {
-						right1++
-					}
-				}
-			}
-			r.N++
-		}
-		index = index[:0]
-		e.progress.set(r.N)
-		return nil
-	}
 	for i, d := range ahead(e.set.Len(), e.decode) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -225,27 +191,73 @@ func (e *evaluator) run(ctx context.Context) (*evalResult, error) {
 			}
 			continue
 		}
-		if err := imageio.Into(s.Input(0), len(index), d.image, ready); err != nil {
+		if err := imageio.Into(s.Input(0), len(b.index), d.image, ready); err != nil {
 			return nil, err
 		}
-		if index = append(index, i); len(index) == batch {
-			if err := flush(); err != nil {
+		if b.index = append(b.index, i); len(b.index) == batch {
+			if err := b.flush(ctx); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if err := flush(); err != nil {
+	if err := b.flush(ctx); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	e.progress.done()
-	if r.N == 0 {
+	if b.n == 0 {
 		return nil, fmt.Errorf("no image could be read")
 	}
-	r.Top1, r.Top5 = float64(right1)/float64(r.N), float64(right5)/float64(r.N)
+	r.N = b.n
+	r.Top1, r.Top5 = float64(b.right1)/float64(b.n), float64(b.right5)/float64(b.n)
 	return r, nil
+}
+
+// evalBatch is the images that are in a session's input, and what those before came to.
+type evalBatch struct {
+	*evaluator
+	session *runtime.Session
+	size    int
+	class   []int // of each of the data's: the model's
+	index   []int // in the data, of the images
+
+	n, right1, right5 int
+}
+
+// flush runs the images and counts right answers.
+func (b *evalBatch) flush(ctx context.Context) error {
+	if len(b.index) == 0 {
+		return nil
+	}
+	if err := b.session.Run(ctx); err != nil {
+		return err
+	}
+	v, err := reals(b.session.Output(0))
+	if err != nil {
+		return err
+	}
+	per := len(v) / b.size
+	for k, i := range b.index {
+		row := v[k*per : (k+1)*per]
+		if b.scores != nil {
+			b.scores(i, row)
+		}
+		want := b.class[b.set.Labels[i]]
+		for rank, t := range best(row, nil, 5) {
+			if t.Class == want {
+				b.right5++
+				if rank == 0 {
+					b.right1++
+				}
+			}
+		}
+		b.n++
+	}
+	b.index = b.index[:0]
+	b.progress.set(b.n)
+	return nil
 }
 
 type decoded struct {

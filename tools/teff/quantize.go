@@ -26,53 +26,72 @@ type quantizeResult struct {
 	Skipped  []string    `json:"skipped,omitempty"`
 }
 
+// quantizeFlags is what teff quantize was asked for.
+type quantizeFlags struct {
+	calib          list
+	out, data      string
+	method         string
+	samples, limit int
+	offset         int
+	maxDrop        float64
+	opt            ptq.Options
+}
+
+func (q *quantizeFlags) add(f *flags) {
+	f.Var(&q.calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval, .npy and .npz files as for run; may be repeated")
+	f.StringVar(&q.out, "o", "", "the .teff file to write")
+	f.StringVar(&q.method, "method", "mse", "how ranges follow from samples: mse, minmax, percentile or entropy")
+	f.IntVar(&q.samples, "samples", 200, "samples at most, spread evenly over what there is")
+	f.BoolVar(&q.opt.Equalize, "equalize", false, "even out the ranges of channels between convolutions first")
+	f.BoolVar(&q.opt.KeepBias, "no-bias-correction", false, "leave biases as they are")
+	f.BoolVar(&q.opt.Nearest, "nearest", false, "round each weight to what is next instead of making up for the errors of others")
+	f.BoolVar(&q.opt.Unbalanced, "no-balance", false, "leave the sizes of channels as they are")
+	f.BoolVar(&q.opt.IntIO, "int8-io", false, "make inputs and outputs integers themselves")
+	f.BoolVar(&q.opt.Unsigned, "uint8", false, "activations in uint8 instead of int8: the same numbers, for other runtimes after teff export")
+	f.BoolVar(&q.opt.Whole, "whole", false, "integers also where float32 is faster here, for what has no floats")
+	f.Float64Var(&q.maxDrop, "max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
+	f.StringVar(&q.data, "data", "", "labelled images to measure top-1 on, before and after, and for --max-drop")
+	f.IntVar(&q.limit, "limit", 0, "use only the first so many images of --data; 0: all")
+	f.IntVar(&q.offset, "label-offset", 0, "added to the data's labels: 1 for models with a background class")
+	f.IntVar(&q.opt.Threads, "threads", 0, "threads; 0: all")
+}
+
+// check reads the method and says what does not go together.
+func (q *quantizeFlags) check(f *flags) (err error) {
+	if q.opt.Method, err = ptq.ParseMethod(q.method); err != nil {
+		return &usageError{err.Error()}
+	}
+	switch {
+	case q.out == "":
+		return usagef("-o OUT is missing")
+	case len(q.calib) == 0:
+		return usagef("--calib PATH is missing")
+	case q.samples < 1:
+		return usagef("--samples %d", q.samples)
+	case q.opt.Threads < 0 || q.limit < 0:
+		return usagef("--threads and --limit cannot be negative")
+	case f.given()["max-drop"] && !(q.maxDrop >= 0 && q.maxDrop <= 100):
+		return usagef("--max-drop %g: want points, 0 to 100", q.maxDrop)
+	case q.maxDrop >= 0 && q.data == "":
+		return usagef("--max-drop and --data go together")
+	}
+	return nil
+}
+
 func runQuantize(ctx context.Context, c *cli, args []string) error {
 	f := newFlags(c, "quantize", "MODEL --calib PATH -o OUT")
 	ld := loadFlags(f)
-	var calib list
-	f.Var(&calib, "calib", "samples to measure ranges on: images, folders of them, data as for eval, .npy and .npz files as for run; may be repeated")
-	out := f.String("o", "", "the .teff file to write")
-	method := f.String("method", "mse", "how ranges follow from samples: mse, minmax, percentile or entropy")
-	n := f.Int("samples", 200, "samples at most, spread evenly over what there is")
-	equalize := f.Bool("equalize", false, "even out the ranges of channels between convolutions first")
-	keepBias := f.Bool("no-bias-correction", false, "leave biases as they are")
-	nearest := f.Bool("nearest", false, "round each weight to what is next instead of making up for the errors of others")
-	unbalanced := f.Bool("no-balance", false, "leave the sizes of channels as they are")
-	intIO := f.Bool("int8-io", false, "make inputs and outputs integers themselves")
-	unsigned := f.Bool("uint8", false, "activations in uint8 instead of int8: the same numbers, for other runtimes after teff export")
-	whole := f.Bool("whole", false, "integers also where float32 is faster here, for what has no floats")
-	maxDrop := f.Float64("max-drop", -1, "leave layers in f32 until top-1 on --data drops by at most so many points")
-	data := f.String("data", "", "labelled images to measure top-1 on, before and after, and for --max-drop")
-	limit := f.Int("limit", 0, "use only the first so many images of --data; 0: all")
-	offset := f.Int("label-offset", 0, "added to the data's labels: 1 for models with a background class")
-	threads := f.Int("threads", 0, "threads; 0: all")
+	var o quantizeFlags
+	o.add(f)
 	pre := preprocessFlags(f)
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
 	}
-	opt := ptq.Options{
-		Equalize: *equalize, KeepBias: *keepBias, Nearest: *nearest, Unbalanced: *unbalanced,
-		IntIO: *intIO, Unsigned: *unsigned, Whole: *whole, Threads: *threads,
+	if err := o.check(f); err != nil {
+		return err
 	}
-	if opt.Method, err = ptq.ParseMethod(*method); err != nil {
-		return &usageError{err.Error()}
-	}
-	switch {
-	case *out == "":
-		return usagef("-o OUT is missing")
-	case len(calib) == 0:
-		return usagef("--calib PATH is missing")
-	case *n < 1:
-		return usagef("--samples %d", *n)
-	case *threads < 0 || *limit < 0:
-		return usagef("--threads and --limit cannot be negative")
-	case f.given()["max-drop"] && !(*maxDrop >= 0 && *maxDrop <= 100):
-		return usagef("--max-drop %g: want points, 0 to 100", *maxDrop)
-	case *maxDrop >= 0 && *data == "":
-		return usagef("--max-drop and --data go together")
-	}
-	if err := canWrite(*out); err != nil {
+	if err := canWrite(o.out); err != nil {
 		return err
 	}
 	m, err := ld.load(pos[0])
@@ -88,11 +107,11 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 		return fmt.Errorf("%s: its input is %v, want an f32 model", pos[0], in.DType)
 	}
 	p, err := pre.fit(m, in)
-	samples, err := openSamples(m.graph, calib, *n, p, err, *data != "")
+	samples, err := openSamples(m.graph, o.calib, o.samples, p, err, o.data != "")
 	if err != nil {
 		return err
 	}
-	q, err := ptq.Calibrate(ctx, m.graph, samples.src, opt)
+	q, err := ptq.Calibrate(ctx, m.graph, samples.src, o.opt)
 	if err != nil {
 		return err
 	}
@@ -104,19 +123,19 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &quantizeResult{BytesIn: m.bytes, Samples: samples.src.Len(), Method: opt.Method.String(), Layers: layers, Skipped: samples.skipped}
-	if *data != "" {
-		set, err := dataset.Open(*data)
+	r := &quantizeResult{BytesIn: m.bytes, Samples: samples.src.Len(), Method: o.opt.Method.String(), Layers: layers, Skipped: samples.skipped}
+	if o.data != "" {
+		set, err := dataset.Open(o.data)
 		if err != nil {
 			return err
 		}
-		if *limit > 0 && *limit < set.Len() {
-			set = set.Subset(firstN(*limit))
+		if o.limit > 0 && o.limit < set.Len() {
+			set = set.Subset(firstN(o.limit))
 		}
 		score := func(g *graph.Graph) (float64, error) {
-			return top1(ctx, g, set, p, m.metadata().Labels, *offset, *threads)
+			return top1(ctx, g, set, p, m.metadata().Labels, o.offset, o.opt.Threads)
 		}
-		if g, err = withinDrop(ctx, q, g, samples.src, score, *maxDrop, r); err != nil {
+		if g, err = withinDrop(ctx, q, g, samples.src, score, o.maxDrop, r); err != nil {
 			return err
 		}
 	}
@@ -124,14 +143,14 @@ func runQuantize(ctx context.Context, c *cli, args []string) error {
 	if samples.images { // what the samples were made with is what the integers are for
 		meta.Preprocess = &p
 	}
-	if err := format.WriteFile(*out, g, &format.WriteOptions{Metadata: &meta}); err != nil {
+	if err := format.WriteFile(o.out, g, &format.WriteOptions{Metadata: &meta}); err != nil {
 		return err
 	}
-	r.BytesOut = fileSize(*out)
+	r.BytesOut = fileSize(o.out)
 	if f.json {
 		return printJSON(c.out, r)
 	}
-	return r.print(c, pos[0], *out)
+	return r.print(c, pos[0], o.out)
 }
 
 // reportSamples are enough to tell layers apart.

@@ -44,27 +44,9 @@ func (im *importer) foldShape(o *operator) bool {
 			v[0] = openBatch
 		}
 	case opStridedSlice:
-		x, ok := im.vector(o, 0)
-		begin, ok1 := im.vector(o, 1)
-		end, ok2 := im.vector(o, 2)
-		step, ok3 := im.vector(o, 3)
-		if !ok || !ok1 || !ok2 || !ok3 || len(begin) != 1 || len(end) != 1 || len(step) != 1 || step[0] != 1 {
+		if v = im.slicedVector(o); v == nil {
 			return false
 		}
-		lo, hi := clampIndex(begin[0], len(x)), clampIndex(end[0], len(x))
-		if o.options.int(0, 0)&1 != 0 {
-			lo = 0
-		}
-		if o.options.int(1, 0)&1 != 0 {
-			hi = len(x)
-		}
-		if o.options.int(4, 0)&1 != 0 { // one element, the dimension goes
-			hi = lo + 1
-		}
-		if lo >= hi || hi > len(x) {
-			return false
-		}
-		v = x[lo:hi]
 	case opPack, opConcatenation:
 		for i := range o.inputs {
 			x, ok := im.vector(o, i)
@@ -86,23 +68,9 @@ func (im *importer) foldShape(o *operator) bool {
 			v = append(v, x[i])
 		}
 	case opReduceProd, opMul:
-		x, ok := im.vector(o, 0)
+		p, ok := im.productOf(o)
 		if !ok {
 			return false
-		}
-		if o.code.code == opMul {
-			y, ok := im.vector(o, 1)
-			if !ok || len(x) != 1 || len(y) != 1 {
-				return false
-			}
-			x = []int{x[0], y[0]}
-		}
-		p := 1
-		for _, n := range x {
-			if n == openBatch || n < 0 || n > 1<<20 || p > 1<<20 {
-				return false
-			}
-			p *= n
 		}
 		v = []int{p}
 	case opCast, opReshape, opSqueeze, opExpandDims:
@@ -116,6 +84,54 @@ func (im *importer) foldShape(o *operator) bool {
 	}
 	im.vectors[o.outputs[0]] = v
 	return true
+}
+
+// slicedVector is a stretch of a known vector, nil where it is none or empty.
+func (im *importer) slicedVector(o *operator) []int {
+	x, ok := im.vector(o, 0)
+	begin, ok1 := im.vector(o, 1)
+	end, ok2 := im.vector(o, 2)
+	step, ok3 := im.vector(o, 3)
+	if !ok || !ok1 || !ok2 || !ok3 || len(begin) != 1 || len(end) != 1 || len(step) != 1 || step[0] != 1 {
+		return nil
+	}
+	lo, hi := clampIndex(begin[0], len(x)), clampIndex(end[0], len(x))
+	if o.options.int(0, 0)&1 != 0 {
+		lo = 0
+	}
+	if o.options.int(1, 0)&1 != 0 {
+		hi = len(x)
+	}
+	if o.options.int(4, 0)&1 != 0 { // one element, the dimension goes
+		hi = lo + 1
+	}
+	if lo >= hi || hi > len(x) {
+		return nil
+	}
+	return x[lo:hi]
+}
+
+// productOf is the product of a known vector's elements, or of two known numbers.
+func (im *importer) productOf(o *operator) (p int, ok bool) {
+	x, ok := im.vector(o, 0)
+	if !ok {
+		return 0, false
+	}
+	if o.code.code == opMul {
+		y, ok := im.vector(o, 1)
+		if !ok || len(x) != 1 || len(y) != 1 {
+			return 0, false
+		}
+		x = []int{x[0], y[0]}
+	}
+	p = 1
+	for _, n := range x {
+		if n == openBatch || n < 0 || n > 1<<20 || p > 1<<20 {
+			return 0, false
+		}
+		p *= n
+	}
+	return p, true
 }
 
 // batched reports whether any input leaves its batch open.
