@@ -135,12 +135,18 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 	}
-	if n := len(failed); n > 1 {
-		return fmt.Errorf("%d of %d inputs could not be read, the first: %w", n, len(runs), failed[0])
-	} else if n == 1 {
+	return firstOf(failed, len(runs))
+}
+
+// firstOf is the error of a run of n inputs, of which some could not be read.
+func firstOf(failed []error, n int) error {
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
 		return failed[0]
 	}
-	return nil
+	return fmt.Errorf("%d of %d inputs could not be read, the first: %w", len(failed), n, failed[0])
 }
 
 // runner runs a network on one input after another.
