@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,27 @@ func TestSpecListsOperators(t *testing.T) {
 		if !strings.Contains(string(b), line+"\n") {
 			t.Errorf("SPEC.md lacks\n%s", line)
 		}
+	}
+}
+
+// TestSpecLimits: SPEC.md and the reader have the same limits and places.
+func TestSpecLimits(t *testing.T) {
+	b, err := os.ReadFile("SPEC.md")
+	require.NoError(t, err)
+	text := strings.Join(strings.Fields(string(b)), " ")
+	for _, want := range []string{
+		fmt.Sprintf("header, %d bytes", headerSize),
+		fmt.Sprintf("table of contents, %d bytes a section", entrySize),
+		fmt.Sprintf("the weights at a multiple of %d or, when they are shorter than %d KiB, of %d.", pageSize, pageFrom>>10, weightAlign),
+		fmt.Sprintf("is zero and shorter than %d bytes", pageSize),
+		fmt.Sprintf("number of sections, at most %d |", maxSections),
+		fmt.Sprintf("1 as a rule and at most 2^%d,", bits.Len(maxBatch)-1),
+		fmt.Sprintf("Readers skip keys they do not know. At most %d MiB.", maxMeta>>20),
+		fmt.Sprintf("At most %d values each.", maxGolden),
+		fmt.Sprintf("would take more than %d MiB and the length of the section", maxGraphBytes>>20),
+		fmt.Sprintf("decode to more than %d MiB and %d times the length of the weights", maxDecodeBytes>>20, maxDecodeRatio),
+	} {
+		require.Contains(t, text, want)
 	}
 }
 

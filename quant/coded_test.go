@@ -1,6 +1,9 @@
 package quant
 
 import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"testing"
 
@@ -88,6 +91,22 @@ func TestExact(t *testing.T) {
 	for i := range v {
 		require.Equal(t, HalfPrecision(v[i]), h[i])
 	}
+}
+
+// TestChunksOfTheFormat: a chunk has 32768 elements, as format/SPEC.md says. Files depend
+// on it, so the bytes are made here.
+func TestChunksOfTheFormat(t *testing.T) {
+	var b []byte
+	for _, symbol := range []byte{7, 9} {
+		stream := []byte{1, symbol} // all are this one
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(stream)))
+		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(stream, castagnoli))
+		b = append(b, stream...)
+	}
+	got := make([]byte, 32768+1)
+	require.NoError(t, run(DecodeExact(got, b, 1, false)))
+	require.Equal(t, append(bytes.Repeat([]byte{7}, 32768), 9), got)
+	require.Equal(t, b, EncodeExact(nil, got, 1, false))
 }
 
 // TestInts: the error is bounded by what the bits allow, and falls with each.

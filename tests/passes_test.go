@@ -33,6 +33,7 @@ var passCases = []struct {
 	{"FusePad", passes.FusePad, 1e-6},
 	{"Canonical", passes.Canonical, 1e-4},
 	{"Patterns", passes.Patterns, 1e-4},
+	{"LayerNorm", passes.LayerNorm, 1e-4},
 	{"FoldBatchNorm", passes.FoldBatchNorm, 1e-4},
 	{"FuseBias", passes.FuseBias, 1e-4},
 	{"FuseAffine", passes.FuseAffine, 1e-4},
