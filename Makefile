@@ -52,7 +52,8 @@ purego:
 # A 32-bit int, where the processor runs such programs itself.
 bits32:
 	@case "$$(uname -s)-$$(uname -m)" in Linux-x86_64) \
-	  GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./runtime ./format ./quant ./accel/plan ./tools/onnx ./tools/tflite ./tools/imageio ./tools/arch;; \
+	  GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./runtime ./format ./quant ./accel/plan ./tools/onnx ./tools/tflite ./tools/imageio ./tools/arch && \
+	  GOARCH=386 CGO_ENABLED=0 $(GO) test -run ImagesSum ./tools/teff;; \
 	*) echo "bits32: skipped, not an x86-64 Linux";; esac
 
 # What differs by the processor's cores, with the choices of each.

@@ -17,19 +17,29 @@ import (
 // Batch and seed are remainders of 255 and the images a checksum, each with 1
 // added: 0 is of a checkpoint that says nothing.
 func (r *round) position(step int) uint64 {
+	t := r.train
+	sum := imagesSum(t.views(), t.store.sum, t.index, t.labels, r.meta.Labels)
+	return uint64(uint32(step)) | uint64(r.batch%255+1)<<32 | (r.o.seed%255+1)<<40 | uint64(sum%65535+1)<<48
+}
+
+// imagesSum is a checksum of what is learned from: pixels, of a checksum of their own,
+// which of the images, their classes, and the names of these. It is the same on every
+// machine.
+func imagesSum(views int, pixels uint32, index, labels []int, names []string) uint32 {
 	h := fnv.New32a()
 	write := func(v ...int) {
 		for _, x := range v {
 			_ = binary.Write(h, binary.LittleEndian, int64(x)) // a hash takes all
 		}
 	}
-	write(len(r.train.labels), r.train.views(), int(r.train.store.sum))
-	write(r.train.index...)
-	write(r.train.labels...)
-	for _, c := range r.meta.Labels {
+	write(len(labels), views)
+	_ = binary.Write(h, binary.LittleEndian, int64(pixels)) // an int may have no room for it
+	write(index...)
+	write(labels...)
+	for _, c := range names {
 		h.Write(append([]byte(c), 0))
 	}
-	return uint64(uint32(step)) | uint64(r.batch%255+1)<<32 | (r.o.seed%255+1)<<40 | uint64(h.Sum32()%65535+1)<<48
+	return h.Sum32()
 }
 
 // resume goes on from the checkpoint, if there is one. It returns the step, and
