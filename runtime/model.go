@@ -265,7 +265,8 @@ func (m *Model) Metadata() *format.Metadata {
 	return m.file.Metadata
 }
 
-// Inputs are the specs of the inputs at batch 1, or at the one that is fixed.
+// Inputs are the specs of the inputs at batch 1, or at the one that is fixed. Their
+// names are those of the nodes Graph().Inputs().
 func (m *Model) Inputs() []tensor.Spec {
 	var s []tensor.Spec
 	for _, id := range m.g.Inputs() {
@@ -274,7 +275,8 @@ func (m *Model) Inputs() []tensor.Spec {
 	return s
 }
 
-// Outputs are the specs of the outputs at batch 1, or at the one that is fixed.
+// Outputs are the specs of the outputs at batch 1, or at the one that is fixed. Their
+// names are in Graph().Outputs().
 func (m *Model) Outputs() []tensor.Spec {
 	var s []tensor.Spec
 	for _, o := range m.g.Outputs() {

@@ -192,8 +192,8 @@ func (b *Builder) Build() (*Graph, error) {
 // Rewrite copies g node by node. For each node f adds what it wants in its
 // place to b, given the new IDs of its inputs, and returns the ID of the value
 // that stands for the node's; or it calls b.Keep. Names, outputs and batch are
-// carried over. A node that f answers with -1 has no value any more: nothing
-// may read it.
+// carried over; outputs that f names with b.Output come before those. A node that
+// f answers with -1 has no value any more: nothing may read it.
 func Rewrite(g *Graph, f func(b *Builder, id ID, n *Node, in []ID) ID) (*Graph, error) {
 	if g == nil {
 		return nil, ErrNil

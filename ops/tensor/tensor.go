@@ -209,14 +209,14 @@ func (t Tensor) Bools() []uint8 { return view[uint8](t, Bool) }
 // Bits16 views f16 or bf16 data as its bit patterns.
 func (t Tensor) Bits16() []uint16 {
 	if t.DType != F16 && t.DType != BF16 {
-		panic(fmt.Sprintf("BUG: 16-bit view of %v", t.Spec))
+		panic(fmt.Sprintf("tensor: 16-bit view of %v", t.Spec))
 	}
 	return CastSlice[uint16](t.Data)
 }
 
 func view[T elem](t Tensor, d DType) []T {
 	if t.DType != d {
-		panic(fmt.Sprintf("BUG: %v view of %v", d, t.Spec))
+		panic(fmt.Sprintf("tensor: %v view of %v", d, t.Spec))
 	}
 	return CastSlice[T](t.Data)
 }
