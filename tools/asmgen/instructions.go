@@ -173,6 +173,7 @@ type instructions interface {
 	VPBROADCASTD(ops ...operand.Op)
 	VPCMPEQB(ops ...operand.Op)
 	VPCMPEQD(ops ...operand.Op)
+	VPCMPEQD_BCST(ops ...operand.Op)
 	VPCMPEQW(ops ...operand.Op)
 	VPCMPUD(ops ...operand.Op)
 	VPDPBUSD(ops ...operand.Op)
