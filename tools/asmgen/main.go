@@ -83,6 +83,7 @@ var files = []file{
 	{"winograd_neon_arm64.s", winogradNEON},
 	{"gemmtn_avx512_amd64.s", avo(func(a *asm) { gemmTN(a, zmm) })},
 	{"gemmtn_avx2_amd64.s", avo(func(a *asm) { gemmTN(a, ymm) })},
+	{"gemmtn_neon_arm64.s", gemmTNNEON},
 	{"pairs_avx512_amd64.s", avo(pairsF32)},
 	{"taps_avx512_amd64.s", avo(tapOffsets)},
 	{"gemmbf16_amd64.s", avo(gemmBF16)},

@@ -49,13 +49,21 @@ func (a *GemmTNArgs) Run(m0, m1, n0, n1 int) {
 		len(a.C) < (m1-1)*a.LDC+n1:
 		panic("kern: BUG: transposed product: range or slice does not match the sizes")
 	}
-	if !useGemmAVX512 && !useGemmAVX2 || a.K == 0 {
+	mr, lanes, vectors := 6, 8, 2 // rows of a tile, and its columns
+	switch {
+	case a.K == 0:
+		mr = 0
+	case useGemmAVX512:
+		mr, lanes = 12, 16
+	case useGemmAVX2:
+	case useGemmNEON:
+		mr, vectors = 8, 1
+	default:
+		mr = 0
+	}
+	if mr == 0 {
 		a.runGeneric(m0, m1, n0, n1)
 		return
-	}
-	mr, lanes := 6, 8
-	if useGemmAVX512 {
-		mr, lanes = 12, 16
 	}
 	t := tileTN{lda: 4 * a.LDA, ldb: 4 * a.LDB, k: a.K, ldc: 4 * a.LDC}
 	if a.Rows != nil {
@@ -65,7 +73,7 @@ func (a *GemmTNArgs) Run(m0, m1, n0, n1 int) {
 		t.accumulate = 1
 	}
 	for n := n0; n < n1; {
-		t.n = min(2*lanes, n1-n)
+		t.n = min(vectors*lanes, n1-n)
 		if !useGemmAVX512 {
 			if t.n &^= lanes - 1; t.n == 0 {
 				a.runGeneric(m0, m1, n, n1)
@@ -73,9 +81,15 @@ func (a *GemmTNArgs) Run(m0, m1, n0, n1 int) {
 			}
 		}
 		t.b = &a.B[n]
-		for m := m0; m < m1; m += mr {
+		for m, rows := m0, mr; m < m1; m += rows {
+			if rows = min(rows, m1-m); rows < mr && useGemmNEON { // four, then one by one
+				rows = 1
+				if m1-m >= 4 {
+					rows = 4
+				}
+			}
 			t.a, t.c = &a.A[m], &a.C[m*a.LDC+n]
-			tileTNRun(&t, min(mr, m1-m), t.n <= lanes)
+			tileTNRun(&t, rows, t.n <= lanes)
 		}
 		n += t.n
 	}
