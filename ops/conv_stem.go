@@ -43,7 +43,7 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 		k.bias = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.act = c.Act.limits()
-	p.Path("winograd-f3/avx512")
+	p.Path("winograd-f3/" + kern.StemName())
 	return k
 }
 

@@ -21,7 +21,8 @@ func winoManyRows(t *winoMany)                  { panic("kern: BUG: no assembly 
 
 func winoRowsGroups(t *winoRows, h int) { panic("kern: BUG: no assembly in this build") }
 
-func winoStem(t *stemTiles) { panic("kern: BUG: no assembly in this build") }
+func winoStem(t *stemTiles)       { panic("kern: BUG: no assembly in this build") }
+func winoStemNarrow(t *stemTiles) { panic("kern: BUG: no assembly in this build") }
 
 func winoPhaseInput(t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
 func winoPhaseOutput(t *winoStrip) { panic("kern: BUG: no assembly in this build") }

@@ -9,9 +9,15 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 // never leave the first-level cache: four tiles by a vector of outputs at once, columns of planes one after the other,
 // each on its way back as soon as it is there.
 
-var useStemAVX512 = cpu.AVX512 && haveAsm
+var (
+	useStemAVX512 = cpu.AVX512 && haveAsm
+	useStemAVX2   = cpu.AVX2 && haveAsm
+)
 
-func init() { cpu.Register("winostem/avx512", &useStemAVX512) }
+func init() {
+	cpu.Register("winostem/avx512", &useStemAVX512)
+	cpu.Register("winostem/avx2", &useStemAVX2)
+}
 
 // StemF32 is a convolution of stride 2 of one image, with a kernel of at most 8x8 and at most four channels. Fill the first
 // group of fields, call Plan.
@@ -33,6 +39,7 @@ const (
 	stemPlanes = stemSide * stemSide
 	stemGroup  = 4 // tiles that are multiplied at once
 	stemLanes  = 16
+	stemNarrow = 8            // outputs of a kernel by AVX2, which takes half of a group of tiles
 	stemPair   = 2 * StemTile // rows that are computed at once
 	stemFolded = stemPair + 3 // lines under them
 	stemGroupH = stemGroup * StemTile * stemSide * stemLanes
@@ -41,7 +48,15 @@ const (
 // StemWorthwhile reports whether a kernel and channels of these sizes are likely to be faster this way than as a direct
 // product.
 func StemWorthwhile(kh, kw, c, oc int) bool {
-	return useStemAVX512 && min(kh, kw) >= 6 && max(kh, kw) <= 8 && c <= 4 && oc >= stemLanes
+	return (useStemAVX512 || useStemAVX2 && oc%stemNarrow == 0) && min(kh, kw) >= 6 && max(kh, kw) <= 8 && c <= 4 && oc >= stemLanes
+}
+
+// StemName is the instructions that it goes by.
+func StemName() string {
+	if useStemAVX512 {
+		return "avx512"
+	}
+	return "avx2"
 }
 
 // Plan completes s.
@@ -192,8 +207,21 @@ func (s *StemF32) input(v, folded []float32) {
 	for i := range offs {
 		offs[i] = int32(i/stemSide*line + i%stemSide*s.k)
 	}
+	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * s.k, channels: s.k}
+	if s.k > stemNarrow { // whole vectors, which may overlap, as masks are slow on some processors
+		t.channels = stemNarrow
+	}
 	for x := range s.tilesX {
-		winoInputGeneric(4, folded[StemTile*x*s.k:], offs[:], v[x*tile:], s.k, s.k)
+		in, to := folded[StemTile*x*s.k:], v[x*tile:]
+		if !useWinoAVX2 {
+			winoInputGeneric(4, in, offs[:], to, s.k, s.k)
+			continue
+		}
+		for c := 0; c < s.k; c += t.channels {
+			c = min(c, s.k-t.channels)
+			t.base, t.planes = &in[c], &to[c]
+			winoInput(4, &t)
+		}
 	}
 }
 
@@ -241,12 +269,30 @@ func (s *StemF32) products(a *StemArgs, v, room []float32, tiles, y, rows int) {
 				}
 			}
 			from := v[g*stemPlanes*s.k:][:stemGroup*stemPlanes*s.k]
-			if useStemAVX512 {
+			switch {
+			case useStemAVX512:
 				t.v, t.out = &from[0], &out[0]
 				winoStem(&t)
-			} else {
+			case useStemAVX2 && t.n%stemNarrow == 0:
+				t.halves(from, w, bias, out, &places)
+			default:
 				winoStemGeneric(&t, from, w, bias, out, &places)
 			}
+		}
+	}
+}
+
+// halves is a group by AVX2, which takes half of its tiles by eight outputs.
+func (t *stemTiles) halves(v, w, bias, out []float32, places *[stemGroup]stemPlace) {
+	h := *t
+	for n := 0; n < t.n; n += stemNarrow {
+		h.w, h.out = &w[n], &out[n]
+		if bias != nil {
+			h.bias = &bias[n]
+		}
+		for i := 0; i < stemGroup; i += stemGroup / 2 {
+			h.v, h.places = &v[i*stemPlanes*t.k], &places[i]
+			winoStemNarrow(&h)
 		}
 	}
 }

@@ -2,9 +2,13 @@
 
 package kern
 
-func winoStem(t *stemTiles) { winoStemAVX512(t) }
+func winoStem(t *stemTiles)       { winoStemAVX512(t) }
+func winoStemNarrow(t *stemTiles) { winoStemAVX2(t) }
 
-// See winoStemGeneric for what it computes.
-//
+// See winoStemGeneric for what these compute.
+
 //go:noescape
 func winoStemAVX512(t *stemTiles)
+
+//go:noescape
+func winoStemAVX2(t *stemTiles)
