@@ -32,6 +32,9 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 			return k, nil
 		}
 	}
+	if k := c.prepareGrouped(p, &s); k != nil {
+		return k, nil
+	}
 	return c.prepareGemm(p, s), nil
 }
 

@@ -38,6 +38,7 @@ var files = []file{
 	{"gemm16_avx512_amd64.s", avo(gemm16)},
 	{"gemm_avx2_amd64.s", avo(func(a *asm) { gemmF32(a, ymm) })},
 	{"dw_avx512_amd64.s", avo(func(a *asm) { dwF32(a, zmm) })},
+	{"grouped_avx512_amd64.s", avo(groupedF32)},
 	{"dw_avx2_amd64.s", avo(func(a *asm) { dwF32(a, ymm) })},
 	{"winograd_avx512_amd64.s", avo(winogradWide)},
 	{"winofly_avx512_amd64.s", avo(winogradFly)},

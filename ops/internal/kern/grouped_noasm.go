@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package kern
+
+func groupedRun(t *groupedTile, narrow bool, stride int) { panic("kern: BUG: no assembly here") }
