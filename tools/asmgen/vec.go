@@ -16,10 +16,12 @@ const (
 	vecLo, vecHi, vecOut     = 48, 52, 56
 )
 
-// vecF32 writes the elementwise loops of an ISA.
+// vecF32 writes the elementwise loops of an ISA: those of inference are one function, which a program holds once where
+// one for each would cost it as much again in tables, and what only training asks for is a function each.
 func vecF32(a *asm, v isa) {
 	g := &vec{asm: a, isa: v}
 	g.constants()
+	g.dispatch()
 	type op = func(x, y, dst reg.VecPhysical)
 	for _, b := range []struct {
 		name string
@@ -34,22 +36,23 @@ func vecF32(a *asm, v isa) {
 		{"Max", func(x, y, d reg.VecPhysical) { a.VMAXPS(y, x, d) }},
 		{"Min", func(x, y, d reg.VecPhysical) { a.VMINPS(y, x, d) }},
 	} {
-		g.loop("vec"+b.name, "binaryGeneric", 2, 4, func(r []reg.VecPhysical) { b.op(r[0], r[1], r[0]); g.bound(r[0]) })
-		g.pre = func() { g.param(vecP0, 8) }
-		g.loop("vec"+b.name+"Scalar", "binaryGeneric", 1, 4, func(r []reg.VecPhysical) { b.op(r[0], v.reg(8), r[0]); g.bound(r[0]) })
-		g.pre = nil
+		g.entry()
+		g.loop(2, 4, func(r []reg.VecPhysical) { b.op(r[0], r[1], r[0]); g.bound(r[0]) })
 	}
-	g.loop("vecClamp", "ClampF32", 1, 4, func(r []reg.VecPhysical) { g.bound(r[0]) })
-	g.loop("vecScaleShift", "scaleShiftGeneric", 3, 2, func(r []reg.VecPhysical) {
+	g.entry()
+	g.loop(1, 4, func(r []reg.VecPhysical) { g.bound(r[0]) })
+	g.entry()
+	g.loop(3, 2, func(r []reg.VecPhysical) {
 		a.VFMADD213PS(r[2], r[1], r[0]) // x = x·y + z
 		g.bound(r[0])
 	})
-	g.pre = func() { g.param(vecP0, 8); g.param(vecP1, 9) }
-	g.loop("vecAxpy", "AxpyF32", 2, 4, func(r []reg.VecPhysical) { // dst = p1·y + p0·x, y usually dst
+	g.entry()
+	g.loop(2, 4, func(r []reg.VecPhysical) { // dst = p1·y + p0·x, y usually dst
 		a.VMULPS(v.reg(9), r[1], r[1])
 		a.VFMADD213PS(r[1], v.reg(8), r[0])
 	})
-	g.loop("vecLeakyRelu", "LeakyReluF32", 1, 2, func(r []reg.VecPhysical) {
+	g.entry() // LeakyReluF32
+	g.loop(1, 2, func(r []reg.VecPhysical) {
 		z := v.reg(12)
 		a.clear(v, z)
 		a.VMINPS(r[0], z, v.reg(13)) // min(0, x), NaN stays
@@ -66,21 +69,25 @@ func vecF32(a *asm, v isa) {
 		a.VMOVUPS(g.c("one"), z)
 		a.VMINPS(d, z, d)
 	}
-	g.loop("vecHardSigmoid", "HardSigmoidF32", 1, 1, func(r []reg.VecPhysical) { hard(r, r[0]) })
-	g.loop("vecHardSwish", "HardSwishF32", 1, 1, func(r []reg.VecPhysical) {
+	g.entry() // HardSigmoid
+	g.loop(1, 1, func(r []reg.VecPhysical) { hard(r, r[0]) })
+	g.entry() // HardSwish
+	g.loop(1, 1, func(r []reg.VecPhysical) {
 		hard(r, v.reg(13))
 		a.VMULPS(v.reg(13), r[0], r[0])
 	})
-	g.pre = nil
-	g.loop("vecExp", "ExpF32", 1, 1, func(r []reg.VecPhysical) { g.exp(r[0]) })
-	g.loop("vecSigmoid", "SigmoidF32", 1, 1, func(r []reg.VecPhysical) {
+	g.entry() // Exp
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.exp(r[0]) })
+	g.entry() // Sigmoid
+	g.loop(1, 1, func(r []reg.VecPhysical) {
 		if g.wide() {
 			g.floor(r[0])
 		}
 		g.logistic(r[0], nil, v.reg(7))
 		a.VMOVAPS(v.reg(7), r[0])
 	})
-	g.loop("vecSwish", "SwishF32", 1, 1, func(r []reg.VecPhysical) {
+	g.entry() // Swish
+	g.loop(1, 1, func(r []reg.VecPhysical) {
 		x := v.reg(7)
 		if g.wide() {
 			g.floor(r[0])
@@ -89,18 +96,50 @@ func vecF32(a *asm, v isa) {
 		g.logistic(r[0], x, v.reg(6))
 		a.VMOVAPS(v.reg(6), r[0])
 	})
-	g.loop("vecTanh", "TanhF32", 1, 1, func(r []reg.VecPhysical) { g.tanh(r[0]) })
-	g.loop("vecSqrt", "SqrtF32", 1, 1, func(r []reg.VecPhysical) { a.VSQRTPS(r[0], r[0]) })
-	g.loop("vecMask", "maskGeneric", 2, 2, func(r []reg.VecPhysical) { g.inside(r[1]); g.and(g.reg(11), r[0], r[0]) })
-	g.loop("vecAddMasked", "addMaskedGeneric", 3, 2, func(r []reg.VecPhysical) {
+	g.entry() // Tanh
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.tanh(r[0]) })
+	g.entry() // Sqrt
+	g.loop(1, 1, func(r []reg.VecPhysical) { a.VSQRTPS(r[0], r[0]) })
+	g.entry() // Gelu
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.gelu(r[0]) })
+	g.entry() // GeluTanh
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.geluTanh(r[0]) })
+	for mode := range uint8(3) { // RoundF32: to even, down, up
+		g.entry()
+		g.loop(1, 1, func(r []reg.VecPhysical) { g.round(mode, r[0]) })
+	}
+	g.entry() // AbsF32
+	g.loop(1, 1, func(r []reg.VecPhysical) { a.VANDPS(g.c("abs"), r[0], r[0]) })
+	g.entry() // ErfF32
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.erf(r[0]) })
+	g.entry() // LargerF32
+	g.larger()
+	g.entry() // WhereF32
+	g.where()
+	for _, predicate := range []uint8{0x11, 0x12, 0x00, 0x04} { // CompareF32: less, at most, equal, different
+		g.entry()
+		g.compare(predicate)
+	}
+	g.reductions()
+	g.finish()
+	g.training()
+}
+
+// training writes the loops of gradients and steps.
+func (g *vec) training() {
+	g.start("vecMask", "maskGeneric")
+	g.loop(2, 2, func(r []reg.VecPhysical) { g.inside(r[1]); g.and(g.reg(11), r[0], r[0]) })
+	g.finish()
+	g.start("vecAddMasked", "addMaskedGeneric")
+	g.loop(3, 2, func(r []reg.VecPhysical) {
 		g.inside(r[2])
 		g.and(g.reg(11), r[1], r[1])
-		a.VADDPS(r[1], r[0], r[0])
+		g.VADDPS(r[1], r[0], r[0])
 	})
-	g.loop("vecGelu", "GeluF32", 1, 1, func(r []reg.VecPhysical) { g.gelu(r[0]) })
-	g.loop("vecGeluTanh", "GeluF32", 1, 1, func(r []reg.VecPhysical) { g.geluTanh(r[0]) })
+	g.finish()
+	g.start("vecSGD", "SGDF32.Step")
 	g.sgd()
-	g.reductions()
+	g.finish()
 }
 
 // inside sets register 11 to all ones where lo < v < hi, from the signs of lo - v and v - hi. Register 12 is used.
@@ -126,9 +165,10 @@ func (g *vec) and(x, y, d reg.VecPhysical) {
 type vec struct {
 	*asm
 	isa
-	table operand.Mem
-	more  []constant
-	pre   func() // loads parameters
+	more      []constant
+	table     operand.Mem
+	entries   int // loops of the first function
+	functions int // that are complete
 }
 
 type constant struct {
@@ -148,6 +188,11 @@ var vecConstants = []constant{
 	{"g8", math.Float32bits(-0.0291638509)}, {"g7", math.Float32bits(0.144060446)}, {"g6", math.Float32bits(-0.255901147)},
 	{"g5", math.Float32bits(0.159392119)}, {"g4", math.Float32bits(-0.0232633103)}, {"g3", math.Float32bits(0.10557459)},
 	{"g2", math.Float32bits(0.119815549)}, {"g1", math.Float32bits(0.139864329)}, {"g0", math.Float32bits(0.139621259)},
+	{"erfEnd", math.Float32bits(3.832506856900711)}, {"-erfEnd", math.Float32bits(-3.832506856900711)}, {"-one", math.Float32bits(-1)}, {"bytes", 0x01010101},
+	{"n6", math.Float32bits(-2.72614225801306e-10)}, {"n5", math.Float32bits(2.77068142495902e-08)}, {"n4", math.Float32bits(-2.10102402082508e-06)},
+	{"n3", math.Float32bits(-5.69250639462346e-05)}, {"n2", math.Float32bits(-7.34990630326855e-04)}, {"n1", math.Float32bits(-2.95459980854025e-03)},
+	{"n0", math.Float32bits(-1.60960333262415e-02)}, {"d4", math.Float32bits(-1.45660718464996e-05)}, {"d3", math.Float32bits(-2.13374055278905e-04)},
+	{"d2", math.Float32bits(-1.68282697438203e-03)}, {"d1", math.Float32bits(-7.37332916720468e-03)}, {"d0", math.Float32bits(-1.42647390514189e-02)},
 	{"gt3", math.Float32bits(-0.0713548162726)}, {"gt1", math.Float32bits(-1.59576912161)},
 }
 
@@ -215,57 +260,36 @@ func (g *vec) bound(r reg.VecPhysical) {
 
 func (g *vec) param(off, r int) { g.VBROADCASTSS(mem(reg.RBX, off), g.reg(r)) }
 
-// loop writes a function dst = f(x, y, z): ins of the three pointers are read (z is dst's second input, see vecArgs.z),
-// unroll vectors at a time.
-func (g *vec) loop(name, twin string, ins, unroll int, f func(r []reg.VecPhysical)) {
-	g.fn(name+"F32"+g.suffix, twin)
-	t := g.arg(reg.RBX)
-	ptr := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8}
-	from := []int{vecX, vecY, vecOut}
-	for i := range ins {
-		g.MOVQ(mem(t, from[i]), ptr[i])
-	}
-	g.MOVQ(mem(t, vecDst), reg.R9)
-	g.MOVQ(mem(t, vecN), reg.RCX)
-	g.VBROADCASTSS(mem(t, vecLo), g.lo())
-	g.VBROADCASTSS(mem(t, vecHi), g.hi())
-	if g.pre != nil {
-		g.pre()
-	}
-	g.XORQ(reg.RAX, reg.RAX)
+// loop writes dst = f(x, y, z): ins of the three pointers are read, unroll vectors at a time.
+func (g *vec) loop(ins, unroll int, f func(r []reg.VecPhysical)) {
+	from := [3][2]reg.Register{{reg.RSI, reg.RAX}, {reg.RDI, reg.R10}, {reg.R8, reg.RAX}}
 	body := func(n int, masked bool) {
 		for u := range n {
 			r := make([]reg.VecPhysical, ins)
 			for i := range ins {
-				at := u*ins + i
-				if ins == 3 { // two triples are six registers
-					at = u*3 + i
-				}
-				r[i] = g.reg(at)
-				g.load(g.isa, memx(ptr[i], reg.RAX, 1, u*g.bytes()), r[i], masked)
+				r[i] = g.reg(u*ins + i)
+				g.load(g.isa, memx(from[i][0], from[i][1], 1, u*g.bytes()), r[i], masked)
 			}
 			f(r)
 			g.store(g.isa, r[0], memx(reg.R9, reg.RAX, 1, u*g.bytes()), masked)
 		}
-	}
-	tail, done := g.label("tail"), g.label("done")
-	for _, n := range []int{unroll, 1} {
-		if n == 1 && unroll == 1 {
-			continue
+		if ins > 1 && !masked {
+			g.LEAQ(memx(reg.R10, reg.R11, uint8(n), 0), reg.R10)
 		}
-		g.vectors(n, func() { body(n, false) })
 	}
-	if unroll == 1 {
-		g.vectors(1, func() { body(1, false) })
+	if unroll > 1 {
+		g.vectors(unroll, func() { body(unroll, false) })
 	}
-	g.Label(tail)
+	g.vectors(1, func() { body(1, false) })
+	g.tail(func() { body(1, true) })
+}
+
+// tail is the last, masked vector, and the way to the function's end.
+func (g *vec) tail(body func()) {
 	g.TESTQ(reg.RCX, reg.RCX)
-	g.JZ(operand.LabelRef(done))
-	g.setMask(g.isa, reg.RCX)
-	body(1, true)
-	g.Label(done)
-	g.VZEROUPPER()
-	g.RET()
+	g.JZ(operand.LabelRef(g.done()))
+	body()
+	g.JMP(operand.LabelRef(g.done()))
 }
 
 // vectors loops over n vectors at a time while RCX has that many lanes left; RAX is the byte offset.

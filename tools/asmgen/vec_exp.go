@@ -96,7 +96,7 @@ func (g *vec) floor(x reg.VecPhysical) {
 	g.VMAXPS(x, g.reg(8), x)
 }
 
-// tanh is Cephes tanhf: a polynomial below 0.625, 1 - 2/(e^2|x| + 1) with x's sign above. Registers 5 to 12.
+// tanh is Cephes tanhf: a polynomial below 0.625, 1 - 2/(e^2|x| + 1) or the same by e^-2|x| with x's sign above. Registers 5 to 12.
 func (g *vec) tanh(x reg.VecPhysical) {
 	in, sq, p, sign := g.reg(5), g.reg(6), g.reg(7), g.reg(12)
 	g.VMOVAPS(x, in)
@@ -117,13 +117,27 @@ func (g *vec) tanh(x reg.VecPhysical) {
 		g.VCMPPS(operand.U8(0x1e), big, x, big)
 	}
 	g.VADDPS(x, x, x)
-	g.exp(x)
-	one := g.reg(8)
-	g.VMOVUPS(g.c("one"), one)
-	g.VADDPS(one, x, x)
-	g.VMOVUPS(g.c("two"), g.reg(9))
-	g.VDIVPS(x, g.reg(9), x)
-	g.VSUBPS(x, one, x)
+	if g.wide() { // 1 - 2t/(1 + t) with t = e^-2|x|; the quotient as in logistic
+		g.VMOVUPS(g.c("logisticMax"), big)
+		g.VMINPS(x, big, x)
+		g.power(x, "-hi", "-lo", nil)
+		one, r := g.reg(8), g.reg(9)
+		g.VMOVUPS(g.c("one"), one)
+		g.VADDPS(one, x, big)
+		g.VRCP14PS(big, r)
+		g.VFNMADD213PS(one, r, big)
+		g.VFMADD213PS(r, r, big)
+		g.VADDPS(x, x, x)
+		g.VFNMADD213PS(one, big, x)
+	} else {
+		g.exp(x)
+		one := g.reg(8)
+		g.VMOVUPS(g.c("one"), one)
+		g.VADDPS(one, x, x)
+		g.VMOVUPS(g.c("two"), g.reg(9))
+		g.VDIVPS(x, g.reg(9), x)
+		g.VSUBPS(x, one, x)
+	}
 	g.VORPS(sign, x, x)
 	if g.wide() {
 		g.VBLENDMPS(x, p, ks[2], x)

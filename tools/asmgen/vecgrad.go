@@ -12,8 +12,8 @@ func vecGrad(a *asm, v isa) {
 		{"phi", math.Float32bits(0.39894228)}, {"-far", math.Float32bits(-15)}, {"3gt3", math.Float32bits(3 * -0.0713548162726)},
 	}}
 	g.constants()
-	g.pre = func() { g.param(vecP0, 8); g.param(vecP1, 9) }
-	g.loop("vecHardSwishGrad", "slopeGeneric", 2, 1, func(r []reg.VecPhysical) {
+	g.start("vecHardSwishGrad", "slopeGeneric")
+	g.loop(2, 1, func(r []reg.VecPhysical) {
 		g.inside(r[0])
 		hard, rest, z := v.reg(7), v.reg(6), v.reg(12)
 		a.VMULPS(v.reg(8), r[0], rest) // x/6
@@ -26,8 +26,9 @@ func vecGrad(a *asm, v isa) {
 		a.VADDPS(rest, hard, hard)
 		a.VMULPS(hard, r[1], r[0])
 	})
-	g.pre = nil
-	g.loop("vecSwishGrad", "slopeGeneric", 2, 1, func(r []reg.VecPhysical) {
+	g.finish()
+	g.start("vecSwishGrad", "slopeGeneric")
+	g.loop(2, 1, func(r []reg.VecPhysical) {
 		x, s, left := v.reg(7), v.reg(6), v.reg(5)
 		if g.wide() {
 			g.floor(r[0])
@@ -40,7 +41,9 @@ func vecGrad(a *asm, v isa) {
 		a.VFMADD213PS(s, left, x) // s + x·s·(1-s)
 		a.VMULPS(x, r[1], r[0])
 	})
-	g.loop("vecGeluGrad", "slopeGeneric", 2, 1, func(r []reg.VecPhysical) {
+	g.finish()
+	g.start("vecGeluGrad", "slopeGeneric")
+	g.loop(2, 1, func(r []reg.VecPhysical) {
 		m, e, p := g.geluTail(r[0], false)
 		sign := v.reg(7)
 		a.VANDPS(g.c("sign"), r[0], sign)
@@ -51,7 +54,9 @@ func vecGrad(a *asm, v isa) {
 		a.VADDPS(g.c("e5"), p, p)
 		a.VMULPS(p, r[1], r[0])
 	})
-	g.loop("vecGeluTanhGrad", "slopeGeneric", 2, 1, func(r []reg.VecPhysical) {
+	g.finish()
+	g.start("vecGeluTanhGrad", "slopeGeneric")
+	g.loop(2, 1, func(r []reg.VecPhysical) {
 		in, du, s, left := v.reg(5), v.reg(6), v.reg(7), v.reg(12)
 		x := r[0]
 		a.VMOVUPS(g.c("far"), in)
@@ -76,4 +81,5 @@ func vecGrad(a *asm, v isa) {
 		a.VFNMADD213PS(s, s, in) // s - x·s·(1-s)·-(2u)'
 		a.VMULPS(in, r[1], r[0])
 	})
+	g.finish()
 }

@@ -37,7 +37,8 @@ const (
 	Min
 )
 
-// vecOp is a loop that exists in assembly: the binary operations, the same with a scalar y, then the rest.
+// vecOp is a loop that exists in assembly: the binary operations, the same with a scalar y, then the rest, in the order of
+// asmgen's.
 type vecOp uint8
 
 const (
@@ -53,16 +54,28 @@ const (
 	vecSwish
 	vecTanh
 	vecSqrt
-	vecSGD
+	vecGelu
+	vecGeluTanh
+	vecRound
+	vecFloor
+	vecCeil
+	vecAbs
+	vecErf
+	vecLarger
+	vecWhere
+	vecLess
+	vecAtMost
+	vecEqual
+	vecDifferent
 	vecSum
 	vecSumSquares
 	vecDot
 	vecMaxOf
 	vecExpSum
+
+	vecSGD // of training, see vecTrain
 	vecMask
 	vecAddMasked
-	vecGelu
-	vecGeluTanh
 )
 
 // vecArgs is what a loop is handed; assembly knows the offsets (see TestVecLayout).
@@ -165,7 +178,7 @@ func (s *SGDF32) Step(w, g, v []float32) {
 		}
 		return
 	}
-	vecRun(vecSGD, &vecArgs{dst: first(w), x: first(g), y: first(v), n: len(w), p0: s.Rate, p1: s.Momentum, p2: s.Decay, lo: s.Scale, hi: s.Shrink})
+	vecTrain(vecSGD, &vecArgs{dst: first(w), x: first(g), y: first(v), n: len(w), p0: s.Rate, p1: s.Momentum, p2: s.Decay, lo: s.Scale, hi: s.Shrink})
 }
 
 // SumF32 returns Σ x. Reductions sum in lanes: the order depends on the instruction set and the length only.

@@ -78,6 +78,8 @@ func vecRun(op vecOp, t *vecArgs) {
 	}
 }
 
+func vecTrain(op vecOp, t *vecArgs) { vecRun(op, t) }
+
 // The loops; BinaryF32 and its neighbours say what each computes.
 
 //go:noescape

@@ -580,1029 +580,980 @@ DATA vecTable<>+2288(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2292(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2296(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2300(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2304(SB)/4, $0xbd922279
-DATA vecTable<>+2308(SB)/4, $0xbd922279
-DATA vecTable<>+2312(SB)/4, $0xbd922279
-DATA vecTable<>+2316(SB)/4, $0xbd922279
-DATA vecTable<>+2320(SB)/4, $0xbd922279
-DATA vecTable<>+2324(SB)/4, $0xbd922279
-DATA vecTable<>+2328(SB)/4, $0xbd922279
-DATA vecTable<>+2332(SB)/4, $0xbd922279
-DATA vecTable<>+2336(SB)/4, $0xbd922279
-DATA vecTable<>+2340(SB)/4, $0xbd922279
-DATA vecTable<>+2344(SB)/4, $0xbd922279
-DATA vecTable<>+2348(SB)/4, $0xbd922279
-DATA vecTable<>+2352(SB)/4, $0xbd922279
-DATA vecTable<>+2356(SB)/4, $0xbd922279
-DATA vecTable<>+2360(SB)/4, $0xbd922279
-DATA vecTable<>+2364(SB)/4, $0xbd922279
-DATA vecTable<>+2368(SB)/4, $0xbfcc422a
-DATA vecTable<>+2372(SB)/4, $0xbfcc422a
-DATA vecTable<>+2376(SB)/4, $0xbfcc422a
-DATA vecTable<>+2380(SB)/4, $0xbfcc422a
-DATA vecTable<>+2384(SB)/4, $0xbfcc422a
-DATA vecTable<>+2388(SB)/4, $0xbfcc422a
-DATA vecTable<>+2392(SB)/4, $0xbfcc422a
-DATA vecTable<>+2396(SB)/4, $0xbfcc422a
-DATA vecTable<>+2400(SB)/4, $0xbfcc422a
-DATA vecTable<>+2404(SB)/4, $0xbfcc422a
-DATA vecTable<>+2408(SB)/4, $0xbfcc422a
-DATA vecTable<>+2412(SB)/4, $0xbfcc422a
-DATA vecTable<>+2416(SB)/4, $0xbfcc422a
-DATA vecTable<>+2420(SB)/4, $0xbfcc422a
-DATA vecTable<>+2424(SB)/4, $0xbfcc422a
-DATA vecTable<>+2428(SB)/4, $0xbfcc422a
-DATA vecTable<>+2432(SB)/4, $0x49400000
-DATA vecTable<>+2436(SB)/4, $0x49400000
-DATA vecTable<>+2440(SB)/4, $0x49400000
-DATA vecTable<>+2444(SB)/4, $0x49400000
-DATA vecTable<>+2448(SB)/4, $0x49400000
-DATA vecTable<>+2452(SB)/4, $0x49400000
-DATA vecTable<>+2456(SB)/4, $0x49400000
-DATA vecTable<>+2460(SB)/4, $0x49400000
-DATA vecTable<>+2464(SB)/4, $0x49400000
-DATA vecTable<>+2468(SB)/4, $0x49400000
-DATA vecTable<>+2472(SB)/4, $0x49400000
-DATA vecTable<>+2476(SB)/4, $0x49400000
-DATA vecTable<>+2480(SB)/4, $0x49400000
-DATA vecTable<>+2484(SB)/4, $0x49400000
-DATA vecTable<>+2488(SB)/4, $0x49400000
-DATA vecTable<>+2492(SB)/4, $0x49400000
-DATA vecTable<>+2496(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2500(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2504(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2508(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2512(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2516(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2520(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2524(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2528(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2532(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2536(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2540(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2544(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2548(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2552(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2556(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2560(SB)/4, $0xb2a57060
-DATA vecTable<>+2564(SB)/4, $0xb2a57060
-DATA vecTable<>+2568(SB)/4, $0xb2a57060
-DATA vecTable<>+2572(SB)/4, $0xb2a57060
-DATA vecTable<>+2576(SB)/4, $0xb2a57060
-DATA vecTable<>+2580(SB)/4, $0xb2a57060
-DATA vecTable<>+2584(SB)/4, $0xb2a57060
-DATA vecTable<>+2588(SB)/4, $0xb2a57060
-DATA vecTable<>+2592(SB)/4, $0xb2a57060
-DATA vecTable<>+2596(SB)/4, $0xb2a57060
-DATA vecTable<>+2600(SB)/4, $0xb2a57060
-DATA vecTable<>+2604(SB)/4, $0xb2a57060
-DATA vecTable<>+2608(SB)/4, $0xb2a57060
-DATA vecTable<>+2612(SB)/4, $0xb2a57060
-DATA vecTable<>+2616(SB)/4, $0xb2a57060
-DATA vecTable<>+2620(SB)/4, $0xb2a57060
-DATA vecTable<>+2624(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2628(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2632(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2636(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2640(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2644(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2648(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2652(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2656(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2660(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2664(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2668(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2672(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2676(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2680(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2684(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2688(SB)/4, $0xb2257060
-DATA vecTable<>+2692(SB)/4, $0xb2257060
-DATA vecTable<>+2696(SB)/4, $0xb2257060
-DATA vecTable<>+2700(SB)/4, $0xb2257060
-DATA vecTable<>+2704(SB)/4, $0xb2257060
-DATA vecTable<>+2708(SB)/4, $0xb2257060
-DATA vecTable<>+2712(SB)/4, $0xb2257060
-DATA vecTable<>+2716(SB)/4, $0xb2257060
-DATA vecTable<>+2720(SB)/4, $0xb2257060
-DATA vecTable<>+2724(SB)/4, $0xb2257060
-DATA vecTable<>+2728(SB)/4, $0xb2257060
-DATA vecTable<>+2732(SB)/4, $0xb2257060
-DATA vecTable<>+2736(SB)/4, $0xb2257060
-DATA vecTable<>+2740(SB)/4, $0xb2257060
-DATA vecTable<>+2744(SB)/4, $0xb2257060
-DATA vecTable<>+2748(SB)/4, $0xb2257060
-DATA vecTable<>+2752(SB)/4, $0x3d63594d
-DATA vecTable<>+2756(SB)/4, $0x3d63594d
-DATA vecTable<>+2760(SB)/4, $0x3d63594d
-DATA vecTable<>+2764(SB)/4, $0x3d63594d
-DATA vecTable<>+2768(SB)/4, $0x3d63594d
-DATA vecTable<>+2772(SB)/4, $0x3d63594d
-DATA vecTable<>+2776(SB)/4, $0x3d63594d
-DATA vecTable<>+2780(SB)/4, $0x3d63594d
-DATA vecTable<>+2784(SB)/4, $0x3d63594d
-DATA vecTable<>+2788(SB)/4, $0x3d63594d
-DATA vecTable<>+2792(SB)/4, $0x3d63594d
-DATA vecTable<>+2796(SB)/4, $0x3d63594d
-DATA vecTable<>+2800(SB)/4, $0x3d63594d
-DATA vecTable<>+2804(SB)/4, $0x3d63594d
-DATA vecTable<>+2808(SB)/4, $0x3d63594d
-DATA vecTable<>+2812(SB)/4, $0x3d63594d
-DATA vecTable<>+2816(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2820(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2824(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2828(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2832(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2836(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2840(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2844(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2848(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2852(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2856(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2860(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2864(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2868(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2872(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2876(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2880(SB)/4, $0x3f317218
-DATA vecTable<>+2884(SB)/4, $0x3f317218
-DATA vecTable<>+2888(SB)/4, $0x3f317218
-DATA vecTable<>+2892(SB)/4, $0x3f317218
-DATA vecTable<>+2896(SB)/4, $0x3f317218
-DATA vecTable<>+2900(SB)/4, $0x3f317218
-DATA vecTable<>+2904(SB)/4, $0x3f317218
-DATA vecTable<>+2908(SB)/4, $0x3f317218
-DATA vecTable<>+2912(SB)/4, $0x3f317218
-DATA vecTable<>+2916(SB)/4, $0x3f317218
-DATA vecTable<>+2920(SB)/4, $0x3f317218
-DATA vecTable<>+2924(SB)/4, $0x3f317218
-DATA vecTable<>+2928(SB)/4, $0x3f317218
-DATA vecTable<>+2932(SB)/4, $0x3f317218
-DATA vecTable<>+2936(SB)/4, $0x3f317218
-DATA vecTable<>+2940(SB)/4, $0x3f317218
-DATA vecTable<>+2944(SB)/4, $0x3f800000
-DATA vecTable<>+2948(SB)/4, $0x3f85aac3
-DATA vecTable<>+2952(SB)/4, $0x3f8b95c2
-DATA vecTable<>+2956(SB)/4, $0x3f91c3d3
-DATA vecTable<>+2960(SB)/4, $0x3f9837f0
-DATA vecTable<>+2964(SB)/4, $0x3f9ef532
-DATA vecTable<>+2968(SB)/4, $0x3fa5fed7
-DATA vecTable<>+2972(SB)/4, $0x3fad583f
-DATA vecTable<>+2976(SB)/4, $0x3fb504f3
-DATA vecTable<>+2980(SB)/4, $0x3fbd08a4
-DATA vecTable<>+2984(SB)/4, $0x3fc5672a
-DATA vecTable<>+2988(SB)/4, $0x3fce248c
-DATA vecTable<>+2992(SB)/4, $0x3fd744fd
-DATA vecTable<>+2996(SB)/4, $0x3fe0ccdf
-DATA vecTable<>+3000(SB)/4, $0x3feac0c7
-DATA vecTable<>+3004(SB)/4, $0x3ff5257d
-GLOBL vecTable<>(SB), RODATA|NOPTR, $3008
+DATA vecTable<>+2304(SB)/4, $0x407547cb
+DATA vecTable<>+2308(SB)/4, $0x407547cb
+DATA vecTable<>+2312(SB)/4, $0x407547cb
+DATA vecTable<>+2316(SB)/4, $0x407547cb
+DATA vecTable<>+2320(SB)/4, $0x407547cb
+DATA vecTable<>+2324(SB)/4, $0x407547cb
+DATA vecTable<>+2328(SB)/4, $0x407547cb
+DATA vecTable<>+2332(SB)/4, $0x407547cb
+DATA vecTable<>+2336(SB)/4, $0x407547cb
+DATA vecTable<>+2340(SB)/4, $0x407547cb
+DATA vecTable<>+2344(SB)/4, $0x407547cb
+DATA vecTable<>+2348(SB)/4, $0x407547cb
+DATA vecTable<>+2352(SB)/4, $0x407547cb
+DATA vecTable<>+2356(SB)/4, $0x407547cb
+DATA vecTable<>+2360(SB)/4, $0x407547cb
+DATA vecTable<>+2364(SB)/4, $0x407547cb
+DATA vecTable<>+2368(SB)/4, $0xc07547cb
+DATA vecTable<>+2372(SB)/4, $0xc07547cb
+DATA vecTable<>+2376(SB)/4, $0xc07547cb
+DATA vecTable<>+2380(SB)/4, $0xc07547cb
+DATA vecTable<>+2384(SB)/4, $0xc07547cb
+DATA vecTable<>+2388(SB)/4, $0xc07547cb
+DATA vecTable<>+2392(SB)/4, $0xc07547cb
+DATA vecTable<>+2396(SB)/4, $0xc07547cb
+DATA vecTable<>+2400(SB)/4, $0xc07547cb
+DATA vecTable<>+2404(SB)/4, $0xc07547cb
+DATA vecTable<>+2408(SB)/4, $0xc07547cb
+DATA vecTable<>+2412(SB)/4, $0xc07547cb
+DATA vecTable<>+2416(SB)/4, $0xc07547cb
+DATA vecTable<>+2420(SB)/4, $0xc07547cb
+DATA vecTable<>+2424(SB)/4, $0xc07547cb
+DATA vecTable<>+2428(SB)/4, $0xc07547cb
+DATA vecTable<>+2432(SB)/4, $0xbf800000
+DATA vecTable<>+2436(SB)/4, $0xbf800000
+DATA vecTable<>+2440(SB)/4, $0xbf800000
+DATA vecTable<>+2444(SB)/4, $0xbf800000
+DATA vecTable<>+2448(SB)/4, $0xbf800000
+DATA vecTable<>+2452(SB)/4, $0xbf800000
+DATA vecTable<>+2456(SB)/4, $0xbf800000
+DATA vecTable<>+2460(SB)/4, $0xbf800000
+DATA vecTable<>+2464(SB)/4, $0xbf800000
+DATA vecTable<>+2468(SB)/4, $0xbf800000
+DATA vecTable<>+2472(SB)/4, $0xbf800000
+DATA vecTable<>+2476(SB)/4, $0xbf800000
+DATA vecTable<>+2480(SB)/4, $0xbf800000
+DATA vecTable<>+2484(SB)/4, $0xbf800000
+DATA vecTable<>+2488(SB)/4, $0xbf800000
+DATA vecTable<>+2492(SB)/4, $0xbf800000
+DATA vecTable<>+2496(SB)/4, $0x01010101
+DATA vecTable<>+2500(SB)/4, $0x01010101
+DATA vecTable<>+2504(SB)/4, $0x01010101
+DATA vecTable<>+2508(SB)/4, $0x01010101
+DATA vecTable<>+2512(SB)/4, $0x01010101
+DATA vecTable<>+2516(SB)/4, $0x01010101
+DATA vecTable<>+2520(SB)/4, $0x01010101
+DATA vecTable<>+2524(SB)/4, $0x01010101
+DATA vecTable<>+2528(SB)/4, $0x01010101
+DATA vecTable<>+2532(SB)/4, $0x01010101
+DATA vecTable<>+2536(SB)/4, $0x01010101
+DATA vecTable<>+2540(SB)/4, $0x01010101
+DATA vecTable<>+2544(SB)/4, $0x01010101
+DATA vecTable<>+2548(SB)/4, $0x01010101
+DATA vecTable<>+2552(SB)/4, $0x01010101
+DATA vecTable<>+2556(SB)/4, $0x01010101
+DATA vecTable<>+2560(SB)/4, $0xaf95df0b
+DATA vecTable<>+2564(SB)/4, $0xaf95df0b
+DATA vecTable<>+2568(SB)/4, $0xaf95df0b
+DATA vecTable<>+2572(SB)/4, $0xaf95df0b
+DATA vecTable<>+2576(SB)/4, $0xaf95df0b
+DATA vecTable<>+2580(SB)/4, $0xaf95df0b
+DATA vecTable<>+2584(SB)/4, $0xaf95df0b
+DATA vecTable<>+2588(SB)/4, $0xaf95df0b
+DATA vecTable<>+2592(SB)/4, $0xaf95df0b
+DATA vecTable<>+2596(SB)/4, $0xaf95df0b
+DATA vecTable<>+2600(SB)/4, $0xaf95df0b
+DATA vecTable<>+2604(SB)/4, $0xaf95df0b
+DATA vecTable<>+2608(SB)/4, $0xaf95df0b
+DATA vecTable<>+2612(SB)/4, $0xaf95df0b
+DATA vecTable<>+2616(SB)/4, $0xaf95df0b
+DATA vecTable<>+2620(SB)/4, $0xaf95df0b
+DATA vecTable<>+2624(SB)/4, $0x32edffee
+DATA vecTable<>+2628(SB)/4, $0x32edffee
+DATA vecTable<>+2632(SB)/4, $0x32edffee
+DATA vecTable<>+2636(SB)/4, $0x32edffee
+DATA vecTable<>+2640(SB)/4, $0x32edffee
+DATA vecTable<>+2644(SB)/4, $0x32edffee
+DATA vecTable<>+2648(SB)/4, $0x32edffee
+DATA vecTable<>+2652(SB)/4, $0x32edffee
+DATA vecTable<>+2656(SB)/4, $0x32edffee
+DATA vecTable<>+2660(SB)/4, $0x32edffee
+DATA vecTable<>+2664(SB)/4, $0x32edffee
+DATA vecTable<>+2668(SB)/4, $0x32edffee
+DATA vecTable<>+2672(SB)/4, $0x32edffee
+DATA vecTable<>+2676(SB)/4, $0x32edffee
+DATA vecTable<>+2680(SB)/4, $0x32edffee
+DATA vecTable<>+2684(SB)/4, $0x32edffee
+DATA vecTable<>+2688(SB)/4, $0xb60cff51
+DATA vecTable<>+2692(SB)/4, $0xb60cff51
+DATA vecTable<>+2696(SB)/4, $0xb60cff51
+DATA vecTable<>+2700(SB)/4, $0xb60cff51
+DATA vecTable<>+2704(SB)/4, $0xb60cff51
+DATA vecTable<>+2708(SB)/4, $0xb60cff51
+DATA vecTable<>+2712(SB)/4, $0xb60cff51
+DATA vecTable<>+2716(SB)/4, $0xb60cff51
+DATA vecTable<>+2720(SB)/4, $0xb60cff51
+DATA vecTable<>+2724(SB)/4, $0xb60cff51
+DATA vecTable<>+2728(SB)/4, $0xb60cff51
+DATA vecTable<>+2732(SB)/4, $0xb60cff51
+DATA vecTable<>+2736(SB)/4, $0xb60cff51
+DATA vecTable<>+2740(SB)/4, $0xb60cff51
+DATA vecTable<>+2744(SB)/4, $0xb60cff51
+DATA vecTable<>+2748(SB)/4, $0xb60cff51
+DATA vecTable<>+2752(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2756(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2760(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2764(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2768(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2772(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2776(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2780(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2784(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2788(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2792(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2796(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2800(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2804(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2808(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2812(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2816(SB)/4, $0xba40ac63
+DATA vecTable<>+2820(SB)/4, $0xba40ac63
+DATA vecTable<>+2824(SB)/4, $0xba40ac63
+DATA vecTable<>+2828(SB)/4, $0xba40ac63
+DATA vecTable<>+2832(SB)/4, $0xba40ac63
+DATA vecTable<>+2836(SB)/4, $0xba40ac63
+DATA vecTable<>+2840(SB)/4, $0xba40ac63
+DATA vecTable<>+2844(SB)/4, $0xba40ac63
+DATA vecTable<>+2848(SB)/4, $0xba40ac63
+DATA vecTable<>+2852(SB)/4, $0xba40ac63
+DATA vecTable<>+2856(SB)/4, $0xba40ac63
+DATA vecTable<>+2860(SB)/4, $0xba40ac63
+DATA vecTable<>+2864(SB)/4, $0xba40ac63
+DATA vecTable<>+2868(SB)/4, $0xba40ac63
+DATA vecTable<>+2872(SB)/4, $0xba40ac63
+DATA vecTable<>+2876(SB)/4, $0xba40ac63
+DATA vecTable<>+2880(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2884(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2888(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2892(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2896(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2900(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2904(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2908(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2912(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2916(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2920(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2924(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2928(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2932(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2936(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2940(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2944(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2948(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2952(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2956(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2960(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2964(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2968(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2972(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2976(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2980(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2984(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2988(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2992(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2996(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3000(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3004(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3008(SB)/4, $0xb77460cd
+DATA vecTable<>+3012(SB)/4, $0xb77460cd
+DATA vecTable<>+3016(SB)/4, $0xb77460cd
+DATA vecTable<>+3020(SB)/4, $0xb77460cd
+DATA vecTable<>+3024(SB)/4, $0xb77460cd
+DATA vecTable<>+3028(SB)/4, $0xb77460cd
+DATA vecTable<>+3032(SB)/4, $0xb77460cd
+DATA vecTable<>+3036(SB)/4, $0xb77460cd
+DATA vecTable<>+3040(SB)/4, $0xb77460cd
+DATA vecTable<>+3044(SB)/4, $0xb77460cd
+DATA vecTable<>+3048(SB)/4, $0xb77460cd
+DATA vecTable<>+3052(SB)/4, $0xb77460cd
+DATA vecTable<>+3056(SB)/4, $0xb77460cd
+DATA vecTable<>+3060(SB)/4, $0xb77460cd
+DATA vecTable<>+3064(SB)/4, $0xb77460cd
+DATA vecTable<>+3068(SB)/4, $0xb77460cd
+DATA vecTable<>+3072(SB)/4, $0xb95fbd29
+DATA vecTable<>+3076(SB)/4, $0xb95fbd29
+DATA vecTable<>+3080(SB)/4, $0xb95fbd29
+DATA vecTable<>+3084(SB)/4, $0xb95fbd29
+DATA vecTable<>+3088(SB)/4, $0xb95fbd29
+DATA vecTable<>+3092(SB)/4, $0xb95fbd29
+DATA vecTable<>+3096(SB)/4, $0xb95fbd29
+DATA vecTable<>+3100(SB)/4, $0xb95fbd29
+DATA vecTable<>+3104(SB)/4, $0xb95fbd29
+DATA vecTable<>+3108(SB)/4, $0xb95fbd29
+DATA vecTable<>+3112(SB)/4, $0xb95fbd29
+DATA vecTable<>+3116(SB)/4, $0xb95fbd29
+DATA vecTable<>+3120(SB)/4, $0xb95fbd29
+DATA vecTable<>+3124(SB)/4, $0xb95fbd29
+DATA vecTable<>+3128(SB)/4, $0xb95fbd29
+DATA vecTable<>+3132(SB)/4, $0xb95fbd29
+DATA vecTable<>+3136(SB)/4, $0xbadc924e
+DATA vecTable<>+3140(SB)/4, $0xbadc924e
+DATA vecTable<>+3144(SB)/4, $0xbadc924e
+DATA vecTable<>+3148(SB)/4, $0xbadc924e
+DATA vecTable<>+3152(SB)/4, $0xbadc924e
+DATA vecTable<>+3156(SB)/4, $0xbadc924e
+DATA vecTable<>+3160(SB)/4, $0xbadc924e
+DATA vecTable<>+3164(SB)/4, $0xbadc924e
+DATA vecTable<>+3168(SB)/4, $0xbadc924e
+DATA vecTable<>+3172(SB)/4, $0xbadc924e
+DATA vecTable<>+3176(SB)/4, $0xbadc924e
+DATA vecTable<>+3180(SB)/4, $0xbadc924e
+DATA vecTable<>+3184(SB)/4, $0xbadc924e
+DATA vecTable<>+3188(SB)/4, $0xbadc924e
+DATA vecTable<>+3192(SB)/4, $0xbadc924e
+DATA vecTable<>+3196(SB)/4, $0xbadc924e
+DATA vecTable<>+3200(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3204(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3208(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3212(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3216(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3220(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3224(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3228(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3232(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3236(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3240(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3244(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3248(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3252(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3256(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3260(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3264(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3268(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3272(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3276(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3280(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3284(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3288(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3292(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3296(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3300(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3304(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3308(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3312(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3316(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3320(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3324(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3328(SB)/4, $0xbd922279
+DATA vecTable<>+3332(SB)/4, $0xbd922279
+DATA vecTable<>+3336(SB)/4, $0xbd922279
+DATA vecTable<>+3340(SB)/4, $0xbd922279
+DATA vecTable<>+3344(SB)/4, $0xbd922279
+DATA vecTable<>+3348(SB)/4, $0xbd922279
+DATA vecTable<>+3352(SB)/4, $0xbd922279
+DATA vecTable<>+3356(SB)/4, $0xbd922279
+DATA vecTable<>+3360(SB)/4, $0xbd922279
+DATA vecTable<>+3364(SB)/4, $0xbd922279
+DATA vecTable<>+3368(SB)/4, $0xbd922279
+DATA vecTable<>+3372(SB)/4, $0xbd922279
+DATA vecTable<>+3376(SB)/4, $0xbd922279
+DATA vecTable<>+3380(SB)/4, $0xbd922279
+DATA vecTable<>+3384(SB)/4, $0xbd922279
+DATA vecTable<>+3388(SB)/4, $0xbd922279
+DATA vecTable<>+3392(SB)/4, $0xbfcc422a
+DATA vecTable<>+3396(SB)/4, $0xbfcc422a
+DATA vecTable<>+3400(SB)/4, $0xbfcc422a
+DATA vecTable<>+3404(SB)/4, $0xbfcc422a
+DATA vecTable<>+3408(SB)/4, $0xbfcc422a
+DATA vecTable<>+3412(SB)/4, $0xbfcc422a
+DATA vecTable<>+3416(SB)/4, $0xbfcc422a
+DATA vecTable<>+3420(SB)/4, $0xbfcc422a
+DATA vecTable<>+3424(SB)/4, $0xbfcc422a
+DATA vecTable<>+3428(SB)/4, $0xbfcc422a
+DATA vecTable<>+3432(SB)/4, $0xbfcc422a
+DATA vecTable<>+3436(SB)/4, $0xbfcc422a
+DATA vecTable<>+3440(SB)/4, $0xbfcc422a
+DATA vecTable<>+3444(SB)/4, $0xbfcc422a
+DATA vecTable<>+3448(SB)/4, $0xbfcc422a
+DATA vecTable<>+3452(SB)/4, $0xbfcc422a
+DATA vecTable<>+3456(SB)/4, $0x49400000
+DATA vecTable<>+3460(SB)/4, $0x49400000
+DATA vecTable<>+3464(SB)/4, $0x49400000
+DATA vecTable<>+3468(SB)/4, $0x49400000
+DATA vecTable<>+3472(SB)/4, $0x49400000
+DATA vecTable<>+3476(SB)/4, $0x49400000
+DATA vecTable<>+3480(SB)/4, $0x49400000
+DATA vecTable<>+3484(SB)/4, $0x49400000
+DATA vecTable<>+3488(SB)/4, $0x49400000
+DATA vecTable<>+3492(SB)/4, $0x49400000
+DATA vecTable<>+3496(SB)/4, $0x49400000
+DATA vecTable<>+3500(SB)/4, $0x49400000
+DATA vecTable<>+3504(SB)/4, $0x49400000
+DATA vecTable<>+3508(SB)/4, $0x49400000
+DATA vecTable<>+3512(SB)/4, $0x49400000
+DATA vecTable<>+3516(SB)/4, $0x49400000
+DATA vecTable<>+3520(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3524(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3528(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3532(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3536(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3540(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3544(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3548(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3552(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3556(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3560(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3564(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3568(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3572(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3576(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3580(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3584(SB)/4, $0xb2a57060
+DATA vecTable<>+3588(SB)/4, $0xb2a57060
+DATA vecTable<>+3592(SB)/4, $0xb2a57060
+DATA vecTable<>+3596(SB)/4, $0xb2a57060
+DATA vecTable<>+3600(SB)/4, $0xb2a57060
+DATA vecTable<>+3604(SB)/4, $0xb2a57060
+DATA vecTable<>+3608(SB)/4, $0xb2a57060
+DATA vecTable<>+3612(SB)/4, $0xb2a57060
+DATA vecTable<>+3616(SB)/4, $0xb2a57060
+DATA vecTable<>+3620(SB)/4, $0xb2a57060
+DATA vecTable<>+3624(SB)/4, $0xb2a57060
+DATA vecTable<>+3628(SB)/4, $0xb2a57060
+DATA vecTable<>+3632(SB)/4, $0xb2a57060
+DATA vecTable<>+3636(SB)/4, $0xb2a57060
+DATA vecTable<>+3640(SB)/4, $0xb2a57060
+DATA vecTable<>+3644(SB)/4, $0xb2a57060
+DATA vecTable<>+3648(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3652(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3656(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3660(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3664(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3668(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3672(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3676(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3680(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3684(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3688(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3692(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3696(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3700(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3704(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3708(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3712(SB)/4, $0xb2257060
+DATA vecTable<>+3716(SB)/4, $0xb2257060
+DATA vecTable<>+3720(SB)/4, $0xb2257060
+DATA vecTable<>+3724(SB)/4, $0xb2257060
+DATA vecTable<>+3728(SB)/4, $0xb2257060
+DATA vecTable<>+3732(SB)/4, $0xb2257060
+DATA vecTable<>+3736(SB)/4, $0xb2257060
+DATA vecTable<>+3740(SB)/4, $0xb2257060
+DATA vecTable<>+3744(SB)/4, $0xb2257060
+DATA vecTable<>+3748(SB)/4, $0xb2257060
+DATA vecTable<>+3752(SB)/4, $0xb2257060
+DATA vecTable<>+3756(SB)/4, $0xb2257060
+DATA vecTable<>+3760(SB)/4, $0xb2257060
+DATA vecTable<>+3764(SB)/4, $0xb2257060
+DATA vecTable<>+3768(SB)/4, $0xb2257060
+DATA vecTable<>+3772(SB)/4, $0xb2257060
+DATA vecTable<>+3776(SB)/4, $0x3d63594d
+DATA vecTable<>+3780(SB)/4, $0x3d63594d
+DATA vecTable<>+3784(SB)/4, $0x3d63594d
+DATA vecTable<>+3788(SB)/4, $0x3d63594d
+DATA vecTable<>+3792(SB)/4, $0x3d63594d
+DATA vecTable<>+3796(SB)/4, $0x3d63594d
+DATA vecTable<>+3800(SB)/4, $0x3d63594d
+DATA vecTable<>+3804(SB)/4, $0x3d63594d
+DATA vecTable<>+3808(SB)/4, $0x3d63594d
+DATA vecTable<>+3812(SB)/4, $0x3d63594d
+DATA vecTable<>+3816(SB)/4, $0x3d63594d
+DATA vecTable<>+3820(SB)/4, $0x3d63594d
+DATA vecTable<>+3824(SB)/4, $0x3d63594d
+DATA vecTable<>+3828(SB)/4, $0x3d63594d
+DATA vecTable<>+3832(SB)/4, $0x3d63594d
+DATA vecTable<>+3836(SB)/4, $0x3d63594d
+DATA vecTable<>+3840(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3844(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3848(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3852(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3856(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3860(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3864(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3868(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3872(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3876(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3880(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3884(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3888(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3892(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3896(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3900(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3904(SB)/4, $0x3f317218
+DATA vecTable<>+3908(SB)/4, $0x3f317218
+DATA vecTable<>+3912(SB)/4, $0x3f317218
+DATA vecTable<>+3916(SB)/4, $0x3f317218
+DATA vecTable<>+3920(SB)/4, $0x3f317218
+DATA vecTable<>+3924(SB)/4, $0x3f317218
+DATA vecTable<>+3928(SB)/4, $0x3f317218
+DATA vecTable<>+3932(SB)/4, $0x3f317218
+DATA vecTable<>+3936(SB)/4, $0x3f317218
+DATA vecTable<>+3940(SB)/4, $0x3f317218
+DATA vecTable<>+3944(SB)/4, $0x3f317218
+DATA vecTable<>+3948(SB)/4, $0x3f317218
+DATA vecTable<>+3952(SB)/4, $0x3f317218
+DATA vecTable<>+3956(SB)/4, $0x3f317218
+DATA vecTable<>+3960(SB)/4, $0x3f317218
+DATA vecTable<>+3964(SB)/4, $0x3f317218
+DATA vecTable<>+3968(SB)/4, $0x3f800000
+DATA vecTable<>+3972(SB)/4, $0x3f85aac3
+DATA vecTable<>+3976(SB)/4, $0x3f8b95c2
+DATA vecTable<>+3980(SB)/4, $0x3f91c3d3
+DATA vecTable<>+3984(SB)/4, $0x3f9837f0
+DATA vecTable<>+3988(SB)/4, $0x3f9ef532
+DATA vecTable<>+3992(SB)/4, $0x3fa5fed7
+DATA vecTable<>+3996(SB)/4, $0x3fad583f
+DATA vecTable<>+4000(SB)/4, $0x3fb504f3
+DATA vecTable<>+4004(SB)/4, $0x3fbd08a4
+DATA vecTable<>+4008(SB)/4, $0x3fc5672a
+DATA vecTable<>+4012(SB)/4, $0x3fce248c
+DATA vecTable<>+4016(SB)/4, $0x3fd744fd
+DATA vecTable<>+4020(SB)/4, $0x3fe0ccdf
+DATA vecTable<>+4024(SB)/4, $0x3feac0c7
+DATA vecTable<>+4028(SB)/4, $0x3ff5257d
+GLOBL vecTable<>(SB), RODATA|NOPTR, $4032
 
-// func vecAddF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecAddF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
+// func vecRunAVX512(op uint64, t *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL
+TEXT ·vecRunAVX512(SB), NOSPLIT, $256-16
+	MOVQ         op+0(FP), DX
+	MOVQ         t+8(FP), BX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
+	CMPQ DX, $+8; JLT choose1
+	SUBQ $+8, DX; CMPQ DX, $+8; JGE choose1
+	VMOVUPS      Z8, (SP)
+	VMOVUPS      Z8, 64(SP)
+	VMOVUPS      Z8, 128(SP)
+	VMOVUPS      Z8, 192(SP)
+	LEAQ         (SP), DI
+	XORQ R11, R11
 
-loop3:
-	CMPQ CX, $+64; JLT next4
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VADDPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VADDPS Z5, Z4, Z4
+choose1:
+	CMPQ DX, $+18; JGE choose2
+	CMPQ DX, $+9; JGE choose3
+	CMPQ DX, $+4; JGE choose4
+	CMPQ DX, $+2; JGE choose5
+	CMPQ DX, $+1; JGE choose6
+	JMP entry0
+
+choose6:
+	JMP entry1
+
+choose5:
+	CMPQ DX, $+3; JGE choose7
+	JMP entry2
+
+choose7:
+	JMP entry3
+
+choose4:
+	CMPQ DX, $+6; JGE choose8
+	CMPQ DX, $+5; JGE choose9
+	JMP entry4
+
+choose9:
+	JMP entry5
+
+choose8:
+	CMPQ DX, $+7; JGE choose10
+	JMP entry6
+
+choose10:
+	CMPQ DX, $+8; JGE choose11
+	JMP entry7
+
+choose11:
+	JMP entry8
+
+choose3:
+	CMPQ DX, $+13; JGE choose12
+	CMPQ DX, $+11; JGE choose13
+	CMPQ DX, $+10; JGE choose14
+	JMP entry9
+
+choose14:
+	JMP entry10
+
+choose13:
+	CMPQ DX, $+12; JGE choose15
+	JMP entry11
+
+choose15:
+	JMP entry12
+
+choose12:
+	CMPQ DX, $+15; JGE choose16
+	CMPQ DX, $+14; JGE choose17
+	JMP entry13
+
+choose17:
+	JMP entry14
+
+choose16:
+	CMPQ DX, $+16; JGE choose18
+	JMP entry15
+
+choose18:
+	CMPQ DX, $+17; JGE choose19
+	JMP entry16
+
+choose19:
+	JMP entry17
+
+choose2:
+	CMPQ DX, $+27; JGE choose20
+	CMPQ DX, $+22; JGE choose21
+	CMPQ DX, $+20; JGE choose22
+	CMPQ DX, $+19; JGE choose23
+	JMP entry18
+
+choose23:
+	JMP entry19
+
+choose22:
+	CMPQ DX, $+21; JGE choose24
+	JMP entry20
+
+choose24:
+	JMP entry21
+
+choose21:
+	CMPQ DX, $+24; JGE choose25
+	CMPQ DX, $+23; JGE choose26
+	JMP entry22
+
+choose26:
+	JMP entry23
+
+choose25:
+	CMPQ DX, $+25; JGE choose27
+	JMP entry24
+
+choose27:
+	CMPQ DX, $+26; JGE choose28
+	JMP entry25
+
+choose28:
+	JMP entry26
+
+choose20:
+	CMPQ DX, $+32; JGE choose29
+	CMPQ DX, $+29; JGE choose30
+	CMPQ DX, $+28; JGE choose31
+	JMP entry27
+
+choose31:
+	JMP entry28
+
+choose30:
+	CMPQ DX, $+30; JGE choose32
+	JMP entry29
+
+choose32:
+	CMPQ DX, $+31; JGE choose33
+	JMP entry30
+
+choose33:
+	JMP entry31
+
+choose29:
+	CMPQ DX, $+34; JGE choose34
+	CMPQ DX, $+33; JGE choose35
+	JMP entry32
+
+choose35:
+	JMP entry33
+
+choose34:
+	CMPQ DX, $+35; JGE choose36
+	JMP entry34
+
+choose36:
+	CMPQ DX, $+36; JGE choose37
+	JMP entry35
+
+choose37:
+	JMP entry36
+
+entry0:
+loop38:
+	CMPQ CX, $+64; JLT next39
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VADDPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VADDPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VADDPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop3
+	VMOVUPS 192(DI)(R10*1), Z7; VADDPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop38
 
-next4:
-loop5:
-	CMPQ CX, $+16; JLT next6
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop5
+next39:
+loop40:
+	CMPQ CX, $+16; JLT next41
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop40
 
-next6:
-	TESTQ CX, CX; JZ done2
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next41:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VADDPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done2:
-	VZEROUPPER; RET
-
-// func vecAddScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecAddScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop9:
-	CMPQ CX, $+64; JLT next10
-	VMOVUPS (SI)(AX*1), Z0; VADDPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VADDPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VADDPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VADDPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop9
-
-next10:
-loop11:
-	CMPQ CX, $+16; JLT next12
-	VMOVUPS (SI)(AX*1), Z0; VADDPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop11
-
-next12:
-	TESTQ CX, CX; JZ done8
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VADDPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done8:
-	VZEROUPPER; RET
-
-// func vecSubF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSubF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop15:
-	CMPQ CX, $+64; JLT next16
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VSUBPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VSUBPS Z5, Z4, Z4
+entry1:
+loop42:
+	CMPQ CX, $+64; JLT next43
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VSUBPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VSUBPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VSUBPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop15
+	VMOVUPS 192(DI)(R10*1), Z7; VSUBPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop42
 
-next16:
-loop17:
-	CMPQ CX, $+16; JLT next18
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop17
+next43:
+loop44:
+	CMPQ CX, $+16; JLT next45
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop44
 
-next18:
-	TESTQ CX, CX; JZ done14
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next45:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VSUBPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done14:
-	VZEROUPPER; RET
-
-// func vecSubScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSubScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop21:
-	CMPQ CX, $+64; JLT next22
-	VMOVUPS (SI)(AX*1), Z0; VSUBPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VSUBPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VSUBPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VSUBPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop21
-
-next22:
-loop23:
-	CMPQ CX, $+16; JLT next24
-	VMOVUPS (SI)(AX*1), Z0; VSUBPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop23
-
-next24:
-	TESTQ CX, CX; JZ done20
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VSUBPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done20:
-	VZEROUPPER; RET
-
-// func vecRSubF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecRSubF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop27:
-	CMPQ CX, $+64; JLT next28
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VSUBPS Z2, Z3, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VSUBPS Z4, Z5, Z4
+entry2:
+loop46:
+	CMPQ CX, $+64; JLT next47
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VSUBPS Z2, Z3, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VSUBPS Z4, Z5, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VSUBPS Z6, Z7, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop27
+	VMOVUPS 192(DI)(R10*1), Z7; VSUBPS Z6, Z7, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop46
 
-next28:
-loop29:
-	CMPQ CX, $+16; JLT next30
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop29
+next47:
+loop48:
+	CMPQ CX, $+16; JLT next49
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop48
 
-next30:
-	TESTQ CX, CX; JZ done26
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next49:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VSUBPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done26:
-	VZEROUPPER; RET
-
-// func vecRSubScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecRSubScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop33:
-	CMPQ CX, $+64; JLT next34
-	VMOVUPS (SI)(AX*1), Z0; VSUBPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VSUBPS Z1, Z8, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VSUBPS Z2, Z8, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VSUBPS Z3, Z8, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop33
-
-next34:
-loop35:
-	CMPQ CX, $+16; JLT next36
-	VMOVUPS (SI)(AX*1), Z0; VSUBPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop35
-
-next36:
-	TESTQ CX, CX; JZ done32
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VSUBPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done32:
-	VZEROUPPER; RET
-
-// func vecMulF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMulF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop39:
-	CMPQ CX, $+64; JLT next40
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VMULPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VMULPS Z5, Z4, Z4
+entry3:
+loop50:
+	CMPQ CX, $+64; JLT next51
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VMULPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VMULPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VMULPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop39
+	VMOVUPS 192(DI)(R10*1), Z7; VMULPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop50
 
-next40:
-loop41:
-	CMPQ CX, $+16; JLT next42
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop41
+next51:
+loop52:
+	CMPQ CX, $+16; JLT next53
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop52
 
-next42:
-	TESTQ CX, CX; JZ done38
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next53:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMULPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done38:
-	VZEROUPPER; RET
-
-// func vecMulScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMulScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop45:
-	CMPQ CX, $+64; JLT next46
-	VMOVUPS (SI)(AX*1), Z0; VMULPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VMULPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VMULPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VMULPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop45
-
-next46:
-loop47:
-	CMPQ CX, $+16; JLT next48
-	VMOVUPS (SI)(AX*1), Z0; VMULPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop47
-
-next48:
-	TESTQ CX, CX; JZ done44
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMULPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done44:
-	VZEROUPPER; RET
-
-// func vecDivF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecDivF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop51:
-	CMPQ CX, $+64; JLT next52
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VDIVPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VDIVPS Z5, Z4, Z4
+entry4:
+loop54:
+	CMPQ CX, $+64; JLT next55
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VDIVPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VDIVPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VDIVPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop51
+	VMOVUPS 192(DI)(R10*1), Z7; VDIVPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop54
 
-next52:
-loop53:
-	CMPQ CX, $+16; JLT next54
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop53
+next55:
+loop56:
+	CMPQ CX, $+16; JLT next57
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop56
 
-next54:
-	TESTQ CX, CX; JZ done50
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next57:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VDIVPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done50:
-	VZEROUPPER; RET
-
-// func vecDivScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecDivScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop57:
-	CMPQ CX, $+64; JLT next58
-	VMOVUPS (SI)(AX*1), Z0; VDIVPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VDIVPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VDIVPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VDIVPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop57
-
-next58:
-loop59:
-	CMPQ CX, $+16; JLT next60
-	VMOVUPS (SI)(AX*1), Z0; VDIVPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop59
-
-next60:
-	TESTQ CX, CX; JZ done56
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VDIVPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done56:
-	VZEROUPPER; RET
-
-// func vecRDivF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecRDivF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop63:
-	CMPQ CX, $+64; JLT next64
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VDIVPS Z2, Z3, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VDIVPS Z4, Z5, Z4
+entry5:
+loop58:
+	CMPQ CX, $+64; JLT next59
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VDIVPS Z2, Z3, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VDIVPS Z4, Z5, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VDIVPS Z6, Z7, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop63
+	VMOVUPS 192(DI)(R10*1), Z7; VDIVPS Z6, Z7, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop58
 
-next64:
-loop65:
-	CMPQ CX, $+16; JLT next66
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop65
+next59:
+loop60:
+	CMPQ CX, $+16; JLT next61
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop60
 
-next66:
-	TESTQ CX, CX; JZ done62
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next61:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VDIVPS Z0, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done62:
-	VZEROUPPER; RET
-
-// func vecRDivScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecRDivScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop69:
-	CMPQ CX, $+64; JLT next70
-	VMOVUPS (SI)(AX*1), Z0; VDIVPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VDIVPS Z1, Z8, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VDIVPS Z2, Z8, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VDIVPS Z3, Z8, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop69
-
-next70:
-loop71:
-	CMPQ CX, $+16; JLT next72
-	VMOVUPS (SI)(AX*1), Z0; VDIVPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop71
-
-next72:
-	TESTQ CX, CX; JZ done68
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VDIVPS Z0, Z8, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done68:
-	VZEROUPPER; RET
-
-// func vecMaxF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMaxF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop75:
-	CMPQ CX, $+64; JLT next76
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VMAXPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VMAXPS Z5, Z4, Z4
+entry6:
+loop62:
+	CMPQ CX, $+64; JLT next63
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VMAXPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VMAXPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VMAXPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop75
+	VMOVUPS 192(DI)(R10*1), Z7; VMAXPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop62
 
-next76:
-loop77:
-	CMPQ CX, $+16; JLT next78
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop77
+next63:
+loop64:
+	CMPQ CX, $+16; JLT next65
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop64
 
-next78:
-	TESTQ CX, CX; JZ done74
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next65:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMAXPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done74:
-	VZEROUPPER; RET
-
-// func vecMaxScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMaxScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop81:
-	CMPQ CX, $+64; JLT next82
-	VMOVUPS (SI)(AX*1), Z0; VMAXPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VMAXPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VMAXPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VMAXPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop81
-
-next82:
-loop83:
-	CMPQ CX, $+16; JLT next84
-	VMOVUPS (SI)(AX*1), Z0; VMAXPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop83
-
-next84:
-	TESTQ CX, CX; JZ done80
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMAXPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done80:
-	VZEROUPPER; RET
-
-// func vecMinF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMinF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop87:
-	CMPQ CX, $+64; JLT next88
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VMINPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
-	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VMINPS Z5, Z4, Z4
+entry7:
+loop66:
+	CMPQ CX, $+64; JLT next67
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VMINPS Z3, Z2, Z2; VMAXPS Z2, Z30, Z2
+	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VMINPS Z5, Z4, Z4
 	VMAXPS Z4, Z30, Z4; VMINPS Z4, Z31, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6
-	VMOVUPS 192(DI)(AX*1), Z7; VMINPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop87
+	VMOVUPS 192(DI)(R10*1), Z7; VMINPS Z7, Z6, Z6; VMAXPS Z6, Z30, Z6; VMINPS Z6, Z31, Z6; VMOVUPS Z6, 192(R9)(AX*1)
+	LEAQ (R10)(R11*4), R10; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop66
 
-next88:
-loop89:
-	CMPQ CX, $+16; JLT next90
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop89
+next67:
+loop68:
+	CMPQ CX, $+16; JLT next69
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop68
 
-next90:
-	TESTQ CX, CX; JZ done86
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next69:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMINPS Z1, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done86:
-	VZEROUPPER; RET
-
-// func vecMinScalarF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMinScalarF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; XORQ AX, AX
-
-loop93:
-	CMPQ CX, $+64; JLT next94
-	VMOVUPS (SI)(AX*1), Z0; VMINPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z1; VMINPS Z8, Z1, Z1; VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1)
-	VMOVUPS 128(SI)(AX*1), Z2; VMINPS Z8, Z2, Z2; VMAXPS Z2, Z30, Z2; VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1)
-	VMOVUPS 192(SI)(AX*1), Z3; VMINPS Z8, Z3, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 192(R9)(AX*1)
-	ADDQ $+256, AX; SUBQ $+64, CX; JMP loop93
-
-next94:
-loop95:
-	CMPQ CX, $+16; JLT next96
-	VMOVUPS (SI)(AX*1), Z0; VMINPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop95
-
-next96:
-	TESTQ CX, CX; JZ done92
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMINPS Z8, Z0, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done92:
-	VZEROUPPER; RET
-
-// func vecClampF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecClampF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop99:
-	CMPQ CX, $+64; JLT next100
+entry8:
+loop70:
+	CMPQ CX, $+64; JLT next71
 	VMOVUPS (SI)(AX*1), Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z1
 	VMAXPS Z1, Z30, Z1; VMINPS Z1, Z31, Z1; VMOVUPS Z1, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z2; VMAXPS Z2, Z30, Z2
 	VMINPS Z2, Z31, Z2; VMOVUPS Z2, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3
-	VMOVUPS Z3, 192(R9)(AX*1); ADDQ $+256, AX; SUBQ $+64, CX; JMP loop99
+	VMOVUPS Z3, 192(R9)(AX*1); ADDQ $+256, AX; SUBQ $+64, CX; JMP loop70
 
-next100:
-loop101:
-	CMPQ CX, $+16; JLT next102
+next71:
+loop72:
+	CMPQ CX, $+16; JLT next73
 	VMOVUPS (SI)(AX*1), Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
-	JMP loop101
+	JMP loop72
 
-next102:
-	TESTQ CX, CX; JZ done98
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+next73:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done98:
-	VZEROUPPER; RET
-
-// func vecScaleShiftF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecScaleShiftF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30
-	VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop105:
-	CMPQ CX, $+32; JLT next106
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (R8)(AX*1), Z2; VFMADD213PS Z2, Z1, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z3; VMOVUPS 64(DI)(AX*1), Z4
+entry9:
+loop74:
+	CMPQ CX, $+32; JLT next75
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS (R8)(AX*1), Z2; VFMADD213PS Z2, Z1, Z0; VMAXPS Z0, Z30, Z0
+	VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z3; VMOVUPS 64(DI)(R10*1), Z4
 	VMOVUPS 64(R8)(AX*1), Z5; VFMADD213PS Z5, Z4, Z3; VMAXPS Z3, Z30, Z3; VMINPS Z3, Z31, Z3; VMOVUPS Z3, 64(R9)(AX*1)
-	ADDQ $+128, AX; SUBQ $+32, CX; JMP loop105
+	LEAQ (R10)(R11*2), R10; ADDQ $+128, AX; SUBQ $+32, CX; JMP loop74
 
-next106:
-loop107:
-	CMPQ CX, $+16; JLT next108
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (R8)(AX*1), Z2; VFMADD213PS Z2, Z1, Z0; VMAXPS Z0, Z30, Z0
-	VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop107
+next75:
+loop76:
+	CMPQ CX, $+16; JLT next77
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS (R8)(AX*1), Z2; VFMADD213PS Z2, Z1, Z0; VMAXPS Z0, Z30, Z0
+	VMINPS Z0, Z31, Z0; VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop76
 
-next108:
-	TESTQ CX, CX; JZ done104
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMOVUPS.Z (R8)(AX*1), K4, Z2; VFMADD213PS Z2, Z1, Z0; VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+next77:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMOVUPS.Z (R8)(AX*1), K4, Z2; VFMADD213PS Z2, Z1, Z0
+	VMAXPS Z0, Z30, Z0; VMINPS Z0, Z31, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done104:
-	VZEROUPPER; RET
+entry10:
+loop78:
+	CMPQ CX, $+64; JLT next79
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0; VMOVUPS Z0, (R9)(AX*1)
+	VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(R10*1), Z3; VMULPS Z9, Z3, Z3; VFMADD213PS Z3, Z8, Z2
+	VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(R10*1), Z5; VMULPS Z9, Z5, Z5
+	VFMADD213PS Z5, Z8, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6; VMOVUPS 192(DI)(R10*1), Z7
+	VMULPS Z9, Z7, Z7; VFMADD213PS Z7, Z8, Z6; VMOVUPS Z6, 192(R9)(AX*1); LEAQ (R10)(R11*4), R10; ADDQ $+256, AX
+	SUBQ $+64, CX; JMP loop78
 
-// func vecAxpyF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecAxpyF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORQ AX, AX
+next79:
+loop80:
+	CMPQ CX, $+16; JLT next81
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0; VMOVUPS Z0, (R9)(AX*1)
+	LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop80
 
-loop111:
-	CMPQ CX, $+64; JLT next112
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3; VMULPS Z9, Z3, Z3; VFMADD213PS Z3, Z8, Z2
-	VMOVUPS Z2, 64(R9)(AX*1); VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5; VMULPS Z9, Z5, Z5
-	VFMADD213PS Z5, Z8, Z4; VMOVUPS Z4, 128(R9)(AX*1); VMOVUPS 192(SI)(AX*1), Z6; VMOVUPS 192(DI)(AX*1), Z7
-	VMULPS Z9, Z7, Z7; VFMADD213PS Z7, Z8, Z6; VMOVUPS Z6, 192(R9)(AX*1); ADDQ $+256, AX; SUBQ $+64, CX; JMP loop111
+next81:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-next112:
-loop113:
-	CMPQ CX, $+16; JLT next114
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop113
-
-next114:
-	TESTQ CX, CX; JZ done110
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMULPS Z9, Z1, Z1; VFMADD213PS Z1, Z8, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done110:
-	VZEROUPPER; RET
-
-// func vecLeakyReluF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecLeakyReluF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORQ AX, AX
-
-loop117:
-	CMPQ CX, $+32; JLT next118
+entry11:
+loop82:
+	CMPQ CX, $+32; JLT next83
 	VMOVUPS (SI)(AX*1), Z0; VPXORD Z12, Z12, Z12; VMINPS Z0, Z12, Z13; VMAXPS Z0, Z12, Z0; VMULPS Z8, Z13, Z13
 	VADDPS Z13, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z1; VPXORD Z12, Z12, Z12; VMINPS Z1, Z12, Z13
 	VMAXPS Z1, Z12, Z1; VMULPS Z8, Z13, Z13; VADDPS Z13, Z1, Z1; VMOVUPS Z1, 64(R9)(AX*1); ADDQ $+128, AX; SUBQ $+32, CX
-	JMP loop117
+	JMP loop82
 
-next118:
-loop119:
-	CMPQ CX, $+16; JLT next120
+next83:
+loop84:
+	CMPQ CX, $+16; JLT next85
 	VMOVUPS (SI)(AX*1), Z0; VPXORD Z12, Z12, Z12; VMINPS Z0, Z12, Z13; VMAXPS Z0, Z12, Z0; VMULPS Z8, Z13, Z13
-	VADDPS Z13, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop119
+	VADDPS Z13, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop84
 
-next120:
-	TESTQ CX, CX; JZ done116
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VPXORD Z12, Z12, Z12
-	VMINPS Z0, Z12, Z13; VMAXPS Z0, Z12, Z0; VMULPS Z8, Z13, Z13; VADDPS Z13, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next85:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VPXORD Z12, Z12, Z12; VMINPS Z0, Z12, Z13; VMAXPS Z0, Z12, Z0; VMULPS Z8, Z13, Z13
+	VADDPS Z13, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done116:
-	VZEROUPPER; RET
-
-// func vecHardSigmoidF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecHardSigmoidF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORQ AX, AX
-
-loop123:
-	CMPQ CX, $+16; JLT next124
+entry12:
+loop86:
+	CMPQ CX, $+16; JLT next87
 	VMOVUPS (SI)(AX*1), Z0; VMULPS Z8, Z0, Z0; VADDPS Z9, Z0, Z0; VPXORD Z12, Z12, Z12; VMAXPS Z0, Z12, Z0
-	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z0, Z12, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop123
+	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z0, Z12, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop86
 
-next124:
-	TESTQ CX, CX; JZ done122
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMULPS Z8, Z0, Z0; VADDPS Z9, Z0, Z0
-	VPXORD Z12, Z12, Z12; VMAXPS Z0, Z12, Z0; VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z0, Z12, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+next87:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMULPS Z8, Z0, Z0; VADDPS Z9, Z0, Z0; VPXORD Z12, Z12, Z12; VMAXPS Z0, Z12, Z0
+	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z0, Z12, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done122:
-	VZEROUPPER; RET
-
-// func vecHardSwishF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecHardSwishF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORQ AX, AX
-
-loop127:
-	CMPQ CX, $+16; JLT next128
+entry13:
+loop88:
+	CMPQ CX, $+16; JLT next89
 	VMOVUPS (SI)(AX*1), Z0; VMULPS Z8, Z0, Z13; VADDPS Z9, Z13, Z13; VPXORD Z12, Z12, Z12; VMAXPS Z13, Z12, Z13
 	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z13, Z12, Z13; VMULPS Z13, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
-	SUBQ $+16, CX; JMP loop127
+	SUBQ $+16, CX; JMP loop88
 
-next128:
-	TESTQ CX, CX; JZ done126
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMULPS Z8, Z0, Z13
-	VADDPS Z9, Z13, Z13; VPXORD Z12, Z12, Z12; VMAXPS Z13, Z12, Z13; VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z13, Z12, Z13
-	VMULPS Z13, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next89:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMULPS Z8, Z0, Z13; VADDPS Z9, Z13, Z13; VPXORD Z12, Z12, Z12; VMAXPS Z13, Z12, Z13
+	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z13, Z12, Z13; VMULPS Z13, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done126:
-	VZEROUPPER; RET
-
-// func vecExpF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecExpF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop131:
-	CMPQ CX, $+16; JLT next132
+entry14:
+loop90:
+	CMPQ CX, $+16; JLT next91
 	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
 	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
 	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
 	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
 	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
 	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
-	SUBQ $+16, CX; JMP loop131
+	SUBQ $+16, CX; JMP loop90
 
-next132:
-	TESTQ CX, CX; JZ done130
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+448(SB), Z8
-	VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8
-	VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next91:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
+	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
+	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
+	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done130:
-	VZEROUPPER; RET
-
-// func vecSigmoidF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSigmoidF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop135:
-	CMPQ CX, $+16; JLT next136
+entry15:
+loop92:
+	CMPQ CX, $+16; JLT next93
 	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+640(SB), Z7
-	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+2432(SB), Z8; VFMADD231PS vecTable<>+2496(SB), Z0, Z8
-	VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8; VMOVAPS Z0, Z9
-	VFMSUB132PS vecTable<>+2496(SB), Z8, Z9; VFMADD231PS vecTable<>+2560(SB), Z0, Z9; VMOVUPS vecTable<>+2752(SB), Z10
-	VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8
+	VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9
+	VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10
+	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z7
 	VFNMADD213PS vecTable<>+0(SB), Z7, Z0; VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
-	SUBQ $+16, CX; JMP loop135
+	SUBQ $+16, CX; JMP loop92
 
-next136:
-	TESTQ CX, CX; JZ done134
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8
-	VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+640(SB), Z7; VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+2432(SB), Z8
-	VFMADD231PS vecTable<>+2496(SB), Z0, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+2496(SB), Z8, Z9; VFMADD231PS vecTable<>+2560(SB), Z0, Z9
-	VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10
-	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z7
-	VFNMADD213PS vecTable<>+0(SB), Z7, Z0; VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next93:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+640(SB), Z7
+	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8
+	VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9
+	VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10
+	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z7
+	VFNMADD213PS vecTable<>+0(SB), Z7, Z0; VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done134:
-	VZEROUPPER; RET
-
-// func vecSwishF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSwishF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop139:
-	CMPQ CX, $+16; JLT next140
+entry16:
+loop94:
+	CMPQ CX, $+16; JLT next95
 	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
-	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+2432(SB), Z8
-	VFMADD231PS vecTable<>+2496(SB), Z0, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+2496(SB), Z8, Z9; VFMADD231PS vecTable<>+2560(SB), Z0, Z9
-	VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10
+	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
+	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
+	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
 	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
 	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMULPS Z7, Z6, Z6; VMOVAPS Z6, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop139
+	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop94
 
-next140:
-	TESTQ CX, CX; JZ done138
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8
-	VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7; VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+2432(SB), Z8
-	VFMADD231PS vecTable<>+2496(SB), Z0, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+2496(SB), Z8, Z9; VFMADD231PS vecTable<>+2560(SB), Z0, Z9
-	VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10
+next95:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
+	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
+	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
+	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
 	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
 	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMULPS Z7, Z6, Z6; VMOVAPS Z6, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done138:
-	VZEROUPPER; RET
-
-// func vecTanhF32AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecTanhF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop143:
-	CMPQ CX, $+16; JLT next144
+entry17:
+loop96:
+	CMPQ CX, $+16; JLT next97
 	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0
 	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1152(SB), Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
 	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VFMADD213PS vecTable<>+1344(SB), Z6, Z7
 	VFMADD213PS vecTable<>+1408(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1472(SB), Z4
-	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9
-	VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop143
+	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+640(SB), Z4; VMINPS Z0, Z4, Z0
+	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
+	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9
+	VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10
+	VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
+	VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z4; VRCP14PS Z4, Z9; VFNMADD213PS Z8, Z9, Z4; VFMADD213PS Z9, Z9, Z4
+	VADDPS Z0, Z0, Z0; VFNMADD213PS Z8, Z4, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, (R9)(AX*1)
+	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop96
 
-next144:
-	TESTQ CX, CX; JZ done142
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5
-	VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0; VMULPS Z0, Z0, Z6
-	VMOVUPS vecTable<>+1152(SB), Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7; VFMADD213PS vecTable<>+1280(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1344(SB), Z6, Z7; VFMADD213PS vecTable<>+1408(SB), Z6, Z7; VMULPS Z5, Z6, Z6
-	VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1472(SB), Z4; VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
-	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
-	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
-	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8
-	VADDPS Z8, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z9; VDIVPS Z0, Z9, Z0; VSUBPS Z0, Z8, Z0; VORPS Z12, Z0, Z0
-	VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next97:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0
+	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1152(SB), Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VFMADD213PS vecTable<>+1344(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1408(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1472(SB), Z4
+	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+640(SB), Z4; VMINPS Z0, Z4, Z0
+	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
+	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9
+	VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10
+	VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
+	VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z4; VRCP14PS Z4, Z9; VFNMADD213PS Z8, Z9, Z4; VFMADD213PS Z9, Z9, Z4
+	VADDPS Z0, Z0, Z0; VFNMADD213PS Z8, Z4, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+	JMP end0
 
-done142:
-	VZEROUPPER; RET
+entry18:
+loop98:
+	CMPQ CX, $+16; JLT next99
+	VMOVUPS (SI)(AX*1), Z0; VSQRTPS Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop98
 
-// func vecSqrtF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSqrtF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
+next99:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VSQRTPS Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-loop147:
-	CMPQ CX, $+16; JLT next148
-	VMOVUPS (SI)(AX*1), Z0; VSQRTPS Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop147
-
-next148:
-	TESTQ CX, CX; JZ done146
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VSQRTPS Z0, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
-
-done146:
-	VZEROUPPER; RET
-
-// func vecMaskF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMaskF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
-
-loop151:
-	CMPQ CX, $+32; JLT next152
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11; VPANDD Z12, Z11, Z11
-	VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2; VMOVUPS 64(DI)(AX*1), Z3
-	VSUBPS Z3, Z30, Z12; VSUBPS Z31, Z3, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z2, Z2
-	VMOVUPS Z2, 64(R9)(AX*1); ADDQ $+128, AX; SUBQ $+32, CX; JMP loop151
-
-next152:
-loop153:
-	CMPQ CX, $+16; JLT next154
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11; VPANDD Z12, Z11, Z11
-	VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop153
-
-next154:
-	TESTQ CX, CX; JZ done150
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
-
-done150:
-	VZEROUPPER; RET
-
-// func vecAddMaskedF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecAddMaskedF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30
-	VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop157:
-	CMPQ CX, $+32; JLT next158
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (R8)(AX*1), Z2; VSUBPS Z2, Z30, Z12; VSUBPS Z31, Z2, Z11
-	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0; VMOVUPS Z0, (R9)(AX*1)
-	VMOVUPS 64(SI)(AX*1), Z3; VMOVUPS 64(DI)(AX*1), Z4; VMOVUPS 64(R8)(AX*1), Z5; VSUBPS Z5, Z30, Z12; VSUBPS Z31, Z5, Z11
-	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z4, Z4; VADDPS Z4, Z3, Z3; VMOVUPS Z3, 64(R9)(AX*1)
-	ADDQ $+128, AX; SUBQ $+32, CX; JMP loop157
-
-next158:
-loop159:
-	CMPQ CX, $+16; JLT next160
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (R8)(AX*1), Z2; VSUBPS Z2, Z30, Z12; VSUBPS Z31, Z2, Z11
-	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0; VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop159
-
-next160:
-	TESTQ CX, CX; JZ done156
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMOVUPS.Z (R8)(AX*1), K4, Z2; VSUBPS Z2, Z30, Z12; VSUBPS Z31, Z2, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11
-	VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
-
-done156:
-	VZEROUPPER; RET
-
-// func vecGeluF32AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecGeluF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop163:
-	CMPQ CX, $+16; JLT next164
+entry19:
+loop100:
+	CMPQ CX, $+16; JLT next101
 	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4
 	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7
 	VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7
@@ -1611,206 +1562,259 @@ loop163:
 	VFMADD213PS vecTable<>+1920(SB), Z7, Z12; VFMADD213PS vecTable<>+1984(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2048(SB), Z7, Z12; VFMADD213PS vecTable<>+2112(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z4, Z12, Z12
-	VMOVUPS vecTable<>+2432(SB), Z8; VFMADD231PS vecTable<>+2624(SB), Z5, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11
-	VSUBPS vecTable<>+2432(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2624(SB), Z8, Z9
-	VFMADD231PS vecTable<>+2688(SB), Z5, Z9; VFMADD231PS vecTable<>+2624(SB), Z6, Z9; VMOVUPS vecTable<>+2752(SB), Z10
-	VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
+	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9
+	VFMADD231PS vecTable<>+3712(SB), Z5, Z9; VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10
+	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5; VPXORD Z7, Z7, Z7; VMAXPS Z0, Z7, Z0; VFNMADD231PS Z5, Z12, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop163
+	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop100
 
-next164:
-	TESTQ CX, CX; JZ done162
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+192(SB), Z0, Z4
-	VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4; VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6
-	VMOVUPS vecTable<>+1664(SB), Z7; VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12
-	VFNMADD213PS vecTable<>+0(SB), Z12, Z7; VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1728(SB), Z12
+next101:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4
+	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7
+	VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7
+	VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1728(SB), Z12
 	VFMADD213PS vecTable<>+1792(SB), Z7, Z12; VFMADD213PS vecTable<>+1856(SB), Z7, Z12
 	VFMADD213PS vecTable<>+1920(SB), Z7, Z12; VFMADD213PS vecTable<>+1984(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2048(SB), Z7, Z12; VFMADD213PS vecTable<>+2112(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z4, Z12, Z12
-	VMOVUPS vecTable<>+2432(SB), Z8; VFMADD231PS vecTable<>+2624(SB), Z5, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11
-	VSUBPS vecTable<>+2432(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2624(SB), Z8, Z9
-	VFMADD231PS vecTable<>+2688(SB), Z5, Z9; VFMADD231PS vecTable<>+2624(SB), Z6, Z9; VMOVUPS vecTable<>+2752(SB), Z10
-	VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
+	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9
+	VFMADD231PS vecTable<>+3712(SB), Z5, Z9; VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10
+	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5; VPXORD Z7, Z7, Z7; VMAXPS Z0, Z7, Z0; VFNMADD231PS Z5, Z12, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done162:
-	VZEROUPPER; RET
-
-// func vecGeluTanhF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecGeluTanhF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31; XORQ AX, AX
-
-loop167:
-	CMPQ CX, $+16; JLT next168
-	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+2304(SB), Z6
-	VFMADD213PS vecTable<>+2368(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
+entry20:
+loop102:
+	CMPQ CX, $+16; JLT next103
+	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3328(SB), Z6
+	VFMADD213PS vecTable<>+3392(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
 	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
 	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
 	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
 	VSCALEFPS Z8, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
-	SUBQ $+16, CX; JMP loop167
+	SUBQ $+16, CX; JMP loop102
 
-next168:
-	TESTQ CX, CX; JZ done166
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0
-	VMOVUPS vecTable<>+2304(SB), Z6; VFMADD213PS vecTable<>+2368(SB), Z6, Z0; VMULPS Z5, Z0, Z0
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
-	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
-	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
-	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0
-	VDIVPS Z0, Z5, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next103:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3328(SB), Z6
+	VFMADD213PS vecTable<>+3392(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
+	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
+	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
+	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
+	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
+	VSCALEFPS Z8, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done166:
-	VZEROUPPER; RET
+entry21:
+loop104:
+	CMPQ CX, $+16; JLT next105
+	VMOVUPS (SI)(AX*1), Z0; VRNDSCALEPS $0x08, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop104
 
-// func vecSGDF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSGDF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9
-	VBROADCASTSS 40(BX), Z10; VBROADCASTSS 48(BX), Z11; VBROADCASTSS 52(BX), Z12; XORQ AX, AX
+next105:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VRNDSCALEPS $0x08, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-loop170:
-	CMPQ CX, $+16; JLT next171
-	VMOVUPS (R9)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (SI)(AX*1), Z2; VMULPS Z11, Z2, Z2; VFMADD231PS Z10, Z0, Z2
-	VFMADD213PS Z2, Z9, Z1; VMULPS Z12, Z0, Z0; VFNMADD231PS Z8, Z1, Z0; VMOVUPS Z1, (DI)(AX*1); VMOVUPS Z0, (R9)(AX*1)
-	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop170
+entry22:
+loop106:
+	CMPQ CX, $+16; JLT next107
+	VMOVUPS (SI)(AX*1), Z0; VRNDSCALEPS $0x09, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop106
 
-next171:
-	TESTQ CX, CX; JZ done169
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (R9)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMOVUPS.Z (SI)(AX*1), K4, Z2; VMULPS Z11, Z2, Z2; VFMADD231PS Z10, Z0, Z2; VFMADD213PS Z2, Z9, Z1; VMULPS Z12, Z0, Z0
-	VFNMADD231PS Z8, Z1, Z0; VMOVUPS Z1, K4, (DI)(AX*1); VMOVUPS Z0, K4, (R9)(AX*1)
+next107:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VRNDSCALEPS $0x09, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-done169:
-	VZEROUPPER; RET
+entry23:
+loop108:
+	CMPQ CX, $+16; JLT next109
+	VMOVUPS (SI)(AX*1), Z0; VRNDSCALEPS $0x0a, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop108
 
-// func vecSumF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSumF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ AX, AX
+next109:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VRNDSCALEPS $0x0a, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
-loop173:
-	CMPQ CX, $+64; JLT next174
+entry24:
+loop110:
+	CMPQ CX, $+16; JLT next111
+	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+192(SB), Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
+	JMP loop110
+
+next111:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+192(SB), Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
+
+entry25:
+loop112:
+	CMPQ CX, $+16; JLT next113
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+2368(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2304(SB), Z7
+	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2560(SB), Z5; VFMADD213PS vecTable<>+2624(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2688(SB), Z4, Z5; VFMADD213PS vecTable<>+2752(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2816(SB), Z4, Z5; VFMADD213PS vecTable<>+2880(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2944(SB), Z4, Z5; VMOVUPS vecTable<>+3008(SB), Z6; VFMADD213PS vecTable<>+3072(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3136(SB), Z4, Z6; VFMADD213PS vecTable<>+3200(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3264(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+2432(SB), Z7
+	VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+0(SB), Z7; VMINPS Z0, Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
+	SUBQ $+16, CX; JMP loop112
+
+next113:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+2368(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2304(SB), Z7
+	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2560(SB), Z5; VFMADD213PS vecTable<>+2624(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2688(SB), Z4, Z5; VFMADD213PS vecTable<>+2752(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2816(SB), Z4, Z5; VFMADD213PS vecTable<>+2880(SB), Z4, Z5
+	VFMADD213PS vecTable<>+2944(SB), Z4, Z5; VMOVUPS vecTable<>+3008(SB), Z6; VFMADD213PS vecTable<>+3072(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3136(SB), Z4, Z6; VFMADD213PS vecTable<>+3200(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3264(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+2432(SB), Z7
+	VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+0(SB), Z7; VMINPS Z0, Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
+
+entry26:
+loop114:
+	CMPQ CX, $+16; JLT next115
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (R9)(AX*1), Z2; VCMPPS $0x03, Z0, Z0, K1
+	VCMPPS $0x07, Z1, Z1, K1, K1; VCMPPS $0x1e, Z1, Z0, K2; KORW K1, K2, K2; VBLENDMPS Z0, Z1, K2, Z1
+	VBLENDMPS Z8, Z2, K2, Z2; VMOVUPS Z1, (DI)(AX*1); VMOVUPS Z2, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop114
+
+next115:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1; VMOVUPS.Z (R9)(AX*1), K4, Z2; VCMPPS $0x03, Z0, Z0, K1
+	VCMPPS $0x07, Z1, Z1, K1, K1; VCMPPS $0x1e, Z1, Z0, K2; KORW K1, K2, K2; VBLENDMPS Z0, Z1, K2, Z1
+	VBLENDMPS Z8, Z2, K2, Z2; VMOVUPS Z1, K4, (DI)(AX*1); VMOVUPS Z2, K4, (R9)(AX*1); JMP end0
+
+entry27:
+	XORL R12, R12
+
+loop116:
+	CMPQ CX, $+16; JLT next117
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VPMOVZXBD (R8)(R12*1), Z2; VPTESTMD Z2, Z2, K1
+	VBLENDMPS Z0, Z1, K1, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+16, R12; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop116
+
+next117:
+	JMP end0
+
+entry28:
+	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+
+loop118:
+	CMPQ CX, $+16; JLT next119
+	VMOVUPS (SI)(AX*1), Z0; VCMPPS $0x11, (DI)(AX*1), Z0, K1; VMOVDQU8.Z X4, K1, X0; VMOVDQU X0, (R9)(R12*1)
+	ADDQ $+16, R12; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop118
+
+next119:
+	JMP end0
+
+entry29:
+	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+
+loop120:
+	CMPQ CX, $+16; JLT next121
+	VMOVUPS (SI)(AX*1), Z0; VCMPPS $0x12, (DI)(AX*1), Z0, K1; VMOVDQU8.Z X4, K1, X0; VMOVDQU X0, (R9)(R12*1)
+	ADDQ $+16, R12; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop120
+
+next121:
+	JMP end0
+
+entry30:
+	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+
+loop122:
+	CMPQ CX, $+16; JLT next123
+	VMOVUPS (SI)(AX*1), Z0; VCMPPS $0x00, (DI)(AX*1), Z0, K1; VMOVDQU8.Z X4, K1, X0; VMOVDQU X0, (R9)(R12*1)
+	ADDQ $+16, R12; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop122
+
+next123:
+	JMP end0
+
+entry31:
+	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+
+loop124:
+	CMPQ CX, $+16; JLT next125
+	VMOVUPS (SI)(AX*1), Z0; VCMPPS $0x04, (DI)(AX*1), Z0, K1; VMOVDQU8.Z X4, K1, X0; VMOVDQU X0, (R9)(R12*1)
+	ADDQ $+16, R12; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop124
+
+next125:
+	JMP end0
+
+entry32:
+	VMOVAPS Z9, Z12; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+
+loop126:
+	CMPQ CX, $+64; JLT next127
 	VMOVUPS (SI)(AX*1), Z4; VADDPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VADDPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4
-	VADDPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop173
+	VADDPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop126
 
-next174:
-loop175:
-	CMPQ CX, $+16; JLT next176
-	VMOVUPS (SI)(AX*1), Z4; VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop175
+next127:
+loop128:
+	CMPQ CX, $+16; JLT next129
+	VMOVUPS (SI)(AX*1), Z4; VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop128
 
-next176:
-	TESTQ CX, CX; JZ done172
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VADDPS Z4, Z0, Z0
+next129:
+	TESTQ CX, CX; JZ sum
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VADDPS Z4, Z0, Z0; JMP sum
 
-done172:
-	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1; VADDPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VADDPS X1, X0, X0; VPSHUFD $0x01, X0, X1
-	VADDPS X1, X0, X0; VMOVSS X0, 40(BX); VZEROUPPER; RET
+entry33:
+	VMOVAPS Z9, Z12; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
 
-// func vecSumSquaresF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecSumSquaresF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ AX, AX
-
-loop178:
-	CMPQ CX, $+64; JLT next179
+loop130:
+	CMPQ CX, $+64; JLT next131
 	VMOVUPS (SI)(AX*1), Z4; VFMADD231PS Z4, Z4, Z0; VMOVUPS 64(SI)(AX*1), Z6; VFMADD231PS Z6, Z6, Z1
 	VMOVUPS 128(SI)(AX*1), Z4; VFMADD231PS Z4, Z4, Z2; VMOVUPS 192(SI)(AX*1), Z6; VFMADD231PS Z6, Z6, Z3; ADDQ $+256, AX
-	SUBQ $+64, CX; JMP loop178
+	SUBQ $+64, CX; JMP loop130
 
-next179:
-loop180:
-	CMPQ CX, $+16; JLT next181
-	VMOVUPS (SI)(AX*1), Z4; VFMADD231PS Z4, Z4, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop180
+next131:
+loop132:
+	CMPQ CX, $+16; JLT next133
+	VMOVUPS (SI)(AX*1), Z4; VFMADD231PS Z4, Z4, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop132
 
-next181:
-	TESTQ CX, CX; JZ done177
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VFMADD231PS Z4, Z4, Z0
+next133:
+	TESTQ CX, CX; JZ sum
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VFMADD231PS Z4, Z4, Z0; JMP sum
 
-done177:
-	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1; VADDPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VADDPS X1, X0, X0; VPSHUFD $0x01, X0, X1
-	VADDPS X1, X0, X0; VMOVSS X0, 40(BX); VZEROUPPER; RET
+entry34:
+	VMOVAPS Z9, Z12; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
 
-// func vecDotF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecDotF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ AX, AX
-
-loop183:
-	CMPQ CX, $+64; JLT next184
+loop134:
+	CMPQ CX, $+64; JLT next135
 	VMOVUPS (SI)(AX*1), Z4; VMOVUPS (DI)(AX*1), Z5; VFMADD231PS Z4, Z5, Z0; VMOVUPS 64(SI)(AX*1), Z6
 	VMOVUPS 64(DI)(AX*1), Z7; VFMADD231PS Z6, Z7, Z1; VMOVUPS 128(SI)(AX*1), Z4; VMOVUPS 128(DI)(AX*1), Z5
 	VFMADD231PS Z4, Z5, Z2; VMOVUPS 192(SI)(AX*1), Z6; VMOVUPS 192(DI)(AX*1), Z7; VFMADD231PS Z6, Z7, Z3; ADDQ $+256, AX
-	SUBQ $+64, CX; JMP loop183
+	SUBQ $+64, CX; JMP loop134
 
-next184:
-loop185:
-	CMPQ CX, $+16; JLT next186
-	VMOVUPS (SI)(AX*1), Z4; VMOVUPS (DI)(AX*1), Z5; VFMADD231PS Z4, Z5, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop185
+next135:
+loop136:
+	CMPQ CX, $+16; JLT next137
+	VMOVUPS (SI)(AX*1), Z4; VMOVUPS (DI)(AX*1), Z5; VFMADD231PS Z4, Z5, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop136
 
-next186:
-	TESTQ CX, CX; JZ done182
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VMOVUPS.Z (DI)(AX*1), K4, Z5
-	VFMADD231PS Z4, Z5, Z0
+next137:
+	TESTQ CX, CX; JZ sum
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VMOVUPS.Z (DI)(AX*1), K4, Z5; VFMADD231PS Z4, Z5, Z0; JMP sum
 
-done182:
-	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1; VADDPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VADDPS X1, X0, X0; VPSHUFD $0x01, X0, X1
-	VADDPS X1, X0, X0; VMOVSS X0, 40(BX); VZEROUPPER; RET
+entry35:
+	VMOVAPS Z9, Z12; VBROADCASTSS 32(BX), Z0; VBROADCASTSS 32(BX), Z1; VBROADCASTSS 32(BX), Z2; VBROADCASTSS 32(BX), Z3
 
-// func vecMaxOfF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecMaxOfF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 32(BX), Z0; VBROADCASTSS 32(BX), Z1
-	VBROADCASTSS 32(BX), Z2; VBROADCASTSS 32(BX), Z3; XORQ AX, AX
-
-loop188:
-	CMPQ CX, $+64; JLT next189
+loop138:
+	CMPQ CX, $+64; JLT next139
 	VMOVUPS (SI)(AX*1), Z4; VMAXPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VMAXPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4
-	VMAXPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VMAXPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop188
+	VMAXPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VMAXPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop138
 
-next189:
-loop190:
-	CMPQ CX, $+16; JLT next191
-	VMOVUPS (SI)(AX*1), Z4; VMAXPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop190
+next139:
+loop140:
+	CMPQ CX, $+16; JLT next141
+	VMOVUPS (SI)(AX*1), Z4; VMAXPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop140
 
-next191:
-	TESTQ CX, CX; JZ done187
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VMAXPS Z4, Z0, Z8
-	VBLENDMPS Z8, Z0, K4, Z0
+next141:
+	TESTQ CX, CX; JZ maximum
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VMAXPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0; JMP maximum
 
-done187:
-	VMAXPS Z1, Z0, Z0; VMAXPS Z3, Z2, Z2; VMAXPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VMAXPS Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1; VMAXPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VMAXPS X1, X0, X0; VPSHUFD $0x01, X0, X1
-	VMAXPS X1, X0, X0; VMOVSS X0, 40(BX); VZEROUPPER; RET
+entry36:
+	VMOVAPS Z9, Z12; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
 
-// func vecExpSumF32AVX512(t *byte)
-// Requires: AVX, AVX512F
-TEXT ·vecExpSumF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 36(BX), Z12; VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ AX, AX
-
-loop193:
-	CMPQ CX, $+64; JLT next194
+loop142:
+	CMPQ CX, $+64; JLT next143
 	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
@@ -1837,31 +1841,124 @@ loop193:
 	VFMADD213PS vecTable<>+896(SB), Z6, Z9; VFMADD213PS vecTable<>+960(SB), Z6, Z9
 	VFMADD213PS vecTable<>+1024(SB), Z6, Z9; VFMADD213PS vecTable<>+1088(SB), Z6, Z9; VMULPS Z6, Z6, Z10
 	VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop193
+	VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop142
 
-next194:
-loop195:
-	CMPQ CX, $+16; JLT next196
+next143:
+loop144:
+	CMPQ CX, $+16; JLT next145
 	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
 	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
 	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
 	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
 	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
 	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
-	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop195
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop144
 
-next196:
-	TESTQ CX, CX; JZ done192
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z4; VSUBPS Z12, Z4, Z4
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4
-	VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z4; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9
-	VFMADD213PS vecTable<>+896(SB), Z4, Z9; VFMADD213PS vecTable<>+960(SB), Z4, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z4, Z9; VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10
-	VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, K4, (R9)(AX*1)
-	VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
+next145:
+	TESTQ CX, CX; JZ sum
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
+	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
+	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
+	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
+	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, K4, (R9)(AX*1); VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
 
-done192:
+sum:
 	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1; VADDPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VADDPS X1, X0, X0; VPSHUFD $0x01, X0, X1
-	VADDPS X1, X0, X0; VMOVSS X0, 40(BX); VZEROUPPER; RET
+	VADDPS X1, X0, X0; VMOVSS X0, 40(BX); JMP end0
+
+maximum:
+	VMAXPS Z1, Z0, Z0; VMAXPS Z3, Z2, Z2; VMAXPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VMAXPS Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1; VMAXPS X1, X0, X0; VPSHUFD $0x0e, X0, X1; VMAXPS X1, X0, X0; VPSHUFD $0x01, X0, X1
+	VMAXPS X1, X0, X0; VMOVSS X0, 40(BX)
+
+end0:
+	VZEROUPPER; RET
+
+// func vecMaskF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecMaskF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
+
+loop146:
+	CMPQ CX, $+32; JLT next147
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11; VPANDD Z12, Z11, Z11
+	VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); VMOVUPS 64(SI)(AX*1), Z2
+	VMOVUPS 64(DI)(R10*1), Z3; VSUBPS Z3, Z30, Z12; VSUBPS Z31, Z3, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11
+	VPANDD Z11, Z2, Z2; VMOVUPS Z2, 64(R9)(AX*1); LEAQ (R10)(R11*2), R10; ADDQ $+128, AX; SUBQ $+32, CX; JMP loop146
+
+next147:
+loop148:
+	CMPQ CX, $+16; JLT next149
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11; VPANDD Z12, Z11, Z11
+	VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX
+	SUBQ $+16, CX; JMP loop148
+
+next149:
+	TESTQ CX, CX; JZ end1
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VSUBPS Z1, Z30, Z12; VSUBPS Z31, Z1, Z11
+	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+
+end1:
+	VZEROUPPER; RET
+
+// func vecAddMaskedF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecAddMaskedF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
+
+loop150:
+	CMPQ CX, $+32; JLT next151
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS (R8)(AX*1), Z2; VSUBPS Z2, Z30, Z12; VSUBPS Z31, Z2, Z11
+	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0; VMOVUPS Z0, (R9)(AX*1)
+	VMOVUPS 64(SI)(AX*1), Z3; VMOVUPS 64(DI)(R10*1), Z4; VMOVUPS 64(R8)(AX*1), Z5; VSUBPS Z5, Z30, Z12
+	VSUBPS Z31, Z5, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z4, Z4; VADDPS Z4, Z3, Z3
+	VMOVUPS Z3, 64(R9)(AX*1); LEAQ (R10)(R11*2), R10; ADDQ $+128, AX; SUBQ $+32, CX; JMP loop150
+
+next151:
+loop152:
+	CMPQ CX, $+16; JLT next153
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS (R8)(AX*1), Z2; VSUBPS Z2, Z30, Z12; VSUBPS Z31, Z2, Z11
+	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0; VMOVUPS Z0, (R9)(AX*1)
+	LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop152
+
+next153:
+	TESTQ CX, CX; JZ end2
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMOVUPS.Z (R8)(AX*1), K4, Z2; VSUBPS Z2, Z30, Z12
+	VSUBPS Z31, Z2, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VPANDD Z11, Z1, Z1; VADDPS Z1, Z0, Z0
+	VMOVUPS Z0, K4, (R9)(AX*1)
+
+end2:
+	VZEROUPPER; RET
+
+// func vecSGDF32AVX512(t *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecSGDF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         t+0(FP), BX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
+	VBROADCASTSS 40(BX), Z10; VBROADCASTSS 48(BX), Z11; VBROADCASTSS 52(BX), Z12
+
+loop154:
+	CMPQ CX, $+16; JLT next155
+	VMOVUPS (R9)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS (SI)(AX*1), Z2; VMULPS Z11, Z2, Z2; VFMADD231PS Z10, Z0, Z2
+	VFMADD213PS Z2, Z9, Z1; VMULPS Z12, Z0, Z0; VFNMADD231PS Z8, Z1, Z0; VMOVUPS Z1, (DI)(AX*1); VMOVUPS Z0, (R9)(AX*1)
+	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop154
+
+next155:
+	TESTQ CX, CX; JZ end3
+	VMOVUPS.Z (R9)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1; VMOVUPS.Z (SI)(AX*1), K4, Z2; VMULPS Z11, Z2, Z2
+	VFMADD231PS Z10, Z0, Z2; VFMADD213PS Z2, Z9, Z1; VMULPS Z12, Z0, Z0; VFNMADD231PS Z8, Z1, Z0
+	VMOVUPS Z1, K4, (DI)(AX*1); VMOVUPS Z0, K4, (R9)(AX*1)
+
+end3:
+	VZEROUPPER; RET

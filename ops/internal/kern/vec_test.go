@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -94,8 +95,49 @@ var vecFuncs = []struct {
 	{"mask", 0, func(d, x, y, z []float32) { copy(d, x); MaskF32(d, y, -0.2, 0.6) }},
 	{"mask relu", 0, func(d, x, y, z []float32) { copy(d, y); MaskF32(d, x, 0, noMax) }},
 	{"add masked", 0, func(d, x, y, z []float32) { copy(d, z); AddMaskedF32(d, y, x, -0.2, 0.6) }},
+	{"round", 0, func(d, x, y, z []float32) { scaled(d, x, 100); RoundF32(ToEven, d, d) }},
+	{"floor", 0, func(d, x, y, z []float32) { scaled(d, x, 100); RoundF32(Down, d, d) }},
+	{"ceil", 0, func(d, x, y, z []float32) { scaled(d, x, 1e9); RoundF32(Up, d, d) }},
+	{"abs", 0, func(d, x, y, z []float32) { AbsF32(d, x) }},
+	{"erf", 8, func(d, x, y, z []float32) { scaled(d, x, 3); ErfF32(d, d) }},
+	{"larger", 0, func(d, x, y, z []float32) { copy(d, y); LargerF32(make([]uint32, len(d)), d, x, 7) }},
+	{"larger at", 0, func(d, x, y, z []float32) {
+		at := make([]uint32, len(d))
+		LargerF32(at, append([]float32(nil), y...), x, 7)
+		for i, v := range at {
+			d[i] = float32(v)
+		}
+	}},
+	{"where", 0, func(d, x, y, z []float32) {
+		c := make([]byte, len(d))
+		CompareF32(Less, c, z, x)
+		WhereF32(d, c, x, y)
+	}},
+	{"less", 0, func(d, x, y, z []float32) { compareTo(Less, d, x, y) }},
+	{"at most", 0, func(d, x, y, z []float32) { compareTo(AtMost, d, x, y) }},
+	{"equal", 0, func(d, x, y, z []float32) { compareTo(Equal, d, x, x) }},
+	{"different", 0, func(d, x, y, z []float32) { compareTo(Different, d, x, y) }},
 	{"softmax", -1, func(d, x, y, z []float32) { SoftmaxF32(d, x, 1) }},
 	{"softmax beta", -1, func(d, x, y, z []float32) { SoftmaxF32(d, x, 2) }},
+}
+
+// compareTo sets d to CompareF32's bytes.
+func compareTo(c Comparison, d, x, y []float32) {
+	b := slices.Repeat([]byte{77}, len(d)+33)
+	CompareF32(c, b[1:1+len(d)], x, y)
+	for i, v := range b[1 : 1+len(d)] {
+		d[i] = float32(v)
+	}
+	if b[0] != 77 || slices.ContainsFunc(b[1+len(d):], func(v byte) bool { return v != 77 }) {
+		panic("wrote outside of its result")
+	}
+}
+
+// scaled sets d to x times s.
+func scaled(d, x []float32, s float32) {
+	for i, v := range x {
+		d[i] = s * v
+	}
 }
 
 func TestVecMaps(t *testing.T) {

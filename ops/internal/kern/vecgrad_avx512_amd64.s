@@ -580,348 +580,607 @@ DATA vecTable<>+2288(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2292(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2296(SB)/4, $0x3e0ef8e0
 DATA vecTable<>+2300(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2304(SB)/4, $0xbd922279
-DATA vecTable<>+2308(SB)/4, $0xbd922279
-DATA vecTable<>+2312(SB)/4, $0xbd922279
-DATA vecTable<>+2316(SB)/4, $0xbd922279
-DATA vecTable<>+2320(SB)/4, $0xbd922279
-DATA vecTable<>+2324(SB)/4, $0xbd922279
-DATA vecTable<>+2328(SB)/4, $0xbd922279
-DATA vecTable<>+2332(SB)/4, $0xbd922279
-DATA vecTable<>+2336(SB)/4, $0xbd922279
-DATA vecTable<>+2340(SB)/4, $0xbd922279
-DATA vecTable<>+2344(SB)/4, $0xbd922279
-DATA vecTable<>+2348(SB)/4, $0xbd922279
-DATA vecTable<>+2352(SB)/4, $0xbd922279
-DATA vecTable<>+2356(SB)/4, $0xbd922279
-DATA vecTable<>+2360(SB)/4, $0xbd922279
-DATA vecTable<>+2364(SB)/4, $0xbd922279
-DATA vecTable<>+2368(SB)/4, $0xbfcc422a
-DATA vecTable<>+2372(SB)/4, $0xbfcc422a
-DATA vecTable<>+2376(SB)/4, $0xbfcc422a
-DATA vecTable<>+2380(SB)/4, $0xbfcc422a
-DATA vecTable<>+2384(SB)/4, $0xbfcc422a
-DATA vecTable<>+2388(SB)/4, $0xbfcc422a
-DATA vecTable<>+2392(SB)/4, $0xbfcc422a
-DATA vecTable<>+2396(SB)/4, $0xbfcc422a
-DATA vecTable<>+2400(SB)/4, $0xbfcc422a
-DATA vecTable<>+2404(SB)/4, $0xbfcc422a
-DATA vecTable<>+2408(SB)/4, $0xbfcc422a
-DATA vecTable<>+2412(SB)/4, $0xbfcc422a
-DATA vecTable<>+2416(SB)/4, $0xbfcc422a
-DATA vecTable<>+2420(SB)/4, $0xbfcc422a
-DATA vecTable<>+2424(SB)/4, $0xbfcc422a
-DATA vecTable<>+2428(SB)/4, $0xbfcc422a
-DATA vecTable<>+2432(SB)/4, $0x49400000
-DATA vecTable<>+2436(SB)/4, $0x49400000
-DATA vecTable<>+2440(SB)/4, $0x49400000
-DATA vecTable<>+2444(SB)/4, $0x49400000
-DATA vecTable<>+2448(SB)/4, $0x49400000
-DATA vecTable<>+2452(SB)/4, $0x49400000
-DATA vecTable<>+2456(SB)/4, $0x49400000
-DATA vecTable<>+2460(SB)/4, $0x49400000
-DATA vecTable<>+2464(SB)/4, $0x49400000
-DATA vecTable<>+2468(SB)/4, $0x49400000
-DATA vecTable<>+2472(SB)/4, $0x49400000
-DATA vecTable<>+2476(SB)/4, $0x49400000
-DATA vecTable<>+2480(SB)/4, $0x49400000
-DATA vecTable<>+2484(SB)/4, $0x49400000
-DATA vecTable<>+2488(SB)/4, $0x49400000
-DATA vecTable<>+2492(SB)/4, $0x49400000
-DATA vecTable<>+2496(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2500(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2504(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2508(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2512(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2516(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2520(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2524(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2528(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2532(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2536(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2540(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2544(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2548(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2552(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2556(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+2560(SB)/4, $0xb2a57060
-DATA vecTable<>+2564(SB)/4, $0xb2a57060
-DATA vecTable<>+2568(SB)/4, $0xb2a57060
-DATA vecTable<>+2572(SB)/4, $0xb2a57060
-DATA vecTable<>+2576(SB)/4, $0xb2a57060
-DATA vecTable<>+2580(SB)/4, $0xb2a57060
-DATA vecTable<>+2584(SB)/4, $0xb2a57060
-DATA vecTable<>+2588(SB)/4, $0xb2a57060
-DATA vecTable<>+2592(SB)/4, $0xb2a57060
-DATA vecTable<>+2596(SB)/4, $0xb2a57060
-DATA vecTable<>+2600(SB)/4, $0xb2a57060
-DATA vecTable<>+2604(SB)/4, $0xb2a57060
-DATA vecTable<>+2608(SB)/4, $0xb2a57060
-DATA vecTable<>+2612(SB)/4, $0xb2a57060
-DATA vecTable<>+2616(SB)/4, $0xb2a57060
-DATA vecTable<>+2620(SB)/4, $0xb2a57060
-DATA vecTable<>+2624(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2628(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2632(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2636(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2640(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2644(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2648(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2652(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2656(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2660(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2664(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2668(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2672(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2676(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2680(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2684(SB)/4, $0xbf38aa3b
-DATA vecTable<>+2688(SB)/4, $0xb2257060
-DATA vecTable<>+2692(SB)/4, $0xb2257060
-DATA vecTable<>+2696(SB)/4, $0xb2257060
-DATA vecTable<>+2700(SB)/4, $0xb2257060
-DATA vecTable<>+2704(SB)/4, $0xb2257060
-DATA vecTable<>+2708(SB)/4, $0xb2257060
-DATA vecTable<>+2712(SB)/4, $0xb2257060
-DATA vecTable<>+2716(SB)/4, $0xb2257060
-DATA vecTable<>+2720(SB)/4, $0xb2257060
-DATA vecTable<>+2724(SB)/4, $0xb2257060
-DATA vecTable<>+2728(SB)/4, $0xb2257060
-DATA vecTable<>+2732(SB)/4, $0xb2257060
-DATA vecTable<>+2736(SB)/4, $0xb2257060
-DATA vecTable<>+2740(SB)/4, $0xb2257060
-DATA vecTable<>+2744(SB)/4, $0xb2257060
-DATA vecTable<>+2748(SB)/4, $0xb2257060
-DATA vecTable<>+2752(SB)/4, $0x3d63594d
-DATA vecTable<>+2756(SB)/4, $0x3d63594d
-DATA vecTable<>+2760(SB)/4, $0x3d63594d
-DATA vecTable<>+2764(SB)/4, $0x3d63594d
-DATA vecTable<>+2768(SB)/4, $0x3d63594d
-DATA vecTable<>+2772(SB)/4, $0x3d63594d
-DATA vecTable<>+2776(SB)/4, $0x3d63594d
-DATA vecTable<>+2780(SB)/4, $0x3d63594d
-DATA vecTable<>+2784(SB)/4, $0x3d63594d
-DATA vecTable<>+2788(SB)/4, $0x3d63594d
-DATA vecTable<>+2792(SB)/4, $0x3d63594d
-DATA vecTable<>+2796(SB)/4, $0x3d63594d
-DATA vecTable<>+2800(SB)/4, $0x3d63594d
-DATA vecTable<>+2804(SB)/4, $0x3d63594d
-DATA vecTable<>+2808(SB)/4, $0x3d63594d
-DATA vecTable<>+2812(SB)/4, $0x3d63594d
-DATA vecTable<>+2816(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2820(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2824(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2828(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2832(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2836(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2840(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2844(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2848(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2852(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2856(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2860(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2864(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2868(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2872(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2876(SB)/4, $0x3e75ffc9
-DATA vecTable<>+2880(SB)/4, $0x3f317218
-DATA vecTable<>+2884(SB)/4, $0x3f317218
-DATA vecTable<>+2888(SB)/4, $0x3f317218
-DATA vecTable<>+2892(SB)/4, $0x3f317218
-DATA vecTable<>+2896(SB)/4, $0x3f317218
-DATA vecTable<>+2900(SB)/4, $0x3f317218
-DATA vecTable<>+2904(SB)/4, $0x3f317218
-DATA vecTable<>+2908(SB)/4, $0x3f317218
-DATA vecTable<>+2912(SB)/4, $0x3f317218
-DATA vecTable<>+2916(SB)/4, $0x3f317218
-DATA vecTable<>+2920(SB)/4, $0x3f317218
-DATA vecTable<>+2924(SB)/4, $0x3f317218
-DATA vecTable<>+2928(SB)/4, $0x3f317218
-DATA vecTable<>+2932(SB)/4, $0x3f317218
-DATA vecTable<>+2936(SB)/4, $0x3f317218
-DATA vecTable<>+2940(SB)/4, $0x3f317218
-DATA vecTable<>+2944(SB)/4, $0x3f800000
-DATA vecTable<>+2948(SB)/4, $0x3f85aac3
-DATA vecTable<>+2952(SB)/4, $0x3f8b95c2
-DATA vecTable<>+2956(SB)/4, $0x3f91c3d3
-DATA vecTable<>+2960(SB)/4, $0x3f9837f0
-DATA vecTable<>+2964(SB)/4, $0x3f9ef532
-DATA vecTable<>+2968(SB)/4, $0x3fa5fed7
-DATA vecTable<>+2972(SB)/4, $0x3fad583f
-DATA vecTable<>+2976(SB)/4, $0x3fb504f3
-DATA vecTable<>+2980(SB)/4, $0x3fbd08a4
-DATA vecTable<>+2984(SB)/4, $0x3fc5672a
-DATA vecTable<>+2988(SB)/4, $0x3fce248c
-DATA vecTable<>+2992(SB)/4, $0x3fd744fd
-DATA vecTable<>+2996(SB)/4, $0x3fe0ccdf
-DATA vecTable<>+3000(SB)/4, $0x3feac0c7
-DATA vecTable<>+3004(SB)/4, $0x3ff5257d
-DATA vecTable<>+3008(SB)/4, $0x3ecc422a
-DATA vecTable<>+3012(SB)/4, $0x3ecc422a
-DATA vecTable<>+3016(SB)/4, $0x3ecc422a
-DATA vecTable<>+3020(SB)/4, $0x3ecc422a
-DATA vecTable<>+3024(SB)/4, $0x3ecc422a
-DATA vecTable<>+3028(SB)/4, $0x3ecc422a
-DATA vecTable<>+3032(SB)/4, $0x3ecc422a
-DATA vecTable<>+3036(SB)/4, $0x3ecc422a
-DATA vecTable<>+3040(SB)/4, $0x3ecc422a
-DATA vecTable<>+3044(SB)/4, $0x3ecc422a
-DATA vecTable<>+3048(SB)/4, $0x3ecc422a
-DATA vecTable<>+3052(SB)/4, $0x3ecc422a
-DATA vecTable<>+3056(SB)/4, $0x3ecc422a
-DATA vecTable<>+3060(SB)/4, $0x3ecc422a
-DATA vecTable<>+3064(SB)/4, $0x3ecc422a
-DATA vecTable<>+3068(SB)/4, $0x3ecc422a
-DATA vecTable<>+3072(SB)/4, $0xc1700000
-DATA vecTable<>+3076(SB)/4, $0xc1700000
-DATA vecTable<>+3080(SB)/4, $0xc1700000
-DATA vecTable<>+3084(SB)/4, $0xc1700000
-DATA vecTable<>+3088(SB)/4, $0xc1700000
-DATA vecTable<>+3092(SB)/4, $0xc1700000
-DATA vecTable<>+3096(SB)/4, $0xc1700000
-DATA vecTable<>+3100(SB)/4, $0xc1700000
-DATA vecTable<>+3104(SB)/4, $0xc1700000
-DATA vecTable<>+3108(SB)/4, $0xc1700000
-DATA vecTable<>+3112(SB)/4, $0xc1700000
-DATA vecTable<>+3116(SB)/4, $0xc1700000
-DATA vecTable<>+3120(SB)/4, $0xc1700000
-DATA vecTable<>+3124(SB)/4, $0xc1700000
-DATA vecTable<>+3128(SB)/4, $0xc1700000
-DATA vecTable<>+3132(SB)/4, $0xc1700000
-DATA vecTable<>+3136(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3140(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3144(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3148(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3152(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3156(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3160(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3164(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3168(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3172(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3176(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3180(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3184(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3188(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3192(SB)/4, $0xbe5b33b6
-DATA vecTable<>+3196(SB)/4, $0xbe5b33b6
-GLOBL vecTable<>(SB), RODATA|NOPTR, $3200
+DATA vecTable<>+2304(SB)/4, $0x407547cb
+DATA vecTable<>+2308(SB)/4, $0x407547cb
+DATA vecTable<>+2312(SB)/4, $0x407547cb
+DATA vecTable<>+2316(SB)/4, $0x407547cb
+DATA vecTable<>+2320(SB)/4, $0x407547cb
+DATA vecTable<>+2324(SB)/4, $0x407547cb
+DATA vecTable<>+2328(SB)/4, $0x407547cb
+DATA vecTable<>+2332(SB)/4, $0x407547cb
+DATA vecTable<>+2336(SB)/4, $0x407547cb
+DATA vecTable<>+2340(SB)/4, $0x407547cb
+DATA vecTable<>+2344(SB)/4, $0x407547cb
+DATA vecTable<>+2348(SB)/4, $0x407547cb
+DATA vecTable<>+2352(SB)/4, $0x407547cb
+DATA vecTable<>+2356(SB)/4, $0x407547cb
+DATA vecTable<>+2360(SB)/4, $0x407547cb
+DATA vecTable<>+2364(SB)/4, $0x407547cb
+DATA vecTable<>+2368(SB)/4, $0xc07547cb
+DATA vecTable<>+2372(SB)/4, $0xc07547cb
+DATA vecTable<>+2376(SB)/4, $0xc07547cb
+DATA vecTable<>+2380(SB)/4, $0xc07547cb
+DATA vecTable<>+2384(SB)/4, $0xc07547cb
+DATA vecTable<>+2388(SB)/4, $0xc07547cb
+DATA vecTable<>+2392(SB)/4, $0xc07547cb
+DATA vecTable<>+2396(SB)/4, $0xc07547cb
+DATA vecTable<>+2400(SB)/4, $0xc07547cb
+DATA vecTable<>+2404(SB)/4, $0xc07547cb
+DATA vecTable<>+2408(SB)/4, $0xc07547cb
+DATA vecTable<>+2412(SB)/4, $0xc07547cb
+DATA vecTable<>+2416(SB)/4, $0xc07547cb
+DATA vecTable<>+2420(SB)/4, $0xc07547cb
+DATA vecTable<>+2424(SB)/4, $0xc07547cb
+DATA vecTable<>+2428(SB)/4, $0xc07547cb
+DATA vecTable<>+2432(SB)/4, $0xbf800000
+DATA vecTable<>+2436(SB)/4, $0xbf800000
+DATA vecTable<>+2440(SB)/4, $0xbf800000
+DATA vecTable<>+2444(SB)/4, $0xbf800000
+DATA vecTable<>+2448(SB)/4, $0xbf800000
+DATA vecTable<>+2452(SB)/4, $0xbf800000
+DATA vecTable<>+2456(SB)/4, $0xbf800000
+DATA vecTable<>+2460(SB)/4, $0xbf800000
+DATA vecTable<>+2464(SB)/4, $0xbf800000
+DATA vecTable<>+2468(SB)/4, $0xbf800000
+DATA vecTable<>+2472(SB)/4, $0xbf800000
+DATA vecTable<>+2476(SB)/4, $0xbf800000
+DATA vecTable<>+2480(SB)/4, $0xbf800000
+DATA vecTable<>+2484(SB)/4, $0xbf800000
+DATA vecTable<>+2488(SB)/4, $0xbf800000
+DATA vecTable<>+2492(SB)/4, $0xbf800000
+DATA vecTable<>+2496(SB)/4, $0x01010101
+DATA vecTable<>+2500(SB)/4, $0x01010101
+DATA vecTable<>+2504(SB)/4, $0x01010101
+DATA vecTable<>+2508(SB)/4, $0x01010101
+DATA vecTable<>+2512(SB)/4, $0x01010101
+DATA vecTable<>+2516(SB)/4, $0x01010101
+DATA vecTable<>+2520(SB)/4, $0x01010101
+DATA vecTable<>+2524(SB)/4, $0x01010101
+DATA vecTable<>+2528(SB)/4, $0x01010101
+DATA vecTable<>+2532(SB)/4, $0x01010101
+DATA vecTable<>+2536(SB)/4, $0x01010101
+DATA vecTable<>+2540(SB)/4, $0x01010101
+DATA vecTable<>+2544(SB)/4, $0x01010101
+DATA vecTable<>+2548(SB)/4, $0x01010101
+DATA vecTable<>+2552(SB)/4, $0x01010101
+DATA vecTable<>+2556(SB)/4, $0x01010101
+DATA vecTable<>+2560(SB)/4, $0xaf95df0b
+DATA vecTable<>+2564(SB)/4, $0xaf95df0b
+DATA vecTable<>+2568(SB)/4, $0xaf95df0b
+DATA vecTable<>+2572(SB)/4, $0xaf95df0b
+DATA vecTable<>+2576(SB)/4, $0xaf95df0b
+DATA vecTable<>+2580(SB)/4, $0xaf95df0b
+DATA vecTable<>+2584(SB)/4, $0xaf95df0b
+DATA vecTable<>+2588(SB)/4, $0xaf95df0b
+DATA vecTable<>+2592(SB)/4, $0xaf95df0b
+DATA vecTable<>+2596(SB)/4, $0xaf95df0b
+DATA vecTable<>+2600(SB)/4, $0xaf95df0b
+DATA vecTable<>+2604(SB)/4, $0xaf95df0b
+DATA vecTable<>+2608(SB)/4, $0xaf95df0b
+DATA vecTable<>+2612(SB)/4, $0xaf95df0b
+DATA vecTable<>+2616(SB)/4, $0xaf95df0b
+DATA vecTable<>+2620(SB)/4, $0xaf95df0b
+DATA vecTable<>+2624(SB)/4, $0x32edffee
+DATA vecTable<>+2628(SB)/4, $0x32edffee
+DATA vecTable<>+2632(SB)/4, $0x32edffee
+DATA vecTable<>+2636(SB)/4, $0x32edffee
+DATA vecTable<>+2640(SB)/4, $0x32edffee
+DATA vecTable<>+2644(SB)/4, $0x32edffee
+DATA vecTable<>+2648(SB)/4, $0x32edffee
+DATA vecTable<>+2652(SB)/4, $0x32edffee
+DATA vecTable<>+2656(SB)/4, $0x32edffee
+DATA vecTable<>+2660(SB)/4, $0x32edffee
+DATA vecTable<>+2664(SB)/4, $0x32edffee
+DATA vecTable<>+2668(SB)/4, $0x32edffee
+DATA vecTable<>+2672(SB)/4, $0x32edffee
+DATA vecTable<>+2676(SB)/4, $0x32edffee
+DATA vecTable<>+2680(SB)/4, $0x32edffee
+DATA vecTable<>+2684(SB)/4, $0x32edffee
+DATA vecTable<>+2688(SB)/4, $0xb60cff51
+DATA vecTable<>+2692(SB)/4, $0xb60cff51
+DATA vecTable<>+2696(SB)/4, $0xb60cff51
+DATA vecTable<>+2700(SB)/4, $0xb60cff51
+DATA vecTable<>+2704(SB)/4, $0xb60cff51
+DATA vecTable<>+2708(SB)/4, $0xb60cff51
+DATA vecTable<>+2712(SB)/4, $0xb60cff51
+DATA vecTable<>+2716(SB)/4, $0xb60cff51
+DATA vecTable<>+2720(SB)/4, $0xb60cff51
+DATA vecTable<>+2724(SB)/4, $0xb60cff51
+DATA vecTable<>+2728(SB)/4, $0xb60cff51
+DATA vecTable<>+2732(SB)/4, $0xb60cff51
+DATA vecTable<>+2736(SB)/4, $0xb60cff51
+DATA vecTable<>+2740(SB)/4, $0xb60cff51
+DATA vecTable<>+2744(SB)/4, $0xb60cff51
+DATA vecTable<>+2748(SB)/4, $0xb60cff51
+DATA vecTable<>+2752(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2756(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2760(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2764(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2768(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2772(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2776(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2780(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2784(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2788(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2792(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2796(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2800(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2804(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2808(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2812(SB)/4, $0xb86ec2d2
+DATA vecTable<>+2816(SB)/4, $0xba40ac63
+DATA vecTable<>+2820(SB)/4, $0xba40ac63
+DATA vecTable<>+2824(SB)/4, $0xba40ac63
+DATA vecTable<>+2828(SB)/4, $0xba40ac63
+DATA vecTable<>+2832(SB)/4, $0xba40ac63
+DATA vecTable<>+2836(SB)/4, $0xba40ac63
+DATA vecTable<>+2840(SB)/4, $0xba40ac63
+DATA vecTable<>+2844(SB)/4, $0xba40ac63
+DATA vecTable<>+2848(SB)/4, $0xba40ac63
+DATA vecTable<>+2852(SB)/4, $0xba40ac63
+DATA vecTable<>+2856(SB)/4, $0xba40ac63
+DATA vecTable<>+2860(SB)/4, $0xba40ac63
+DATA vecTable<>+2864(SB)/4, $0xba40ac63
+DATA vecTable<>+2868(SB)/4, $0xba40ac63
+DATA vecTable<>+2872(SB)/4, $0xba40ac63
+DATA vecTable<>+2876(SB)/4, $0xba40ac63
+DATA vecTable<>+2880(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2884(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2888(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2892(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2896(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2900(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2904(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2908(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2912(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2916(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2920(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2924(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2928(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2932(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2936(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2940(SB)/4, $0xbb41a1f6
+DATA vecTable<>+2944(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2948(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2952(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2956(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2960(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2964(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2968(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2972(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2976(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2980(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2984(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2988(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2992(SB)/4, $0xbc83dbd4
+DATA vecTable<>+2996(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3000(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3004(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3008(SB)/4, $0xb77460cd
+DATA vecTable<>+3012(SB)/4, $0xb77460cd
+DATA vecTable<>+3016(SB)/4, $0xb77460cd
+DATA vecTable<>+3020(SB)/4, $0xb77460cd
+DATA vecTable<>+3024(SB)/4, $0xb77460cd
+DATA vecTable<>+3028(SB)/4, $0xb77460cd
+DATA vecTable<>+3032(SB)/4, $0xb77460cd
+DATA vecTable<>+3036(SB)/4, $0xb77460cd
+DATA vecTable<>+3040(SB)/4, $0xb77460cd
+DATA vecTable<>+3044(SB)/4, $0xb77460cd
+DATA vecTable<>+3048(SB)/4, $0xb77460cd
+DATA vecTable<>+3052(SB)/4, $0xb77460cd
+DATA vecTable<>+3056(SB)/4, $0xb77460cd
+DATA vecTable<>+3060(SB)/4, $0xb77460cd
+DATA vecTable<>+3064(SB)/4, $0xb77460cd
+DATA vecTable<>+3068(SB)/4, $0xb77460cd
+DATA vecTable<>+3072(SB)/4, $0xb95fbd29
+DATA vecTable<>+3076(SB)/4, $0xb95fbd29
+DATA vecTable<>+3080(SB)/4, $0xb95fbd29
+DATA vecTable<>+3084(SB)/4, $0xb95fbd29
+DATA vecTable<>+3088(SB)/4, $0xb95fbd29
+DATA vecTable<>+3092(SB)/4, $0xb95fbd29
+DATA vecTable<>+3096(SB)/4, $0xb95fbd29
+DATA vecTable<>+3100(SB)/4, $0xb95fbd29
+DATA vecTable<>+3104(SB)/4, $0xb95fbd29
+DATA vecTable<>+3108(SB)/4, $0xb95fbd29
+DATA vecTable<>+3112(SB)/4, $0xb95fbd29
+DATA vecTable<>+3116(SB)/4, $0xb95fbd29
+DATA vecTable<>+3120(SB)/4, $0xb95fbd29
+DATA vecTable<>+3124(SB)/4, $0xb95fbd29
+DATA vecTable<>+3128(SB)/4, $0xb95fbd29
+DATA vecTable<>+3132(SB)/4, $0xb95fbd29
+DATA vecTable<>+3136(SB)/4, $0xbadc924e
+DATA vecTable<>+3140(SB)/4, $0xbadc924e
+DATA vecTable<>+3144(SB)/4, $0xbadc924e
+DATA vecTable<>+3148(SB)/4, $0xbadc924e
+DATA vecTable<>+3152(SB)/4, $0xbadc924e
+DATA vecTable<>+3156(SB)/4, $0xbadc924e
+DATA vecTable<>+3160(SB)/4, $0xbadc924e
+DATA vecTable<>+3164(SB)/4, $0xbadc924e
+DATA vecTable<>+3168(SB)/4, $0xbadc924e
+DATA vecTable<>+3172(SB)/4, $0xbadc924e
+DATA vecTable<>+3176(SB)/4, $0xbadc924e
+DATA vecTable<>+3180(SB)/4, $0xbadc924e
+DATA vecTable<>+3184(SB)/4, $0xbadc924e
+DATA vecTable<>+3188(SB)/4, $0xbadc924e
+DATA vecTable<>+3192(SB)/4, $0xbadc924e
+DATA vecTable<>+3196(SB)/4, $0xbadc924e
+DATA vecTable<>+3200(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3204(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3208(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3212(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3216(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3220(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3224(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3228(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3232(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3236(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3240(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3244(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3248(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3252(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3256(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3260(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3264(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3268(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3272(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3276(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3280(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3284(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3288(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3292(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3296(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3300(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3304(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3308(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3312(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3316(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3320(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3324(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3328(SB)/4, $0xbd922279
+DATA vecTable<>+3332(SB)/4, $0xbd922279
+DATA vecTable<>+3336(SB)/4, $0xbd922279
+DATA vecTable<>+3340(SB)/4, $0xbd922279
+DATA vecTable<>+3344(SB)/4, $0xbd922279
+DATA vecTable<>+3348(SB)/4, $0xbd922279
+DATA vecTable<>+3352(SB)/4, $0xbd922279
+DATA vecTable<>+3356(SB)/4, $0xbd922279
+DATA vecTable<>+3360(SB)/4, $0xbd922279
+DATA vecTable<>+3364(SB)/4, $0xbd922279
+DATA vecTable<>+3368(SB)/4, $0xbd922279
+DATA vecTable<>+3372(SB)/4, $0xbd922279
+DATA vecTable<>+3376(SB)/4, $0xbd922279
+DATA vecTable<>+3380(SB)/4, $0xbd922279
+DATA vecTable<>+3384(SB)/4, $0xbd922279
+DATA vecTable<>+3388(SB)/4, $0xbd922279
+DATA vecTable<>+3392(SB)/4, $0xbfcc422a
+DATA vecTable<>+3396(SB)/4, $0xbfcc422a
+DATA vecTable<>+3400(SB)/4, $0xbfcc422a
+DATA vecTable<>+3404(SB)/4, $0xbfcc422a
+DATA vecTable<>+3408(SB)/4, $0xbfcc422a
+DATA vecTable<>+3412(SB)/4, $0xbfcc422a
+DATA vecTable<>+3416(SB)/4, $0xbfcc422a
+DATA vecTable<>+3420(SB)/4, $0xbfcc422a
+DATA vecTable<>+3424(SB)/4, $0xbfcc422a
+DATA vecTable<>+3428(SB)/4, $0xbfcc422a
+DATA vecTable<>+3432(SB)/4, $0xbfcc422a
+DATA vecTable<>+3436(SB)/4, $0xbfcc422a
+DATA vecTable<>+3440(SB)/4, $0xbfcc422a
+DATA vecTable<>+3444(SB)/4, $0xbfcc422a
+DATA vecTable<>+3448(SB)/4, $0xbfcc422a
+DATA vecTable<>+3452(SB)/4, $0xbfcc422a
+DATA vecTable<>+3456(SB)/4, $0x49400000
+DATA vecTable<>+3460(SB)/4, $0x49400000
+DATA vecTable<>+3464(SB)/4, $0x49400000
+DATA vecTable<>+3468(SB)/4, $0x49400000
+DATA vecTable<>+3472(SB)/4, $0x49400000
+DATA vecTable<>+3476(SB)/4, $0x49400000
+DATA vecTable<>+3480(SB)/4, $0x49400000
+DATA vecTable<>+3484(SB)/4, $0x49400000
+DATA vecTable<>+3488(SB)/4, $0x49400000
+DATA vecTable<>+3492(SB)/4, $0x49400000
+DATA vecTable<>+3496(SB)/4, $0x49400000
+DATA vecTable<>+3500(SB)/4, $0x49400000
+DATA vecTable<>+3504(SB)/4, $0x49400000
+DATA vecTable<>+3508(SB)/4, $0x49400000
+DATA vecTable<>+3512(SB)/4, $0x49400000
+DATA vecTable<>+3516(SB)/4, $0x49400000
+DATA vecTable<>+3520(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3524(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3528(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3532(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3536(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3540(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3544(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3548(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3552(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3556(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3560(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3564(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3568(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3572(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3576(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3580(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+3584(SB)/4, $0xb2a57060
+DATA vecTable<>+3588(SB)/4, $0xb2a57060
+DATA vecTable<>+3592(SB)/4, $0xb2a57060
+DATA vecTable<>+3596(SB)/4, $0xb2a57060
+DATA vecTable<>+3600(SB)/4, $0xb2a57060
+DATA vecTable<>+3604(SB)/4, $0xb2a57060
+DATA vecTable<>+3608(SB)/4, $0xb2a57060
+DATA vecTable<>+3612(SB)/4, $0xb2a57060
+DATA vecTable<>+3616(SB)/4, $0xb2a57060
+DATA vecTable<>+3620(SB)/4, $0xb2a57060
+DATA vecTable<>+3624(SB)/4, $0xb2a57060
+DATA vecTable<>+3628(SB)/4, $0xb2a57060
+DATA vecTable<>+3632(SB)/4, $0xb2a57060
+DATA vecTable<>+3636(SB)/4, $0xb2a57060
+DATA vecTable<>+3640(SB)/4, $0xb2a57060
+DATA vecTable<>+3644(SB)/4, $0xb2a57060
+DATA vecTable<>+3648(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3652(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3656(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3660(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3664(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3668(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3672(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3676(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3680(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3684(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3688(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3692(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3696(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3700(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3704(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3708(SB)/4, $0xbf38aa3b
+DATA vecTable<>+3712(SB)/4, $0xb2257060
+DATA vecTable<>+3716(SB)/4, $0xb2257060
+DATA vecTable<>+3720(SB)/4, $0xb2257060
+DATA vecTable<>+3724(SB)/4, $0xb2257060
+DATA vecTable<>+3728(SB)/4, $0xb2257060
+DATA vecTable<>+3732(SB)/4, $0xb2257060
+DATA vecTable<>+3736(SB)/4, $0xb2257060
+DATA vecTable<>+3740(SB)/4, $0xb2257060
+DATA vecTable<>+3744(SB)/4, $0xb2257060
+DATA vecTable<>+3748(SB)/4, $0xb2257060
+DATA vecTable<>+3752(SB)/4, $0xb2257060
+DATA vecTable<>+3756(SB)/4, $0xb2257060
+DATA vecTable<>+3760(SB)/4, $0xb2257060
+DATA vecTable<>+3764(SB)/4, $0xb2257060
+DATA vecTable<>+3768(SB)/4, $0xb2257060
+DATA vecTable<>+3772(SB)/4, $0xb2257060
+DATA vecTable<>+3776(SB)/4, $0x3d63594d
+DATA vecTable<>+3780(SB)/4, $0x3d63594d
+DATA vecTable<>+3784(SB)/4, $0x3d63594d
+DATA vecTable<>+3788(SB)/4, $0x3d63594d
+DATA vecTable<>+3792(SB)/4, $0x3d63594d
+DATA vecTable<>+3796(SB)/4, $0x3d63594d
+DATA vecTable<>+3800(SB)/4, $0x3d63594d
+DATA vecTable<>+3804(SB)/4, $0x3d63594d
+DATA vecTable<>+3808(SB)/4, $0x3d63594d
+DATA vecTable<>+3812(SB)/4, $0x3d63594d
+DATA vecTable<>+3816(SB)/4, $0x3d63594d
+DATA vecTable<>+3820(SB)/4, $0x3d63594d
+DATA vecTable<>+3824(SB)/4, $0x3d63594d
+DATA vecTable<>+3828(SB)/4, $0x3d63594d
+DATA vecTable<>+3832(SB)/4, $0x3d63594d
+DATA vecTable<>+3836(SB)/4, $0x3d63594d
+DATA vecTable<>+3840(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3844(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3848(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3852(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3856(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3860(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3864(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3868(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3872(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3876(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3880(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3884(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3888(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3892(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3896(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3900(SB)/4, $0x3e75ffc9
+DATA vecTable<>+3904(SB)/4, $0x3f317218
+DATA vecTable<>+3908(SB)/4, $0x3f317218
+DATA vecTable<>+3912(SB)/4, $0x3f317218
+DATA vecTable<>+3916(SB)/4, $0x3f317218
+DATA vecTable<>+3920(SB)/4, $0x3f317218
+DATA vecTable<>+3924(SB)/4, $0x3f317218
+DATA vecTable<>+3928(SB)/4, $0x3f317218
+DATA vecTable<>+3932(SB)/4, $0x3f317218
+DATA vecTable<>+3936(SB)/4, $0x3f317218
+DATA vecTable<>+3940(SB)/4, $0x3f317218
+DATA vecTable<>+3944(SB)/4, $0x3f317218
+DATA vecTable<>+3948(SB)/4, $0x3f317218
+DATA vecTable<>+3952(SB)/4, $0x3f317218
+DATA vecTable<>+3956(SB)/4, $0x3f317218
+DATA vecTable<>+3960(SB)/4, $0x3f317218
+DATA vecTable<>+3964(SB)/4, $0x3f317218
+DATA vecTable<>+3968(SB)/4, $0x3f800000
+DATA vecTable<>+3972(SB)/4, $0x3f85aac3
+DATA vecTable<>+3976(SB)/4, $0x3f8b95c2
+DATA vecTable<>+3980(SB)/4, $0x3f91c3d3
+DATA vecTable<>+3984(SB)/4, $0x3f9837f0
+DATA vecTable<>+3988(SB)/4, $0x3f9ef532
+DATA vecTable<>+3992(SB)/4, $0x3fa5fed7
+DATA vecTable<>+3996(SB)/4, $0x3fad583f
+DATA vecTable<>+4000(SB)/4, $0x3fb504f3
+DATA vecTable<>+4004(SB)/4, $0x3fbd08a4
+DATA vecTable<>+4008(SB)/4, $0x3fc5672a
+DATA vecTable<>+4012(SB)/4, $0x3fce248c
+DATA vecTable<>+4016(SB)/4, $0x3fd744fd
+DATA vecTable<>+4020(SB)/4, $0x3fe0ccdf
+DATA vecTable<>+4024(SB)/4, $0x3feac0c7
+DATA vecTable<>+4028(SB)/4, $0x3ff5257d
+DATA vecTable<>+4032(SB)/4, $0x3ecc422a
+DATA vecTable<>+4036(SB)/4, $0x3ecc422a
+DATA vecTable<>+4040(SB)/4, $0x3ecc422a
+DATA vecTable<>+4044(SB)/4, $0x3ecc422a
+DATA vecTable<>+4048(SB)/4, $0x3ecc422a
+DATA vecTable<>+4052(SB)/4, $0x3ecc422a
+DATA vecTable<>+4056(SB)/4, $0x3ecc422a
+DATA vecTable<>+4060(SB)/4, $0x3ecc422a
+DATA vecTable<>+4064(SB)/4, $0x3ecc422a
+DATA vecTable<>+4068(SB)/4, $0x3ecc422a
+DATA vecTable<>+4072(SB)/4, $0x3ecc422a
+DATA vecTable<>+4076(SB)/4, $0x3ecc422a
+DATA vecTable<>+4080(SB)/4, $0x3ecc422a
+DATA vecTable<>+4084(SB)/4, $0x3ecc422a
+DATA vecTable<>+4088(SB)/4, $0x3ecc422a
+DATA vecTable<>+4092(SB)/4, $0x3ecc422a
+DATA vecTable<>+4096(SB)/4, $0xc1700000
+DATA vecTable<>+4100(SB)/4, $0xc1700000
+DATA vecTable<>+4104(SB)/4, $0xc1700000
+DATA vecTable<>+4108(SB)/4, $0xc1700000
+DATA vecTable<>+4112(SB)/4, $0xc1700000
+DATA vecTable<>+4116(SB)/4, $0xc1700000
+DATA vecTable<>+4120(SB)/4, $0xc1700000
+DATA vecTable<>+4124(SB)/4, $0xc1700000
+DATA vecTable<>+4128(SB)/4, $0xc1700000
+DATA vecTable<>+4132(SB)/4, $0xc1700000
+DATA vecTable<>+4136(SB)/4, $0xc1700000
+DATA vecTable<>+4140(SB)/4, $0xc1700000
+DATA vecTable<>+4144(SB)/4, $0xc1700000
+DATA vecTable<>+4148(SB)/4, $0xc1700000
+DATA vecTable<>+4152(SB)/4, $0xc1700000
+DATA vecTable<>+4156(SB)/4, $0xc1700000
+DATA vecTable<>+4160(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4164(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4168(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4172(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4176(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4180(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4184(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4188(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4192(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4196(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4200(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4204(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4208(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4212(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4216(SB)/4, $0xbe5b33b6
+DATA vecTable<>+4220(SB)/4, $0xbe5b33b6
+GLOBL vecTable<>(SB), RODATA|NOPTR, $4224
 
 // func vecHardSwishGradF32AVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·vecHardSwishGradF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORQ AX, AX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
 
-loop3:
-	CMPQ CX, $+16; JLT next4
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VSUBPS Z0, Z30, Z12; VSUBPS Z31, Z0, Z11; VPANDD Z12, Z11, Z11
+loop1:
+	CMPQ CX, $+16; JLT next2
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VSUBPS Z0, Z30, Z12; VSUBPS Z31, Z0, Z11; VPANDD Z12, Z11, Z11
 	VPSRAD $0x1f, Z11, Z11; VMULPS Z8, Z0, Z6; VADDPS Z9, Z6, Z7; VPXORD Z12, Z12, Z12; VMAXPS Z7, Z12, Z7
 	VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z7, Z12, Z7; VPANDD Z11, Z6, Z6; VADDPS Z6, Z7, Z7; VMULPS Z7, Z1, Z0
-	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop3
+	VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop1
 
-next4:
-	TESTQ CX, CX; JZ done2
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VSUBPS Z0, Z30, Z12; VSUBPS Z31, Z0, Z11; VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VMULPS Z8, Z0, Z6
-	VADDPS Z9, Z6, Z7; VPXORD Z12, Z12, Z12; VMAXPS Z7, Z12, Z7; VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z7, Z12, Z7
-	VPANDD Z11, Z6, Z6; VADDPS Z6, Z7, Z7; VMULPS Z7, Z1, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
+next2:
+	TESTQ CX, CX; JZ end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VSUBPS Z0, Z30, Z12; VSUBPS Z31, Z0, Z11
+	VPANDD Z12, Z11, Z11; VPSRAD $0x1f, Z11, Z11; VMULPS Z8, Z0, Z6; VADDPS Z9, Z6, Z7; VPXORD Z12, Z12, Z12
+	VMAXPS Z7, Z12, Z7; VMOVUPS vecTable<>+0(SB), Z12; VMINPS Z7, Z12, Z7; VPANDD Z11, Z6, Z6; VADDPS Z6, Z7, Z7
+	VMULPS Z7, Z1, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
-done2:
+end0:
 	VZEROUPPER; RET
 
 // func vecSwishGradF32AVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·vecSwishGradF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
 
-loop7:
-	CMPQ CX, $+16; JLT next8
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
-	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+2432(SB), Z8
-	VFMADD231PS vecTable<>+2496(SB), Z0, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+2496(SB), Z8, Z9; VFMADD231PS vecTable<>+2560(SB), Z0, Z9
-	VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10
+loop3:
+	CMPQ CX, $+16; JLT next4
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
+	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
+	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
+	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
 	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
 	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMOVUPS vecTable<>+0(SB), Z5; VSUBPS Z6, Z5, Z5
-	VMULPS Z6, Z7, Z7; VFMADD213PS Z6, Z5, Z7; VMULPS Z7, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
-	JMP loop7
+	VMULPS Z6, Z7, Z7; VFMADD213PS Z6, Z5, Z7; VMULPS Z7, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10
+	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop3
 
-next8:
-	TESTQ CX, CX; JZ done6
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7; VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0
-	VMOVUPS vecTable<>+2432(SB), Z8; VFMADD231PS vecTable<>+2496(SB), Z0, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11
-	VSUBPS vecTable<>+2432(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+2496(SB), Z8, Z9
-	VFMADD231PS vecTable<>+2560(SB), Z0, Z9; VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10
-	VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
-	VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6; VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6
-	VMOVUPS vecTable<>+0(SB), Z5; VSUBPS Z6, Z5, Z5; VMULPS Z6, Z7, Z7; VFMADD213PS Z6, Z5, Z7; VMULPS Z7, Z1, Z0
-	VMOVUPS Z0, K4, (R9)(AX*1)
+next4:
+	TESTQ CX, CX; JZ end1
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0
+	VMOVAPS Z0, Z7; VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
+	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
+	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
+	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
+	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMOVUPS vecTable<>+0(SB), Z5; VSUBPS Z6, Z5, Z5
+	VMULPS Z6, Z7, Z7; VFMADD213PS Z6, Z5, Z7; VMULPS Z7, Z1, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
-done6:
+end1:
 	VZEROUPPER; RET
 
 // func vecGeluGradF32AVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecGeluGradF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
 
-loop11:
-	CMPQ CX, $+16; JLT next12
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7
+loop5:
+	CMPQ CX, $+16; JLT next6
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7
 	VMINPS Z4, Z7, Z4; VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7
 	VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7
 	VFMADD213PS Z12, Z12, Z7; VMOVUPS vecTable<>+1728(SB), Z12; VFMADD213PS vecTable<>+1792(SB), Z7, Z12
 	VFMADD213PS vecTable<>+1856(SB), Z7, Z12; VFMADD213PS vecTable<>+1920(SB), Z7, Z12
 	VFMADD213PS vecTable<>+1984(SB), Z7, Z12; VFMADD213PS vecTable<>+2048(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2112(SB), Z7, Z12; VFMADD213PS vecTable<>+2176(SB), Z7, Z12
-	VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z7, Z12, Z12; VMOVUPS vecTable<>+2432(SB), Z8
-	VFMADD231PS vecTable<>+2624(SB), Z5, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11; VSUBPS vecTable<>+2432(SB), Z8, Z8
-	VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2624(SB), Z8, Z9; VFMADD231PS vecTable<>+2688(SB), Z5, Z9
-	VFMADD231PS vecTable<>+2624(SB), Z6, Z9; VMOVUPS vecTable<>+2752(SB), Z10; VFMADD213PS vecTable<>+2816(SB), Z9, Z10
-	VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5
+	VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z7, Z12, Z12; VMOVUPS vecTable<>+3456(SB), Z8
+	VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
+	VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9; VFMADD231PS vecTable<>+3712(SB), Z5, Z9
+	VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10
+	VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5
 	VANDPS vecTable<>+128(SB), Z0, Z7; VFNMADD213PS vecTable<>+1088(SB), Z5, Z12; VMULPS Z5, Z4, Z4
-	VFMADD231PS vecTable<>+3008(SB), Z4, Z12; VXORPS Z7, Z12, Z12; VADDPS vecTable<>+1088(SB), Z12, Z12
-	VMULPS Z12, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop11
+	VFMADD231PS vecTable<>+4032(SB), Z4, Z12; VXORPS Z7, Z12, Z12; VADDPS vecTable<>+1088(SB), Z12, Z12
+	VMULPS Z12, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop5
 
-next12:
-	TESTQ CX, CX; JZ done10
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4; VMULPS Z4, Z4, Z5
-	VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7; VFMADD213PS vecTable<>+0(SB), Z4, Z7
-	VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7; VFMADD213PS Z12, Z12, Z7; VMOVUPS vecTable<>+1728(SB), Z12
+next6:
+	TESTQ CX, CX; JZ end2
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VANDPS vecTable<>+192(SB), Z0, Z4
+	VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4; VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6
+	VMOVUPS vecTable<>+1664(SB), Z7; VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12
+	VFNMADD213PS vecTable<>+0(SB), Z12, Z7; VFMADD213PS Z12, Z12, Z7; VMOVUPS vecTable<>+1728(SB), Z12
 	VFMADD213PS vecTable<>+1792(SB), Z7, Z12; VFMADD213PS vecTable<>+1856(SB), Z7, Z12
 	VFMADD213PS vecTable<>+1920(SB), Z7, Z12; VFMADD213PS vecTable<>+1984(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2048(SB), Z7, Z12; VFMADD213PS vecTable<>+2112(SB), Z7, Z12
 	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z7, Z12, Z12
-	VMOVUPS vecTable<>+2432(SB), Z8; VFMADD231PS vecTable<>+2624(SB), Z5, Z8; VPERMPS vecTable<>+2944(SB), Z8, Z11
-	VSUBPS vecTable<>+2432(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2624(SB), Z8, Z9
-	VFMADD231PS vecTable<>+2688(SB), Z5, Z9; VFMADD231PS vecTable<>+2624(SB), Z6, Z9; VMOVUPS vecTable<>+2752(SB), Z10
-	VFMADD213PS vecTable<>+2816(SB), Z9, Z10; VFMADD213PS vecTable<>+2880(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
+	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9
+	VFMADD231PS vecTable<>+3712(SB), Z5, Z9; VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10
+	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5; VANDPS vecTable<>+128(SB), Z0, Z7
-	VFNMADD213PS vecTable<>+1088(SB), Z5, Z12; VMULPS Z5, Z4, Z4; VFMADD231PS vecTable<>+3008(SB), Z4, Z12
+	VFNMADD213PS vecTable<>+1088(SB), Z5, Z12; VMULPS Z5, Z4, Z4; VFMADD231PS vecTable<>+4032(SB), Z4, Z12
 	VXORPS Z7, Z12, Z12; VADDPS vecTable<>+1088(SB), Z12, Z12; VMULPS Z12, Z1, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
-done10:
+end2:
 	VZEROUPPER; RET
 
 // func vecGeluTanhGradF32AVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·vecGeluTanhGradF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), BX
-	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ (BX), R9; MOVQ 24(BX), CX; VBROADCASTSS 48(BX), Z30; VBROADCASTSS 52(BX), Z31
-	XORQ AX, AX
+	MOVQ 8(BX), SI; MOVQ 16(BX), DI; MOVQ 56(BX), R8; MOVQ (BX), R9; MOVQ 24(BX), AX; MOVQ AX, CX; ANDQ $+15, CX
+	MOVL $0xffffffff, R10; SHLL CL, R10; NOTL R10; KMOVW R10, K4; MOVQ AX, CX; VBROADCASTSS 48(BX), Z30
+	VBROADCASTSS 52(BX), Z31; VBROADCASTSS 32(BX), Z8; VBROADCASTSS 36(BX), Z9; XORL AX, AX; XORL R10, R10; MOVQ $+64, R11
 
-loop15:
-	CMPQ CX, $+16; JLT next16
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(AX*1), Z1; VMOVUPS vecTable<>+1600(SB), Z5; VMINPS Z0, Z5, Z0
-	VMOVUPS vecTable<>+3072(SB), Z5; VMAXPS Z0, Z5, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3136(SB), Z6
-	VFMADD213PS vecTable<>+2368(SB), Z0, Z6; VMOVUPS vecTable<>+2304(SB), Z7; VFMADD213PS vecTable<>+2368(SB), Z7, Z0
+loop7:
+	CMPQ CX, $+16; JLT next8
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS (DI)(R10*1), Z1; VMOVUPS vecTable<>+1600(SB), Z5; VMINPS Z0, Z5, Z0
+	VMOVUPS vecTable<>+4096(SB), Z5; VMAXPS Z0, Z5, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+4160(SB), Z6
+	VFMADD213PS vecTable<>+3392(SB), Z0, Z6; VMOVUPS vecTable<>+3328(SB), Z7; VFMADD213PS vecTable<>+3392(SB), Z7, Z0
 	VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
 	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
 	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
@@ -929,22 +1188,22 @@ loop15:
 	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
 	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8
 	VADDPS Z8, Z0, Z0; VDIVPS Z0, Z8, Z7; VSUBPS Z7, Z8, Z12; VMULPS Z12, Z5, Z5; VMULPS Z6, Z5, Z5
-	VFNMADD213PS Z7, Z7, Z5; VMULPS Z5, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop15
+	VFNMADD213PS Z7, Z7, Z5; VMULPS Z5, Z1, Z0; VMOVUPS Z0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+64, AX
+	SUBQ $+16, CX; JMP loop7
 
-next16:
-	TESTQ CX, CX; JZ done14
-	MOVQ $-1, DX; SHLQ CL, DX; NOTQ DX; KMOVW DX, K4; VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(AX*1), K4, Z1
-	VMOVUPS vecTable<>+1600(SB), Z5; VMINPS Z0, Z5, Z0; VMOVUPS vecTable<>+3072(SB), Z5; VMAXPS Z0, Z5, Z0; VMOVAPS Z0, Z5
-	VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3136(SB), Z6; VFMADD213PS vecTable<>+2368(SB), Z0, Z6
-	VMOVUPS vecTable<>+2304(SB), Z7; VFMADD213PS vecTable<>+2368(SB), Z7, Z0; VMULPS Z5, Z0, Z0
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0
-	VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9
-	VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
+next8:
+	TESTQ CX, CX; JZ end3
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS.Z (DI)(R10*1), K4, Z1; VMOVUPS vecTable<>+1600(SB), Z5; VMINPS Z0, Z5, Z0
+	VMOVUPS vecTable<>+4096(SB), Z5; VMAXPS Z0, Z5, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+4160(SB), Z6
+	VFMADD213PS vecTable<>+3392(SB), Z0, Z6; VMOVUPS vecTable<>+3328(SB), Z7; VFMADD213PS vecTable<>+3392(SB), Z7, Z0
+	VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
+	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
+	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
 	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
 	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS vecTable<>+0(SB), Z8
 	VADDPS Z8, Z0, Z0; VDIVPS Z0, Z8, Z7; VSUBPS Z7, Z8, Z12; VMULPS Z12, Z5, Z5; VMULPS Z6, Z5, Z5
 	VFNMADD213PS Z7, Z7, Z5; VMULPS Z5, Z1, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 
-done14:
+end3:
 	VZEROUPPER; RET

@@ -11,7 +11,7 @@ func MaskF32(dst, y []float32, lo, hi float32) {
 		maskGeneric(dst, y, lo, hi)
 		return
 	}
-	vecRun(vecMask, &vecArgs{dst: first(dst), x: first(dst), y: first(y), n: len(dst), lo: lo, hi: hi})
+	vecTrain(vecMask, &vecArgs{dst: first(dst), x: first(dst), y: first(y), n: len(dst), lo: lo, hi: hi})
 }
 
 // AddMaskedF32 adds x to dst where y is between the limits.
@@ -21,7 +21,7 @@ func AddMaskedF32(dst, x, y []float32, lo, hi float32) {
 		addMaskedGeneric(dst, x, y, lo, hi)
 		return
 	}
-	vecRun(vecAddMasked, &vecArgs{dst: first(dst), x: first(dst), y: first(x), z: first(y), n: len(dst), lo: lo, hi: hi})
+	vecTrain(vecAddMasked, &vecArgs{dst: first(dst), x: first(dst), y: first(x), z: first(y), n: len(dst), lo: lo, hi: hi})
 }
 
 func maskGeneric(dst, y []float32, lo, hi float32) {
