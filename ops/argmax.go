@@ -70,32 +70,94 @@ func (o *ArgMax) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: to, Shape: out}, err
 }
 
-// Prepare has one path.
+// Prepare picks lines on vector units for the largest of float32.
 func (o *ArgMax) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	outer, n, inner, err := axisOf(KindArgMax, x.Shape, o.Axis)
 	if err != nil {
 		return nil, err
 	}
-	k := &argMaxKernel{newLines(outer, n, inner), o.Min, o.Last, false, p.Params}
+	k := &argMaxKernel{newLines(outer, n, inner), o.Min, o.Last, false, 0, p.Params}
 	p.Path("reference")
-	if k.vec = !p.Reference && x.DType == tensor.F32 && inner == 1 && n >= 8 && !o.Min && !o.Last; k.vec {
-		p.Path("vec")
+	if !p.Reference && x.DType == tensor.F32 && !o.Min && !o.Last {
+		k.prepareVector(p)
 	}
 	return k, nil
+}
+
+// argMaxShort is the longest line in one piece that is turned to lie beside others.
+const argMaxShort = 64
+
+// prepareVector picks lines side by side, or one by one where they are long and in one piece.
+func (k *argMaxKernel) prepareVector(p *Prep) {
+	lines := k.count()
+	switch {
+	case k.n == 0:
+		return
+	case k.inner >= 8:
+		k.chunk = min(k.inner, softmaxCols)
+		k.cols = (k.inner + k.chunk - 1) / k.chunk
+	case k.inner == 1 && k.n <= argMaxShort && lines >= 16:
+		k.chunk, k.cols = softmaxCols, 1
+		p.NeedScratch(4 * k.n * softmaxCols * max(1, p.Threads))
+	case k.inner == 1 && k.n >= 8:
+		k.vec = true
+	default:
+		return
+	}
+	p.Path("vec")
 }
 
 type argMaxKernel struct {
 	lines
 	min, last bool
 	vec       bool // lines of float32 in one piece
+	cols      int  // of lines side by side: blocks of chunk lines of an outer index; 0: one by one
 	params    []tensor.Tensor
 }
 
-func (k *argMaxKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+func (k *argMaxKernel) Run(a *Args) {
+	switch {
+	case k.cols > 0 && k.inner > 1:
+		a.Parallel(k.outer*k.cols, k)
+	default:
+		a.Parallel(k.tasks(), k)
+	}
+}
 
-func (k *argMaxKernel) Do(a *Args, i, _ int) {
+// sideBySide computes block i: neighbouring lines, or some short ones that are transposed.
+func (k *argMaxKernel) sideBySide(out *tensor.Tensor, x, room []float32, i int) {
+	var at [softmaxCols]uint32
+	var top [softmaxCols]float32
+	from, w, pitch := i*k.chunk, 0, k.inner
+	if k.inner > 1 {
+		c := i % k.cols * k.chunk
+		w, from = min(k.chunk, k.inner-c), i/k.cols*k.inner+c
+		x = x[k.at(from):]
+	} else {
+		w = min(k.chunk, k.outer-from)
+		kern.Transpose(asBits(room), asBits(x[from*k.n:(from+w)*k.n]), w, k.n, w, k.n)
+		x, pitch = room, w
+	}
+	copy(top[:w], x)
+	for r := 1; r < k.n; r++ {
+		kern.LargerF32(at[:], top[:w], x[r*pitch:], uint32(r))
+	}
+	for j, v := range at[:w] {
+		setInt(out, from+j, int64(v))
+	}
+}
+
+func (k *argMaxKernel) Do(a *Args, i, worker int) {
 	x := arg(a, k.params, 0)
+	if k.cols > 0 {
+		room := tensor.CastSlice[float32](a.Scratch)
+		if k.inner == 1 {
+			room = room[worker*k.n*softmaxCols:][:k.n*softmaxCols]
+		}
+		k.sideBySide(&a.Out, f32(x), room, i)
+		return
+	}
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
 		at, best := k.at(l), 0

@@ -150,7 +150,9 @@ func (k *binaryKernel) row(dst, x, y []float32, sx, sy int) {
 	}
 	switch {
 	case !k.vec || sx+sy == 0:
-		binaryRowPlain(k.fn, dst, x, y, sx, sy)
+		if !k.extreme(dst, x, y, sx, sy) {
+			binaryRowPlain(k.fn, dst, x, y, sx, sy)
+		}
 		if k.act.Fn != UnaryNone && !k.late {
 			kern.ClampF32(dst, dst, k.lo, k.hi)
 		}
@@ -165,3 +167,30 @@ func (k *binaryKernel) row(dst, x, y []float32, sx, sy int) {
 		unaryRow(k.act.Fn, k.act.A, k.act.B, dst, dst)
 	}
 }
+
+// extreme is Min and Max of rows and of a row and a number, where no element is none: false for others.
+func (k *binaryKernel) extreme(dst, x, y []float32, sx, sy int) bool {
+	op := kern.Max
+	switch k.fn {
+	case BinaryMin:
+		op = kern.Min
+	case BinaryMax:
+	default:
+		return false
+	}
+	if sx == 0 {
+		x, y, sx, sy = y, x, sy, sx
+	}
+	n := len(dst)
+	if sx == 0 || n < reduceLine || isNaN(kern.SumF32(x[:n])) || isNaN(kern.SumF32(y[:1+(n-1)*sy])) {
+		return false
+	}
+	if sy == 0 {
+		scalarStep(op, dst, x, y[0])
+	} else {
+		rowStep(op, dst, x, y)
+	}
+	return true
+}
+
+func isNaN(v float32) bool { return v != v }

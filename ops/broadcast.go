@@ -82,6 +82,8 @@ func (b *bcast) at(i, r int) int {
 }
 
 // step is how far operand i moves along a row: 1 or 0.
+//
+//go:noinline
 func (b *bcast) step(i int) int { return b.stride[i][b.rank-1] }
 
 // chunkElems is the work of one elementwise task, about 5 µs for a simple
@@ -111,6 +113,8 @@ func (b *bcast) split(elems int) chunks {
 }
 
 // task is rows [r0, r1) and elements [e0, e1) of each.
+//
+//go:noinline
 func (c *chunks) task(b *bcast, i int) (r0, r1, e0, e1 int) {
 	if c.rows == 0 {
 		r, p := i/c.parts, i%c.parts

@@ -66,9 +66,9 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 		size := x.DType.Size()
 		copy(a.Out.Data[from*size:to*size], x.Data[from*size:])
 	case a.Out.DType == tensor.F32 && (x.DType == tensor.Bool || x.DType == tensor.U8):
-		out := f32(&a.Out)
-		for j := from; j < to; j++ {
-			out[j] = float32(x.Data[j])
+		out := f32(&a.Out)[from:to]
+		for j, v := range x.Data[from:to] {
+			out[j] = float32(v)
 		}
 	case x.DType.IsFloat() && a.Out.DType.IsFloat():
 		for j := from; j < to; j++ {

@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // CompareFn is a comparison of two numbers. The numbers are part of the file
 // format.
@@ -56,14 +59,19 @@ func (c *Compare) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	y, _ := p.Operand(1)
 	k := &compareKernel{fn: c.Fn, params: p.Params, walk: newBcast(p.Out.Shape, x.Shape, y.Shape)}
+	k.vec = !p.Reference && x.DType == tensor.F32 && k.walk.inner >= reduceLine
 	k.cut = k.walk.split(chunkElems)
 	inPlaceWhereSame(p)
 	p.Path("reference")
+	if k.vec {
+		p.Path("vec")
+	}
 	return k, nil
 }
 
 type compareKernel struct {
 	fn     CompareFn
+	vec    bool
 	params []tensor.Tensor
 	walk   bcast
 	cut    chunks
@@ -73,18 +81,18 @@ func (k *compareKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
 
 func (k *compareKernel) Do(a *Args, i, _ int) {
 	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
-	x, y, out := arg(a, k.params, 0), arg(a, k.params, 1), a.Out.Bools()
+	x, y, out := arg(a, k.params, 0), arg(a, k.params, 1), a.Out.Data
 	sx, sy := k.walk.step(0), k.walk.step(1)
 	for r := r0; r < r1; r++ {
 		xo, yo := k.walk.at(0, r)+e0*sx, k.walk.at(1, r)+e0*sy
 		dst := out[r*k.walk.inner+e0 : r*k.walk.inner+e1]
 		switch x.DType {
 		case tensor.F32:
-			if greater := k.fn == CompareGreater; sx == 1 && sy == 0 && len(dst) > 0 && (greater || k.fn == CompareLess) {
-				compareNumber(greater, dst, f32(x)[xo:], f32(y)[yo])
+			xs, ys := f32(x)[xo:], f32(y)[yo:]
+			if k.vec {
+				compareRow(k.fn, dst, xs, ys, sx, sy)
 				continue
 			}
-			xs, ys := f32(x)[xo:], f32(y)[yo:]
 			for i := range dst {
 				dst[i] = compared(k.fn, xs[i*sx], ys[i*sy])
 			}
@@ -112,17 +120,55 @@ func compared[T float32 | int64](fn CompareFn, v, w T) uint8 {
 	return truth(v != w)
 }
 
-// compareNumber is whether each of a row is greater, or less, than a number.
-func compareNumber(greater bool, dst []uint8, x []float32, w float32) {
-	if greater {
-		for i := range dst {
-			dst[i] = truth(x[i] > w)
+// compareRow compares rows, of which one may be a number.
+func compareRow(fn CompareFn, dst []uint8, x, y []float32, sx, sy int) {
+	c := kern.Equal
+	switch fn {
+	case CompareLess, CompareGreater:
+		c = kern.Less
+	case CompareLessEqual, CompareGreaterEqual:
+		c = kern.AtMost
+	case CompareNotEqual:
+		c = kern.Different
+	}
+	if fn == CompareGreater || fn == CompareGreaterEqual {
+		x, y, sx, sy = y, x, sy, sx
+	}
+	var px, py repeated
+	px.set(x, sx)
+	py.set(y, sy)
+	for i := 0; i < len(dst); i += rowBuffer {
+		n := min(rowBuffer, len(dst)-i)
+		kern.CompareF32(c, dst[i:i+n], px.block(i, n), py.block(i, n))
+	}
+}
+
+// repeated is a row of float32 (or of anything of its size) as one of many elements, which
+// are one again and again where step is 0.
+type repeated struct {
+	row  []float32
+	step int
+	buf  [rowBuffer]float32
+}
+
+//go:noinline
+func (p *repeated) set(row []float32, step int) {
+	p.row, p.step = row, step
+	for i := range p.buf {
+		if step == 0 {
+			p.buf[i] = row[0]
 		}
-		return
 	}
-	for i := range dst {
-		dst[i] = truth(x[i] < w)
+}
+
+// block is n elements from i on, n at most rowBuffer.
+//
+//go:noinline
+func (p *repeated) block(i, n int) []float32 {
+	if p.step == 0 {
+		return p.buf[:n]
 	}
+	return p.row[i : i+n]
 }
 
 func truth(on bool) uint8 {

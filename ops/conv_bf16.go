@@ -75,7 +75,7 @@ type convRound struct{ k *convBF16 }
 
 func (t *convRound) Do(a *Args, i, _ int) {
 	from, to := i*t.k.chunk, min(t.k.input, (i+1)*t.k.chunk)
-	kern.ToBF16(t.k.rounded(a)[from:to], a.In[0].F32()[from:to])
+	kern.ToBF16(t.k.rounded(a)[from:to], f32(&a.In[0])[from:to])
 }
 
 func (k *convBF16) Run(a *Args) {
@@ -92,12 +92,12 @@ func (k *convBF16) Do(a *Args, i, worker int) {
 	if k.bias != nil {
 		args.Bias = k.bias[t.group*k.ocg:][:k.ocg]
 	}
-	x, out := k.rounded(a), a.Out.F32()
+	x, out := k.rounded(a), f32(&a.Out)
 	first := t.image*k.rows*k.pitch + t.group*k.ocg
 	if k.direct {
 		args.A, args.LDA, args.C = x[t.group*k.icg:], k.ic, out[first:]
 		if k.residual {
-			args.Res, args.LDR = a.In[1].F32()[t.group*k.ocg:], k.oc
+			args.Res, args.LDR = f32(&a.In[1])[t.group*k.ocg:], k.oc
 		}
 		k.half.Run(&args, t.m0, t.m1, t.n0, t.n1)
 	} else {
@@ -106,7 +106,7 @@ func (k *convBF16) Do(a *Args, i, worker int) {
 		args.A, args.Rows = x[t.image*k.InSize()*k.ic+t.group*k.icg:], table
 		args.C = out[first+t.m0*k.pitch:]
 		if k.residual {
-			args.Res, args.LDR = a.In[1].F32()[(t.image*k.rows+t.m0)*k.oc+t.group*k.ocg:], k.oc
+			args.Res, args.LDR = f32(&a.In[1])[(t.image*k.rows+t.m0)*k.oc+t.group*k.ocg:], k.oc
 		}
 		k.half.Run(&args, 0, t.m1-t.m0, t.n0, t.n1)
 	}

@@ -228,7 +228,7 @@ func (c *Conv) prepareWinogradLive(p *Prep, s convSpec) *convWinogradLive {
 	k := &convWinogradLive{convSpec: s, weights: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	k.live = newWinoLive(&s, k.pitch, max(1, p.Threads), false)
 	if s.bias {
-		k.bias = p.Params[1].F32()
+		k.bias = f32(&p.Params[1])
 	}
 	k.lo, k.hi, k.late.act = c.Act.limits()
 	k.late.plan(s.n*s.OutSize(), s.oc, k.pitch, max(1, p.Threads))
@@ -249,9 +249,9 @@ func (k *convWinogradLive) Run(a *Args) {
 
 func (t *winoForward) Do(a *Args, i, worker int) {
 	k := t.k
-	w := kern.WinogradArgs{In: a.In[0].F32(), Bias: k.bias, Out: a.Out.F32(), Min: k.lo, Max: k.hi}
+	w := kern.WinogradArgs{In: f32(&a.In[0]), Bias: k.bias, Out: f32(&a.Out), Min: k.lo, Max: k.hi}
 	if k.residual {
-		w.Res = a.In[1].F32()
+		w.Res = f32(&a.In[1])
 	}
 	k.live.do(&t.s, &w, k.weights.F32(), tensor.CastSlice[float32](a.Scratch), i, worker)
 }

@@ -85,6 +85,9 @@ func (c *ConvTranspose) prepareFast(p *Prep, s convSpec) Kernel {
 			}
 		}
 	}
+	if f := k.prepareTaps(p); f != nil {
+		return f
+	}
 	for i := range k.products {
 		k.pack(p, &k.products[i])
 	}

@@ -38,7 +38,7 @@ func (o *CumSum) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return x[0], nil
 }
 
-// Prepare has one path.
+// Prepare picks lines side by side or one by one.
 func (o *CumSum) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	outer, n, inner, err := axisOf(KindCumSum, x.Shape, o.Axis)
@@ -49,19 +49,54 @@ func (o *CumSum) Prepare(p *Prep) (Kernel, error) {
 		p.InPlace(0)
 	}
 	p.Path("reference")
-	return &cumSumKernel{newLines(outer, n, inner), o.Exclusive, o.Reverse, p.Params}, nil
+	k := &cumSumKernel{newLines(outer, n, inner), o.Exclusive, o.Reverse, false, p.Params}
+	if k.cols = !p.Reference && x.DType == tensor.F32 && inner >= 8 && !o.Exclusive; k.cols {
+		p.Path("vec")
+	}
+	return k, nil
 }
 
 type cumSumKernel struct {
 	lines
 	exclusive, reverse bool
+	cols               bool
 	params             []tensor.Tensor
 }
 
-func (k *cumSumKernel) Run(a *Args) { a.Parallel(k.tasks(), k) }
+func (k *cumSumKernel) Run(a *Args) {
+	if k.cols {
+		a.Parallel(k.outer*((k.inner+reduceCols-1)/reduceCols), k)
+		return
+	}
+	a.Parallel(k.tasks(), k)
+}
+
+// columns sums w neighbouring lines; y may be x.
+func (k *cumSumKernel) columns(y, x []float32, w int) {
+	var sums [reduceCols]float64
+	at, step := 0, k.inner
+	if k.reverse {
+		at, step = (k.n-1)*k.inner, -k.inner
+	}
+	for range k.n {
+		to, s := y[at:at+w], sums[:w]
+		for c, v := range x[at : at+w] {
+			s[c] += float64(v)
+			to[c] = float32(s[c])
+		}
+		at += step
+	}
+}
 
 func (k *cumSumKernel) Do(a *Args, i, _ int) {
 	x := arg(a, k.params, 0)
+	if k.cols {
+		parts := (k.inner + reduceCols - 1) / reduceCols
+		c := i % parts * reduceCols
+		at := i/parts*k.n*k.inner + c
+		k.columns(f32(&a.Out)[at:], f32(x)[at:], min(reduceCols, k.inner-c))
+		return
+	}
 	from, to := k.of(i)
 	for l := from; l < to; l++ {
 		at := k.at(l)
@@ -107,7 +142,7 @@ func (o *CumSum) Backward(p *GradPrep) (GradKernel, error) {
 		return nil, errf(KindCumSum, "has no gradient on %v", x.DType)
 	}
 	outer, n, inner, err := axisOf(KindCumSum, x.Shape, o.Axis)
-	return &cumSumGrad{cumSumKernel{newLines(outer, n, inner), o.Exclusive, !o.Reverse, nil}}, err
+	return &cumSumGrad{cumSumKernel{newLines(outer, n, inner), o.Exclusive, !o.Reverse, false, nil}}, err
 }
 
 type cumSumGrad struct{ k cumSumKernel }

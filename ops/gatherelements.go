@@ -33,7 +33,7 @@ func (o *GatherElements) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: s[0].DType, Shape: s[1].Shape, Quant: s[0].Quant}, nil
 }
 
-// Prepare picks one by one.
+// Prepare has one path.
 func (o *GatherElements) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	axis, _ := normAxis(o.Axis, x.Shape.Rank())
@@ -49,10 +49,47 @@ type gatherElementsKernel struct {
 func (k *gatherElementsKernel) Run(a *Args) {
 	x, idx := arg(a, k.params, 0), arg(a, k.params, 1)
 	size := x.DType.Size()
-	for i := range idx.Shape.Elems() {
-		at := elementAt(x.Shape, idx, i, k.axis)
-		copy(a.Out.Data[i*size:(i+1)*size], x.Data[at*size:])
+	var room [elementBlock]int
+	for i := 0; i < idx.Shape.Elems(); {
+		places := elementPlaces(room[:], x.Shape, idx, i, k.axis)
+		if size == 4 {
+			src, dst := asBits(f32(x)), asBits(f32(&a.Out))[i:]
+			for e, at := range places {
+				dst[e] = src[at]
+			}
+		} else {
+			for e, at := range places {
+				copy(a.Out.Data[(i+e)*size:][:size], x.Data[at*size:])
+			}
+		}
+		i += len(places)
 	}
+}
+
+// elementBlock is how many places are found at once.
+const elementBlock = 64
+
+// elementPlaces is the places in a tensor of shape x that elements of the indices, from i
+// on, name along axis: as many as there are in a row and in room.
+func elementPlaces(room []int, x tensor.Shape, idx *tensor.Tensor, i, axis int) []int {
+	n, last, st := idx.Shape.Dim(-1), x.Rank()-1, x.Strides()
+	room = room[:min(len(room), n-i%n)]
+	at, next, rest := i%n, 1, i/n
+	if axis == last {
+		at, next = 0, 0
+	}
+	for d := last - 1; d >= 0; d-- {
+		if d != axis {
+			at += rest % idx.Shape.Dim(d) * st[d]
+		}
+		rest /= idx.Shape.Dim(d)
+	}
+	extent, step := x.Dim(axis), st[axis]
+	for e := range room {
+		room[e] = at + indexAt(idx, i+e, extent)*step
+		at += next
+	}
+	return room
 }
 
 // elementAt is the place in a tensor of shape x that element i of the indices

@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"encoding/binary"
+
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // LogicFn is a function of truth values. The numbers are part of the file
 // format.
@@ -70,22 +74,20 @@ type logicKernel struct {
 }
 
 func (k *logicKernel) Run(a *Args) {
-	x, out := arg(a, k.params, 0).Bools(), a.Out.Bools()
+	x, out := arg(a, k.params, 0).Data, a.Out.Data
 	y := x
 	if k.fn != LogicNot {
-		y = arg(a, k.params, 1).Bools()
+		y = arg(a, k.params, 1).Data
 	}
 	sx, sy := k.walk.step(0), k.walk.step(1)
+	n := k.walk.inner
 	for r := range k.walk.rows {
-		xo, yo := k.walk.at(0, r), k.walk.at(1, r)
-		if n := k.walk.inner; k.fn == LogicAnd && sx == 1 && sy == 1 {
-			v, w := x[xo:xo+n], y[yo:yo+n]
-			for i := range v {
-				out[r*n+i] = truth(v[i] != 0) & truth(w[i] != 0)
-			}
-			continue
+		xo, yo, from := k.walk.at(0, r), k.walk.at(1, r), 0
+		if sx == 1 && sy == 1 {
+			from = n &^ 7
+			k.words(out[r*n:][:from], x[xo:], y[yo:])
 		}
-		for i := range k.walk.inner {
+		for i := from; i < n; i++ {
 			v, w := x[xo+i*sx] != 0, y[yo+i*sy] != 0
 			switch k.fn {
 			case LogicAnd:
@@ -97,7 +99,30 @@ func (k *logicKernel) Run(a *Args) {
 			case LogicNot:
 				v = !v
 			}
-			out[r*k.walk.inner+i] = truth(v)
+			out[r*n+i] = truth(v)
 		}
 	}
 }
+
+// words computes eight truth values at once.
+func (k *logicKernel) words(out, x, y []uint8) {
+	for i := 0; i < len(out); i += 8 {
+		v, w := truths(binary.LittleEndian.Uint64(x[i:])), truths(binary.LittleEndian.Uint64(y[i:]))
+		switch k.fn {
+		case LogicAnd:
+			v &= w
+		case LogicOr:
+			v |= w
+		case LogicXor:
+			v ^= w
+		case LogicNot:
+			v ^= eachByte
+		}
+		binary.LittleEndian.PutUint64(out[i:], v)
+	}
+}
+
+const eachByte = 0x0101010101010101
+
+// truths makes 1 of each byte that is not 0.
+func truths(v uint64) uint64 { return ((v&(0x7f*eachByte) + 0x7f*eachByte) | v) >> 7 & eachByte }

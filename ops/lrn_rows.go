@@ -43,6 +43,10 @@ func (k *lrnRows) Do(a *Args, i, worker int) {
 	for t := 1; t < k.size; t++ {
 		rowStep(kern.Add, sum, sum, squares[t:][:n])
 	}
+	if kern.MaxOfF32(sum) == posInf { // squares are beyond float32 from 1.8e19 on
+		k.lrnKernel.Do(a, i, worker)
+		return
+	}
 	scalarStep(kern.Mul, sum, sum, float32(k.alpha))
 	scalarStep(kern.Add, sum, sum, float32(k.bias))
 	kern.SqrtF32(sum, sum)

@@ -175,37 +175,40 @@ func (k *padKernel) outerRows() int {
 // Do fills index i of the outermost dimension.
 func (k *padKernel) Do(a *Args, i, _ int) {
 	src := arg(a, k.params, 0).Data
-	if k.rank == 0 {
+	switch {
+	case k.rank == 0:
 		copy(a.Out.Data, src)
 		return
+	case len(a.Out.Data) == 0:
+		return
 	}
-	rows := 1
-	for d := 1; d < k.rank-1; d++ {
-		rows *= k.out.Dim(d)
+	from, to := 0, 0
+	if k.rank > 1 {
+		from, to = i, i+1
 	}
-	run := k.out.Dim(k.rank-1) * k.inner * k.size
-	for r := i * rows; r < (i+1)*rows; r++ {
-		at, rest := 0, r
-		for d := k.rank - 2; d >= 0; d-- {
-			j := k.index[d][rest%k.out.Dim(d)]
-			rest /= k.out.Dim(d)
-			if j < 0 || at < 0 {
-				at = -1
-				continue
-			}
-			at += j * k.in[d]
+	k.level(a.Out.Data, src, 0, 0, from, to)
+}
+
+// level fills indices [from, to) of dimension d, of all where d is the last that is walked. dst is all of them; what it reads
+// starts at element at.
+func (k *padKernel) level(dst, src []byte, d, at, from, to int) {
+	if d == k.rank-1 {
+		k.row(dst, src, at)
+		return
+	}
+	n := len(dst) / k.out.Dim(d)
+	for i := from; i < to; i++ {
+		part := dst[i*n : (i+1)*n]
+		if j := k.index[d][i]; j < 0 {
+			k.fill(part)
+		} else {
+			k.level(part, src, d+1, at+j*k.in[d], 0, k.out.Dim(d+1))
 		}
-		k.row(a.Out.Data[r*run:(r+1)*run], src, at)
 	}
 }
 
-// row fills a row of the last padded dimension, run by run. at is its place in
-// src, or negative where all of it is padding.
+// row fills a row of the last padded dimension, run by run. at is its place in src.
 func (k *padKernel) row(dst, src []byte, at int) {
-	if at < 0 {
-		k.fill(dst)
-		return
-	}
 	unit := k.inner * k.size
 	for _, r := range k.runs {
 		run := dst[:r.n*unit]
@@ -220,6 +223,10 @@ func (k *padKernel) row(dst, src []byte, at int) {
 
 // fill makes all of run padding: each copy doubles what there is.
 func (k *padKernel) fill(run []byte) {
+	if k.value == [8]byte{} {
+		clear(run)
+		return
+	}
 	if k.size == 1 {
 		kern.Fill(run, k.value[0])
 		return

@@ -102,22 +102,13 @@ func (k *reduceRows) rows(y, x []float32) {
 		}
 		return
 	}
+	if k.fn == ReduceMean || k.fn == ReduceMax && !k.anyNaN(x, len(y)) {
+		pool := kern.PoolF32Args{In: x, H: k.n, W: 1, C: len(y), Pixel: k.inner, Average: k.fn == ReduceMean, KH: k.n, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Out: y, OH: 1, OW: 1, OutPixel: len(y)}
+		pool.Run(0, 1)
+		return
+	}
 	copy(y, x[:len(y)])
-	sum := float32(0) // no number where an element is none, which kern.Max and Min drop
-	if op != kern.Add {
-		sum = kern.SumF32(y)
-	}
-	for r := 1; r < k.n; r++ {
-		row := x[r*k.inner:][:len(y)]
-		kern.BinaryF32(op, y, y, row, negInf, posInf)
-		if op != kern.Add {
-			sum += kern.SumF32(row)
-		}
-	}
-	switch {
-	case k.fn == ReduceMean:
-		kern.BinaryScalarF32(kern.Mul, y, y, 1/float32(k.n), negInf, posInf)
-	case sum != sum:
+	if op != kern.Add && k.anyNaN(x, len(y)) { // which kern.Max and Min drop
 		for c := range y {
 			v := x[c]
 			for r := 1; r < k.n; r++ {
@@ -129,7 +120,23 @@ func (k *reduceRows) rows(y, x []float32) {
 			}
 			y[c] = v
 		}
+		return
 	}
+	for r := 1; r < k.n; r++ {
+		kern.BinaryF32(op, y, y, x[r*k.inner:][:len(y)], negInf, posInf)
+	}
+}
+
+// anyNaN reports whether one of n rows of w numbers is none, or sums of them are not.
+func (k *reduceRows) anyNaN(x []float32, w int) bool {
+	if w == k.inner {
+		return isNaN(kern.SumF32(x[:k.n*w]))
+	}
+	sum := float32(0)
+	for r := range k.n {
+		sum += kern.SumF32(x[r*k.inner:][:w])
+	}
+	return isNaN(sum)
 }
 
 // roots makes norms of sums of squares, which are beyond float32 from 1.8e19 on.

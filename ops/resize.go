@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 
-	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -151,7 +150,7 @@ func (r *Resize) checkScale(axis, in, out int) error {
 // resizeKernel sums rows of the dimensions behind the last one that changes.
 type resizeKernel struct {
 	params []tensor.Tensor
-	rank   int // dimensions up to the last that changes
+	rank   int // dimensions up to the last that changes; such as do not and are neighbours count as one
 	axes   [tensor.MaxRank]resizeAxis
 	stride [tensor.MaxRank]int // of the input, elements
 	outer  int                 // positions of those dimensions
@@ -192,30 +191,43 @@ func (r *Resize) Prepare(p *Prep) (Kernel, error) {
 }
 
 func (r *Resize) tables(x, out tensor.Spec) *resizeKernel {
-	k := &resizeKernel{size: x.DType.Size(), outer: 1, inner: 1, value: r.Extrapolation, stride: x.Shape.Strides()}
-	rank := x.Shape.Rank()
+	k := &resizeKernel{size: x.DType.Size(), outer: 1, inner: 1, value: r.Extrapolation}
+	rank, last, same := x.Shape.Rank(), -1, false
 	for i := range rank {
 		if x.Shape.Dim(i) != out.Shape.Dim(i) || r.Coord == CoordTFCrop {
-			k.rank = i + 1
+			last = i
 		}
 	}
-	for i := range rank {
-		if i >= k.rank {
-			k.inner *= x.Shape.Dim(i)
+	for i, stride := range denseStrides(x.Shape) {
+		in, n := x.Shape.Dim(i), out.Shape.Dim(i)
+		if i > last {
+			k.inner *= in
 			continue
 		}
-		k.outer *= out.Shape.Dim(i)
-		if in := x.Shape.Dim(i); in == out.Shape.Dim(i) && r.Coord != CoordTFCrop {
-			k.axes[i] = resizeAxis{in: in, out: in, taps: 1}
-			for j := range in {
-				k.axes[i].index = append(k.axes[i].index, int32(j))
-				k.axes[i].weight = append(k.axes[i].weight, 1)
+		k.outer *= n
+		as := same // as the dimension before, which does not change: they are one
+		if same = in == n && r.Coord != CoordTFCrop; same {
+			if as {
+				k.rank--
+				in *= k.axes[k.rank].in
 			}
+			k.axes[k.rank] = sameAxis(in)
 		} else {
-			k.axes[i] = r.axis(in, out.Shape.Dim(i), i, rank)
+			k.axes[k.rank] = r.axis(in, n, i, rank)
 		}
+		k.stride[k.rank] = stride
+		k.rank++
 	}
 	return k
+}
+
+// sameAxis is a dimension of n that does not change.
+func sameAxis(n int) resizeAxis {
+	a := resizeAxis{in: n, out: n, taps: 1, index: make([]int32, n), weight: make([]float32, n)}
+	for j := range n {
+		a.index[j], a.weight[j] = int32(j), 1
+	}
+	return a
 }
 
 func (k *resizeKernel) Run(a *Args) { a.Parallel((k.lines()+k.chunk-1)/k.chunk, k) }
@@ -232,21 +244,22 @@ func (k *resizeKernel) lines() int {
 
 // Do computes some lines.
 func (k *resizeKernel) Do(a *Args, i, _ int) {
-	x := arg(a, k.params, 0)
+	x, before := arg(a, k.params, 0), -1
 	for line := i * k.chunk; line < min(k.lines(), (i+1)*k.chunk); line++ {
 		if k.rank == 0 {
 			copy(a.Out.Data, x.Data)
 			return
 		}
 		at, src, outside := k.place(line)
-		last := &k.axes[k.rank-1]
-		n := last.out * k.inner
+		n := k.axes[k.rank-1].out * k.inner
 		if k.copies {
-			y, run := a.Out.Data[line*n*k.size:], k.inner*k.size
-			for _, v := range last.index {
-				copy(y[:run], x.Data[(src+int(v)*k.stride[k.rank-1])*k.size:])
-				y = y[run:]
+			y := a.Out.Data[line*n*k.size:][:n*k.size]
+			if src == before {
+				copy(y, a.Out.Data[(line-1)*n*k.size:])
+			} else {
+				k.copyLine(y, x.Data[src*k.size:])
 			}
+			before = src
 			continue
 		}
 		y := f32(&a.Out)[line*n:][:n]
@@ -274,48 +287,4 @@ func (k *resizeKernel) place(line int) (at [tensor.MaxRank]int, src int, outside
 		outside = outside || ax.outside != nil && ax.outside[at[d]]
 	}
 	return at, src, outside
-}
-
-// border sets what of a line lies outside of the input.
-func (k *resizeKernel) border(y []float32) {
-	for j, out := range k.axes[k.rank-1].outside {
-		for c := j * k.inner; out && c < (j+1)*k.inner; c++ {
-			y[c] = k.value
-		}
-	}
-}
-
-// sum adds w times the rows that dimensions d and later of a line read.
-func (k *resizeKernel) sum(y, x []float32, at *[tensor.MaxRank]int, d, src int, w float32) {
-	ax := &k.axes[d]
-	if d == k.rank-1 {
-		k.line(y, x[src:], ax, w)
-		return
-	}
-	for t := at[d] * ax.taps; t < (at[d]+1)*ax.taps; t++ {
-		if v := w * ax.weight[t]; v != 0 {
-			k.sum(y, x, at, d+1, src+int(ax.index[t])*k.stride[d], v)
-		}
-	}
-}
-
-// line adds w times the taps of the last dimension to each position of y, one
-// tap after the other; a tap of weight 0 is not read.
-func (k *resizeKernel) line(y, x []float32, ax *resizeAxis, w float32) {
-	step, inner := k.stride[k.rank-1], k.inner
-	for j := range ax.out {
-		to := y[j*inner:][:inner]
-		for t := j * ax.taps; t < (j+1)*ax.taps; t++ {
-			v, from := w*ax.weight[t], x[int(ax.index[t])*step:][:len(to)]
-			switch {
-			case v == 0:
-			case k.vector:
-				kern.AxpyF32(to, from, v, 1)
-			default:
-				for c, f := range from {
-					to[c] += v * f
-				}
-			}
-		}
-	}
 }

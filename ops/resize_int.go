@@ -90,17 +90,15 @@ func (k *resizeInt) Do(a *Args, i, _ int) {
 			rest /= k.axes[d].out
 			outside = outside || k.axes[d].outside != nil && k.axes[d].outside[at[d]]
 		}
+		if k.fixed {
+			var t fixedTaps
+			k.find(&t, &at, 0, 0, 1)
+			k.sumFixed(y[pos*k.inner:][:k.inner], x, &t)
+			continue
+		}
 		for j := range k.inner {
-			var q int32
-			switch {
-			case outside:
-				q = k.border
-			case k.fixed:
-				q = k.sumFixed(x, &at, 0, j, 1)
-				if k.shift > 0 {
-					q = (q + 1<<(k.shift-1)) >> k.shift
-				}
-			default:
+			q := k.border
+			if !outside {
 				q = roundClamp(k.sumReal(x, &at, 0, j, 1)*k.ratio, k.zy, k.lo, k.hi)
 			}
 			y[pos*k.inner+j] = byte(q)
@@ -108,16 +106,40 @@ func (k *resizeInt) Do(a *Args, i, _ int) {
 	}
 }
 
-// sumFixed adds up stored integers times fixed point weights.
-func (k *resizeInt) sumFixed(x []byte, at *[tensor.MaxRank]int, d, src int, w int32) (sum int32) {
+// fixedTaps is where the elements start that a position is the sum of, and their weights.
+type fixedTaps struct {
+	src    [4]int
+	weight [4]int32
+	n      int
+}
+
+// find lists the taps from dimension d on.
+func (k *resizeInt) find(to *fixedTaps, at *[tensor.MaxRank]int, d, src int, w int32) {
 	if d == k.rank {
-		return w * k.x.raw(x[src])
+		to.src[to.n], to.weight[to.n] = src, w
+		to.n++
+		return
 	}
 	ax := &k.axes[d]
 	for t := at[d] * ax.taps; t < (at[d]+1)*ax.taps; t++ {
-		sum += k.sumFixed(x, at, d+1, src+int(ax.index[t])*k.stride[d], w*k.steps[d][t])
+		k.find(to, at, d+1, src+int(ax.index[t])*k.stride[d], w*k.steps[d][t])
 	}
-	return sum
+}
+
+// sumFixed adds up stored integers times fixed point weights. Weights are 1 together, so that signed numbers may be taken
+// with their sign bit turned round, which adds 128, and turned back after.
+func (k *resizeInt) sumFixed(y, x []byte, t *fixedTaps) {
+	flip, half := byte(0), int32(1)<<k.shift>>1
+	if k.x.signed {
+		flip = 0x80
+	}
+	n := len(y)
+	x0, x1, x2, x3 := x[t.src[0]:][:n], x[t.src[1]:][:n], x[t.src[2]:][:n], x[t.src[3]:][:n]
+	w0, w1, w2, w3 := t.weight[0], t.weight[1], t.weight[2], t.weight[3]
+	for j := range y {
+		q := w0*int32(x0[j]^flip) + w1*int32(x1[j]^flip) + w2*int32(x2[j]^flip) + w3*int32(x3[j]^flip)
+		y[j] = byte((q+half)>>(k.shift&31)) ^ flip
+	}
 }
 
 // sumReal adds up numbers in units of the input's scale.

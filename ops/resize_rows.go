@@ -96,3 +96,81 @@ func (k *resizeRows) find(s *resizeLine, d, src, slot int, w float32) {
 		}
 	}
 }
+
+// copyLine copies each position of a line from its nearest one.
+func (k *resizeKernel) copyLine(y, x []byte) {
+	index, run := k.axes[k.rank-1].index, k.inner*k.size // also from one to the next
+	if run == 4 {
+		to, from := tensor.CastSlice[uint32](y), tensor.CastSlice[uint32](x)
+		for j, v := range index {
+			to[j] = from[v]
+		}
+		return
+	}
+	for j, v := range index {
+		copy(y[j*run:][:run], x[int(v)*run:])
+	}
+}
+
+// border sets what of a line lies outside of the input.
+func (k *resizeKernel) border(y []float32) {
+	for j, out := range k.axes[k.rank-1].outside {
+		for c := j * k.inner; out && c < (j+1)*k.inner; c++ {
+			y[c] = k.value
+		}
+	}
+}
+
+// sum adds w times the rows that dimensions d and later of a line read.
+func (k *resizeKernel) sum(y, x []float32, at *[tensor.MaxRank]int, d, src int, w float32) {
+	ax := &k.axes[d]
+	if d == k.rank-1 {
+		k.line(y, x[src:], ax, w)
+		return
+	}
+	for t := at[d] * ax.taps; t < (at[d]+1)*ax.taps; t++ {
+		if v := w * ax.weight[t]; v != 0 {
+			k.sum(y, x, at, d+1, src+int(ax.index[t])*k.stride[d], v)
+		}
+	}
+}
+
+// line adds w times the taps of the last dimension to each position of y, one
+// tap after the other; a tap of weight 0 is not read.
+func (k *resizeKernel) line(y, x []float32, ax *resizeAxis, w float32) {
+	step, inner := k.stride[k.rank-1], k.inner
+	if inner == 1 {
+		k.narrowLine(y, x, ax, w)
+		return
+	}
+	for j := range ax.out {
+		to := y[j*inner:][:inner]
+		for t := j * ax.taps; t < (j+1)*ax.taps; t++ {
+			v, from := w*ax.weight[t], x[int(ax.index[t])*step:][:len(to)]
+			switch {
+			case v == 0:
+			case k.vector:
+				kern.AxpyF32(to, from, v, 1)
+			default:
+				for c, f := range from {
+					to[c] += v * f
+				}
+			}
+		}
+	}
+}
+
+// narrowLine is line for one element behind the last dimension.
+func (k *resizeKernel) narrowLine(y, x []float32, ax *resizeAxis, w float32) {
+	n := ax.taps
+	for j := range y {
+		index, weight := ax.index[j*n:][:n], ax.weight[j*n:][:n]
+		sum := y[j]
+		for t, v := range weight {
+			if v *= w; v != 0 {
+				sum += v * x[index[t]]
+			}
+		}
+		y[j] = sum
+	}
+}

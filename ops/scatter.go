@@ -100,15 +100,11 @@ func (o *Scatter) kernel(x, idx tensor.Spec, params []tensor.Tensor) *scatterKer
 	return k
 }
 
-// place is the element of x that update i goes to.
-func (k *scatterKernel) place(x tensor.Shape, idx *tensor.Tensor, i int) int {
-	if !k.op.ND {
-		return elementAt(x, idx, i, k.axis)
-	}
-	slice, st := i/k.inner, x.Strides()
-	at := i % k.inner
+// slice is where the slice of x starts that slice i of the updates goes to.
+func (k *scatterKernel) slice(x tensor.Shape, idx *tensor.Tensor, i int) int {
+	at, st := 0, x.Strides()
 	for d := range k.depth {
-		at += indexAt(idx, slice*k.depth+d, x.Dim(d)) * st[d]
+		at += indexAt(idx, i*k.depth+d, x.Dim(d)) * st[d]
 	}
 	return at
 }
@@ -116,8 +112,34 @@ func (k *scatterKernel) place(x tensor.Shape, idx *tensor.Tensor, i int) int {
 func (k *scatterKernel) Run(a *Args) {
 	x, idx, up := arg(a, k.params, 0), arg(a, k.params, 1), arg(a, k.params, 2)
 	copy(a.Out.Data, x.Data)
-	for i := range up.Shape.Elems() {
-		k.set(&a.Out, k.place(x.Shape, idx, i), up, i)
+	n, size := up.Shape.Elems(), x.DType.Size()
+	if k.op.ND {
+		for i := 0; i < n; i += k.inner {
+			at := k.slice(x.Shape, idx, i/k.inner)
+			if k.op.Fn == ScatterSet {
+				copy(a.Out.Data[at*size:], up.Data[i*size:(i+k.inner)*size])
+				continue
+			}
+			for j := range k.inner {
+				k.set(&a.Out, at+j, up, i+j)
+			}
+		}
+		return
+	}
+	var room [elementBlock]int
+	for i := 0; i < n; {
+		places := elementPlaces(room[:], x.Shape, idx, i, k.axis)
+		if k.op.Fn == ScatterSet && size == 4 {
+			src, dst := asBits(f32(up))[i:], asBits(f32(&a.Out))
+			for e, at := range places {
+				dst[at] = src[e]
+			}
+		} else {
+			for e, at := range places {
+				k.set(&a.Out, at, up, i+e)
+			}
+		}
+		i += len(places)
 	}
 }
 
@@ -159,7 +181,12 @@ func (k *scatterGrad) Run(g *Grads) {
 	dy, idx, up := g.DOut.F32(), gradArg(g, 1), gradOf(g, 2)
 	n := gradArg(g, 2).Shape.Elems()
 	for i := n - 1; i >= 0; i-- {
-		at := k.place(g.DOut.Shape, idx, i)
+		at := 0
+		if k.op.ND {
+			at = k.slice(g.DOut.Shape, idx, i/k.inner) + i%k.inner
+		} else {
+			at = elementAt(g.DOut.Shape, idx, i, k.axis)
+		}
 		if !up.IsZero() {
 			up.F32()[i] += dy[at]
 		}

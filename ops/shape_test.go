@@ -195,6 +195,17 @@ func TestConcat(t *testing.T) {
 	}
 }
 
+// TestPadNothing: extents may be 0 in the middle of the result.
+func TestPadNothing(t *testing.T) {
+	for _, dims := range [][]int{{2, 0, 3, 4}, {0, 2, 3}, {2, 3, 0}} {
+		lo, hi := make([]int, len(dims)), make([]int, len(dims))
+		hi[len(dims)-1] = 2 * min(1, dims[len(dims)-1])
+		out, err := Run(&Pad{Lo: lo, Hi: hi}, []tensor.Tensor{tensor.New(tensor.F32Spec(dims...))}, nil)
+		require.NoError(t, err)
+		require.Zero(t, out.Shape.Elems())
+	}
+}
+
 func TestPad(t *testing.T) {
 	source := map[PadMode]string{ // 5 before and 4 after [a b c]
 		PadConstant: "-----abc----", PadReflect: "babcbabcbabc", PadEdge: "aaaaaabccccc", PadWrap: "bcabcabcabca", PadSymmetric: "bccbaabccbaa",

@@ -38,14 +38,13 @@ func (o *Tile) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 type tileKernel struct {
 	params  []tensor.Tensor
 	in, out tensor.Shape
-	size    int
 }
 
-// Prepare copies row by row.
+// Prepare has one path.
 func (o *Tile) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	p.Path("copy")
-	return &tileKernel{p.Params, x.Shape, p.Out.Shape, x.DType.Size()}, nil
+	return &tileKernel{p.Params, x.Shape, p.Out.Shape}, nil
 }
 
 // source is the first element of the input row that output row r repeats.
@@ -59,21 +58,28 @@ func (k *tileKernel) source(r int) int {
 }
 
 func (k *tileKernel) Run(a *Args) {
-	src := arg(a, k.params, 0).Data
-	if k.out.Rank() == 0 {
-		copy(a.Out.Data, src)
-		return
+	if k.out.Elems() > 0 {
+		k.fill(a.Out.Data, arg(a, k.params, 0).Data, 0)
 	}
-	if k.out.Elems() == 0 {
-		return
+}
+
+// fill writes dimensions d and later of the result: what is repeated along d is copied
+// from what is there.
+func (k *tileKernel) fill(dst, src []byte, d int) {
+	from, n := len(src), len(src)
+	if d < k.out.Rank() {
+		from, n = len(src)/k.in.Dim(d), len(dst)/k.out.Dim(d)
 	}
-	run := k.in.Dim(-1) * k.size
-	for r := range k.out.Rows() {
-		row := src[k.source(r)*k.size:][:run]
-		to := a.Out.Data[r*k.out.Dim(-1)*k.size:][:k.out.Dim(-1)*k.size]
-		for i := 0; i < len(to); i += run {
-			copy(to[i:], row)
+	if from == n { // nothing is repeated behind d
+		n = copy(dst, src)
+	} else {
+		for i := range k.in.Dim(d) {
+			k.fill(dst[i*n:(i+1)*n], src[i*from:(i+1)*from], d+1)
 		}
+		n *= k.in.Dim(d)
+	}
+	for at := n; at < len(dst); at += n {
+		copy(dst[at:], dst[:n])
 	}
 }
 

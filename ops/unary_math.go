@@ -188,12 +188,22 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 		geluRow(a == 1, dst, x)
 	case UnaryLog:
 		logRow(dst, x)
+	case UnaryAbs:
+		kern.AbsF32(dst, x)
+	case UnaryErf:
+		kern.ErfF32(dst, x)
+	case UnaryFloor:
+		kern.RoundF32(kern.Down, dst, x)
+	case UnaryCeil:
+		kern.RoundF32(kern.Up, dst, x)
+	case UnaryRound:
+		kern.RoundF32(kern.ToEven, dst, x)
 	default:
 		if fn == UnarySwish && (a == 0 || a == 1) {
 			kern.SwishF32(dst, x)
 			return
 		}
-		if roundRow(fn, dst, x) || unarySteps(fn, a, b, dst, x) {
+		if unarySteps(fn, a, b, dst, x) {
 			return
 		}
 		for i, v := range x {

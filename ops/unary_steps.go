@@ -10,7 +10,7 @@ import (
 // for a function that has no such form. dst may be x.
 func unarySteps(fn UnaryFn, a, b float32, dst, x []float32) bool {
 	switch fn {
-	case UnaryAbs, UnaryReciprocal, UnaryRsqrt, UnaryElu, UnarySelu, UnarySoftplus, UnaryLogSigmoid, UnaryMish, UnaryErf:
+	case UnaryReciprocal, UnaryRsqrt, UnaryElu, UnarySelu, UnarySoftplus, UnaryLogSigmoid, UnaryMish, UnarySign:
 	case UnaryCelu:
 		if !(a > 0) {
 			return false
@@ -30,9 +30,6 @@ func unarySteps(fn UnaryFn, a, b float32, dst, x []float32) bool {
 // unaryStep is unarySteps on a few elements, with two buffers of as many.
 func unaryStep(fn UnaryFn, a, b float32, dst, x, e, t []float32) {
 	switch fn {
-	case UnaryAbs:
-		kern.LeakyReluF32(dst, x, -1)
-		scalarStep(kern.Add, dst, dst, 0) // -0 becomes 0
 	case UnaryRsqrt, UnaryReciprocal:
 		if fn == UnaryRsqrt {
 			kern.SqrtF32(dst, x)
@@ -65,8 +62,9 @@ func unaryStep(fn UnaryFn, a, b float32, dst, x, e, t []float32) {
 		for i, v := range x {
 			dst[i] = sign * (max(sign*v, 0) + log1pUnit(e[i]))
 		}
-	case UnaryErf:
-		erfStep(dst, x, e, t)
+	case UnarySign: // the smallest numbers become 1 in two steps
+		kern.BinaryScalarF32(kern.Mul, e, x, 1<<100, -1, 1)
+		kern.BinaryScalarF32(kern.Mul, dst, e, 1<<100, -1, 1)
 	}
 }
 
@@ -96,55 +94,6 @@ func log1pUnit(e float32) float32 {
 	z := e / (2 + e)
 	q := z * z
 	return z * (2 + q*(2./3+q*(2./5+q*(2./7+q*(2./9+q*(2./11+q*(2./13)))))))
-}
-
-// erfStep is the error function, x*P(x²)/Q(x²) for |x| up to 3.8, from where on it
-// is 1: P and Q are of degree 6 and 4, a rational fit to 4e-8 that many libraries
-// of vector functions use.
-func erfStep(dst, x, p, q []float32) {
-	const end = 3.832506856900711
-	kern.ClampF32(dst, x, -end, end)
-	var squares [rowBuffer]float32
-	z := squares[:len(dst)]
-	rowStep(kern.Mul, z, dst, dst)
-	horner(p, z, []float32{-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02})
-	horner(q, z, []float32{-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02})
-	rowStep(kern.Div, p, p, q)
-	kern.BinaryF32(kern.Mul, dst, dst, p, -1, 1)
-}
-
-// horner is the polynomial of z with coefficients c, that of the highest power first.
-//
-//go:noinline
-func horner(p, z, c []float32) {
-	clear(p)
-	for i, v := range c {
-		if i > 0 {
-			rowStep(kern.Mul, p, p, z)
-		}
-		scalarStep(kern.Add, p, p, v)
-	}
-}
-
-// roundRow is Floor, Ceil and Round; false for other functions.
-func roundRow(fn UnaryFn, dst, x []float32) bool {
-	switch fn {
-	case UnaryFloor:
-		for i, v := range x {
-			dst[i] = float32(math.Floor(float64(v)))
-		}
-	case UnaryCeil:
-		for i, v := range x {
-			dst[i] = float32(math.Ceil(float64(v)))
-		}
-	case UnaryRound:
-		for i, v := range x {
-			dst[i] = float32(math.RoundToEven(float64(v)))
-		}
-	default:
-		return false
-	}
-	return true
 }
 
 // logRow is the natural logarithm: of x = m*2^k with m from 1/√2 to √2, k log 2 +

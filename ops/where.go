@@ -1,6 +1,9 @@
 package ops
 
-import "github.com/teff-ml/teff/ops/tensor"
+import (
+	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/tensor"
+)
 
 // Where is y = cond ? a : b, element by element, with broadcasting of all
 // three operands. cond is bool; a and b have one type and quantisation, any.
@@ -65,14 +68,14 @@ func (k *whereKernel) Do(a *Args, task, _ int) {
 	case 2:
 		whereRows(k, a, task, a.Out.Bits16(), x.Bits16(), y.Bits16())
 	case 4:
-		whereRows(k, a, task, tensor.CastSlice[uint32](a.Out.Data), tensor.CastSlice[uint32](x.Data), tensor.CastSlice[uint32](y.Data))
+		k.words(a, task, tensor.CastSlice[float32](a.Out.Data), tensor.CastSlice[float32](x.Data), tensor.CastSlice[float32](y.Data))
 	default:
 		whereRows(k, a, task, i64(&a.Out), i64(x), i64(y))
 	}
 }
 
-func whereRows[T uint8 | uint16 | uint32 | int64](k *whereKernel, a *Args, task int, out, x, y []T) {
-	c := arg(a, k.params, 0).Bools()
+func whereRows[T uint8 | uint16 | int64](k *whereKernel, a *Args, task int, out, x, y []T) {
+	c := arg(a, k.params, 0).Data
 	sc, sx, sy := k.walk.step(0), k.walk.step(1), k.walk.step(2)
 	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
 	for r := r0; r < r1; r++ {
@@ -81,6 +84,31 @@ func whereRows[T uint8 | uint16 | uint32 | int64](k *whereKernel, a *Args, task 
 		for i := e0; i < e1; i++ { // no branch: conditions may be random
 			v := y[yo+i*sy]
 			dst[i] = v ^ (v^x[xo+i*sx])&-T(truth(c[co+i*sc] != 0))
+		}
+	}
+}
+
+// words chooses elements of four bytes.
+func (k *whereKernel) words(a *Args, task int, out, x, y []float32) {
+	c := arg(a, k.params, 0).Data
+	sc := k.walk.step(0)
+	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
+	var px, py repeated
+	for r := r0; r < r1; r++ {
+		co := k.walk.at(0, r)
+		px.set(x[k.walk.at(1, r):], k.walk.step(1))
+		py.set(y[k.walk.at(2, r):], k.walk.step(2))
+		for i := e0; i < e1; i += rowBuffer {
+			n := min(rowBuffer, e1-i)
+			dst, v, w := out[r*k.walk.inner+i:][:n], px.block(i, n), py.block(i, n)
+			switch {
+			case sc == 1:
+				kern.WhereF32(dst, c[co+i:], v, w)
+			case c[co] != 0:
+				copy(dst, v)
+			default:
+				copy(dst, w)
+			}
 		}
 	}
 }

@@ -102,6 +102,39 @@ add((1, 64, 4000), conv_1d_dilated=C1(64, 64, 3, 1, 512, 512), conv_1d_15=C1(64,
 add((1, 256, 500), depthwise_1d_31=C1(256, 256, 31, 1, 15, groups=256))
 add((1, 64, 8, 28, 28), conv_3d_depthwise=C3(64, 64, 3, 1, 1, groups=64), conv_3d_spatial=C3(64, 64, (1, 3, 3), 1, (0, 1, 1)), conv_3d_time=C3(64, 64, (3, 1, 1), 1, (1, 0, 0)))
 
+# What heads of detectors and segmenters are made of: shape operators one after the other.
+
+
+def yolo_decode(x):  # [1, 3 * 85, 20, 20]
+    y = x.view(1, 3, 85, 20, 20).permute(0, 1, 3, 4, 2).sigmoid()
+    grid = torch.stack(torch.meshgrid(torch.arange(20.0), torch.arange(20.0)), 2)
+    return torch.cat(((y[..., 0:2] * 2 - 0.5 + grid) * 32, (y[..., 2:4] * 2) ** 2 * 16, y[..., 4:]), -1).view(1, -1, 85)
+
+
+def boxes_of(x):  # [1, 8400, 4], centre and size
+    c, s = x[..., :2], x[..., 2:] / 2
+    return torch.cat((c - s, c + s), -1)
+
+
+def best(x):  # [1, 8400, 84]
+    score, at = torch.topk(x[..., 4:].amax(-1), 300)
+    return torch.cat((torch.gather(x, 1, at[..., None].expand(1, 300, 84)), score[..., None]), -1)
+
+
+def put(x):  # [1, 64, 28, 28]
+    y = x.clone()
+    y[:, :, ::2, 1::2] = x[:, :, 1::2, ::2]
+    return y
+
+
+where, corner = torch.randint(0, 28, (300,)), torch.randint(0, 28, (300,))
+add((1, 255, 20, 20), detect_yolo=yolo_decode)
+add((1, 8400, 4), detect_boxes=boxes_of)
+add((1, 8400, 84), detect_best=best, detect_argmax=lambda x: x[..., 4:].argmax(-1), detect_transposed=lambda x: torch.cat((x[..., :4] * 2, x[..., 4:]), -1).transpose(1, 2))
+add((1, 64, 28, 28), index_put=put, gather_nd=lambda x: x.permute(0, 2, 3, 1)[:, where, corner])
+add((1, 21, 65, 65), segment=lambda x: F.interpolate(x, size=(260, 260), mode="bilinear").argmax(1))
+add((1, 3, 64, 64), fake_quantise=lambda x: torch.clamp(torch.round(x / 0.02), -128, 127) * 0.02)
+
 w = torch.randn(8, 1, 64, 32)
 add((1, 4, 49, 64), matmul_broadcast=lambda x: x @ w)
 add((1, 3, 197, 64), matmul_self=lambda x: x @ x.transpose(-1, -2), einsum=lambda x: torch.einsum("bhid,bhjd->bhij", x, x))
