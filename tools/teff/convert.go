@@ -11,6 +11,7 @@ import (
 	"github.com/teff-ml/teff/format"
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/graph/passes"
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
@@ -33,6 +34,7 @@ type convertResult struct {
 	BytesOut    int64  `json:"bytes_out"`
 	WeightBytes int    `json:"weight_bytes_f32"`
 	Weights     string `json:"weights"`
+	Removed     int    `json:"removed_parameters,omitempty"`
 	Warning     string `json:"warning,omitempty"`
 	*searched
 }
@@ -46,6 +48,7 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	weights := f.String("weights", "f32", weightHelp)
 	f.IntVar(&ld.batch, "batch", 0, "fix the batch of a model that leaves it open")
 	labels := f.String("labels", "", "file of class names, one a line, to store in the model")
+	narrow := f.Bool("narrow", false, "remove filters of zeros and channels that nothing reads, with all that depends on them alone")
 	var search searchFlags
 	search.add(f)
 	pre := preprocessFlags(f)
@@ -83,28 +86,19 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 			m.close()
 		}
 	}()
-	meta := *m.metadata()
-	if *labels != "" {
-		if meta.Labels, err = readLabels(*labels); err != nil {
-			return err
+	before := m.graph.ParamCount()
+	if *narrow {
+		if m.graph, err = passes.DeadChannels(m.graph); err != nil {
+			return fmt.Errorf("%s: %w", pos[0], err)
 		}
 	}
-	if pre.given(nil) != nil { // a flag is there: what it says is checked and stored
-		if len(m.graph.Inputs()) == 0 {
-			return fmt.Errorf("%s: has no input", pos[0])
-		}
-		p, err := pre.fit(m, m.graph.Node(m.graph.Inputs()[0]).Out)
-		if err != nil {
-			return err
-		}
-		meta.Preprocess = &p
-	}
+	removed := before - m.graph.ParamCount()
 	opts := &format.WriteOptions{Encode: encode}
-	if m.file != nil && ld.batch == 0 && isExact(*weights) { // what other weights give was not recorded
+	if m.file != nil && ld.batch == 0 && removed == 0 && isExact(*weights) { // what other weights give was not recorded
 		opts.Golden = m.file.Golden
 	}
-	if meta.Labels != nil || meta.Preprocess != nil || m.hasMetadata() {
-		opts.Metadata = &meta
+	if opts.Metadata, err = newMetadata(m, *labels, pre); err != nil {
+		return err
 	}
 	var found *searched
 	var b []byte
@@ -121,22 +115,54 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	}
 	r := convertResult{
 		NodesIn: m.nodesIn, NodesOut: m.graph.Len(), BytesIn: m.bytes, BytesOut: fileSize(*out),
-		WeightBytes: floatBytes(m.graph), Weights: *weights, Warning: mixed(m.graph), searched: found,
+		WeightBytes: floatBytes(m.graph), Weights: *weights, Removed: removed, Warning: mixed(m.graph), searched: found,
 	}
 	if f.json {
 		return printJSON(c.out, r)
 	}
-	if r.Warning != "" {
-		fmt.Fprintf(c.err, "warning: %s: %s\n", pos[0], r.Warning)
+	return r.print(c, pos[0], *out)
+}
+
+// newMetadata is what the new file says of labels and preprocessing: what the old one does, and flags over it; nil: nothing.
+func newMetadata(m *model, labels string, pre *preFlags) (*format.Metadata, error) {
+	meta := *m.metadata()
+	var err error
+	if labels != "" {
+		if meta.Labels, err = readLabels(labels); err != nil {
+			return nil, err
+		}
 	}
-	if found != nil {
+	if pre.given(nil) != nil { // a flag is there: what it says is checked and stored
+		if len(m.graph.Inputs()) == 0 {
+			return nil, fmt.Errorf("%s: has no input", m.path)
+		}
+		p, err := pre.fit(m, m.graph.Node(m.graph.Inputs()[0]).Out)
+		if err != nil {
+			return nil, err
+		}
+		meta.Preprocess = &p
+	}
+	if meta.Labels == nil && meta.Preprocess == nil && !m.hasMetadata() {
+		return nil, nil
+	}
+	return &meta, nil
+}
+
+func (r *convertResult) print(c *cli, in, out string) error {
+	if r.Warning != "" {
+		fmt.Fprintf(c.err, "warning: %s: %s\n", in, r.Warning)
+	}
+	if found := r.searched; found != nil {
 		for _, s := range found.Skipped {
 			fmt.Fprintln(c.out, "skipped", s)
 		}
 		fmt.Fprintf(c.out, "top-1 %.2f %% -> %.2f %% on %d images\n", 100*found.Top1Was, 100*found.Top1, found.Images)
 	}
-	_, err = fmt.Fprintf(c.out, "%s: %d nodes, %s -> %s: %d nodes, %s (weights %s as f32)\n",
-		pos[0], r.NodesIn, bytesText(r.BytesIn), *out, r.NodesOut, bytesText(r.BytesOut), bytesText(int64(r.WeightBytes)))
+	if r.Removed != 0 {
+		fmt.Fprintf(c.out, "%d parameters that changed nothing were removed\n", r.Removed)
+	}
+	_, err := fmt.Fprintf(c.out, "%s: %d nodes, %s -> %s: %d nodes, %s (weights %s as f32)\n",
+		in, r.NodesIn, bytesText(r.BytesIn), out, r.NodesOut, bytesText(r.BytesOut), bytesText(int64(r.WeightBytes)))
 	return err
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/runtime"
 )
 
 // TestConvertMixed: a model whose open batch a fixed one stands beside converts, and
@@ -70,4 +73,52 @@ func TestConvertInterrupted(t *testing.T) {
 	old, err := os.ReadFile(out)
 	require.NoError(t, err)
 	require.Equal(t, "old", string(old))
+}
+
+// TestConvertNarrow: a network with filters of zeros becomes smaller and gives the same
+// results; one without stays as it is.
+func TestConvertNarrow(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.teff"), filepath.Join(dir, "out.teff")
+	write := func(zeros int) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		weights := func(dims ...int) tensor.Tensor {
+			w := tensor.New(tensor.F32Spec(dims...))
+			for i := range w.F32() {
+				w.F32()[i] = rnd.Float32() - 0.5
+			}
+			return w
+		}
+		first, bias := weights(8, 3, 3, 3), weights(8)
+		clear(first.F32()[:zeros*27])
+		b := graph.NewBuilder("narrow")
+		conv := &ops.Conv{Window: ops.Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: ops.Relu}
+		x := b.Add("first", conv, []tensor.Tensor{first, bias}, b.Input("x", tensor.F32Spec(1, 6, 5, 3), true))
+		b.Output("y", b.Add("second", &ops.Conv{}, []tensor.Tensor{weights(4, 1, 1, 8), weights(4)}, x))
+		g, err := b.Build()
+		require.NoError(t, err)
+		require.NoError(t, format.WriteFile(in, g, nil))
+	}
+	write(3)
+	printed := ok(t, "convert", in, "-o", out, "--narrow")
+	require.Contains(t, printed, "96 parameters that changed nothing were removed") // of each of 3 filters: 27, a bias, 4 that read it
+	require.InDeltaSlice(t, outputs(t, in), outputs(t, out), 1e-6)
+	require.Equal(t, 96.0, object(t, "removed_parameters", "convert", in, "-o", out, "--narrow")["removed_parameters"])
+	write(0)
+	require.NotContains(t, object(t, "", "convert", in, "-o", out, "--narrow"), "removed_parameters")
+}
+
+// outputs are a model's for an input of halves and quarters.
+func outputs(t *testing.T, path string) []float32 {
+	m, err := runtime.Open(path)
+	require.NoError(t, err)
+	defer m.Close()
+	s, err := m.NewSession()
+	require.NoError(t, err)
+	defer s.Close()
+	for i := range s.Input(0).F32() {
+		s.Input(0).F32()[i] = float32(i%5)/2 - 0.75
+	}
+	require.NoError(t, s.Run(context.Background()))
+	return slices.Clone(s.Output(0).F32())
 }
