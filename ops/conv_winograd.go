@@ -76,7 +76,7 @@ func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
 		by = "pairs/" + by
 	}
 	if k.w.Fly {
-		by = k.w.FlyName() + by
+		by, nr = k.w.FlyName()+by, kern.FlyPanel // whatever the product's panels are
 	}
 	layout := "winograd/" + string(rune('0'+k.w.M)) + by
 	packed := p.PackParts(&weight, layout, 4*k.w.PackedSize(), (s.oc+nr-1)/nr, func(dst []byte, part int, buf *packBuffer) {

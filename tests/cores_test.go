@@ -88,3 +88,40 @@ func farthest(want, got []byte) float64 {
 	}
 	return diff / size
 }
+
+// TestEachSwitchOff: a kernel that is switched off alone leaves others that do its
+// work, which read what is packed for them; results are those of plain kernels.
+func TestEachSwitchOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("large")
+	}
+	for _, name := range []string{"resnet18", "mobilenetv2"} {
+		t.Run(name, func(t *testing.T) {
+			g, err := arch.New(name, arch.Options{Seed: 3})
+			require.NoError(t, err)
+			g, err = g.WithBatch(1)
+			require.NoError(t, err)
+			eachSwitchOff(t, g, 1e-5)
+			q, err := ptq.Calibrate(context.Background(), g, noiseSamples(1), ptq.Options{Nearest: true})
+			require.NoError(t, err)
+			ints, err := q.Graph(nil)
+			require.NoError(t, err)
+			eachSwitchOff(t, ints, 0)
+		})
+	}
+}
+
+func eachSwitchOff(t *testing.T, g *graph.Graph, most float64) {
+	want := plainly(t, g)
+	for _, name := range switches.Names() {
+		if !switches.Enabled(name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			defer switches.Set(name, false)()
+			for i, y := range runNoise(t, g, 2, false) {
+				require.LessOrEqual(t, farthest(want[i], y), most, "output %d", i)
+			}
+		})
+	}
+}
