@@ -20,7 +20,6 @@ const (
 // one for each would cost it as much again in tables, and what only training asks for is a function each.
 func vecF32(a *asm, v isa) {
 	g := &vec{asm: a, isa: v}
-	g.constants()
 	g.dispatch()
 	type op = func(x, y, dst reg.VecPhysical)
 	for _, b := range []struct {
@@ -123,6 +122,7 @@ func vecF32(a *asm, v isa) {
 	g.reductions()
 	g.finish()
 	g.training()
+	g.constants()
 }
 
 // training writes the loops of gradients and steps.
@@ -165,77 +165,68 @@ func (g *vec) and(x, y, d reg.VecPhysical) {
 type vec struct {
 	*asm
 	isa
-	more      []constant
-	table     operand.Mem
-	entries   int // loops of the first function
-	functions int // that are complete
+	used      []string // constants of the table
+	entries   int      // loops of the first function
+	functions int      // that are complete
 }
 
-type constant struct {
-	name string
-	bits uint32
-}
+// vecConstants are the bits of what loops may use.
+var vecConstants = map[string]uint32{
+	"one": math.Float32bits(1), "two": math.Float32bits(2), "sign": 1 << 31, "abs": 1<<31 - 1,
+	"log2e": math.Float32bits(math.Log2E), "ln2hi": math.Float32bits(0.693359375), "ln2lo": math.Float32bits(-2.12194440e-4),
+	"expMin": math.Float32bits(-104), "expMax": math.Float32bits(89), "logisticMin": math.Float32bits(-88), "logisticMax": math.Float32bits(88), "bias": 127,
+	"e0": math.Float32bits(1.9875691500e-4), "e1": math.Float32bits(1.3981999507e-3), "e2": math.Float32bits(8.3334519073e-3),
+	"e3": math.Float32bits(4.1665795894e-2), "e4": math.Float32bits(1.6666665459e-1), "e5": math.Float32bits(0.5),
+	"t0": math.Float32bits(-5.70498872745e-3), "t1": math.Float32bits(2.06390887954e-2), "t2": math.Float32bits(-5.37397155531e-2),
+	"t3": math.Float32bits(1.33314422036e-1), "t4": math.Float32bits(-3.33332819422e-1), "small": math.Float32bits(0.625),
+	"half": math.Float32bits(-0.5), "far": math.Float32bits(15), "g": math.Float32bits(0.35),
+	"g8": math.Float32bits(-0.0291638509), "g7": math.Float32bits(0.144060446), "g6": math.Float32bits(-0.255901147),
+	"g5": math.Float32bits(0.159392119), "g4": math.Float32bits(-0.0232633103), "g3": math.Float32bits(0.10557459),
+	"g2": math.Float32bits(0.119815549), "g1": math.Float32bits(0.139864329), "g0": math.Float32bits(0.139621259),
+	"erfEnd": math.Float32bits(3.832506856900711), "-erfEnd": math.Float32bits(-3.832506856900711), "-one": math.Float32bits(-1), "bytes": 0x01010101,
+	"n6": math.Float32bits(-2.72614225801306e-10), "n5": math.Float32bits(2.77068142495902e-08), "n4": math.Float32bits(-2.10102402082508e-06),
+	"n3": math.Float32bits(-5.69250639462346e-05), "n2": math.Float32bits(-7.34990630326855e-04), "n1": math.Float32bits(-2.95459980854025e-03),
+	"n0": math.Float32bits(-1.60960333262415e-02), "d4": math.Float32bits(-1.45660718464996e-05), "d3": math.Float32bits(-2.13374055278905e-04),
+	"d2": math.Float32bits(-1.68282697438203e-03), "d1": math.Float32bits(-7.37332916720468e-03), "d0": math.Float32bits(-1.42647390514189e-02),
+	"gt3": math.Float32bits(-0.0713548162726), "gt1": math.Float32bits(-1.59576912161),
+	"phi": math.Float32bits(0.39894228), "-far": math.Float32bits(-15), "3gt3": math.Float32bits(3 * -0.0713548162726), // of slopes
 
-var vecConstants = []constant{
-	{"one", math.Float32bits(1)}, {"two", math.Float32bits(2)}, {"sign", 1 << 31}, {"abs", 1<<31 - 1},
-	{"log2e", math.Float32bits(math.Log2E)}, {"ln2hi", math.Float32bits(0.693359375)}, {"ln2lo", math.Float32bits(-2.12194440e-4)},
-	{"expMin", math.Float32bits(-104)}, {"expMax", math.Float32bits(89)}, {"logisticMin", math.Float32bits(-88)}, {"logisticMax", math.Float32bits(88)}, {"bias", 127},
-	{"e0", math.Float32bits(1.9875691500e-4)}, {"e1", math.Float32bits(1.3981999507e-3)}, {"e2", math.Float32bits(8.3334519073e-3)},
-	{"e3", math.Float32bits(4.1665795894e-2)}, {"e4", math.Float32bits(1.6666665459e-1)}, {"e5", math.Float32bits(0.5)},
-	{"t0", math.Float32bits(-5.70498872745e-3)}, {"t1", math.Float32bits(2.06390887954e-2)}, {"t2", math.Float32bits(-5.37397155531e-2)},
-	{"t3", math.Float32bits(1.33314422036e-1)}, {"t4", math.Float32bits(-3.33332819422e-1)}, {"small", math.Float32bits(0.625)},
-	{"half", math.Float32bits(-0.5)}, {"far", math.Float32bits(15)}, {"g", math.Float32bits(0.35)},
-	{"g8", math.Float32bits(-0.0291638509)}, {"g7", math.Float32bits(0.144060446)}, {"g6", math.Float32bits(-0.255901147)},
-	{"g5", math.Float32bits(0.159392119)}, {"g4", math.Float32bits(-0.0232633103)}, {"g3", math.Float32bits(0.10557459)},
-	{"g2", math.Float32bits(0.119815549)}, {"g1", math.Float32bits(0.139864329)}, {"g0", math.Float32bits(0.139621259)},
-	{"erfEnd", math.Float32bits(3.832506856900711)}, {"-erfEnd", math.Float32bits(-3.832506856900711)}, {"-one", math.Float32bits(-1)}, {"bytes", 0x01010101},
-	{"n6", math.Float32bits(-2.72614225801306e-10)}, {"n5", math.Float32bits(2.77068142495902e-08)}, {"n4", math.Float32bits(-2.10102402082508e-06)},
-	{"n3", math.Float32bits(-5.69250639462346e-05)}, {"n2", math.Float32bits(-7.34990630326855e-04)}, {"n1", math.Float32bits(-2.95459980854025e-03)},
-	{"n0", math.Float32bits(-1.60960333262415e-02)}, {"d4", math.Float32bits(-1.45660718464996e-05)}, {"d3", math.Float32bits(-2.13374055278905e-04)},
-	{"d2", math.Float32bits(-1.68282697438203e-03)}, {"d1", math.Float32bits(-7.37332916720468e-03)}, {"d0", math.Float32bits(-1.42647390514189e-02)},
-	{"gt3", math.Float32bits(-0.0713548162726)}, {"gt1", math.Float32bits(-1.59576912161)},
-}
-
-// wideConstants follow with AVX-512; see power.
-var wideConstants = []constant{
-	{"16ths", math.Float32bits(1.5 * (1 << 19))},
-	{"-hi", math.Float32bits(-log2eHi)}, {"-lo", math.Float32bits(-log2eLo)},
-	{"-hi/2", math.Float32bits(-log2eHi / 2)}, {"-lo/2", math.Float32bits(-log2eLo / 2)},
-	{"p3", math.Float32bits(0.0555050852520568)}, {"p2", math.Float32bits(0.24023355156988396)}, {"p1", math.Float32bits(math.Ln2)},
-	{"powers", 0}, // 2^(i/16)
+	// With AVX-512; see power.
+	"16ths": math.Float32bits(1.5 * (1 << 19)),
+	"-hi":   math.Float32bits(-log2eHi), "-lo": math.Float32bits(-log2eLo),
+	"-hi/2": math.Float32bits(-log2eHi / 2), "-lo/2": math.Float32bits(-log2eLo / 2),
+	"p3": math.Float32bits(0.0555050852520568), "p2": math.Float32bits(0.24023355156988396), "p1": math.Float32bits(math.Ln2),
+	"powers": 0, // 2^(i/16)
 }
 
 // log2 e in two parts.
 const log2eHi, log2eLo = 1.4426950216293335, math.Log2E - log2eHi
 
-// constants writes the table: each constant fills a register, so that it can be a memory operand with either ISA.
+// c is a constant, filling a register, so that it can be a memory operand with either ISA.
+func (g *vec) c(name string) operand.Mem {
+	i := slices.Index(g.used, name)
+	if i < 0 {
+		i, g.used = len(g.used), append(g.used, name)
+	}
+	return operand.NewDataAddr(operand.NewStaticSymbol("vecTable"), i*g.bytes())
+}
+
+// constants ends a file: it writes the table of those that were used.
 func (g *vec) constants() {
-	g.table = g.StaticGlobal("vecTable")
+	g.StaticGlobal("vecTable")
 	g.DataAttributes(build.RODATA | build.NOPTR)
-	for i, c := range g.all() {
+	for i, name := range g.used {
+		bits, ok := vecConstants[name]
+		if !ok {
+			panic("no constant " + name)
+		}
 		for l := range g.lanes {
-			if c.name == "powers" {
-				c.bits = math.Float32bits(float32(math.Exp2(float64(l) / 16)))
+			if name == "powers" {
+				bits = math.Float32bits(float32(math.Exp2(float64(l) / 16)))
 			}
-			g.AddDatum(i*g.bytes()+4*l, operand.U32(c.bits))
+			g.AddDatum(i*g.bytes()+4*l, operand.U32(bits))
 		}
 	}
-}
-
-// all are the constants of the table, those of the file alone being the last.
-func (g *vec) all() []constant {
-	if g.wide() {
-		return slices.Concat(vecConstants, wideConstants, g.more)
-	}
-	return slices.Concat(vecConstants, g.more)
-}
-
-func (g *vec) c(name string) operand.Mem {
-	i := slices.IndexFunc(g.all(), func(c constant) bool { return c.name == name })
-	if i < 0 {
-		panic(name)
-	}
-	return g.table.Offset(i * g.bytes())
 }
 
 func (g *vec) lo() reg.VecPhysical {

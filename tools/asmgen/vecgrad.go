@@ -1,17 +1,10 @@
 package main
 
-import (
-	"math"
-
-	"github.com/mmcloughlin/avo/reg"
-)
+import "github.com/mmcloughlin/avo/reg"
 
 // vecGrad writes the loops dst = d·slope(x) of activations, of which kern.vecArgs names x as x and d as y.
 func vecGrad(a *asm, v isa) {
-	g := &vec{asm: a, isa: v, more: []constant{
-		{"phi", math.Float32bits(0.39894228)}, {"-far", math.Float32bits(-15)}, {"3gt3", math.Float32bits(3 * -0.0713548162726)},
-	}}
-	g.constants()
+	g := &vec{asm: a, isa: v}
 	g.start("vecHardSwishGrad", "slopeGeneric")
 	g.loop(2, 1, func(r []reg.VecPhysical) {
 		g.inside(r[0])
@@ -82,4 +75,5 @@ func vecGrad(a *asm, v isa) {
 		a.VMULPS(in, r[1], r[0])
 	})
 	g.finish()
+	g.constants()
 }

@@ -4,1016 +4,6 @@
 
 #include "textflag.h"
 
-DATA vecTable<>+0(SB)/4, $0x3f800000
-DATA vecTable<>+4(SB)/4, $0x3f800000
-DATA vecTable<>+8(SB)/4, $0x3f800000
-DATA vecTable<>+12(SB)/4, $0x3f800000
-DATA vecTable<>+16(SB)/4, $0x3f800000
-DATA vecTable<>+20(SB)/4, $0x3f800000
-DATA vecTable<>+24(SB)/4, $0x3f800000
-DATA vecTable<>+28(SB)/4, $0x3f800000
-DATA vecTable<>+32(SB)/4, $0x3f800000
-DATA vecTable<>+36(SB)/4, $0x3f800000
-DATA vecTable<>+40(SB)/4, $0x3f800000
-DATA vecTable<>+44(SB)/4, $0x3f800000
-DATA vecTable<>+48(SB)/4, $0x3f800000
-DATA vecTable<>+52(SB)/4, $0x3f800000
-DATA vecTable<>+56(SB)/4, $0x3f800000
-DATA vecTable<>+60(SB)/4, $0x3f800000
-DATA vecTable<>+64(SB)/4, $0x40000000
-DATA vecTable<>+68(SB)/4, $0x40000000
-DATA vecTable<>+72(SB)/4, $0x40000000
-DATA vecTable<>+76(SB)/4, $0x40000000
-DATA vecTable<>+80(SB)/4, $0x40000000
-DATA vecTable<>+84(SB)/4, $0x40000000
-DATA vecTable<>+88(SB)/4, $0x40000000
-DATA vecTable<>+92(SB)/4, $0x40000000
-DATA vecTable<>+96(SB)/4, $0x40000000
-DATA vecTable<>+100(SB)/4, $0x40000000
-DATA vecTable<>+104(SB)/4, $0x40000000
-DATA vecTable<>+108(SB)/4, $0x40000000
-DATA vecTable<>+112(SB)/4, $0x40000000
-DATA vecTable<>+116(SB)/4, $0x40000000
-DATA vecTable<>+120(SB)/4, $0x40000000
-DATA vecTable<>+124(SB)/4, $0x40000000
-DATA vecTable<>+128(SB)/4, $0x80000000
-DATA vecTable<>+132(SB)/4, $0x80000000
-DATA vecTable<>+136(SB)/4, $0x80000000
-DATA vecTable<>+140(SB)/4, $0x80000000
-DATA vecTable<>+144(SB)/4, $0x80000000
-DATA vecTable<>+148(SB)/4, $0x80000000
-DATA vecTable<>+152(SB)/4, $0x80000000
-DATA vecTable<>+156(SB)/4, $0x80000000
-DATA vecTable<>+160(SB)/4, $0x80000000
-DATA vecTable<>+164(SB)/4, $0x80000000
-DATA vecTable<>+168(SB)/4, $0x80000000
-DATA vecTable<>+172(SB)/4, $0x80000000
-DATA vecTable<>+176(SB)/4, $0x80000000
-DATA vecTable<>+180(SB)/4, $0x80000000
-DATA vecTable<>+184(SB)/4, $0x80000000
-DATA vecTable<>+188(SB)/4, $0x80000000
-DATA vecTable<>+192(SB)/4, $0x7fffffff
-DATA vecTable<>+196(SB)/4, $0x7fffffff
-DATA vecTable<>+200(SB)/4, $0x7fffffff
-DATA vecTable<>+204(SB)/4, $0x7fffffff
-DATA vecTable<>+208(SB)/4, $0x7fffffff
-DATA vecTable<>+212(SB)/4, $0x7fffffff
-DATA vecTable<>+216(SB)/4, $0x7fffffff
-DATA vecTable<>+220(SB)/4, $0x7fffffff
-DATA vecTable<>+224(SB)/4, $0x7fffffff
-DATA vecTable<>+228(SB)/4, $0x7fffffff
-DATA vecTable<>+232(SB)/4, $0x7fffffff
-DATA vecTable<>+236(SB)/4, $0x7fffffff
-DATA vecTable<>+240(SB)/4, $0x7fffffff
-DATA vecTable<>+244(SB)/4, $0x7fffffff
-DATA vecTable<>+248(SB)/4, $0x7fffffff
-DATA vecTable<>+252(SB)/4, $0x7fffffff
-DATA vecTable<>+256(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+260(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+264(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+268(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+272(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+276(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+280(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+284(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+288(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+292(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+296(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+300(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+304(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+308(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+312(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+316(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+320(SB)/4, $0x3f318000
-DATA vecTable<>+324(SB)/4, $0x3f318000
-DATA vecTable<>+328(SB)/4, $0x3f318000
-DATA vecTable<>+332(SB)/4, $0x3f318000
-DATA vecTable<>+336(SB)/4, $0x3f318000
-DATA vecTable<>+340(SB)/4, $0x3f318000
-DATA vecTable<>+344(SB)/4, $0x3f318000
-DATA vecTable<>+348(SB)/4, $0x3f318000
-DATA vecTable<>+352(SB)/4, $0x3f318000
-DATA vecTable<>+356(SB)/4, $0x3f318000
-DATA vecTable<>+360(SB)/4, $0x3f318000
-DATA vecTable<>+364(SB)/4, $0x3f318000
-DATA vecTable<>+368(SB)/4, $0x3f318000
-DATA vecTable<>+372(SB)/4, $0x3f318000
-DATA vecTable<>+376(SB)/4, $0x3f318000
-DATA vecTable<>+380(SB)/4, $0x3f318000
-DATA vecTable<>+384(SB)/4, $0xb95e8083
-DATA vecTable<>+388(SB)/4, $0xb95e8083
-DATA vecTable<>+392(SB)/4, $0xb95e8083
-DATA vecTable<>+396(SB)/4, $0xb95e8083
-DATA vecTable<>+400(SB)/4, $0xb95e8083
-DATA vecTable<>+404(SB)/4, $0xb95e8083
-DATA vecTable<>+408(SB)/4, $0xb95e8083
-DATA vecTable<>+412(SB)/4, $0xb95e8083
-DATA vecTable<>+416(SB)/4, $0xb95e8083
-DATA vecTable<>+420(SB)/4, $0xb95e8083
-DATA vecTable<>+424(SB)/4, $0xb95e8083
-DATA vecTable<>+428(SB)/4, $0xb95e8083
-DATA vecTable<>+432(SB)/4, $0xb95e8083
-DATA vecTable<>+436(SB)/4, $0xb95e8083
-DATA vecTable<>+440(SB)/4, $0xb95e8083
-DATA vecTable<>+444(SB)/4, $0xb95e8083
-DATA vecTable<>+448(SB)/4, $0xc2d00000
-DATA vecTable<>+452(SB)/4, $0xc2d00000
-DATA vecTable<>+456(SB)/4, $0xc2d00000
-DATA vecTable<>+460(SB)/4, $0xc2d00000
-DATA vecTable<>+464(SB)/4, $0xc2d00000
-DATA vecTable<>+468(SB)/4, $0xc2d00000
-DATA vecTable<>+472(SB)/4, $0xc2d00000
-DATA vecTable<>+476(SB)/4, $0xc2d00000
-DATA vecTable<>+480(SB)/4, $0xc2d00000
-DATA vecTable<>+484(SB)/4, $0xc2d00000
-DATA vecTable<>+488(SB)/4, $0xc2d00000
-DATA vecTable<>+492(SB)/4, $0xc2d00000
-DATA vecTable<>+496(SB)/4, $0xc2d00000
-DATA vecTable<>+500(SB)/4, $0xc2d00000
-DATA vecTable<>+504(SB)/4, $0xc2d00000
-DATA vecTable<>+508(SB)/4, $0xc2d00000
-DATA vecTable<>+512(SB)/4, $0x42b20000
-DATA vecTable<>+516(SB)/4, $0x42b20000
-DATA vecTable<>+520(SB)/4, $0x42b20000
-DATA vecTable<>+524(SB)/4, $0x42b20000
-DATA vecTable<>+528(SB)/4, $0x42b20000
-DATA vecTable<>+532(SB)/4, $0x42b20000
-DATA vecTable<>+536(SB)/4, $0x42b20000
-DATA vecTable<>+540(SB)/4, $0x42b20000
-DATA vecTable<>+544(SB)/4, $0x42b20000
-DATA vecTable<>+548(SB)/4, $0x42b20000
-DATA vecTable<>+552(SB)/4, $0x42b20000
-DATA vecTable<>+556(SB)/4, $0x42b20000
-DATA vecTable<>+560(SB)/4, $0x42b20000
-DATA vecTable<>+564(SB)/4, $0x42b20000
-DATA vecTable<>+568(SB)/4, $0x42b20000
-DATA vecTable<>+572(SB)/4, $0x42b20000
-DATA vecTable<>+576(SB)/4, $0xc2b00000
-DATA vecTable<>+580(SB)/4, $0xc2b00000
-DATA vecTable<>+584(SB)/4, $0xc2b00000
-DATA vecTable<>+588(SB)/4, $0xc2b00000
-DATA vecTable<>+592(SB)/4, $0xc2b00000
-DATA vecTable<>+596(SB)/4, $0xc2b00000
-DATA vecTable<>+600(SB)/4, $0xc2b00000
-DATA vecTable<>+604(SB)/4, $0xc2b00000
-DATA vecTable<>+608(SB)/4, $0xc2b00000
-DATA vecTable<>+612(SB)/4, $0xc2b00000
-DATA vecTable<>+616(SB)/4, $0xc2b00000
-DATA vecTable<>+620(SB)/4, $0xc2b00000
-DATA vecTable<>+624(SB)/4, $0xc2b00000
-DATA vecTable<>+628(SB)/4, $0xc2b00000
-DATA vecTable<>+632(SB)/4, $0xc2b00000
-DATA vecTable<>+636(SB)/4, $0xc2b00000
-DATA vecTable<>+640(SB)/4, $0x42b00000
-DATA vecTable<>+644(SB)/4, $0x42b00000
-DATA vecTable<>+648(SB)/4, $0x42b00000
-DATA vecTable<>+652(SB)/4, $0x42b00000
-DATA vecTable<>+656(SB)/4, $0x42b00000
-DATA vecTable<>+660(SB)/4, $0x42b00000
-DATA vecTable<>+664(SB)/4, $0x42b00000
-DATA vecTable<>+668(SB)/4, $0x42b00000
-DATA vecTable<>+672(SB)/4, $0x42b00000
-DATA vecTable<>+676(SB)/4, $0x42b00000
-DATA vecTable<>+680(SB)/4, $0x42b00000
-DATA vecTable<>+684(SB)/4, $0x42b00000
-DATA vecTable<>+688(SB)/4, $0x42b00000
-DATA vecTable<>+692(SB)/4, $0x42b00000
-DATA vecTable<>+696(SB)/4, $0x42b00000
-DATA vecTable<>+700(SB)/4, $0x42b00000
-DATA vecTable<>+704(SB)/4, $0x0000007f
-DATA vecTable<>+708(SB)/4, $0x0000007f
-DATA vecTable<>+712(SB)/4, $0x0000007f
-DATA vecTable<>+716(SB)/4, $0x0000007f
-DATA vecTable<>+720(SB)/4, $0x0000007f
-DATA vecTable<>+724(SB)/4, $0x0000007f
-DATA vecTable<>+728(SB)/4, $0x0000007f
-DATA vecTable<>+732(SB)/4, $0x0000007f
-DATA vecTable<>+736(SB)/4, $0x0000007f
-DATA vecTable<>+740(SB)/4, $0x0000007f
-DATA vecTable<>+744(SB)/4, $0x0000007f
-DATA vecTable<>+748(SB)/4, $0x0000007f
-DATA vecTable<>+752(SB)/4, $0x0000007f
-DATA vecTable<>+756(SB)/4, $0x0000007f
-DATA vecTable<>+760(SB)/4, $0x0000007f
-DATA vecTable<>+764(SB)/4, $0x0000007f
-DATA vecTable<>+768(SB)/4, $0x39506967
-DATA vecTable<>+772(SB)/4, $0x39506967
-DATA vecTable<>+776(SB)/4, $0x39506967
-DATA vecTable<>+780(SB)/4, $0x39506967
-DATA vecTable<>+784(SB)/4, $0x39506967
-DATA vecTable<>+788(SB)/4, $0x39506967
-DATA vecTable<>+792(SB)/4, $0x39506967
-DATA vecTable<>+796(SB)/4, $0x39506967
-DATA vecTable<>+800(SB)/4, $0x39506967
-DATA vecTable<>+804(SB)/4, $0x39506967
-DATA vecTable<>+808(SB)/4, $0x39506967
-DATA vecTable<>+812(SB)/4, $0x39506967
-DATA vecTable<>+816(SB)/4, $0x39506967
-DATA vecTable<>+820(SB)/4, $0x39506967
-DATA vecTable<>+824(SB)/4, $0x39506967
-DATA vecTable<>+828(SB)/4, $0x39506967
-DATA vecTable<>+832(SB)/4, $0x3ab743ce
-DATA vecTable<>+836(SB)/4, $0x3ab743ce
-DATA vecTable<>+840(SB)/4, $0x3ab743ce
-DATA vecTable<>+844(SB)/4, $0x3ab743ce
-DATA vecTable<>+848(SB)/4, $0x3ab743ce
-DATA vecTable<>+852(SB)/4, $0x3ab743ce
-DATA vecTable<>+856(SB)/4, $0x3ab743ce
-DATA vecTable<>+860(SB)/4, $0x3ab743ce
-DATA vecTable<>+864(SB)/4, $0x3ab743ce
-DATA vecTable<>+868(SB)/4, $0x3ab743ce
-DATA vecTable<>+872(SB)/4, $0x3ab743ce
-DATA vecTable<>+876(SB)/4, $0x3ab743ce
-DATA vecTable<>+880(SB)/4, $0x3ab743ce
-DATA vecTable<>+884(SB)/4, $0x3ab743ce
-DATA vecTable<>+888(SB)/4, $0x3ab743ce
-DATA vecTable<>+892(SB)/4, $0x3ab743ce
-DATA vecTable<>+896(SB)/4, $0x3c088908
-DATA vecTable<>+900(SB)/4, $0x3c088908
-DATA vecTable<>+904(SB)/4, $0x3c088908
-DATA vecTable<>+908(SB)/4, $0x3c088908
-DATA vecTable<>+912(SB)/4, $0x3c088908
-DATA vecTable<>+916(SB)/4, $0x3c088908
-DATA vecTable<>+920(SB)/4, $0x3c088908
-DATA vecTable<>+924(SB)/4, $0x3c088908
-DATA vecTable<>+928(SB)/4, $0x3c088908
-DATA vecTable<>+932(SB)/4, $0x3c088908
-DATA vecTable<>+936(SB)/4, $0x3c088908
-DATA vecTable<>+940(SB)/4, $0x3c088908
-DATA vecTable<>+944(SB)/4, $0x3c088908
-DATA vecTable<>+948(SB)/4, $0x3c088908
-DATA vecTable<>+952(SB)/4, $0x3c088908
-DATA vecTable<>+956(SB)/4, $0x3c088908
-DATA vecTable<>+960(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+964(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+968(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+972(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+976(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+980(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+984(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+988(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+992(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+996(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1000(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1004(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1008(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1012(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1016(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1020(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+1024(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1028(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1032(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1036(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1040(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1044(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1048(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1052(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1056(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1060(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1064(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1068(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1072(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1076(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1080(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1084(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+1088(SB)/4, $0x3f000000
-DATA vecTable<>+1092(SB)/4, $0x3f000000
-DATA vecTable<>+1096(SB)/4, $0x3f000000
-DATA vecTable<>+1100(SB)/4, $0x3f000000
-DATA vecTable<>+1104(SB)/4, $0x3f000000
-DATA vecTable<>+1108(SB)/4, $0x3f000000
-DATA vecTable<>+1112(SB)/4, $0x3f000000
-DATA vecTable<>+1116(SB)/4, $0x3f000000
-DATA vecTable<>+1120(SB)/4, $0x3f000000
-DATA vecTable<>+1124(SB)/4, $0x3f000000
-DATA vecTable<>+1128(SB)/4, $0x3f000000
-DATA vecTable<>+1132(SB)/4, $0x3f000000
-DATA vecTable<>+1136(SB)/4, $0x3f000000
-DATA vecTable<>+1140(SB)/4, $0x3f000000
-DATA vecTable<>+1144(SB)/4, $0x3f000000
-DATA vecTable<>+1148(SB)/4, $0x3f000000
-DATA vecTable<>+1152(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1156(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1160(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1164(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1168(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1172(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1176(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1180(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1184(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1188(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1192(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1196(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1200(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1204(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1208(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1212(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+1216(SB)/4, $0x3ca9134e
-DATA vecTable<>+1220(SB)/4, $0x3ca9134e
-DATA vecTable<>+1224(SB)/4, $0x3ca9134e
-DATA vecTable<>+1228(SB)/4, $0x3ca9134e
-DATA vecTable<>+1232(SB)/4, $0x3ca9134e
-DATA vecTable<>+1236(SB)/4, $0x3ca9134e
-DATA vecTable<>+1240(SB)/4, $0x3ca9134e
-DATA vecTable<>+1244(SB)/4, $0x3ca9134e
-DATA vecTable<>+1248(SB)/4, $0x3ca9134e
-DATA vecTable<>+1252(SB)/4, $0x3ca9134e
-DATA vecTable<>+1256(SB)/4, $0x3ca9134e
-DATA vecTable<>+1260(SB)/4, $0x3ca9134e
-DATA vecTable<>+1264(SB)/4, $0x3ca9134e
-DATA vecTable<>+1268(SB)/4, $0x3ca9134e
-DATA vecTable<>+1272(SB)/4, $0x3ca9134e
-DATA vecTable<>+1276(SB)/4, $0x3ca9134e
-DATA vecTable<>+1280(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1284(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1288(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1292(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1296(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1300(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1304(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1308(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1312(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1316(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1320(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1324(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1328(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1332(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1336(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1340(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+1344(SB)/4, $0x3e088393
-DATA vecTable<>+1348(SB)/4, $0x3e088393
-DATA vecTable<>+1352(SB)/4, $0x3e088393
-DATA vecTable<>+1356(SB)/4, $0x3e088393
-DATA vecTable<>+1360(SB)/4, $0x3e088393
-DATA vecTable<>+1364(SB)/4, $0x3e088393
-DATA vecTable<>+1368(SB)/4, $0x3e088393
-DATA vecTable<>+1372(SB)/4, $0x3e088393
-DATA vecTable<>+1376(SB)/4, $0x3e088393
-DATA vecTable<>+1380(SB)/4, $0x3e088393
-DATA vecTable<>+1384(SB)/4, $0x3e088393
-DATA vecTable<>+1388(SB)/4, $0x3e088393
-DATA vecTable<>+1392(SB)/4, $0x3e088393
-DATA vecTable<>+1396(SB)/4, $0x3e088393
-DATA vecTable<>+1400(SB)/4, $0x3e088393
-DATA vecTable<>+1404(SB)/4, $0x3e088393
-DATA vecTable<>+1408(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1412(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1416(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1420(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1424(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1428(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1432(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1436(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1440(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1444(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1448(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1452(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1456(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1460(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1464(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1468(SB)/4, $0xbeaaaa99
-DATA vecTable<>+1472(SB)/4, $0x3f200000
-DATA vecTable<>+1476(SB)/4, $0x3f200000
-DATA vecTable<>+1480(SB)/4, $0x3f200000
-DATA vecTable<>+1484(SB)/4, $0x3f200000
-DATA vecTable<>+1488(SB)/4, $0x3f200000
-DATA vecTable<>+1492(SB)/4, $0x3f200000
-DATA vecTable<>+1496(SB)/4, $0x3f200000
-DATA vecTable<>+1500(SB)/4, $0x3f200000
-DATA vecTable<>+1504(SB)/4, $0x3f200000
-DATA vecTable<>+1508(SB)/4, $0x3f200000
-DATA vecTable<>+1512(SB)/4, $0x3f200000
-DATA vecTable<>+1516(SB)/4, $0x3f200000
-DATA vecTable<>+1520(SB)/4, $0x3f200000
-DATA vecTable<>+1524(SB)/4, $0x3f200000
-DATA vecTable<>+1528(SB)/4, $0x3f200000
-DATA vecTable<>+1532(SB)/4, $0x3f200000
-DATA vecTable<>+1536(SB)/4, $0xbf000000
-DATA vecTable<>+1540(SB)/4, $0xbf000000
-DATA vecTable<>+1544(SB)/4, $0xbf000000
-DATA vecTable<>+1548(SB)/4, $0xbf000000
-DATA vecTable<>+1552(SB)/4, $0xbf000000
-DATA vecTable<>+1556(SB)/4, $0xbf000000
-DATA vecTable<>+1560(SB)/4, $0xbf000000
-DATA vecTable<>+1564(SB)/4, $0xbf000000
-DATA vecTable<>+1568(SB)/4, $0xbf000000
-DATA vecTable<>+1572(SB)/4, $0xbf000000
-DATA vecTable<>+1576(SB)/4, $0xbf000000
-DATA vecTable<>+1580(SB)/4, $0xbf000000
-DATA vecTable<>+1584(SB)/4, $0xbf000000
-DATA vecTable<>+1588(SB)/4, $0xbf000000
-DATA vecTable<>+1592(SB)/4, $0xbf000000
-DATA vecTable<>+1596(SB)/4, $0xbf000000
-DATA vecTable<>+1600(SB)/4, $0x41700000
-DATA vecTable<>+1604(SB)/4, $0x41700000
-DATA vecTable<>+1608(SB)/4, $0x41700000
-DATA vecTable<>+1612(SB)/4, $0x41700000
-DATA vecTable<>+1616(SB)/4, $0x41700000
-DATA vecTable<>+1620(SB)/4, $0x41700000
-DATA vecTable<>+1624(SB)/4, $0x41700000
-DATA vecTable<>+1628(SB)/4, $0x41700000
-DATA vecTable<>+1632(SB)/4, $0x41700000
-DATA vecTable<>+1636(SB)/4, $0x41700000
-DATA vecTable<>+1640(SB)/4, $0x41700000
-DATA vecTable<>+1644(SB)/4, $0x41700000
-DATA vecTable<>+1648(SB)/4, $0x41700000
-DATA vecTable<>+1652(SB)/4, $0x41700000
-DATA vecTable<>+1656(SB)/4, $0x41700000
-DATA vecTable<>+1660(SB)/4, $0x41700000
-DATA vecTable<>+1664(SB)/4, $0x3eb33333
-DATA vecTable<>+1668(SB)/4, $0x3eb33333
-DATA vecTable<>+1672(SB)/4, $0x3eb33333
-DATA vecTable<>+1676(SB)/4, $0x3eb33333
-DATA vecTable<>+1680(SB)/4, $0x3eb33333
-DATA vecTable<>+1684(SB)/4, $0x3eb33333
-DATA vecTable<>+1688(SB)/4, $0x3eb33333
-DATA vecTable<>+1692(SB)/4, $0x3eb33333
-DATA vecTable<>+1696(SB)/4, $0x3eb33333
-DATA vecTable<>+1700(SB)/4, $0x3eb33333
-DATA vecTable<>+1704(SB)/4, $0x3eb33333
-DATA vecTable<>+1708(SB)/4, $0x3eb33333
-DATA vecTable<>+1712(SB)/4, $0x3eb33333
-DATA vecTable<>+1716(SB)/4, $0x3eb33333
-DATA vecTable<>+1720(SB)/4, $0x3eb33333
-DATA vecTable<>+1724(SB)/4, $0x3eb33333
-DATA vecTable<>+1728(SB)/4, $0xbceee907
-DATA vecTable<>+1732(SB)/4, $0xbceee907
-DATA vecTable<>+1736(SB)/4, $0xbceee907
-DATA vecTable<>+1740(SB)/4, $0xbceee907
-DATA vecTable<>+1744(SB)/4, $0xbceee907
-DATA vecTable<>+1748(SB)/4, $0xbceee907
-DATA vecTable<>+1752(SB)/4, $0xbceee907
-DATA vecTable<>+1756(SB)/4, $0xbceee907
-DATA vecTable<>+1760(SB)/4, $0xbceee907
-DATA vecTable<>+1764(SB)/4, $0xbceee907
-DATA vecTable<>+1768(SB)/4, $0xbceee907
-DATA vecTable<>+1772(SB)/4, $0xbceee907
-DATA vecTable<>+1776(SB)/4, $0xbceee907
-DATA vecTable<>+1780(SB)/4, $0xbceee907
-DATA vecTable<>+1784(SB)/4, $0xbceee907
-DATA vecTable<>+1788(SB)/4, $0xbceee907
-DATA vecTable<>+1792(SB)/4, $0x3e138495
-DATA vecTable<>+1796(SB)/4, $0x3e138495
-DATA vecTable<>+1800(SB)/4, $0x3e138495
-DATA vecTable<>+1804(SB)/4, $0x3e138495
-DATA vecTable<>+1808(SB)/4, $0x3e138495
-DATA vecTable<>+1812(SB)/4, $0x3e138495
-DATA vecTable<>+1816(SB)/4, $0x3e138495
-DATA vecTable<>+1820(SB)/4, $0x3e138495
-DATA vecTable<>+1824(SB)/4, $0x3e138495
-DATA vecTable<>+1828(SB)/4, $0x3e138495
-DATA vecTable<>+1832(SB)/4, $0x3e138495
-DATA vecTable<>+1836(SB)/4, $0x3e138495
-DATA vecTable<>+1840(SB)/4, $0x3e138495
-DATA vecTable<>+1844(SB)/4, $0x3e138495
-DATA vecTable<>+1848(SB)/4, $0x3e138495
-DATA vecTable<>+1852(SB)/4, $0x3e138495
-DATA vecTable<>+1856(SB)/4, $0xbe83057a
-DATA vecTable<>+1860(SB)/4, $0xbe83057a
-DATA vecTable<>+1864(SB)/4, $0xbe83057a
-DATA vecTable<>+1868(SB)/4, $0xbe83057a
-DATA vecTable<>+1872(SB)/4, $0xbe83057a
-DATA vecTable<>+1876(SB)/4, $0xbe83057a
-DATA vecTable<>+1880(SB)/4, $0xbe83057a
-DATA vecTable<>+1884(SB)/4, $0xbe83057a
-DATA vecTable<>+1888(SB)/4, $0xbe83057a
-DATA vecTable<>+1892(SB)/4, $0xbe83057a
-DATA vecTable<>+1896(SB)/4, $0xbe83057a
-DATA vecTable<>+1900(SB)/4, $0xbe83057a
-DATA vecTable<>+1904(SB)/4, $0xbe83057a
-DATA vecTable<>+1908(SB)/4, $0xbe83057a
-DATA vecTable<>+1912(SB)/4, $0xbe83057a
-DATA vecTable<>+1916(SB)/4, $0xbe83057a
-DATA vecTable<>+1920(SB)/4, $0x3e2337b0
-DATA vecTable<>+1924(SB)/4, $0x3e2337b0
-DATA vecTable<>+1928(SB)/4, $0x3e2337b0
-DATA vecTable<>+1932(SB)/4, $0x3e2337b0
-DATA vecTable<>+1936(SB)/4, $0x3e2337b0
-DATA vecTable<>+1940(SB)/4, $0x3e2337b0
-DATA vecTable<>+1944(SB)/4, $0x3e2337b0
-DATA vecTable<>+1948(SB)/4, $0x3e2337b0
-DATA vecTable<>+1952(SB)/4, $0x3e2337b0
-DATA vecTable<>+1956(SB)/4, $0x3e2337b0
-DATA vecTable<>+1960(SB)/4, $0x3e2337b0
-DATA vecTable<>+1964(SB)/4, $0x3e2337b0
-DATA vecTable<>+1968(SB)/4, $0x3e2337b0
-DATA vecTable<>+1972(SB)/4, $0x3e2337b0
-DATA vecTable<>+1976(SB)/4, $0x3e2337b0
-DATA vecTable<>+1980(SB)/4, $0x3e2337b0
-DATA vecTable<>+1984(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1988(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1992(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1996(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2000(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2004(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2008(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2012(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2016(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2020(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2024(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2028(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2032(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2036(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2040(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2044(SB)/4, $0xbcbe92b3
-DATA vecTable<>+2048(SB)/4, $0x3dd8377e
-DATA vecTable<>+2052(SB)/4, $0x3dd8377e
-DATA vecTable<>+2056(SB)/4, $0x3dd8377e
-DATA vecTable<>+2060(SB)/4, $0x3dd8377e
-DATA vecTable<>+2064(SB)/4, $0x3dd8377e
-DATA vecTable<>+2068(SB)/4, $0x3dd8377e
-DATA vecTable<>+2072(SB)/4, $0x3dd8377e
-DATA vecTable<>+2076(SB)/4, $0x3dd8377e
-DATA vecTable<>+2080(SB)/4, $0x3dd8377e
-DATA vecTable<>+2084(SB)/4, $0x3dd8377e
-DATA vecTable<>+2088(SB)/4, $0x3dd8377e
-DATA vecTable<>+2092(SB)/4, $0x3dd8377e
-DATA vecTable<>+2096(SB)/4, $0x3dd8377e
-DATA vecTable<>+2100(SB)/4, $0x3dd8377e
-DATA vecTable<>+2104(SB)/4, $0x3dd8377e
-DATA vecTable<>+2108(SB)/4, $0x3dd8377e
-DATA vecTable<>+2112(SB)/4, $0x3df561db
-DATA vecTable<>+2116(SB)/4, $0x3df561db
-DATA vecTable<>+2120(SB)/4, $0x3df561db
-DATA vecTable<>+2124(SB)/4, $0x3df561db
-DATA vecTable<>+2128(SB)/4, $0x3df561db
-DATA vecTable<>+2132(SB)/4, $0x3df561db
-DATA vecTable<>+2136(SB)/4, $0x3df561db
-DATA vecTable<>+2140(SB)/4, $0x3df561db
-DATA vecTable<>+2144(SB)/4, $0x3df561db
-DATA vecTable<>+2148(SB)/4, $0x3df561db
-DATA vecTable<>+2152(SB)/4, $0x3df561db
-DATA vecTable<>+2156(SB)/4, $0x3df561db
-DATA vecTable<>+2160(SB)/4, $0x3df561db
-DATA vecTable<>+2164(SB)/4, $0x3df561db
-DATA vecTable<>+2168(SB)/4, $0x3df561db
-DATA vecTable<>+2172(SB)/4, $0x3df561db
-DATA vecTable<>+2176(SB)/4, $0x3e0f3898
-DATA vecTable<>+2180(SB)/4, $0x3e0f3898
-DATA vecTable<>+2184(SB)/4, $0x3e0f3898
-DATA vecTable<>+2188(SB)/4, $0x3e0f3898
-DATA vecTable<>+2192(SB)/4, $0x3e0f3898
-DATA vecTable<>+2196(SB)/4, $0x3e0f3898
-DATA vecTable<>+2200(SB)/4, $0x3e0f3898
-DATA vecTable<>+2204(SB)/4, $0x3e0f3898
-DATA vecTable<>+2208(SB)/4, $0x3e0f3898
-DATA vecTable<>+2212(SB)/4, $0x3e0f3898
-DATA vecTable<>+2216(SB)/4, $0x3e0f3898
-DATA vecTable<>+2220(SB)/4, $0x3e0f3898
-DATA vecTable<>+2224(SB)/4, $0x3e0f3898
-DATA vecTable<>+2228(SB)/4, $0x3e0f3898
-DATA vecTable<>+2232(SB)/4, $0x3e0f3898
-DATA vecTable<>+2236(SB)/4, $0x3e0f3898
-DATA vecTable<>+2240(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2244(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2248(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2252(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2256(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2260(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2264(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2268(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2272(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2276(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2280(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2284(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2288(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2292(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2296(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2300(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+2304(SB)/4, $0x407547cb
-DATA vecTable<>+2308(SB)/4, $0x407547cb
-DATA vecTable<>+2312(SB)/4, $0x407547cb
-DATA vecTable<>+2316(SB)/4, $0x407547cb
-DATA vecTable<>+2320(SB)/4, $0x407547cb
-DATA vecTable<>+2324(SB)/4, $0x407547cb
-DATA vecTable<>+2328(SB)/4, $0x407547cb
-DATA vecTable<>+2332(SB)/4, $0x407547cb
-DATA vecTable<>+2336(SB)/4, $0x407547cb
-DATA vecTable<>+2340(SB)/4, $0x407547cb
-DATA vecTable<>+2344(SB)/4, $0x407547cb
-DATA vecTable<>+2348(SB)/4, $0x407547cb
-DATA vecTable<>+2352(SB)/4, $0x407547cb
-DATA vecTable<>+2356(SB)/4, $0x407547cb
-DATA vecTable<>+2360(SB)/4, $0x407547cb
-DATA vecTable<>+2364(SB)/4, $0x407547cb
-DATA vecTable<>+2368(SB)/4, $0xc07547cb
-DATA vecTable<>+2372(SB)/4, $0xc07547cb
-DATA vecTable<>+2376(SB)/4, $0xc07547cb
-DATA vecTable<>+2380(SB)/4, $0xc07547cb
-DATA vecTable<>+2384(SB)/4, $0xc07547cb
-DATA vecTable<>+2388(SB)/4, $0xc07547cb
-DATA vecTable<>+2392(SB)/4, $0xc07547cb
-DATA vecTable<>+2396(SB)/4, $0xc07547cb
-DATA vecTable<>+2400(SB)/4, $0xc07547cb
-DATA vecTable<>+2404(SB)/4, $0xc07547cb
-DATA vecTable<>+2408(SB)/4, $0xc07547cb
-DATA vecTable<>+2412(SB)/4, $0xc07547cb
-DATA vecTable<>+2416(SB)/4, $0xc07547cb
-DATA vecTable<>+2420(SB)/4, $0xc07547cb
-DATA vecTable<>+2424(SB)/4, $0xc07547cb
-DATA vecTable<>+2428(SB)/4, $0xc07547cb
-DATA vecTable<>+2432(SB)/4, $0xbf800000
-DATA vecTable<>+2436(SB)/4, $0xbf800000
-DATA vecTable<>+2440(SB)/4, $0xbf800000
-DATA vecTable<>+2444(SB)/4, $0xbf800000
-DATA vecTable<>+2448(SB)/4, $0xbf800000
-DATA vecTable<>+2452(SB)/4, $0xbf800000
-DATA vecTable<>+2456(SB)/4, $0xbf800000
-DATA vecTable<>+2460(SB)/4, $0xbf800000
-DATA vecTable<>+2464(SB)/4, $0xbf800000
-DATA vecTable<>+2468(SB)/4, $0xbf800000
-DATA vecTable<>+2472(SB)/4, $0xbf800000
-DATA vecTable<>+2476(SB)/4, $0xbf800000
-DATA vecTable<>+2480(SB)/4, $0xbf800000
-DATA vecTable<>+2484(SB)/4, $0xbf800000
-DATA vecTable<>+2488(SB)/4, $0xbf800000
-DATA vecTable<>+2492(SB)/4, $0xbf800000
-DATA vecTable<>+2496(SB)/4, $0x01010101
-DATA vecTable<>+2500(SB)/4, $0x01010101
-DATA vecTable<>+2504(SB)/4, $0x01010101
-DATA vecTable<>+2508(SB)/4, $0x01010101
-DATA vecTable<>+2512(SB)/4, $0x01010101
-DATA vecTable<>+2516(SB)/4, $0x01010101
-DATA vecTable<>+2520(SB)/4, $0x01010101
-DATA vecTable<>+2524(SB)/4, $0x01010101
-DATA vecTable<>+2528(SB)/4, $0x01010101
-DATA vecTable<>+2532(SB)/4, $0x01010101
-DATA vecTable<>+2536(SB)/4, $0x01010101
-DATA vecTable<>+2540(SB)/4, $0x01010101
-DATA vecTable<>+2544(SB)/4, $0x01010101
-DATA vecTable<>+2548(SB)/4, $0x01010101
-DATA vecTable<>+2552(SB)/4, $0x01010101
-DATA vecTable<>+2556(SB)/4, $0x01010101
-DATA vecTable<>+2560(SB)/4, $0xaf95df0b
-DATA vecTable<>+2564(SB)/4, $0xaf95df0b
-DATA vecTable<>+2568(SB)/4, $0xaf95df0b
-DATA vecTable<>+2572(SB)/4, $0xaf95df0b
-DATA vecTable<>+2576(SB)/4, $0xaf95df0b
-DATA vecTable<>+2580(SB)/4, $0xaf95df0b
-DATA vecTable<>+2584(SB)/4, $0xaf95df0b
-DATA vecTable<>+2588(SB)/4, $0xaf95df0b
-DATA vecTable<>+2592(SB)/4, $0xaf95df0b
-DATA vecTable<>+2596(SB)/4, $0xaf95df0b
-DATA vecTable<>+2600(SB)/4, $0xaf95df0b
-DATA vecTable<>+2604(SB)/4, $0xaf95df0b
-DATA vecTable<>+2608(SB)/4, $0xaf95df0b
-DATA vecTable<>+2612(SB)/4, $0xaf95df0b
-DATA vecTable<>+2616(SB)/4, $0xaf95df0b
-DATA vecTable<>+2620(SB)/4, $0xaf95df0b
-DATA vecTable<>+2624(SB)/4, $0x32edffee
-DATA vecTable<>+2628(SB)/4, $0x32edffee
-DATA vecTable<>+2632(SB)/4, $0x32edffee
-DATA vecTable<>+2636(SB)/4, $0x32edffee
-DATA vecTable<>+2640(SB)/4, $0x32edffee
-DATA vecTable<>+2644(SB)/4, $0x32edffee
-DATA vecTable<>+2648(SB)/4, $0x32edffee
-DATA vecTable<>+2652(SB)/4, $0x32edffee
-DATA vecTable<>+2656(SB)/4, $0x32edffee
-DATA vecTable<>+2660(SB)/4, $0x32edffee
-DATA vecTable<>+2664(SB)/4, $0x32edffee
-DATA vecTable<>+2668(SB)/4, $0x32edffee
-DATA vecTable<>+2672(SB)/4, $0x32edffee
-DATA vecTable<>+2676(SB)/4, $0x32edffee
-DATA vecTable<>+2680(SB)/4, $0x32edffee
-DATA vecTable<>+2684(SB)/4, $0x32edffee
-DATA vecTable<>+2688(SB)/4, $0xb60cff51
-DATA vecTable<>+2692(SB)/4, $0xb60cff51
-DATA vecTable<>+2696(SB)/4, $0xb60cff51
-DATA vecTable<>+2700(SB)/4, $0xb60cff51
-DATA vecTable<>+2704(SB)/4, $0xb60cff51
-DATA vecTable<>+2708(SB)/4, $0xb60cff51
-DATA vecTable<>+2712(SB)/4, $0xb60cff51
-DATA vecTable<>+2716(SB)/4, $0xb60cff51
-DATA vecTable<>+2720(SB)/4, $0xb60cff51
-DATA vecTable<>+2724(SB)/4, $0xb60cff51
-DATA vecTable<>+2728(SB)/4, $0xb60cff51
-DATA vecTable<>+2732(SB)/4, $0xb60cff51
-DATA vecTable<>+2736(SB)/4, $0xb60cff51
-DATA vecTable<>+2740(SB)/4, $0xb60cff51
-DATA vecTable<>+2744(SB)/4, $0xb60cff51
-DATA vecTable<>+2748(SB)/4, $0xb60cff51
-DATA vecTable<>+2752(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2756(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2760(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2764(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2768(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2772(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2776(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2780(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2784(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2788(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2792(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2796(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2800(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2804(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2808(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2812(SB)/4, $0xb86ec2d2
-DATA vecTable<>+2816(SB)/4, $0xba40ac63
-DATA vecTable<>+2820(SB)/4, $0xba40ac63
-DATA vecTable<>+2824(SB)/4, $0xba40ac63
-DATA vecTable<>+2828(SB)/4, $0xba40ac63
-DATA vecTable<>+2832(SB)/4, $0xba40ac63
-DATA vecTable<>+2836(SB)/4, $0xba40ac63
-DATA vecTable<>+2840(SB)/4, $0xba40ac63
-DATA vecTable<>+2844(SB)/4, $0xba40ac63
-DATA vecTable<>+2848(SB)/4, $0xba40ac63
-DATA vecTable<>+2852(SB)/4, $0xba40ac63
-DATA vecTable<>+2856(SB)/4, $0xba40ac63
-DATA vecTable<>+2860(SB)/4, $0xba40ac63
-DATA vecTable<>+2864(SB)/4, $0xba40ac63
-DATA vecTable<>+2868(SB)/4, $0xba40ac63
-DATA vecTable<>+2872(SB)/4, $0xba40ac63
-DATA vecTable<>+2876(SB)/4, $0xba40ac63
-DATA vecTable<>+2880(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2884(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2888(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2892(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2896(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2900(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2904(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2908(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2912(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2916(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2920(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2924(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2928(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2932(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2936(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2940(SB)/4, $0xbb41a1f6
-DATA vecTable<>+2944(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2948(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2952(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2956(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2960(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2964(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2968(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2972(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2976(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2980(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2984(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2988(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2992(SB)/4, $0xbc83dbd4
-DATA vecTable<>+2996(SB)/4, $0xbc83dbd4
-DATA vecTable<>+3000(SB)/4, $0xbc83dbd4
-DATA vecTable<>+3004(SB)/4, $0xbc83dbd4
-DATA vecTable<>+3008(SB)/4, $0xb77460cd
-DATA vecTable<>+3012(SB)/4, $0xb77460cd
-DATA vecTable<>+3016(SB)/4, $0xb77460cd
-DATA vecTable<>+3020(SB)/4, $0xb77460cd
-DATA vecTable<>+3024(SB)/4, $0xb77460cd
-DATA vecTable<>+3028(SB)/4, $0xb77460cd
-DATA vecTable<>+3032(SB)/4, $0xb77460cd
-DATA vecTable<>+3036(SB)/4, $0xb77460cd
-DATA vecTable<>+3040(SB)/4, $0xb77460cd
-DATA vecTable<>+3044(SB)/4, $0xb77460cd
-DATA vecTable<>+3048(SB)/4, $0xb77460cd
-DATA vecTable<>+3052(SB)/4, $0xb77460cd
-DATA vecTable<>+3056(SB)/4, $0xb77460cd
-DATA vecTable<>+3060(SB)/4, $0xb77460cd
-DATA vecTable<>+3064(SB)/4, $0xb77460cd
-DATA vecTable<>+3068(SB)/4, $0xb77460cd
-DATA vecTable<>+3072(SB)/4, $0xb95fbd29
-DATA vecTable<>+3076(SB)/4, $0xb95fbd29
-DATA vecTable<>+3080(SB)/4, $0xb95fbd29
-DATA vecTable<>+3084(SB)/4, $0xb95fbd29
-DATA vecTable<>+3088(SB)/4, $0xb95fbd29
-DATA vecTable<>+3092(SB)/4, $0xb95fbd29
-DATA vecTable<>+3096(SB)/4, $0xb95fbd29
-DATA vecTable<>+3100(SB)/4, $0xb95fbd29
-DATA vecTable<>+3104(SB)/4, $0xb95fbd29
-DATA vecTable<>+3108(SB)/4, $0xb95fbd29
-DATA vecTable<>+3112(SB)/4, $0xb95fbd29
-DATA vecTable<>+3116(SB)/4, $0xb95fbd29
-DATA vecTable<>+3120(SB)/4, $0xb95fbd29
-DATA vecTable<>+3124(SB)/4, $0xb95fbd29
-DATA vecTable<>+3128(SB)/4, $0xb95fbd29
-DATA vecTable<>+3132(SB)/4, $0xb95fbd29
-DATA vecTable<>+3136(SB)/4, $0xbadc924e
-DATA vecTable<>+3140(SB)/4, $0xbadc924e
-DATA vecTable<>+3144(SB)/4, $0xbadc924e
-DATA vecTable<>+3148(SB)/4, $0xbadc924e
-DATA vecTable<>+3152(SB)/4, $0xbadc924e
-DATA vecTable<>+3156(SB)/4, $0xbadc924e
-DATA vecTable<>+3160(SB)/4, $0xbadc924e
-DATA vecTable<>+3164(SB)/4, $0xbadc924e
-DATA vecTable<>+3168(SB)/4, $0xbadc924e
-DATA vecTable<>+3172(SB)/4, $0xbadc924e
-DATA vecTable<>+3176(SB)/4, $0xbadc924e
-DATA vecTable<>+3180(SB)/4, $0xbadc924e
-DATA vecTable<>+3184(SB)/4, $0xbadc924e
-DATA vecTable<>+3188(SB)/4, $0xbadc924e
-DATA vecTable<>+3192(SB)/4, $0xbadc924e
-DATA vecTable<>+3196(SB)/4, $0xbadc924e
-DATA vecTable<>+3200(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3204(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3208(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3212(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3216(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3220(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3224(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3228(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3232(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3236(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3240(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3244(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3248(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3252(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3256(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3260(SB)/4, $0xbbf19bf8
-DATA vecTable<>+3264(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3268(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3272(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3276(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3280(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3284(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3288(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3292(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3296(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3300(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3304(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3308(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3312(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3316(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3320(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3324(SB)/4, $0xbc69b6a7
-DATA vecTable<>+3328(SB)/4, $0xbd922279
-DATA vecTable<>+3332(SB)/4, $0xbd922279
-DATA vecTable<>+3336(SB)/4, $0xbd922279
-DATA vecTable<>+3340(SB)/4, $0xbd922279
-DATA vecTable<>+3344(SB)/4, $0xbd922279
-DATA vecTable<>+3348(SB)/4, $0xbd922279
-DATA vecTable<>+3352(SB)/4, $0xbd922279
-DATA vecTable<>+3356(SB)/4, $0xbd922279
-DATA vecTable<>+3360(SB)/4, $0xbd922279
-DATA vecTable<>+3364(SB)/4, $0xbd922279
-DATA vecTable<>+3368(SB)/4, $0xbd922279
-DATA vecTable<>+3372(SB)/4, $0xbd922279
-DATA vecTable<>+3376(SB)/4, $0xbd922279
-DATA vecTable<>+3380(SB)/4, $0xbd922279
-DATA vecTable<>+3384(SB)/4, $0xbd922279
-DATA vecTable<>+3388(SB)/4, $0xbd922279
-DATA vecTable<>+3392(SB)/4, $0xbfcc422a
-DATA vecTable<>+3396(SB)/4, $0xbfcc422a
-DATA vecTable<>+3400(SB)/4, $0xbfcc422a
-DATA vecTable<>+3404(SB)/4, $0xbfcc422a
-DATA vecTable<>+3408(SB)/4, $0xbfcc422a
-DATA vecTable<>+3412(SB)/4, $0xbfcc422a
-DATA vecTable<>+3416(SB)/4, $0xbfcc422a
-DATA vecTable<>+3420(SB)/4, $0xbfcc422a
-DATA vecTable<>+3424(SB)/4, $0xbfcc422a
-DATA vecTable<>+3428(SB)/4, $0xbfcc422a
-DATA vecTable<>+3432(SB)/4, $0xbfcc422a
-DATA vecTable<>+3436(SB)/4, $0xbfcc422a
-DATA vecTable<>+3440(SB)/4, $0xbfcc422a
-DATA vecTable<>+3444(SB)/4, $0xbfcc422a
-DATA vecTable<>+3448(SB)/4, $0xbfcc422a
-DATA vecTable<>+3452(SB)/4, $0xbfcc422a
-DATA vecTable<>+3456(SB)/4, $0x49400000
-DATA vecTable<>+3460(SB)/4, $0x49400000
-DATA vecTable<>+3464(SB)/4, $0x49400000
-DATA vecTable<>+3468(SB)/4, $0x49400000
-DATA vecTable<>+3472(SB)/4, $0x49400000
-DATA vecTable<>+3476(SB)/4, $0x49400000
-DATA vecTable<>+3480(SB)/4, $0x49400000
-DATA vecTable<>+3484(SB)/4, $0x49400000
-DATA vecTable<>+3488(SB)/4, $0x49400000
-DATA vecTable<>+3492(SB)/4, $0x49400000
-DATA vecTable<>+3496(SB)/4, $0x49400000
-DATA vecTable<>+3500(SB)/4, $0x49400000
-DATA vecTable<>+3504(SB)/4, $0x49400000
-DATA vecTable<>+3508(SB)/4, $0x49400000
-DATA vecTable<>+3512(SB)/4, $0x49400000
-DATA vecTable<>+3516(SB)/4, $0x49400000
-DATA vecTable<>+3520(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3524(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3528(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3532(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3536(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3540(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3544(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3548(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3552(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3556(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3560(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3564(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3568(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3572(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3576(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3580(SB)/4, $0xbfb8aa3b
-DATA vecTable<>+3584(SB)/4, $0xb2a57060
-DATA vecTable<>+3588(SB)/4, $0xb2a57060
-DATA vecTable<>+3592(SB)/4, $0xb2a57060
-DATA vecTable<>+3596(SB)/4, $0xb2a57060
-DATA vecTable<>+3600(SB)/4, $0xb2a57060
-DATA vecTable<>+3604(SB)/4, $0xb2a57060
-DATA vecTable<>+3608(SB)/4, $0xb2a57060
-DATA vecTable<>+3612(SB)/4, $0xb2a57060
-DATA vecTable<>+3616(SB)/4, $0xb2a57060
-DATA vecTable<>+3620(SB)/4, $0xb2a57060
-DATA vecTable<>+3624(SB)/4, $0xb2a57060
-DATA vecTable<>+3628(SB)/4, $0xb2a57060
-DATA vecTable<>+3632(SB)/4, $0xb2a57060
-DATA vecTable<>+3636(SB)/4, $0xb2a57060
-DATA vecTable<>+3640(SB)/4, $0xb2a57060
-DATA vecTable<>+3644(SB)/4, $0xb2a57060
-DATA vecTable<>+3648(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3652(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3656(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3660(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3664(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3668(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3672(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3676(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3680(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3684(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3688(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3692(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3696(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3700(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3704(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3708(SB)/4, $0xbf38aa3b
-DATA vecTable<>+3712(SB)/4, $0xb2257060
-DATA vecTable<>+3716(SB)/4, $0xb2257060
-DATA vecTable<>+3720(SB)/4, $0xb2257060
-DATA vecTable<>+3724(SB)/4, $0xb2257060
-DATA vecTable<>+3728(SB)/4, $0xb2257060
-DATA vecTable<>+3732(SB)/4, $0xb2257060
-DATA vecTable<>+3736(SB)/4, $0xb2257060
-DATA vecTable<>+3740(SB)/4, $0xb2257060
-DATA vecTable<>+3744(SB)/4, $0xb2257060
-DATA vecTable<>+3748(SB)/4, $0xb2257060
-DATA vecTable<>+3752(SB)/4, $0xb2257060
-DATA vecTable<>+3756(SB)/4, $0xb2257060
-DATA vecTable<>+3760(SB)/4, $0xb2257060
-DATA vecTable<>+3764(SB)/4, $0xb2257060
-DATA vecTable<>+3768(SB)/4, $0xb2257060
-DATA vecTable<>+3772(SB)/4, $0xb2257060
-DATA vecTable<>+3776(SB)/4, $0x3d63594d
-DATA vecTable<>+3780(SB)/4, $0x3d63594d
-DATA vecTable<>+3784(SB)/4, $0x3d63594d
-DATA vecTable<>+3788(SB)/4, $0x3d63594d
-DATA vecTable<>+3792(SB)/4, $0x3d63594d
-DATA vecTable<>+3796(SB)/4, $0x3d63594d
-DATA vecTable<>+3800(SB)/4, $0x3d63594d
-DATA vecTable<>+3804(SB)/4, $0x3d63594d
-DATA vecTable<>+3808(SB)/4, $0x3d63594d
-DATA vecTable<>+3812(SB)/4, $0x3d63594d
-DATA vecTable<>+3816(SB)/4, $0x3d63594d
-DATA vecTable<>+3820(SB)/4, $0x3d63594d
-DATA vecTable<>+3824(SB)/4, $0x3d63594d
-DATA vecTable<>+3828(SB)/4, $0x3d63594d
-DATA vecTable<>+3832(SB)/4, $0x3d63594d
-DATA vecTable<>+3836(SB)/4, $0x3d63594d
-DATA vecTable<>+3840(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3844(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3848(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3852(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3856(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3860(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3864(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3868(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3872(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3876(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3880(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3884(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3888(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3892(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3896(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3900(SB)/4, $0x3e75ffc9
-DATA vecTable<>+3904(SB)/4, $0x3f317218
-DATA vecTable<>+3908(SB)/4, $0x3f317218
-DATA vecTable<>+3912(SB)/4, $0x3f317218
-DATA vecTable<>+3916(SB)/4, $0x3f317218
-DATA vecTable<>+3920(SB)/4, $0x3f317218
-DATA vecTable<>+3924(SB)/4, $0x3f317218
-DATA vecTable<>+3928(SB)/4, $0x3f317218
-DATA vecTable<>+3932(SB)/4, $0x3f317218
-DATA vecTable<>+3936(SB)/4, $0x3f317218
-DATA vecTable<>+3940(SB)/4, $0x3f317218
-DATA vecTable<>+3944(SB)/4, $0x3f317218
-DATA vecTable<>+3948(SB)/4, $0x3f317218
-DATA vecTable<>+3952(SB)/4, $0x3f317218
-DATA vecTable<>+3956(SB)/4, $0x3f317218
-DATA vecTable<>+3960(SB)/4, $0x3f317218
-DATA vecTable<>+3964(SB)/4, $0x3f317218
-DATA vecTable<>+3968(SB)/4, $0x3f800000
-DATA vecTable<>+3972(SB)/4, $0x3f85aac3
-DATA vecTable<>+3976(SB)/4, $0x3f8b95c2
-DATA vecTable<>+3980(SB)/4, $0x3f91c3d3
-DATA vecTable<>+3984(SB)/4, $0x3f9837f0
-DATA vecTable<>+3988(SB)/4, $0x3f9ef532
-DATA vecTable<>+3992(SB)/4, $0x3fa5fed7
-DATA vecTable<>+3996(SB)/4, $0x3fad583f
-DATA vecTable<>+4000(SB)/4, $0x3fb504f3
-DATA vecTable<>+4004(SB)/4, $0x3fbd08a4
-DATA vecTable<>+4008(SB)/4, $0x3fc5672a
-DATA vecTable<>+4012(SB)/4, $0x3fce248c
-DATA vecTable<>+4016(SB)/4, $0x3fd744fd
-DATA vecTable<>+4020(SB)/4, $0x3fe0ccdf
-DATA vecTable<>+4024(SB)/4, $0x3feac0c7
-DATA vecTable<>+4028(SB)/4, $0x3ff5257d
-GLOBL vecTable<>(SB), RODATA|NOPTR, $4032
-
 // func vecRunAVX512(op uint64, t *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL
 TEXT ·vecRunAVX512(SB), NOSPLIT, $256-16
@@ -1449,64 +439,64 @@ next89:
 entry14:
 loop90:
 	CMPQ CX, $+16; JLT next91
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
-	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
-	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
-	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+128(SB), Z8
+	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+192(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
+	VFNMADD231PS vecTable<>+256(SB), Z8, Z0; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VMOVUPS vecTable<>+384(SB), Z9
+	VFMADD213PS vecTable<>+448(SB), Z0, Z9; VFMADD213PS vecTable<>+512(SB), Z0, Z9; VFMADD213PS vecTable<>+576(SB), Z0, Z9
+	VFMADD213PS vecTable<>+640(SB), Z0, Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VMULPS Z0, Z0, Z10
 	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
 	SUBQ $+16, CX; JMP loop90
 
 next91:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+512(SB), Z8
-	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
-	VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0; VMOVUPS vecTable<>+768(SB), Z9
-	VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9; VFMADD213PS vecTable<>+960(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z0, Z9; VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+128(SB), Z8
+	VMINPS Z0, Z8, Z0; VMULPS vecTable<>+192(SB), Z0, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8
+	VFNMADD231PS vecTable<>+256(SB), Z8, Z0; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VMOVUPS vecTable<>+384(SB), Z9
+	VFMADD213PS vecTable<>+448(SB), Z0, Z9; VFMADD213PS vecTable<>+512(SB), Z0, Z9; VFMADD213PS vecTable<>+576(SB), Z0, Z9
+	VFMADD213PS vecTable<>+640(SB), Z0, Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9; VMULPS Z0, Z0, Z10
 	VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry15:
 loop92:
 	CMPQ CX, $+16; JLT next93
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+640(SB), Z7
-	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8
-	VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9
-	VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10
-	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+768(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+832(SB), Z7
+	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+960(SB), Z0, Z8
+	VPERMPS vecTable<>+1024(SB), Z8, Z11; VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z0, Z9
+	VFMSUB132PS vecTable<>+960(SB), Z8, Z9; VFMADD231PS vecTable<>+1088(SB), Z0, Z9; VMOVUPS vecTable<>+1152(SB), Z10
+	VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z7
 	VFNMADD213PS vecTable<>+0(SB), Z7, Z0; VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
 	SUBQ $+16, CX; JMP loop92
 
 next93:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+640(SB), Z7
-	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8
-	VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9
-	VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10
-	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+768(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVUPS vecTable<>+832(SB), Z7
+	VMINPS Z0, Z7, Z0; VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+960(SB), Z0, Z8
+	VPERMPS vecTable<>+1024(SB), Z8, Z11; VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z0, Z9
+	VFMSUB132PS vecTable<>+960(SB), Z8, Z9; VFMADD231PS vecTable<>+1088(SB), Z0, Z9; VMOVUPS vecTable<>+1152(SB), Z10
+	VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z7
 	VFNMADD213PS vecTable<>+0(SB), Z7, Z0; VFMADD213PS Z7, Z0, Z7; VMOVAPS Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry16:
 loop94:
 	CMPQ CX, $+16; JLT next95
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
-	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
-	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
-	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+768(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
+	VMOVUPS vecTable<>+832(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+896(SB), Z8
+	VFMADD231PS vecTable<>+960(SB), Z0, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11; VSUBPS vecTable<>+896(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+960(SB), Z8, Z9; VFMADD231PS vecTable<>+1088(SB), Z0, Z9
+	VMOVUPS vecTable<>+1152(SB), Z10; VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10
 	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
 	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMULPS Z7, Z6, Z6; VMOVAPS Z6, Z0
 	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop94
 
 next95:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+576(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
-	VMOVUPS vecTable<>+640(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+3456(SB), Z8
-	VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11; VSUBPS vecTable<>+3456(SB), Z8, Z8
-	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9; VFMADD231PS vecTable<>+3584(SB), Z0, Z9
-	VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+768(SB), Z8; VMAXPS Z0, Z8, Z0; VMOVAPS Z0, Z7
+	VMOVUPS vecTable<>+832(SB), Z6; VMINPS Z0, Z6, Z0; VMOVUPS vecTable<>+896(SB), Z8
+	VFMADD231PS vecTable<>+960(SB), Z0, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11; VSUBPS vecTable<>+896(SB), Z8, Z8
+	VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+960(SB), Z8, Z9; VFMADD231PS vecTable<>+1088(SB), Z0, Z9
+	VMOVUPS vecTable<>+1152(SB), Z10; VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10
 	VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VRCP14PS Z0, Z6
 	VFNMADD213PS vecTable<>+0(SB), Z6, Z0; VFMADD213PS Z6, Z0, Z6; VMULPS Z7, Z6, Z6; VMOVAPS Z6, Z0
 	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
@@ -1514,30 +504,30 @@ next95:
 entry17:
 loop96:
 	CMPQ CX, $+16; JLT next97
-	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0
-	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1152(SB), Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VFMADD213PS vecTable<>+1344(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1408(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1472(SB), Z4
-	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+640(SB), Z4; VMINPS Z0, Z4, Z0
-	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
-	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9
-	VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10
-	VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
+	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+1344(SB), Z0, Z12; VANDPS vecTable<>+1408(SB), Z0, Z0
+	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1472(SB), Z7; VFMADD213PS vecTable<>+1536(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1600(SB), Z6, Z7; VFMADD213PS vecTable<>+1664(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1728(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1792(SB), Z4
+	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+832(SB), Z4; VMINPS Z0, Z4, Z0
+	VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+960(SB), Z0, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11
+	VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+960(SB), Z8, Z9
+	VFMADD231PS vecTable<>+1088(SB), Z0, Z9; VMOVUPS vecTable<>+1152(SB), Z10; VFMADD213PS vecTable<>+1216(SB), Z9, Z10
+	VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
 	VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z4; VRCP14PS Z4, Z9; VFNMADD213PS Z8, Z9, Z4; VFMADD213PS Z9, Z9, Z4
 	VADDPS Z0, Z0, Z0; VFNMADD213PS Z8, Z4, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, (R9)(AX*1)
 	ADDQ $+64, AX; SUBQ $+16, CX; JMP loop96
 
 next97:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+128(SB), Z0, Z12; VANDPS vecTable<>+192(SB), Z0, Z0
-	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1152(SB), Z7; VFMADD213PS vecTable<>+1216(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1280(SB), Z6, Z7; VFMADD213PS vecTable<>+1344(SB), Z6, Z7
-	VFMADD213PS vecTable<>+1408(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1472(SB), Z4
-	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+640(SB), Z4; VMINPS Z0, Z4, Z0
-	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3520(SB), Z0, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
-	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+3520(SB), Z8, Z9
-	VFMADD231PS vecTable<>+3584(SB), Z0, Z9; VMOVUPS vecTable<>+3776(SB), Z10; VFMADD213PS vecTable<>+3840(SB), Z9, Z10
-	VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VANDPS vecTable<>+1344(SB), Z0, Z12; VANDPS vecTable<>+1408(SB), Z0, Z0
+	VMULPS Z0, Z0, Z6; VMOVUPS vecTable<>+1472(SB), Z7; VFMADD213PS vecTable<>+1536(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1600(SB), Z6, Z7; VFMADD213PS vecTable<>+1664(SB), Z6, Z7
+	VFMADD213PS vecTable<>+1728(SB), Z6, Z7; VMULPS Z5, Z6, Z6; VFMADD213PS Z5, Z6, Z7; VMOVUPS vecTable<>+1792(SB), Z4
+	VCMPPS $0x1e, Z4, Z0, K3; VADDPS Z0, Z0, Z0; VMOVUPS vecTable<>+832(SB), Z4; VMINPS Z0, Z4, Z0
+	VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+960(SB), Z0, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11
+	VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z0, Z9; VFMSUB132PS vecTable<>+960(SB), Z8, Z9
+	VFMADD231PS vecTable<>+1088(SB), Z0, Z9; VMOVUPS vecTable<>+1152(SB), Z10; VFMADD213PS vecTable<>+1216(SB), Z9, Z10
+	VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9; VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z0
 	VMOVUPS vecTable<>+0(SB), Z8; VADDPS Z8, Z0, Z4; VRCP14PS Z4, Z9; VFNMADD213PS Z8, Z9, Z4; VFMADD213PS Z9, Z9, Z4
 	VADDPS Z0, Z0, Z0; VFNMADD213PS Z8, Z4, Z0; VORPS Z12, Z0, Z0; VBLENDMPS Z0, Z7, K3, Z0; VMOVUPS Z0, K4, (R9)(AX*1)
 	JMP end0
@@ -1554,61 +544,60 @@ next99:
 entry19:
 loop100:
 	CMPQ CX, $+16; JLT next101
-	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4
-	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7
+	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+1408(SB), Z0, Z4; VMOVUPS vecTable<>+1856(SB), Z7; VMINPS Z4, Z7, Z4
+	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1920(SB), Z7
 	VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7
-	VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1728(SB), Z12
-	VFMADD213PS vecTable<>+1792(SB), Z7, Z12; VFMADD213PS vecTable<>+1856(SB), Z7, Z12
-	VFMADD213PS vecTable<>+1920(SB), Z7, Z12; VFMADD213PS vecTable<>+1984(SB), Z7, Z12
+	VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1984(SB), Z12
 	VFMADD213PS vecTable<>+2048(SB), Z7, Z12; VFMADD213PS vecTable<>+2112(SB), Z7, Z12
-	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z4, Z12, Z12
-	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
-	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9
-	VFMADD231PS vecTable<>+3712(SB), Z5, Z9; VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10
-	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12
+	VFMADD213PS vecTable<>+2304(SB), Z7, Z12; VFMADD213PS vecTable<>+2368(SB), Z7, Z12
+	VFMADD213PS vecTable<>+2432(SB), Z7, Z12; VFMADD213PS vecTable<>+2496(SB), Z7, Z12; VMULPS Z4, Z12, Z12
+	VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+2560(SB), Z5, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11
+	VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2560(SB), Z8, Z9
+	VFMADD231PS vecTable<>+2624(SB), Z5, Z9; VFMADD231PS vecTable<>+2560(SB), Z6, Z9; VMOVUPS vecTable<>+1152(SB), Z10
+	VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5; VPXORD Z7, Z7, Z7; VMAXPS Z0, Z7, Z0; VFNMADD231PS Z5, Z12, Z0
 	VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop100
 
 next101:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+192(SB), Z0, Z4; VMOVUPS vecTable<>+1600(SB), Z7; VMINPS Z4, Z7, Z4
-	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1664(SB), Z7
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+1408(SB), Z0, Z4; VMOVUPS vecTable<>+1856(SB), Z7; VMINPS Z4, Z7, Z4
+	VMULPS Z4, Z4, Z5; VMOVAPS Z4, Z6; VFMSUB213PS Z5, Z4, Z6; VMOVUPS vecTable<>+1920(SB), Z7
 	VFMADD213PS vecTable<>+0(SB), Z4, Z7; VRCP14PS Z7, Z12; VFNMADD213PS vecTable<>+0(SB), Z12, Z7
-	VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1728(SB), Z12
-	VFMADD213PS vecTable<>+1792(SB), Z7, Z12; VFMADD213PS vecTable<>+1856(SB), Z7, Z12
-	VFMADD213PS vecTable<>+1920(SB), Z7, Z12; VFMADD213PS vecTable<>+1984(SB), Z7, Z12
+	VFMADD213PS Z12, Z12, Z7; VMULPS Z7, Z4, Z4; VMOVUPS vecTable<>+1984(SB), Z12
 	VFMADD213PS vecTable<>+2048(SB), Z7, Z12; VFMADD213PS vecTable<>+2112(SB), Z7, Z12
-	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12; VMULPS Z4, Z12, Z12
-	VMOVUPS vecTable<>+3456(SB), Z8; VFMADD231PS vecTable<>+3648(SB), Z5, Z8; VPERMPS vecTable<>+3968(SB), Z8, Z11
-	VSUBPS vecTable<>+3456(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+3648(SB), Z8, Z9
-	VFMADD231PS vecTable<>+3712(SB), Z5, Z9; VFMADD231PS vecTable<>+3648(SB), Z6, Z9; VMOVUPS vecTable<>+3776(SB), Z10
-	VFMADD213PS vecTable<>+3840(SB), Z9, Z10; VFMADD213PS vecTable<>+3904(SB), Z9, Z10; VMULPS Z9, Z11, Z9
+	VFMADD213PS vecTable<>+2176(SB), Z7, Z12; VFMADD213PS vecTable<>+2240(SB), Z7, Z12
+	VFMADD213PS vecTable<>+2304(SB), Z7, Z12; VFMADD213PS vecTable<>+2368(SB), Z7, Z12
+	VFMADD213PS vecTable<>+2432(SB), Z7, Z12; VFMADD213PS vecTable<>+2496(SB), Z7, Z12; VMULPS Z4, Z12, Z12
+	VMOVUPS vecTable<>+896(SB), Z8; VFMADD231PS vecTable<>+2560(SB), Z5, Z8; VPERMPS vecTable<>+1024(SB), Z8, Z11
+	VSUBPS vecTable<>+896(SB), Z8, Z8; VMOVAPS Z5, Z9; VFMSUB132PS vecTable<>+2560(SB), Z8, Z9
+	VFMADD231PS vecTable<>+2624(SB), Z5, Z9; VFMADD231PS vecTable<>+2560(SB), Z6, Z9; VMOVUPS vecTable<>+1152(SB), Z10
+	VFMADD213PS vecTable<>+1216(SB), Z9, Z10; VFMADD213PS vecTable<>+1280(SB), Z9, Z10; VMULPS Z9, Z11, Z9
 	VFMADD213PS Z11, Z10, Z9; VSCALEFPS Z8, Z9, Z5; VPXORD Z7, Z7, Z7; VMAXPS Z0, Z7, Z0; VFNMADD231PS Z5, Z12, Z0
 	VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry20:
 loop102:
 	CMPQ CX, $+16; JLT next103
-	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3328(SB), Z6
-	VFMADD213PS vecTable<>+3392(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VSCALEFPS Z8, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
-	SUBQ $+16, CX; JMP loop102
+	VMOVUPS (SI)(AX*1), Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+2688(SB), Z6
+	VFMADD213PS vecTable<>+2752(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z0, Z8, Z0
+	VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+192(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z0; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z0, Z9; VFMADD213PS vecTable<>+512(SB), Z0, Z9
+	VFMADD213PS vecTable<>+576(SB), Z0, Z9; VFMADD213PS vecTable<>+640(SB), Z0, Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9
+	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0
+	VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX; JMP loop102
 
 next103:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+3328(SB), Z6
-	VFMADD213PS vecTable<>+3392(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z0, Z8, Z0
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+256(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z0; VFNMADD231PS vecTable<>+384(SB), Z8, Z0
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z0, Z9; VFMADD213PS vecTable<>+896(SB), Z0, Z9
-	VFMADD213PS vecTable<>+960(SB), Z0, Z9; VFMADD213PS vecTable<>+1024(SB), Z0, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z0, Z9; VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0
-	VSCALEFPS Z8, Z0, Z0; VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVAPS Z0, Z5; VMULPS Z0, Z0, Z0; VMOVUPS vecTable<>+2688(SB), Z6
+	VFMADD213PS vecTable<>+2752(SB), Z6, Z0; VMULPS Z5, Z0, Z0; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z0, Z8, Z0
+	VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z0, Z8, Z0; VMULPS vecTable<>+192(SB), Z0, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z0; VFNMADD231PS vecTable<>+320(SB), Z8, Z0
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z0, Z9; VFMADD213PS vecTable<>+512(SB), Z0, Z9
+	VFMADD213PS vecTable<>+576(SB), Z0, Z9; VFMADD213PS vecTable<>+640(SB), Z0, Z9; VFMADD213PS vecTable<>+704(SB), Z0, Z9
+	VMULPS Z0, Z0, Z10; VFMADD213PS Z0, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z0; VSCALEFPS Z8, Z0, Z0
+	VADDPS vecTable<>+0(SB), Z0, Z0; VDIVPS Z0, Z5, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry21:
 loop104:
@@ -1640,35 +629,35 @@ next109:
 entry24:
 loop110:
 	CMPQ CX, $+16; JLT next111
-	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+192(SB), Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
+	VMOVUPS (SI)(AX*1), Z0; VANDPS vecTable<>+1408(SB), Z0, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX; SUBQ $+16, CX
 	JMP loop110
 
 next111:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+192(SB), Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VANDPS vecTable<>+1408(SB), Z0, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry25:
 loop112:
 	CMPQ CX, $+16; JLT next113
-	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+2368(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2304(SB), Z7
-	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2560(SB), Z5; VFMADD213PS vecTable<>+2624(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2688(SB), Z4, Z5; VFMADD213PS vecTable<>+2752(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2816(SB), Z4, Z5; VFMADD213PS vecTable<>+2880(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2944(SB), Z4, Z5; VMOVUPS vecTable<>+3008(SB), Z6; VFMADD213PS vecTable<>+3072(SB), Z4, Z6
-	VFMADD213PS vecTable<>+3136(SB), Z4, Z6; VFMADD213PS vecTable<>+3200(SB), Z4, Z6
-	VFMADD213PS vecTable<>+3264(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+2432(SB), Z7
+	VMOVUPS (SI)(AX*1), Z0; VMOVUPS vecTable<>+2816(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2880(SB), Z7
+	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2944(SB), Z5; VFMADD213PS vecTable<>+3008(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3072(SB), Z4, Z5; VFMADD213PS vecTable<>+3136(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3200(SB), Z4, Z5; VFMADD213PS vecTable<>+3264(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3328(SB), Z4, Z5; VMOVUPS vecTable<>+3392(SB), Z6; VFMADD213PS vecTable<>+3456(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3520(SB), Z4, Z6; VFMADD213PS vecTable<>+3584(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3648(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+3712(SB), Z7
 	VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+0(SB), Z7; VMINPS Z0, Z7, Z0; VMOVUPS Z0, (R9)(AX*1); ADDQ $+64, AX
 	SUBQ $+16, CX; JMP loop112
 
 next113:
 	TESTQ CX, CX; JZ end0
-	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+2368(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2304(SB), Z7
-	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2560(SB), Z5; VFMADD213PS vecTable<>+2624(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2688(SB), Z4, Z5; VFMADD213PS vecTable<>+2752(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2816(SB), Z4, Z5; VFMADD213PS vecTable<>+2880(SB), Z4, Z5
-	VFMADD213PS vecTable<>+2944(SB), Z4, Z5; VMOVUPS vecTable<>+3008(SB), Z6; VFMADD213PS vecTable<>+3072(SB), Z4, Z6
-	VFMADD213PS vecTable<>+3136(SB), Z4, Z6; VFMADD213PS vecTable<>+3200(SB), Z4, Z6
-	VFMADD213PS vecTable<>+3264(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+2432(SB), Z7
+	VMOVUPS.Z (SI)(AX*1), K4, Z0; VMOVUPS vecTable<>+2816(SB), Z7; VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+2880(SB), Z7
+	VMINPS Z0, Z7, Z0; VMULPS Z0, Z0, Z4; VMOVUPS vecTable<>+2944(SB), Z5; VFMADD213PS vecTable<>+3008(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3072(SB), Z4, Z5; VFMADD213PS vecTable<>+3136(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3200(SB), Z4, Z5; VFMADD213PS vecTable<>+3264(SB), Z4, Z5
+	VFMADD213PS vecTable<>+3328(SB), Z4, Z5; VMOVUPS vecTable<>+3392(SB), Z6; VFMADD213PS vecTable<>+3456(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3520(SB), Z4, Z6; VFMADD213PS vecTable<>+3584(SB), Z4, Z6
+	VFMADD213PS vecTable<>+3648(SB), Z4, Z6; VMULPS Z5, Z0, Z0; VDIVPS Z6, Z0, Z0; VMOVUPS vecTable<>+3712(SB), Z7
 	VMAXPS Z0, Z7, Z0; VMOVUPS vecTable<>+0(SB), Z7; VMINPS Z0, Z7, Z0; VMOVUPS Z0, K4, (R9)(AX*1); JMP end0
 
 entry26:
@@ -1696,7 +685,7 @@ next117:
 	JMP end0
 
 entry28:
-	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+	XORL R12, R12; VMOVUPS vecTable<>+3776(SB), Z4
 
 loop118:
 	CMPQ CX, $+16; JLT next119
@@ -1707,7 +696,7 @@ next119:
 	JMP end0
 
 entry29:
-	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+	XORL R12, R12; VMOVUPS vecTable<>+3776(SB), Z4
 
 loop120:
 	CMPQ CX, $+16; JLT next121
@@ -1718,7 +707,7 @@ next121:
 	JMP end0
 
 entry30:
-	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+	XORL R12, R12; VMOVUPS vecTable<>+3776(SB), Z4
 
 loop122:
 	CMPQ CX, $+16; JLT next123
@@ -1729,7 +718,7 @@ next123:
 	JMP end0
 
 entry31:
-	XORL R12, R12; VMOVUPS vecTable<>+2496(SB), Z4
+	XORL R12, R12; VMOVUPS vecTable<>+3776(SB), Z4
 
 loop124:
 	CMPQ CX, $+16; JLT next125
@@ -1815,54 +804,52 @@ entry36:
 
 loop142:
 	CMPQ CX, $+64; JLT next143
-	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
-	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
-	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6
-	VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z6; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z6, Z9
-	VFMADD213PS vecTable<>+896(SB), Z6, Z9; VFMADD213PS vecTable<>+960(SB), Z6, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z6, Z9; VFMADD213PS vecTable<>+1088(SB), Z6, Z9; VMULPS Z6, Z6, Z10
-	VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 64(R9)(AX*1)
-	VADDPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
-	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
+	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z4, Z8, Z4
+	VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+192(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z4; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z4, Z9; VFMADD213PS vecTable<>+512(SB), Z4, Z9
+	VFMADD213PS vecTable<>+576(SB), Z4, Z9; VFMADD213PS vecTable<>+640(SB), Z4, Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9
+	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VSCALEFPS Z8, Z4, Z4
+	VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; VMOVUPS 64(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6; VMOVUPS vecTable<>+64(SB), Z8
+	VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z6, Z8, Z6; VMULPS vecTable<>+192(SB), Z6, Z8
+	VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z6; VFNMADD231PS vecTable<>+320(SB), Z8, Z6
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z6, Z9; VFMADD213PS vecTable<>+512(SB), Z6, Z9
+	VFMADD213PS vecTable<>+576(SB), Z6, Z9; VFMADD213PS vecTable<>+640(SB), Z6, Z9; VFMADD213PS vecTable<>+704(SB), Z6, Z9
+	VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VSCALEFPS Z8, Z6, Z6
+	VMOVUPS Z6, 64(R9)(AX*1); VADDPS Z6, Z1, Z1; VMOVUPS 128(SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4
+	VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z4, Z8, Z4; VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z4, Z8, Z4
+	VMULPS vecTable<>+192(SB), Z4, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z4
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z4, Z9
+	VFMADD213PS vecTable<>+512(SB), Z4, Z9; VFMADD213PS vecTable<>+576(SB), Z4, Z9; VFMADD213PS vecTable<>+640(SB), Z4, Z9
+	VFMADD213PS vecTable<>+704(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
 	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, 128(R9)(AX*1); VADDPS Z4, Z2, Z2; VMOVUPS 192(SI)(AX*1), Z6; VSUBPS Z12, Z6, Z6
-	VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z6, Z8, Z6
-	VMULPS vecTable<>+256(SB), Z6, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z6
-	VFNMADD231PS vecTable<>+384(SB), Z8, Z6; VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z6, Z9
-	VFMADD213PS vecTable<>+896(SB), Z6, Z9; VFMADD213PS vecTable<>+960(SB), Z6, Z9
-	VFMADD213PS vecTable<>+1024(SB), Z6, Z9; VFMADD213PS vecTable<>+1088(SB), Z6, Z9; VMULPS Z6, Z6, Z10
-	VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6; VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 192(R9)(AX*1)
-	VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop142
+	VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z6, Z8, Z6; VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z6, Z8, Z6
+	VMULPS vecTable<>+192(SB), Z6, Z8; VCVTPS2DQ Z8, Z11; VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z6
+	VFNMADD231PS vecTable<>+320(SB), Z8, Z6; VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z6, Z9
+	VFMADD213PS vecTable<>+512(SB), Z6, Z9; VFMADD213PS vecTable<>+576(SB), Z6, Z9; VFMADD213PS vecTable<>+640(SB), Z6, Z9
+	VFMADD213PS vecTable<>+704(SB), Z6, Z9; VMULPS Z6, Z6, Z10; VFMADD213PS Z6, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z6
+	VSCALEFPS Z8, Z6, Z6; VMOVUPS Z6, 192(R9)(AX*1); VADDPS Z6, Z3, Z3; ADDQ $+256, AX; SUBQ $+64, CX; JMP loop142
 
 next143:
 loop144:
 	CMPQ CX, $+16; JLT next145
-	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
-	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
-	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop144
+	VMOVUPS (SI)(AX*1), Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z4, Z8, Z4
+	VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+192(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z4; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z4, Z9; VFMADD213PS vecTable<>+512(SB), Z4, Z9
+	VFMADD213PS vecTable<>+576(SB), Z4, Z9; VFMADD213PS vecTable<>+640(SB), Z4, Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9
+	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VSCALEFPS Z8, Z4, Z4
+	VMOVUPS Z4, (R9)(AX*1); VADDPS Z4, Z0, Z0; ADDQ $+64, AX; SUBQ $+16, CX; JMP loop144
 
 next145:
 	TESTQ CX, CX; JZ sum
-	VMOVUPS.Z (SI)(AX*1), K4, Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+448(SB), Z8; VMAXPS Z4, Z8, Z4
-	VMOVUPS vecTable<>+512(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+256(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
-	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+320(SB), Z8, Z4; VFNMADD231PS vecTable<>+384(SB), Z8, Z4
-	VMOVUPS vecTable<>+768(SB), Z9; VFMADD213PS vecTable<>+832(SB), Z4, Z9; VFMADD213PS vecTable<>+896(SB), Z4, Z9
-	VFMADD213PS vecTable<>+960(SB), Z4, Z9; VFMADD213PS vecTable<>+1024(SB), Z4, Z9
-	VFMADD213PS vecTable<>+1088(SB), Z4, Z9; VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4
-	VSCALEFPS Z8, Z4, Z4; VMOVUPS Z4, K4, (R9)(AX*1); VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
+	VMOVUPS.Z (SI)(AX*1), K4, Z4; VSUBPS Z12, Z4, Z4; VMOVUPS vecTable<>+64(SB), Z8; VMAXPS Z4, Z8, Z4
+	VMOVUPS vecTable<>+128(SB), Z8; VMINPS Z4, Z8, Z4; VMULPS vecTable<>+192(SB), Z4, Z8; VCVTPS2DQ Z8, Z11
+	VCVTDQ2PS Z11, Z8; VFNMADD231PS vecTable<>+256(SB), Z8, Z4; VFNMADD231PS vecTable<>+320(SB), Z8, Z4
+	VMOVUPS vecTable<>+384(SB), Z9; VFMADD213PS vecTable<>+448(SB), Z4, Z9; VFMADD213PS vecTable<>+512(SB), Z4, Z9
+	VFMADD213PS vecTable<>+576(SB), Z4, Z9; VFMADD213PS vecTable<>+640(SB), Z4, Z9; VFMADD213PS vecTable<>+704(SB), Z4, Z9
+	VMULPS Z4, Z4, Z10; VFMADD213PS Z4, Z10, Z9; VADDPS vecTable<>+0(SB), Z9, Z4; VSCALEFPS Z8, Z4, Z4
+	VMOVUPS Z4, K4, (R9)(AX*1); VADDPS Z4, Z0, Z8; VBLENDMPS Z8, Z0, K4, Z0
 
 sum:
 	VADDPS Z1, Z0, Z0; VADDPS Z3, Z2, Z2; VADDPS Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VADDPS Y1, Y0, Y0
@@ -1962,3 +949,965 @@ next155:
 
 end3:
 	VZEROUPPER; RET
+
+DATA vecTable<>+0(SB)/4, $0x3f800000
+DATA vecTable<>+4(SB)/4, $0x3f800000
+DATA vecTable<>+8(SB)/4, $0x3f800000
+DATA vecTable<>+12(SB)/4, $0x3f800000
+DATA vecTable<>+16(SB)/4, $0x3f800000
+DATA vecTable<>+20(SB)/4, $0x3f800000
+DATA vecTable<>+24(SB)/4, $0x3f800000
+DATA vecTable<>+28(SB)/4, $0x3f800000
+DATA vecTable<>+32(SB)/4, $0x3f800000
+DATA vecTable<>+36(SB)/4, $0x3f800000
+DATA vecTable<>+40(SB)/4, $0x3f800000
+DATA vecTable<>+44(SB)/4, $0x3f800000
+DATA vecTable<>+48(SB)/4, $0x3f800000
+DATA vecTable<>+52(SB)/4, $0x3f800000
+DATA vecTable<>+56(SB)/4, $0x3f800000
+DATA vecTable<>+60(SB)/4, $0x3f800000
+DATA vecTable<>+64(SB)/4, $0xc2d00000
+DATA vecTable<>+68(SB)/4, $0xc2d00000
+DATA vecTable<>+72(SB)/4, $0xc2d00000
+DATA vecTable<>+76(SB)/4, $0xc2d00000
+DATA vecTable<>+80(SB)/4, $0xc2d00000
+DATA vecTable<>+84(SB)/4, $0xc2d00000
+DATA vecTable<>+88(SB)/4, $0xc2d00000
+DATA vecTable<>+92(SB)/4, $0xc2d00000
+DATA vecTable<>+96(SB)/4, $0xc2d00000
+DATA vecTable<>+100(SB)/4, $0xc2d00000
+DATA vecTable<>+104(SB)/4, $0xc2d00000
+DATA vecTable<>+108(SB)/4, $0xc2d00000
+DATA vecTable<>+112(SB)/4, $0xc2d00000
+DATA vecTable<>+116(SB)/4, $0xc2d00000
+DATA vecTable<>+120(SB)/4, $0xc2d00000
+DATA vecTable<>+124(SB)/4, $0xc2d00000
+DATA vecTable<>+128(SB)/4, $0x42b20000
+DATA vecTable<>+132(SB)/4, $0x42b20000
+DATA vecTable<>+136(SB)/4, $0x42b20000
+DATA vecTable<>+140(SB)/4, $0x42b20000
+DATA vecTable<>+144(SB)/4, $0x42b20000
+DATA vecTable<>+148(SB)/4, $0x42b20000
+DATA vecTable<>+152(SB)/4, $0x42b20000
+DATA vecTable<>+156(SB)/4, $0x42b20000
+DATA vecTable<>+160(SB)/4, $0x42b20000
+DATA vecTable<>+164(SB)/4, $0x42b20000
+DATA vecTable<>+168(SB)/4, $0x42b20000
+DATA vecTable<>+172(SB)/4, $0x42b20000
+DATA vecTable<>+176(SB)/4, $0x42b20000
+DATA vecTable<>+180(SB)/4, $0x42b20000
+DATA vecTable<>+184(SB)/4, $0x42b20000
+DATA vecTable<>+188(SB)/4, $0x42b20000
+DATA vecTable<>+192(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+196(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+200(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+204(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+208(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+212(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+216(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+220(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+224(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+228(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+232(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+236(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+240(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+244(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+248(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+252(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+256(SB)/4, $0x3f318000
+DATA vecTable<>+260(SB)/4, $0x3f318000
+DATA vecTable<>+264(SB)/4, $0x3f318000
+DATA vecTable<>+268(SB)/4, $0x3f318000
+DATA vecTable<>+272(SB)/4, $0x3f318000
+DATA vecTable<>+276(SB)/4, $0x3f318000
+DATA vecTable<>+280(SB)/4, $0x3f318000
+DATA vecTable<>+284(SB)/4, $0x3f318000
+DATA vecTable<>+288(SB)/4, $0x3f318000
+DATA vecTable<>+292(SB)/4, $0x3f318000
+DATA vecTable<>+296(SB)/4, $0x3f318000
+DATA vecTable<>+300(SB)/4, $0x3f318000
+DATA vecTable<>+304(SB)/4, $0x3f318000
+DATA vecTable<>+308(SB)/4, $0x3f318000
+DATA vecTable<>+312(SB)/4, $0x3f318000
+DATA vecTable<>+316(SB)/4, $0x3f318000
+DATA vecTable<>+320(SB)/4, $0xb95e8083
+DATA vecTable<>+324(SB)/4, $0xb95e8083
+DATA vecTable<>+328(SB)/4, $0xb95e8083
+DATA vecTable<>+332(SB)/4, $0xb95e8083
+DATA vecTable<>+336(SB)/4, $0xb95e8083
+DATA vecTable<>+340(SB)/4, $0xb95e8083
+DATA vecTable<>+344(SB)/4, $0xb95e8083
+DATA vecTable<>+348(SB)/4, $0xb95e8083
+DATA vecTable<>+352(SB)/4, $0xb95e8083
+DATA vecTable<>+356(SB)/4, $0xb95e8083
+DATA vecTable<>+360(SB)/4, $0xb95e8083
+DATA vecTable<>+364(SB)/4, $0xb95e8083
+DATA vecTable<>+368(SB)/4, $0xb95e8083
+DATA vecTable<>+372(SB)/4, $0xb95e8083
+DATA vecTable<>+376(SB)/4, $0xb95e8083
+DATA vecTable<>+380(SB)/4, $0xb95e8083
+DATA vecTable<>+384(SB)/4, $0x39506967
+DATA vecTable<>+388(SB)/4, $0x39506967
+DATA vecTable<>+392(SB)/4, $0x39506967
+DATA vecTable<>+396(SB)/4, $0x39506967
+DATA vecTable<>+400(SB)/4, $0x39506967
+DATA vecTable<>+404(SB)/4, $0x39506967
+DATA vecTable<>+408(SB)/4, $0x39506967
+DATA vecTable<>+412(SB)/4, $0x39506967
+DATA vecTable<>+416(SB)/4, $0x39506967
+DATA vecTable<>+420(SB)/4, $0x39506967
+DATA vecTable<>+424(SB)/4, $0x39506967
+DATA vecTable<>+428(SB)/4, $0x39506967
+DATA vecTable<>+432(SB)/4, $0x39506967
+DATA vecTable<>+436(SB)/4, $0x39506967
+DATA vecTable<>+440(SB)/4, $0x39506967
+DATA vecTable<>+444(SB)/4, $0x39506967
+DATA vecTable<>+448(SB)/4, $0x3ab743ce
+DATA vecTable<>+452(SB)/4, $0x3ab743ce
+DATA vecTable<>+456(SB)/4, $0x3ab743ce
+DATA vecTable<>+460(SB)/4, $0x3ab743ce
+DATA vecTable<>+464(SB)/4, $0x3ab743ce
+DATA vecTable<>+468(SB)/4, $0x3ab743ce
+DATA vecTable<>+472(SB)/4, $0x3ab743ce
+DATA vecTable<>+476(SB)/4, $0x3ab743ce
+DATA vecTable<>+480(SB)/4, $0x3ab743ce
+DATA vecTable<>+484(SB)/4, $0x3ab743ce
+DATA vecTable<>+488(SB)/4, $0x3ab743ce
+DATA vecTable<>+492(SB)/4, $0x3ab743ce
+DATA vecTable<>+496(SB)/4, $0x3ab743ce
+DATA vecTable<>+500(SB)/4, $0x3ab743ce
+DATA vecTable<>+504(SB)/4, $0x3ab743ce
+DATA vecTable<>+508(SB)/4, $0x3ab743ce
+DATA vecTable<>+512(SB)/4, $0x3c088908
+DATA vecTable<>+516(SB)/4, $0x3c088908
+DATA vecTable<>+520(SB)/4, $0x3c088908
+DATA vecTable<>+524(SB)/4, $0x3c088908
+DATA vecTable<>+528(SB)/4, $0x3c088908
+DATA vecTable<>+532(SB)/4, $0x3c088908
+DATA vecTable<>+536(SB)/4, $0x3c088908
+DATA vecTable<>+540(SB)/4, $0x3c088908
+DATA vecTable<>+544(SB)/4, $0x3c088908
+DATA vecTable<>+548(SB)/4, $0x3c088908
+DATA vecTable<>+552(SB)/4, $0x3c088908
+DATA vecTable<>+556(SB)/4, $0x3c088908
+DATA vecTable<>+560(SB)/4, $0x3c088908
+DATA vecTable<>+564(SB)/4, $0x3c088908
+DATA vecTable<>+568(SB)/4, $0x3c088908
+DATA vecTable<>+572(SB)/4, $0x3c088908
+DATA vecTable<>+576(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+580(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+584(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+588(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+592(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+596(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+600(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+604(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+608(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+612(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+616(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+620(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+624(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+628(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+632(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+636(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+640(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+644(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+648(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+652(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+656(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+660(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+664(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+668(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+672(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+676(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+680(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+684(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+688(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+692(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+696(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+700(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+704(SB)/4, $0x3f000000
+DATA vecTable<>+708(SB)/4, $0x3f000000
+DATA vecTable<>+712(SB)/4, $0x3f000000
+DATA vecTable<>+716(SB)/4, $0x3f000000
+DATA vecTable<>+720(SB)/4, $0x3f000000
+DATA vecTable<>+724(SB)/4, $0x3f000000
+DATA vecTable<>+728(SB)/4, $0x3f000000
+DATA vecTable<>+732(SB)/4, $0x3f000000
+DATA vecTable<>+736(SB)/4, $0x3f000000
+DATA vecTable<>+740(SB)/4, $0x3f000000
+DATA vecTable<>+744(SB)/4, $0x3f000000
+DATA vecTable<>+748(SB)/4, $0x3f000000
+DATA vecTable<>+752(SB)/4, $0x3f000000
+DATA vecTable<>+756(SB)/4, $0x3f000000
+DATA vecTable<>+760(SB)/4, $0x3f000000
+DATA vecTable<>+764(SB)/4, $0x3f000000
+DATA vecTable<>+768(SB)/4, $0xc2b00000
+DATA vecTable<>+772(SB)/4, $0xc2b00000
+DATA vecTable<>+776(SB)/4, $0xc2b00000
+DATA vecTable<>+780(SB)/4, $0xc2b00000
+DATA vecTable<>+784(SB)/4, $0xc2b00000
+DATA vecTable<>+788(SB)/4, $0xc2b00000
+DATA vecTable<>+792(SB)/4, $0xc2b00000
+DATA vecTable<>+796(SB)/4, $0xc2b00000
+DATA vecTable<>+800(SB)/4, $0xc2b00000
+DATA vecTable<>+804(SB)/4, $0xc2b00000
+DATA vecTable<>+808(SB)/4, $0xc2b00000
+DATA vecTable<>+812(SB)/4, $0xc2b00000
+DATA vecTable<>+816(SB)/4, $0xc2b00000
+DATA vecTable<>+820(SB)/4, $0xc2b00000
+DATA vecTable<>+824(SB)/4, $0xc2b00000
+DATA vecTable<>+828(SB)/4, $0xc2b00000
+DATA vecTable<>+832(SB)/4, $0x42b00000
+DATA vecTable<>+836(SB)/4, $0x42b00000
+DATA vecTable<>+840(SB)/4, $0x42b00000
+DATA vecTable<>+844(SB)/4, $0x42b00000
+DATA vecTable<>+848(SB)/4, $0x42b00000
+DATA vecTable<>+852(SB)/4, $0x42b00000
+DATA vecTable<>+856(SB)/4, $0x42b00000
+DATA vecTable<>+860(SB)/4, $0x42b00000
+DATA vecTable<>+864(SB)/4, $0x42b00000
+DATA vecTable<>+868(SB)/4, $0x42b00000
+DATA vecTable<>+872(SB)/4, $0x42b00000
+DATA vecTable<>+876(SB)/4, $0x42b00000
+DATA vecTable<>+880(SB)/4, $0x42b00000
+DATA vecTable<>+884(SB)/4, $0x42b00000
+DATA vecTable<>+888(SB)/4, $0x42b00000
+DATA vecTable<>+892(SB)/4, $0x42b00000
+DATA vecTable<>+896(SB)/4, $0x49400000
+DATA vecTable<>+900(SB)/4, $0x49400000
+DATA vecTable<>+904(SB)/4, $0x49400000
+DATA vecTable<>+908(SB)/4, $0x49400000
+DATA vecTable<>+912(SB)/4, $0x49400000
+DATA vecTable<>+916(SB)/4, $0x49400000
+DATA vecTable<>+920(SB)/4, $0x49400000
+DATA vecTable<>+924(SB)/4, $0x49400000
+DATA vecTable<>+928(SB)/4, $0x49400000
+DATA vecTable<>+932(SB)/4, $0x49400000
+DATA vecTable<>+936(SB)/4, $0x49400000
+DATA vecTable<>+940(SB)/4, $0x49400000
+DATA vecTable<>+944(SB)/4, $0x49400000
+DATA vecTable<>+948(SB)/4, $0x49400000
+DATA vecTable<>+952(SB)/4, $0x49400000
+DATA vecTable<>+956(SB)/4, $0x49400000
+DATA vecTable<>+960(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+964(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+968(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+972(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+976(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+980(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+984(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+988(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+992(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+996(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1000(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1004(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1008(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1012(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1016(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1020(SB)/4, $0xbfb8aa3b
+DATA vecTable<>+1024(SB)/4, $0x3f800000
+DATA vecTable<>+1028(SB)/4, $0x3f85aac3
+DATA vecTable<>+1032(SB)/4, $0x3f8b95c2
+DATA vecTable<>+1036(SB)/4, $0x3f91c3d3
+DATA vecTable<>+1040(SB)/4, $0x3f9837f0
+DATA vecTable<>+1044(SB)/4, $0x3f9ef532
+DATA vecTable<>+1048(SB)/4, $0x3fa5fed7
+DATA vecTable<>+1052(SB)/4, $0x3fad583f
+DATA vecTable<>+1056(SB)/4, $0x3fb504f3
+DATA vecTable<>+1060(SB)/4, $0x3fbd08a4
+DATA vecTable<>+1064(SB)/4, $0x3fc5672a
+DATA vecTable<>+1068(SB)/4, $0x3fce248c
+DATA vecTable<>+1072(SB)/4, $0x3fd744fd
+DATA vecTable<>+1076(SB)/4, $0x3fe0ccdf
+DATA vecTable<>+1080(SB)/4, $0x3feac0c7
+DATA vecTable<>+1084(SB)/4, $0x3ff5257d
+DATA vecTable<>+1088(SB)/4, $0xb2a57060
+DATA vecTable<>+1092(SB)/4, $0xb2a57060
+DATA vecTable<>+1096(SB)/4, $0xb2a57060
+DATA vecTable<>+1100(SB)/4, $0xb2a57060
+DATA vecTable<>+1104(SB)/4, $0xb2a57060
+DATA vecTable<>+1108(SB)/4, $0xb2a57060
+DATA vecTable<>+1112(SB)/4, $0xb2a57060
+DATA vecTable<>+1116(SB)/4, $0xb2a57060
+DATA vecTable<>+1120(SB)/4, $0xb2a57060
+DATA vecTable<>+1124(SB)/4, $0xb2a57060
+DATA vecTable<>+1128(SB)/4, $0xb2a57060
+DATA vecTable<>+1132(SB)/4, $0xb2a57060
+DATA vecTable<>+1136(SB)/4, $0xb2a57060
+DATA vecTable<>+1140(SB)/4, $0xb2a57060
+DATA vecTable<>+1144(SB)/4, $0xb2a57060
+DATA vecTable<>+1148(SB)/4, $0xb2a57060
+DATA vecTable<>+1152(SB)/4, $0x3d63594d
+DATA vecTable<>+1156(SB)/4, $0x3d63594d
+DATA vecTable<>+1160(SB)/4, $0x3d63594d
+DATA vecTable<>+1164(SB)/4, $0x3d63594d
+DATA vecTable<>+1168(SB)/4, $0x3d63594d
+DATA vecTable<>+1172(SB)/4, $0x3d63594d
+DATA vecTable<>+1176(SB)/4, $0x3d63594d
+DATA vecTable<>+1180(SB)/4, $0x3d63594d
+DATA vecTable<>+1184(SB)/4, $0x3d63594d
+DATA vecTable<>+1188(SB)/4, $0x3d63594d
+DATA vecTable<>+1192(SB)/4, $0x3d63594d
+DATA vecTable<>+1196(SB)/4, $0x3d63594d
+DATA vecTable<>+1200(SB)/4, $0x3d63594d
+DATA vecTable<>+1204(SB)/4, $0x3d63594d
+DATA vecTable<>+1208(SB)/4, $0x3d63594d
+DATA vecTable<>+1212(SB)/4, $0x3d63594d
+DATA vecTable<>+1216(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1220(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1224(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1228(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1232(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1236(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1240(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1244(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1248(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1252(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1256(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1260(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1264(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1268(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1272(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1276(SB)/4, $0x3e75ffc9
+DATA vecTable<>+1280(SB)/4, $0x3f317218
+DATA vecTable<>+1284(SB)/4, $0x3f317218
+DATA vecTable<>+1288(SB)/4, $0x3f317218
+DATA vecTable<>+1292(SB)/4, $0x3f317218
+DATA vecTable<>+1296(SB)/4, $0x3f317218
+DATA vecTable<>+1300(SB)/4, $0x3f317218
+DATA vecTable<>+1304(SB)/4, $0x3f317218
+DATA vecTable<>+1308(SB)/4, $0x3f317218
+DATA vecTable<>+1312(SB)/4, $0x3f317218
+DATA vecTable<>+1316(SB)/4, $0x3f317218
+DATA vecTable<>+1320(SB)/4, $0x3f317218
+DATA vecTable<>+1324(SB)/4, $0x3f317218
+DATA vecTable<>+1328(SB)/4, $0x3f317218
+DATA vecTable<>+1332(SB)/4, $0x3f317218
+DATA vecTable<>+1336(SB)/4, $0x3f317218
+DATA vecTable<>+1340(SB)/4, $0x3f317218
+DATA vecTable<>+1344(SB)/4, $0x80000000
+DATA vecTable<>+1348(SB)/4, $0x80000000
+DATA vecTable<>+1352(SB)/4, $0x80000000
+DATA vecTable<>+1356(SB)/4, $0x80000000
+DATA vecTable<>+1360(SB)/4, $0x80000000
+DATA vecTable<>+1364(SB)/4, $0x80000000
+DATA vecTable<>+1368(SB)/4, $0x80000000
+DATA vecTable<>+1372(SB)/4, $0x80000000
+DATA vecTable<>+1376(SB)/4, $0x80000000
+DATA vecTable<>+1380(SB)/4, $0x80000000
+DATA vecTable<>+1384(SB)/4, $0x80000000
+DATA vecTable<>+1388(SB)/4, $0x80000000
+DATA vecTable<>+1392(SB)/4, $0x80000000
+DATA vecTable<>+1396(SB)/4, $0x80000000
+DATA vecTable<>+1400(SB)/4, $0x80000000
+DATA vecTable<>+1404(SB)/4, $0x80000000
+DATA vecTable<>+1408(SB)/4, $0x7fffffff
+DATA vecTable<>+1412(SB)/4, $0x7fffffff
+DATA vecTable<>+1416(SB)/4, $0x7fffffff
+DATA vecTable<>+1420(SB)/4, $0x7fffffff
+DATA vecTable<>+1424(SB)/4, $0x7fffffff
+DATA vecTable<>+1428(SB)/4, $0x7fffffff
+DATA vecTable<>+1432(SB)/4, $0x7fffffff
+DATA vecTable<>+1436(SB)/4, $0x7fffffff
+DATA vecTable<>+1440(SB)/4, $0x7fffffff
+DATA vecTable<>+1444(SB)/4, $0x7fffffff
+DATA vecTable<>+1448(SB)/4, $0x7fffffff
+DATA vecTable<>+1452(SB)/4, $0x7fffffff
+DATA vecTable<>+1456(SB)/4, $0x7fffffff
+DATA vecTable<>+1460(SB)/4, $0x7fffffff
+DATA vecTable<>+1464(SB)/4, $0x7fffffff
+DATA vecTable<>+1468(SB)/4, $0x7fffffff
+DATA vecTable<>+1472(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1476(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1480(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1484(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1488(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1492(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1496(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1500(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1504(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1508(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1512(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1516(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1520(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1524(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1528(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1532(SB)/4, $0xbbbaf0ea
+DATA vecTable<>+1536(SB)/4, $0x3ca9134e
+DATA vecTable<>+1540(SB)/4, $0x3ca9134e
+DATA vecTable<>+1544(SB)/4, $0x3ca9134e
+DATA vecTable<>+1548(SB)/4, $0x3ca9134e
+DATA vecTable<>+1552(SB)/4, $0x3ca9134e
+DATA vecTable<>+1556(SB)/4, $0x3ca9134e
+DATA vecTable<>+1560(SB)/4, $0x3ca9134e
+DATA vecTable<>+1564(SB)/4, $0x3ca9134e
+DATA vecTable<>+1568(SB)/4, $0x3ca9134e
+DATA vecTable<>+1572(SB)/4, $0x3ca9134e
+DATA vecTable<>+1576(SB)/4, $0x3ca9134e
+DATA vecTable<>+1580(SB)/4, $0x3ca9134e
+DATA vecTable<>+1584(SB)/4, $0x3ca9134e
+DATA vecTable<>+1588(SB)/4, $0x3ca9134e
+DATA vecTable<>+1592(SB)/4, $0x3ca9134e
+DATA vecTable<>+1596(SB)/4, $0x3ca9134e
+DATA vecTable<>+1600(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1604(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1608(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1612(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1616(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1620(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1624(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1628(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1632(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1636(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1640(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1644(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1648(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1652(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1656(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1660(SB)/4, $0xbd5c1e2d
+DATA vecTable<>+1664(SB)/4, $0x3e088393
+DATA vecTable<>+1668(SB)/4, $0x3e088393
+DATA vecTable<>+1672(SB)/4, $0x3e088393
+DATA vecTable<>+1676(SB)/4, $0x3e088393
+DATA vecTable<>+1680(SB)/4, $0x3e088393
+DATA vecTable<>+1684(SB)/4, $0x3e088393
+DATA vecTable<>+1688(SB)/4, $0x3e088393
+DATA vecTable<>+1692(SB)/4, $0x3e088393
+DATA vecTable<>+1696(SB)/4, $0x3e088393
+DATA vecTable<>+1700(SB)/4, $0x3e088393
+DATA vecTable<>+1704(SB)/4, $0x3e088393
+DATA vecTable<>+1708(SB)/4, $0x3e088393
+DATA vecTable<>+1712(SB)/4, $0x3e088393
+DATA vecTable<>+1716(SB)/4, $0x3e088393
+DATA vecTable<>+1720(SB)/4, $0x3e088393
+DATA vecTable<>+1724(SB)/4, $0x3e088393
+DATA vecTable<>+1728(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1732(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1736(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1740(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1744(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1748(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1752(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1756(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1760(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1764(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1768(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1772(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1776(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1780(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1784(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1788(SB)/4, $0xbeaaaa99
+DATA vecTable<>+1792(SB)/4, $0x3f200000
+DATA vecTable<>+1796(SB)/4, $0x3f200000
+DATA vecTable<>+1800(SB)/4, $0x3f200000
+DATA vecTable<>+1804(SB)/4, $0x3f200000
+DATA vecTable<>+1808(SB)/4, $0x3f200000
+DATA vecTable<>+1812(SB)/4, $0x3f200000
+DATA vecTable<>+1816(SB)/4, $0x3f200000
+DATA vecTable<>+1820(SB)/4, $0x3f200000
+DATA vecTable<>+1824(SB)/4, $0x3f200000
+DATA vecTable<>+1828(SB)/4, $0x3f200000
+DATA vecTable<>+1832(SB)/4, $0x3f200000
+DATA vecTable<>+1836(SB)/4, $0x3f200000
+DATA vecTable<>+1840(SB)/4, $0x3f200000
+DATA vecTable<>+1844(SB)/4, $0x3f200000
+DATA vecTable<>+1848(SB)/4, $0x3f200000
+DATA vecTable<>+1852(SB)/4, $0x3f200000
+DATA vecTable<>+1856(SB)/4, $0x41700000
+DATA vecTable<>+1860(SB)/4, $0x41700000
+DATA vecTable<>+1864(SB)/4, $0x41700000
+DATA vecTable<>+1868(SB)/4, $0x41700000
+DATA vecTable<>+1872(SB)/4, $0x41700000
+DATA vecTable<>+1876(SB)/4, $0x41700000
+DATA vecTable<>+1880(SB)/4, $0x41700000
+DATA vecTable<>+1884(SB)/4, $0x41700000
+DATA vecTable<>+1888(SB)/4, $0x41700000
+DATA vecTable<>+1892(SB)/4, $0x41700000
+DATA vecTable<>+1896(SB)/4, $0x41700000
+DATA vecTable<>+1900(SB)/4, $0x41700000
+DATA vecTable<>+1904(SB)/4, $0x41700000
+DATA vecTable<>+1908(SB)/4, $0x41700000
+DATA vecTable<>+1912(SB)/4, $0x41700000
+DATA vecTable<>+1916(SB)/4, $0x41700000
+DATA vecTable<>+1920(SB)/4, $0x3eb33333
+DATA vecTable<>+1924(SB)/4, $0x3eb33333
+DATA vecTable<>+1928(SB)/4, $0x3eb33333
+DATA vecTable<>+1932(SB)/4, $0x3eb33333
+DATA vecTable<>+1936(SB)/4, $0x3eb33333
+DATA vecTable<>+1940(SB)/4, $0x3eb33333
+DATA vecTable<>+1944(SB)/4, $0x3eb33333
+DATA vecTable<>+1948(SB)/4, $0x3eb33333
+DATA vecTable<>+1952(SB)/4, $0x3eb33333
+DATA vecTable<>+1956(SB)/4, $0x3eb33333
+DATA vecTable<>+1960(SB)/4, $0x3eb33333
+DATA vecTable<>+1964(SB)/4, $0x3eb33333
+DATA vecTable<>+1968(SB)/4, $0x3eb33333
+DATA vecTable<>+1972(SB)/4, $0x3eb33333
+DATA vecTable<>+1976(SB)/4, $0x3eb33333
+DATA vecTable<>+1980(SB)/4, $0x3eb33333
+DATA vecTable<>+1984(SB)/4, $0xbceee907
+DATA vecTable<>+1988(SB)/4, $0xbceee907
+DATA vecTable<>+1992(SB)/4, $0xbceee907
+DATA vecTable<>+1996(SB)/4, $0xbceee907
+DATA vecTable<>+2000(SB)/4, $0xbceee907
+DATA vecTable<>+2004(SB)/4, $0xbceee907
+DATA vecTable<>+2008(SB)/4, $0xbceee907
+DATA vecTable<>+2012(SB)/4, $0xbceee907
+DATA vecTable<>+2016(SB)/4, $0xbceee907
+DATA vecTable<>+2020(SB)/4, $0xbceee907
+DATA vecTable<>+2024(SB)/4, $0xbceee907
+DATA vecTable<>+2028(SB)/4, $0xbceee907
+DATA vecTable<>+2032(SB)/4, $0xbceee907
+DATA vecTable<>+2036(SB)/4, $0xbceee907
+DATA vecTable<>+2040(SB)/4, $0xbceee907
+DATA vecTable<>+2044(SB)/4, $0xbceee907
+DATA vecTable<>+2048(SB)/4, $0x3e138495
+DATA vecTable<>+2052(SB)/4, $0x3e138495
+DATA vecTable<>+2056(SB)/4, $0x3e138495
+DATA vecTable<>+2060(SB)/4, $0x3e138495
+DATA vecTable<>+2064(SB)/4, $0x3e138495
+DATA vecTable<>+2068(SB)/4, $0x3e138495
+DATA vecTable<>+2072(SB)/4, $0x3e138495
+DATA vecTable<>+2076(SB)/4, $0x3e138495
+DATA vecTable<>+2080(SB)/4, $0x3e138495
+DATA vecTable<>+2084(SB)/4, $0x3e138495
+DATA vecTable<>+2088(SB)/4, $0x3e138495
+DATA vecTable<>+2092(SB)/4, $0x3e138495
+DATA vecTable<>+2096(SB)/4, $0x3e138495
+DATA vecTable<>+2100(SB)/4, $0x3e138495
+DATA vecTable<>+2104(SB)/4, $0x3e138495
+DATA vecTable<>+2108(SB)/4, $0x3e138495
+DATA vecTable<>+2112(SB)/4, $0xbe83057a
+DATA vecTable<>+2116(SB)/4, $0xbe83057a
+DATA vecTable<>+2120(SB)/4, $0xbe83057a
+DATA vecTable<>+2124(SB)/4, $0xbe83057a
+DATA vecTable<>+2128(SB)/4, $0xbe83057a
+DATA vecTable<>+2132(SB)/4, $0xbe83057a
+DATA vecTable<>+2136(SB)/4, $0xbe83057a
+DATA vecTable<>+2140(SB)/4, $0xbe83057a
+DATA vecTable<>+2144(SB)/4, $0xbe83057a
+DATA vecTable<>+2148(SB)/4, $0xbe83057a
+DATA vecTable<>+2152(SB)/4, $0xbe83057a
+DATA vecTable<>+2156(SB)/4, $0xbe83057a
+DATA vecTable<>+2160(SB)/4, $0xbe83057a
+DATA vecTable<>+2164(SB)/4, $0xbe83057a
+DATA vecTable<>+2168(SB)/4, $0xbe83057a
+DATA vecTable<>+2172(SB)/4, $0xbe83057a
+DATA vecTable<>+2176(SB)/4, $0x3e2337b0
+DATA vecTable<>+2180(SB)/4, $0x3e2337b0
+DATA vecTable<>+2184(SB)/4, $0x3e2337b0
+DATA vecTable<>+2188(SB)/4, $0x3e2337b0
+DATA vecTable<>+2192(SB)/4, $0x3e2337b0
+DATA vecTable<>+2196(SB)/4, $0x3e2337b0
+DATA vecTable<>+2200(SB)/4, $0x3e2337b0
+DATA vecTable<>+2204(SB)/4, $0x3e2337b0
+DATA vecTable<>+2208(SB)/4, $0x3e2337b0
+DATA vecTable<>+2212(SB)/4, $0x3e2337b0
+DATA vecTable<>+2216(SB)/4, $0x3e2337b0
+DATA vecTable<>+2220(SB)/4, $0x3e2337b0
+DATA vecTable<>+2224(SB)/4, $0x3e2337b0
+DATA vecTable<>+2228(SB)/4, $0x3e2337b0
+DATA vecTable<>+2232(SB)/4, $0x3e2337b0
+DATA vecTable<>+2236(SB)/4, $0x3e2337b0
+DATA vecTable<>+2240(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2244(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2248(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2252(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2256(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2260(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2264(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2268(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2272(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2276(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2280(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2284(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2288(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2292(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2296(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2300(SB)/4, $0xbcbe92b3
+DATA vecTable<>+2304(SB)/4, $0x3dd8377e
+DATA vecTable<>+2308(SB)/4, $0x3dd8377e
+DATA vecTable<>+2312(SB)/4, $0x3dd8377e
+DATA vecTable<>+2316(SB)/4, $0x3dd8377e
+DATA vecTable<>+2320(SB)/4, $0x3dd8377e
+DATA vecTable<>+2324(SB)/4, $0x3dd8377e
+DATA vecTable<>+2328(SB)/4, $0x3dd8377e
+DATA vecTable<>+2332(SB)/4, $0x3dd8377e
+DATA vecTable<>+2336(SB)/4, $0x3dd8377e
+DATA vecTable<>+2340(SB)/4, $0x3dd8377e
+DATA vecTable<>+2344(SB)/4, $0x3dd8377e
+DATA vecTable<>+2348(SB)/4, $0x3dd8377e
+DATA vecTable<>+2352(SB)/4, $0x3dd8377e
+DATA vecTable<>+2356(SB)/4, $0x3dd8377e
+DATA vecTable<>+2360(SB)/4, $0x3dd8377e
+DATA vecTable<>+2364(SB)/4, $0x3dd8377e
+DATA vecTable<>+2368(SB)/4, $0x3df561db
+DATA vecTable<>+2372(SB)/4, $0x3df561db
+DATA vecTable<>+2376(SB)/4, $0x3df561db
+DATA vecTable<>+2380(SB)/4, $0x3df561db
+DATA vecTable<>+2384(SB)/4, $0x3df561db
+DATA vecTable<>+2388(SB)/4, $0x3df561db
+DATA vecTable<>+2392(SB)/4, $0x3df561db
+DATA vecTable<>+2396(SB)/4, $0x3df561db
+DATA vecTable<>+2400(SB)/4, $0x3df561db
+DATA vecTable<>+2404(SB)/4, $0x3df561db
+DATA vecTable<>+2408(SB)/4, $0x3df561db
+DATA vecTable<>+2412(SB)/4, $0x3df561db
+DATA vecTable<>+2416(SB)/4, $0x3df561db
+DATA vecTable<>+2420(SB)/4, $0x3df561db
+DATA vecTable<>+2424(SB)/4, $0x3df561db
+DATA vecTable<>+2428(SB)/4, $0x3df561db
+DATA vecTable<>+2432(SB)/4, $0x3e0f3898
+DATA vecTable<>+2436(SB)/4, $0x3e0f3898
+DATA vecTable<>+2440(SB)/4, $0x3e0f3898
+DATA vecTable<>+2444(SB)/4, $0x3e0f3898
+DATA vecTable<>+2448(SB)/4, $0x3e0f3898
+DATA vecTable<>+2452(SB)/4, $0x3e0f3898
+DATA vecTable<>+2456(SB)/4, $0x3e0f3898
+DATA vecTable<>+2460(SB)/4, $0x3e0f3898
+DATA vecTable<>+2464(SB)/4, $0x3e0f3898
+DATA vecTable<>+2468(SB)/4, $0x3e0f3898
+DATA vecTable<>+2472(SB)/4, $0x3e0f3898
+DATA vecTable<>+2476(SB)/4, $0x3e0f3898
+DATA vecTable<>+2480(SB)/4, $0x3e0f3898
+DATA vecTable<>+2484(SB)/4, $0x3e0f3898
+DATA vecTable<>+2488(SB)/4, $0x3e0f3898
+DATA vecTable<>+2492(SB)/4, $0x3e0f3898
+DATA vecTable<>+2496(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2500(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2504(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2508(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2512(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2516(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2520(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2524(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2528(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2532(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2536(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2540(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2544(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2548(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2552(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2556(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+2560(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2564(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2568(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2572(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2576(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2580(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2584(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2588(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2592(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2596(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2600(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2604(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2608(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2612(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2616(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2620(SB)/4, $0xbf38aa3b
+DATA vecTable<>+2624(SB)/4, $0xb2257060
+DATA vecTable<>+2628(SB)/4, $0xb2257060
+DATA vecTable<>+2632(SB)/4, $0xb2257060
+DATA vecTable<>+2636(SB)/4, $0xb2257060
+DATA vecTable<>+2640(SB)/4, $0xb2257060
+DATA vecTable<>+2644(SB)/4, $0xb2257060
+DATA vecTable<>+2648(SB)/4, $0xb2257060
+DATA vecTable<>+2652(SB)/4, $0xb2257060
+DATA vecTable<>+2656(SB)/4, $0xb2257060
+DATA vecTable<>+2660(SB)/4, $0xb2257060
+DATA vecTable<>+2664(SB)/4, $0xb2257060
+DATA vecTable<>+2668(SB)/4, $0xb2257060
+DATA vecTable<>+2672(SB)/4, $0xb2257060
+DATA vecTable<>+2676(SB)/4, $0xb2257060
+DATA vecTable<>+2680(SB)/4, $0xb2257060
+DATA vecTable<>+2684(SB)/4, $0xb2257060
+DATA vecTable<>+2688(SB)/4, $0xbd922279
+DATA vecTable<>+2692(SB)/4, $0xbd922279
+DATA vecTable<>+2696(SB)/4, $0xbd922279
+DATA vecTable<>+2700(SB)/4, $0xbd922279
+DATA vecTable<>+2704(SB)/4, $0xbd922279
+DATA vecTable<>+2708(SB)/4, $0xbd922279
+DATA vecTable<>+2712(SB)/4, $0xbd922279
+DATA vecTable<>+2716(SB)/4, $0xbd922279
+DATA vecTable<>+2720(SB)/4, $0xbd922279
+DATA vecTable<>+2724(SB)/4, $0xbd922279
+DATA vecTable<>+2728(SB)/4, $0xbd922279
+DATA vecTable<>+2732(SB)/4, $0xbd922279
+DATA vecTable<>+2736(SB)/4, $0xbd922279
+DATA vecTable<>+2740(SB)/4, $0xbd922279
+DATA vecTable<>+2744(SB)/4, $0xbd922279
+DATA vecTable<>+2748(SB)/4, $0xbd922279
+DATA vecTable<>+2752(SB)/4, $0xbfcc422a
+DATA vecTable<>+2756(SB)/4, $0xbfcc422a
+DATA vecTable<>+2760(SB)/4, $0xbfcc422a
+DATA vecTable<>+2764(SB)/4, $0xbfcc422a
+DATA vecTable<>+2768(SB)/4, $0xbfcc422a
+DATA vecTable<>+2772(SB)/4, $0xbfcc422a
+DATA vecTable<>+2776(SB)/4, $0xbfcc422a
+DATA vecTable<>+2780(SB)/4, $0xbfcc422a
+DATA vecTable<>+2784(SB)/4, $0xbfcc422a
+DATA vecTable<>+2788(SB)/4, $0xbfcc422a
+DATA vecTable<>+2792(SB)/4, $0xbfcc422a
+DATA vecTable<>+2796(SB)/4, $0xbfcc422a
+DATA vecTable<>+2800(SB)/4, $0xbfcc422a
+DATA vecTable<>+2804(SB)/4, $0xbfcc422a
+DATA vecTable<>+2808(SB)/4, $0xbfcc422a
+DATA vecTable<>+2812(SB)/4, $0xbfcc422a
+DATA vecTable<>+2816(SB)/4, $0xc07547cb
+DATA vecTable<>+2820(SB)/4, $0xc07547cb
+DATA vecTable<>+2824(SB)/4, $0xc07547cb
+DATA vecTable<>+2828(SB)/4, $0xc07547cb
+DATA vecTable<>+2832(SB)/4, $0xc07547cb
+DATA vecTable<>+2836(SB)/4, $0xc07547cb
+DATA vecTable<>+2840(SB)/4, $0xc07547cb
+DATA vecTable<>+2844(SB)/4, $0xc07547cb
+DATA vecTable<>+2848(SB)/4, $0xc07547cb
+DATA vecTable<>+2852(SB)/4, $0xc07547cb
+DATA vecTable<>+2856(SB)/4, $0xc07547cb
+DATA vecTable<>+2860(SB)/4, $0xc07547cb
+DATA vecTable<>+2864(SB)/4, $0xc07547cb
+DATA vecTable<>+2868(SB)/4, $0xc07547cb
+DATA vecTable<>+2872(SB)/4, $0xc07547cb
+DATA vecTable<>+2876(SB)/4, $0xc07547cb
+DATA vecTable<>+2880(SB)/4, $0x407547cb
+DATA vecTable<>+2884(SB)/4, $0x407547cb
+DATA vecTable<>+2888(SB)/4, $0x407547cb
+DATA vecTable<>+2892(SB)/4, $0x407547cb
+DATA vecTable<>+2896(SB)/4, $0x407547cb
+DATA vecTable<>+2900(SB)/4, $0x407547cb
+DATA vecTable<>+2904(SB)/4, $0x407547cb
+DATA vecTable<>+2908(SB)/4, $0x407547cb
+DATA vecTable<>+2912(SB)/4, $0x407547cb
+DATA vecTable<>+2916(SB)/4, $0x407547cb
+DATA vecTable<>+2920(SB)/4, $0x407547cb
+DATA vecTable<>+2924(SB)/4, $0x407547cb
+DATA vecTable<>+2928(SB)/4, $0x407547cb
+DATA vecTable<>+2932(SB)/4, $0x407547cb
+DATA vecTable<>+2936(SB)/4, $0x407547cb
+DATA vecTable<>+2940(SB)/4, $0x407547cb
+DATA vecTable<>+2944(SB)/4, $0xaf95df0b
+DATA vecTable<>+2948(SB)/4, $0xaf95df0b
+DATA vecTable<>+2952(SB)/4, $0xaf95df0b
+DATA vecTable<>+2956(SB)/4, $0xaf95df0b
+DATA vecTable<>+2960(SB)/4, $0xaf95df0b
+DATA vecTable<>+2964(SB)/4, $0xaf95df0b
+DATA vecTable<>+2968(SB)/4, $0xaf95df0b
+DATA vecTable<>+2972(SB)/4, $0xaf95df0b
+DATA vecTable<>+2976(SB)/4, $0xaf95df0b
+DATA vecTable<>+2980(SB)/4, $0xaf95df0b
+DATA vecTable<>+2984(SB)/4, $0xaf95df0b
+DATA vecTable<>+2988(SB)/4, $0xaf95df0b
+DATA vecTable<>+2992(SB)/4, $0xaf95df0b
+DATA vecTable<>+2996(SB)/4, $0xaf95df0b
+DATA vecTable<>+3000(SB)/4, $0xaf95df0b
+DATA vecTable<>+3004(SB)/4, $0xaf95df0b
+DATA vecTable<>+3008(SB)/4, $0x32edffee
+DATA vecTable<>+3012(SB)/4, $0x32edffee
+DATA vecTable<>+3016(SB)/4, $0x32edffee
+DATA vecTable<>+3020(SB)/4, $0x32edffee
+DATA vecTable<>+3024(SB)/4, $0x32edffee
+DATA vecTable<>+3028(SB)/4, $0x32edffee
+DATA vecTable<>+3032(SB)/4, $0x32edffee
+DATA vecTable<>+3036(SB)/4, $0x32edffee
+DATA vecTable<>+3040(SB)/4, $0x32edffee
+DATA vecTable<>+3044(SB)/4, $0x32edffee
+DATA vecTable<>+3048(SB)/4, $0x32edffee
+DATA vecTable<>+3052(SB)/4, $0x32edffee
+DATA vecTable<>+3056(SB)/4, $0x32edffee
+DATA vecTable<>+3060(SB)/4, $0x32edffee
+DATA vecTable<>+3064(SB)/4, $0x32edffee
+DATA vecTable<>+3068(SB)/4, $0x32edffee
+DATA vecTable<>+3072(SB)/4, $0xb60cff51
+DATA vecTable<>+3076(SB)/4, $0xb60cff51
+DATA vecTable<>+3080(SB)/4, $0xb60cff51
+DATA vecTable<>+3084(SB)/4, $0xb60cff51
+DATA vecTable<>+3088(SB)/4, $0xb60cff51
+DATA vecTable<>+3092(SB)/4, $0xb60cff51
+DATA vecTable<>+3096(SB)/4, $0xb60cff51
+DATA vecTable<>+3100(SB)/4, $0xb60cff51
+DATA vecTable<>+3104(SB)/4, $0xb60cff51
+DATA vecTable<>+3108(SB)/4, $0xb60cff51
+DATA vecTable<>+3112(SB)/4, $0xb60cff51
+DATA vecTable<>+3116(SB)/4, $0xb60cff51
+DATA vecTable<>+3120(SB)/4, $0xb60cff51
+DATA vecTable<>+3124(SB)/4, $0xb60cff51
+DATA vecTable<>+3128(SB)/4, $0xb60cff51
+DATA vecTable<>+3132(SB)/4, $0xb60cff51
+DATA vecTable<>+3136(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3140(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3144(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3148(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3152(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3156(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3160(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3164(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3168(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3172(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3176(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3180(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3184(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3188(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3192(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3196(SB)/4, $0xb86ec2d2
+DATA vecTable<>+3200(SB)/4, $0xba40ac63
+DATA vecTable<>+3204(SB)/4, $0xba40ac63
+DATA vecTable<>+3208(SB)/4, $0xba40ac63
+DATA vecTable<>+3212(SB)/4, $0xba40ac63
+DATA vecTable<>+3216(SB)/4, $0xba40ac63
+DATA vecTable<>+3220(SB)/4, $0xba40ac63
+DATA vecTable<>+3224(SB)/4, $0xba40ac63
+DATA vecTable<>+3228(SB)/4, $0xba40ac63
+DATA vecTable<>+3232(SB)/4, $0xba40ac63
+DATA vecTable<>+3236(SB)/4, $0xba40ac63
+DATA vecTable<>+3240(SB)/4, $0xba40ac63
+DATA vecTable<>+3244(SB)/4, $0xba40ac63
+DATA vecTable<>+3248(SB)/4, $0xba40ac63
+DATA vecTable<>+3252(SB)/4, $0xba40ac63
+DATA vecTable<>+3256(SB)/4, $0xba40ac63
+DATA vecTable<>+3260(SB)/4, $0xba40ac63
+DATA vecTable<>+3264(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3268(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3272(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3276(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3280(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3284(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3288(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3292(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3296(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3300(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3304(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3308(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3312(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3316(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3320(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3324(SB)/4, $0xbb41a1f6
+DATA vecTable<>+3328(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3332(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3336(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3340(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3344(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3348(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3352(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3356(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3360(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3364(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3368(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3372(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3376(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3380(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3384(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3388(SB)/4, $0xbc83dbd4
+DATA vecTable<>+3392(SB)/4, $0xb77460cd
+DATA vecTable<>+3396(SB)/4, $0xb77460cd
+DATA vecTable<>+3400(SB)/4, $0xb77460cd
+DATA vecTable<>+3404(SB)/4, $0xb77460cd
+DATA vecTable<>+3408(SB)/4, $0xb77460cd
+DATA vecTable<>+3412(SB)/4, $0xb77460cd
+DATA vecTable<>+3416(SB)/4, $0xb77460cd
+DATA vecTable<>+3420(SB)/4, $0xb77460cd
+DATA vecTable<>+3424(SB)/4, $0xb77460cd
+DATA vecTable<>+3428(SB)/4, $0xb77460cd
+DATA vecTable<>+3432(SB)/4, $0xb77460cd
+DATA vecTable<>+3436(SB)/4, $0xb77460cd
+DATA vecTable<>+3440(SB)/4, $0xb77460cd
+DATA vecTable<>+3444(SB)/4, $0xb77460cd
+DATA vecTable<>+3448(SB)/4, $0xb77460cd
+DATA vecTable<>+3452(SB)/4, $0xb77460cd
+DATA vecTable<>+3456(SB)/4, $0xb95fbd29
+DATA vecTable<>+3460(SB)/4, $0xb95fbd29
+DATA vecTable<>+3464(SB)/4, $0xb95fbd29
+DATA vecTable<>+3468(SB)/4, $0xb95fbd29
+DATA vecTable<>+3472(SB)/4, $0xb95fbd29
+DATA vecTable<>+3476(SB)/4, $0xb95fbd29
+DATA vecTable<>+3480(SB)/4, $0xb95fbd29
+DATA vecTable<>+3484(SB)/4, $0xb95fbd29
+DATA vecTable<>+3488(SB)/4, $0xb95fbd29
+DATA vecTable<>+3492(SB)/4, $0xb95fbd29
+DATA vecTable<>+3496(SB)/4, $0xb95fbd29
+DATA vecTable<>+3500(SB)/4, $0xb95fbd29
+DATA vecTable<>+3504(SB)/4, $0xb95fbd29
+DATA vecTable<>+3508(SB)/4, $0xb95fbd29
+DATA vecTable<>+3512(SB)/4, $0xb95fbd29
+DATA vecTable<>+3516(SB)/4, $0xb95fbd29
+DATA vecTable<>+3520(SB)/4, $0xbadc924e
+DATA vecTable<>+3524(SB)/4, $0xbadc924e
+DATA vecTable<>+3528(SB)/4, $0xbadc924e
+DATA vecTable<>+3532(SB)/4, $0xbadc924e
+DATA vecTable<>+3536(SB)/4, $0xbadc924e
+DATA vecTable<>+3540(SB)/4, $0xbadc924e
+DATA vecTable<>+3544(SB)/4, $0xbadc924e
+DATA vecTable<>+3548(SB)/4, $0xbadc924e
+DATA vecTable<>+3552(SB)/4, $0xbadc924e
+DATA vecTable<>+3556(SB)/4, $0xbadc924e
+DATA vecTable<>+3560(SB)/4, $0xbadc924e
+DATA vecTable<>+3564(SB)/4, $0xbadc924e
+DATA vecTable<>+3568(SB)/4, $0xbadc924e
+DATA vecTable<>+3572(SB)/4, $0xbadc924e
+DATA vecTable<>+3576(SB)/4, $0xbadc924e
+DATA vecTable<>+3580(SB)/4, $0xbadc924e
+DATA vecTable<>+3584(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3588(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3592(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3596(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3600(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3604(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3608(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3612(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3616(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3620(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3624(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3628(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3632(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3636(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3640(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3644(SB)/4, $0xbbf19bf8
+DATA vecTable<>+3648(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3652(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3656(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3660(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3664(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3668(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3672(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3676(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3680(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3684(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3688(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3692(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3696(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3700(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3704(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3708(SB)/4, $0xbc69b6a7
+DATA vecTable<>+3712(SB)/4, $0xbf800000
+DATA vecTable<>+3716(SB)/4, $0xbf800000
+DATA vecTable<>+3720(SB)/4, $0xbf800000
+DATA vecTable<>+3724(SB)/4, $0xbf800000
+DATA vecTable<>+3728(SB)/4, $0xbf800000
+DATA vecTable<>+3732(SB)/4, $0xbf800000
+DATA vecTable<>+3736(SB)/4, $0xbf800000
+DATA vecTable<>+3740(SB)/4, $0xbf800000
+DATA vecTable<>+3744(SB)/4, $0xbf800000
+DATA vecTable<>+3748(SB)/4, $0xbf800000
+DATA vecTable<>+3752(SB)/4, $0xbf800000
+DATA vecTable<>+3756(SB)/4, $0xbf800000
+DATA vecTable<>+3760(SB)/4, $0xbf800000
+DATA vecTable<>+3764(SB)/4, $0xbf800000
+DATA vecTable<>+3768(SB)/4, $0xbf800000
+DATA vecTable<>+3772(SB)/4, $0xbf800000
+DATA vecTable<>+3776(SB)/4, $0x01010101
+DATA vecTable<>+3780(SB)/4, $0x01010101
+DATA vecTable<>+3784(SB)/4, $0x01010101
+DATA vecTable<>+3788(SB)/4, $0x01010101
+DATA vecTable<>+3792(SB)/4, $0x01010101
+DATA vecTable<>+3796(SB)/4, $0x01010101
+DATA vecTable<>+3800(SB)/4, $0x01010101
+DATA vecTable<>+3804(SB)/4, $0x01010101
+DATA vecTable<>+3808(SB)/4, $0x01010101
+DATA vecTable<>+3812(SB)/4, $0x01010101
+DATA vecTable<>+3816(SB)/4, $0x01010101
+DATA vecTable<>+3820(SB)/4, $0x01010101
+DATA vecTable<>+3824(SB)/4, $0x01010101
+DATA vecTable<>+3828(SB)/4, $0x01010101
+DATA vecTable<>+3832(SB)/4, $0x01010101
+DATA vecTable<>+3836(SB)/4, $0x01010101
+GLOBL vecTable<>(SB), RODATA|NOPTR, $3840

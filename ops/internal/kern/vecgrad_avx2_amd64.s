@@ -4,464 +4,6 @@
 
 #include "textflag.h"
 
-DATA vecTable<>+0(SB)/4, $0x3f800000
-DATA vecTable<>+4(SB)/4, $0x3f800000
-DATA vecTable<>+8(SB)/4, $0x3f800000
-DATA vecTable<>+12(SB)/4, $0x3f800000
-DATA vecTable<>+16(SB)/4, $0x3f800000
-DATA vecTable<>+20(SB)/4, $0x3f800000
-DATA vecTable<>+24(SB)/4, $0x3f800000
-DATA vecTable<>+28(SB)/4, $0x3f800000
-DATA vecTable<>+32(SB)/4, $0x40000000
-DATA vecTable<>+36(SB)/4, $0x40000000
-DATA vecTable<>+40(SB)/4, $0x40000000
-DATA vecTable<>+44(SB)/4, $0x40000000
-DATA vecTable<>+48(SB)/4, $0x40000000
-DATA vecTable<>+52(SB)/4, $0x40000000
-DATA vecTable<>+56(SB)/4, $0x40000000
-DATA vecTable<>+60(SB)/4, $0x40000000
-DATA vecTable<>+64(SB)/4, $0x80000000
-DATA vecTable<>+68(SB)/4, $0x80000000
-DATA vecTable<>+72(SB)/4, $0x80000000
-DATA vecTable<>+76(SB)/4, $0x80000000
-DATA vecTable<>+80(SB)/4, $0x80000000
-DATA vecTable<>+84(SB)/4, $0x80000000
-DATA vecTable<>+88(SB)/4, $0x80000000
-DATA vecTable<>+92(SB)/4, $0x80000000
-DATA vecTable<>+96(SB)/4, $0x7fffffff
-DATA vecTable<>+100(SB)/4, $0x7fffffff
-DATA vecTable<>+104(SB)/4, $0x7fffffff
-DATA vecTable<>+108(SB)/4, $0x7fffffff
-DATA vecTable<>+112(SB)/4, $0x7fffffff
-DATA vecTable<>+116(SB)/4, $0x7fffffff
-DATA vecTable<>+120(SB)/4, $0x7fffffff
-DATA vecTable<>+124(SB)/4, $0x7fffffff
-DATA vecTable<>+128(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+132(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+136(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+140(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+144(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+148(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+152(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+156(SB)/4, $0x3fb8aa3b
-DATA vecTable<>+160(SB)/4, $0x3f318000
-DATA vecTable<>+164(SB)/4, $0x3f318000
-DATA vecTable<>+168(SB)/4, $0x3f318000
-DATA vecTable<>+172(SB)/4, $0x3f318000
-DATA vecTable<>+176(SB)/4, $0x3f318000
-DATA vecTable<>+180(SB)/4, $0x3f318000
-DATA vecTable<>+184(SB)/4, $0x3f318000
-DATA vecTable<>+188(SB)/4, $0x3f318000
-DATA vecTable<>+192(SB)/4, $0xb95e8083
-DATA vecTable<>+196(SB)/4, $0xb95e8083
-DATA vecTable<>+200(SB)/4, $0xb95e8083
-DATA vecTable<>+204(SB)/4, $0xb95e8083
-DATA vecTable<>+208(SB)/4, $0xb95e8083
-DATA vecTable<>+212(SB)/4, $0xb95e8083
-DATA vecTable<>+216(SB)/4, $0xb95e8083
-DATA vecTable<>+220(SB)/4, $0xb95e8083
-DATA vecTable<>+224(SB)/4, $0xc2d00000
-DATA vecTable<>+228(SB)/4, $0xc2d00000
-DATA vecTable<>+232(SB)/4, $0xc2d00000
-DATA vecTable<>+236(SB)/4, $0xc2d00000
-DATA vecTable<>+240(SB)/4, $0xc2d00000
-DATA vecTable<>+244(SB)/4, $0xc2d00000
-DATA vecTable<>+248(SB)/4, $0xc2d00000
-DATA vecTable<>+252(SB)/4, $0xc2d00000
-DATA vecTable<>+256(SB)/4, $0x42b20000
-DATA vecTable<>+260(SB)/4, $0x42b20000
-DATA vecTable<>+264(SB)/4, $0x42b20000
-DATA vecTable<>+268(SB)/4, $0x42b20000
-DATA vecTable<>+272(SB)/4, $0x42b20000
-DATA vecTable<>+276(SB)/4, $0x42b20000
-DATA vecTable<>+280(SB)/4, $0x42b20000
-DATA vecTable<>+284(SB)/4, $0x42b20000
-DATA vecTable<>+288(SB)/4, $0xc2b00000
-DATA vecTable<>+292(SB)/4, $0xc2b00000
-DATA vecTable<>+296(SB)/4, $0xc2b00000
-DATA vecTable<>+300(SB)/4, $0xc2b00000
-DATA vecTable<>+304(SB)/4, $0xc2b00000
-DATA vecTable<>+308(SB)/4, $0xc2b00000
-DATA vecTable<>+312(SB)/4, $0xc2b00000
-DATA vecTable<>+316(SB)/4, $0xc2b00000
-DATA vecTable<>+320(SB)/4, $0x42b00000
-DATA vecTable<>+324(SB)/4, $0x42b00000
-DATA vecTable<>+328(SB)/4, $0x42b00000
-DATA vecTable<>+332(SB)/4, $0x42b00000
-DATA vecTable<>+336(SB)/4, $0x42b00000
-DATA vecTable<>+340(SB)/4, $0x42b00000
-DATA vecTable<>+344(SB)/4, $0x42b00000
-DATA vecTable<>+348(SB)/4, $0x42b00000
-DATA vecTable<>+352(SB)/4, $0x0000007f
-DATA vecTable<>+356(SB)/4, $0x0000007f
-DATA vecTable<>+360(SB)/4, $0x0000007f
-DATA vecTable<>+364(SB)/4, $0x0000007f
-DATA vecTable<>+368(SB)/4, $0x0000007f
-DATA vecTable<>+372(SB)/4, $0x0000007f
-DATA vecTable<>+376(SB)/4, $0x0000007f
-DATA vecTable<>+380(SB)/4, $0x0000007f
-DATA vecTable<>+384(SB)/4, $0x39506967
-DATA vecTable<>+388(SB)/4, $0x39506967
-DATA vecTable<>+392(SB)/4, $0x39506967
-DATA vecTable<>+396(SB)/4, $0x39506967
-DATA vecTable<>+400(SB)/4, $0x39506967
-DATA vecTable<>+404(SB)/4, $0x39506967
-DATA vecTable<>+408(SB)/4, $0x39506967
-DATA vecTable<>+412(SB)/4, $0x39506967
-DATA vecTable<>+416(SB)/4, $0x3ab743ce
-DATA vecTable<>+420(SB)/4, $0x3ab743ce
-DATA vecTable<>+424(SB)/4, $0x3ab743ce
-DATA vecTable<>+428(SB)/4, $0x3ab743ce
-DATA vecTable<>+432(SB)/4, $0x3ab743ce
-DATA vecTable<>+436(SB)/4, $0x3ab743ce
-DATA vecTable<>+440(SB)/4, $0x3ab743ce
-DATA vecTable<>+444(SB)/4, $0x3ab743ce
-DATA vecTable<>+448(SB)/4, $0x3c088908
-DATA vecTable<>+452(SB)/4, $0x3c088908
-DATA vecTable<>+456(SB)/4, $0x3c088908
-DATA vecTable<>+460(SB)/4, $0x3c088908
-DATA vecTable<>+464(SB)/4, $0x3c088908
-DATA vecTable<>+468(SB)/4, $0x3c088908
-DATA vecTable<>+472(SB)/4, $0x3c088908
-DATA vecTable<>+476(SB)/4, $0x3c088908
-DATA vecTable<>+480(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+484(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+488(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+492(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+496(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+500(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+504(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+508(SB)/4, $0x3d2aa9c1
-DATA vecTable<>+512(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+516(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+520(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+524(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+528(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+532(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+536(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+540(SB)/4, $0x3e2aaaaa
-DATA vecTable<>+544(SB)/4, $0x3f000000
-DATA vecTable<>+548(SB)/4, $0x3f000000
-DATA vecTable<>+552(SB)/4, $0x3f000000
-DATA vecTable<>+556(SB)/4, $0x3f000000
-DATA vecTable<>+560(SB)/4, $0x3f000000
-DATA vecTable<>+564(SB)/4, $0x3f000000
-DATA vecTable<>+568(SB)/4, $0x3f000000
-DATA vecTable<>+572(SB)/4, $0x3f000000
-DATA vecTable<>+576(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+580(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+584(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+588(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+592(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+596(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+600(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+604(SB)/4, $0xbbbaf0ea
-DATA vecTable<>+608(SB)/4, $0x3ca9134e
-DATA vecTable<>+612(SB)/4, $0x3ca9134e
-DATA vecTable<>+616(SB)/4, $0x3ca9134e
-DATA vecTable<>+620(SB)/4, $0x3ca9134e
-DATA vecTable<>+624(SB)/4, $0x3ca9134e
-DATA vecTable<>+628(SB)/4, $0x3ca9134e
-DATA vecTable<>+632(SB)/4, $0x3ca9134e
-DATA vecTable<>+636(SB)/4, $0x3ca9134e
-DATA vecTable<>+640(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+644(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+648(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+652(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+656(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+660(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+664(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+668(SB)/4, $0xbd5c1e2d
-DATA vecTable<>+672(SB)/4, $0x3e088393
-DATA vecTable<>+676(SB)/4, $0x3e088393
-DATA vecTable<>+680(SB)/4, $0x3e088393
-DATA vecTable<>+684(SB)/4, $0x3e088393
-DATA vecTable<>+688(SB)/4, $0x3e088393
-DATA vecTable<>+692(SB)/4, $0x3e088393
-DATA vecTable<>+696(SB)/4, $0x3e088393
-DATA vecTable<>+700(SB)/4, $0x3e088393
-DATA vecTable<>+704(SB)/4, $0xbeaaaa99
-DATA vecTable<>+708(SB)/4, $0xbeaaaa99
-DATA vecTable<>+712(SB)/4, $0xbeaaaa99
-DATA vecTable<>+716(SB)/4, $0xbeaaaa99
-DATA vecTable<>+720(SB)/4, $0xbeaaaa99
-DATA vecTable<>+724(SB)/4, $0xbeaaaa99
-DATA vecTable<>+728(SB)/4, $0xbeaaaa99
-DATA vecTable<>+732(SB)/4, $0xbeaaaa99
-DATA vecTable<>+736(SB)/4, $0x3f200000
-DATA vecTable<>+740(SB)/4, $0x3f200000
-DATA vecTable<>+744(SB)/4, $0x3f200000
-DATA vecTable<>+748(SB)/4, $0x3f200000
-DATA vecTable<>+752(SB)/4, $0x3f200000
-DATA vecTable<>+756(SB)/4, $0x3f200000
-DATA vecTable<>+760(SB)/4, $0x3f200000
-DATA vecTable<>+764(SB)/4, $0x3f200000
-DATA vecTable<>+768(SB)/4, $0xbf000000
-DATA vecTable<>+772(SB)/4, $0xbf000000
-DATA vecTable<>+776(SB)/4, $0xbf000000
-DATA vecTable<>+780(SB)/4, $0xbf000000
-DATA vecTable<>+784(SB)/4, $0xbf000000
-DATA vecTable<>+788(SB)/4, $0xbf000000
-DATA vecTable<>+792(SB)/4, $0xbf000000
-DATA vecTable<>+796(SB)/4, $0xbf000000
-DATA vecTable<>+800(SB)/4, $0x41700000
-DATA vecTable<>+804(SB)/4, $0x41700000
-DATA vecTable<>+808(SB)/4, $0x41700000
-DATA vecTable<>+812(SB)/4, $0x41700000
-DATA vecTable<>+816(SB)/4, $0x41700000
-DATA vecTable<>+820(SB)/4, $0x41700000
-DATA vecTable<>+824(SB)/4, $0x41700000
-DATA vecTable<>+828(SB)/4, $0x41700000
-DATA vecTable<>+832(SB)/4, $0x3eb33333
-DATA vecTable<>+836(SB)/4, $0x3eb33333
-DATA vecTable<>+840(SB)/4, $0x3eb33333
-DATA vecTable<>+844(SB)/4, $0x3eb33333
-DATA vecTable<>+848(SB)/4, $0x3eb33333
-DATA vecTable<>+852(SB)/4, $0x3eb33333
-DATA vecTable<>+856(SB)/4, $0x3eb33333
-DATA vecTable<>+860(SB)/4, $0x3eb33333
-DATA vecTable<>+864(SB)/4, $0xbceee907
-DATA vecTable<>+868(SB)/4, $0xbceee907
-DATA vecTable<>+872(SB)/4, $0xbceee907
-DATA vecTable<>+876(SB)/4, $0xbceee907
-DATA vecTable<>+880(SB)/4, $0xbceee907
-DATA vecTable<>+884(SB)/4, $0xbceee907
-DATA vecTable<>+888(SB)/4, $0xbceee907
-DATA vecTable<>+892(SB)/4, $0xbceee907
-DATA vecTable<>+896(SB)/4, $0x3e138495
-DATA vecTable<>+900(SB)/4, $0x3e138495
-DATA vecTable<>+904(SB)/4, $0x3e138495
-DATA vecTable<>+908(SB)/4, $0x3e138495
-DATA vecTable<>+912(SB)/4, $0x3e138495
-DATA vecTable<>+916(SB)/4, $0x3e138495
-DATA vecTable<>+920(SB)/4, $0x3e138495
-DATA vecTable<>+924(SB)/4, $0x3e138495
-DATA vecTable<>+928(SB)/4, $0xbe83057a
-DATA vecTable<>+932(SB)/4, $0xbe83057a
-DATA vecTable<>+936(SB)/4, $0xbe83057a
-DATA vecTable<>+940(SB)/4, $0xbe83057a
-DATA vecTable<>+944(SB)/4, $0xbe83057a
-DATA vecTable<>+948(SB)/4, $0xbe83057a
-DATA vecTable<>+952(SB)/4, $0xbe83057a
-DATA vecTable<>+956(SB)/4, $0xbe83057a
-DATA vecTable<>+960(SB)/4, $0x3e2337b0
-DATA vecTable<>+964(SB)/4, $0x3e2337b0
-DATA vecTable<>+968(SB)/4, $0x3e2337b0
-DATA vecTable<>+972(SB)/4, $0x3e2337b0
-DATA vecTable<>+976(SB)/4, $0x3e2337b0
-DATA vecTable<>+980(SB)/4, $0x3e2337b0
-DATA vecTable<>+984(SB)/4, $0x3e2337b0
-DATA vecTable<>+988(SB)/4, $0x3e2337b0
-DATA vecTable<>+992(SB)/4, $0xbcbe92b3
-DATA vecTable<>+996(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1000(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1004(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1008(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1012(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1016(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1020(SB)/4, $0xbcbe92b3
-DATA vecTable<>+1024(SB)/4, $0x3dd8377e
-DATA vecTable<>+1028(SB)/4, $0x3dd8377e
-DATA vecTable<>+1032(SB)/4, $0x3dd8377e
-DATA vecTable<>+1036(SB)/4, $0x3dd8377e
-DATA vecTable<>+1040(SB)/4, $0x3dd8377e
-DATA vecTable<>+1044(SB)/4, $0x3dd8377e
-DATA vecTable<>+1048(SB)/4, $0x3dd8377e
-DATA vecTable<>+1052(SB)/4, $0x3dd8377e
-DATA vecTable<>+1056(SB)/4, $0x3df561db
-DATA vecTable<>+1060(SB)/4, $0x3df561db
-DATA vecTable<>+1064(SB)/4, $0x3df561db
-DATA vecTable<>+1068(SB)/4, $0x3df561db
-DATA vecTable<>+1072(SB)/4, $0x3df561db
-DATA vecTable<>+1076(SB)/4, $0x3df561db
-DATA vecTable<>+1080(SB)/4, $0x3df561db
-DATA vecTable<>+1084(SB)/4, $0x3df561db
-DATA vecTable<>+1088(SB)/4, $0x3e0f3898
-DATA vecTable<>+1092(SB)/4, $0x3e0f3898
-DATA vecTable<>+1096(SB)/4, $0x3e0f3898
-DATA vecTable<>+1100(SB)/4, $0x3e0f3898
-DATA vecTable<>+1104(SB)/4, $0x3e0f3898
-DATA vecTable<>+1108(SB)/4, $0x3e0f3898
-DATA vecTable<>+1112(SB)/4, $0x3e0f3898
-DATA vecTable<>+1116(SB)/4, $0x3e0f3898
-DATA vecTable<>+1120(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1124(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1128(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1132(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1136(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1140(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1144(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1148(SB)/4, $0x3e0ef8e0
-DATA vecTable<>+1152(SB)/4, $0x407547cb
-DATA vecTable<>+1156(SB)/4, $0x407547cb
-DATA vecTable<>+1160(SB)/4, $0x407547cb
-DATA vecTable<>+1164(SB)/4, $0x407547cb
-DATA vecTable<>+1168(SB)/4, $0x407547cb
-DATA vecTable<>+1172(SB)/4, $0x407547cb
-DATA vecTable<>+1176(SB)/4, $0x407547cb
-DATA vecTable<>+1180(SB)/4, $0x407547cb
-DATA vecTable<>+1184(SB)/4, $0xc07547cb
-DATA vecTable<>+1188(SB)/4, $0xc07547cb
-DATA vecTable<>+1192(SB)/4, $0xc07547cb
-DATA vecTable<>+1196(SB)/4, $0xc07547cb
-DATA vecTable<>+1200(SB)/4, $0xc07547cb
-DATA vecTable<>+1204(SB)/4, $0xc07547cb
-DATA vecTable<>+1208(SB)/4, $0xc07547cb
-DATA vecTable<>+1212(SB)/4, $0xc07547cb
-DATA vecTable<>+1216(SB)/4, $0xbf800000
-DATA vecTable<>+1220(SB)/4, $0xbf800000
-DATA vecTable<>+1224(SB)/4, $0xbf800000
-DATA vecTable<>+1228(SB)/4, $0xbf800000
-DATA vecTable<>+1232(SB)/4, $0xbf800000
-DATA vecTable<>+1236(SB)/4, $0xbf800000
-DATA vecTable<>+1240(SB)/4, $0xbf800000
-DATA vecTable<>+1244(SB)/4, $0xbf800000
-DATA vecTable<>+1248(SB)/4, $0x01010101
-DATA vecTable<>+1252(SB)/4, $0x01010101
-DATA vecTable<>+1256(SB)/4, $0x01010101
-DATA vecTable<>+1260(SB)/4, $0x01010101
-DATA vecTable<>+1264(SB)/4, $0x01010101
-DATA vecTable<>+1268(SB)/4, $0x01010101
-DATA vecTable<>+1272(SB)/4, $0x01010101
-DATA vecTable<>+1276(SB)/4, $0x01010101
-DATA vecTable<>+1280(SB)/4, $0xaf95df0b
-DATA vecTable<>+1284(SB)/4, $0xaf95df0b
-DATA vecTable<>+1288(SB)/4, $0xaf95df0b
-DATA vecTable<>+1292(SB)/4, $0xaf95df0b
-DATA vecTable<>+1296(SB)/4, $0xaf95df0b
-DATA vecTable<>+1300(SB)/4, $0xaf95df0b
-DATA vecTable<>+1304(SB)/4, $0xaf95df0b
-DATA vecTable<>+1308(SB)/4, $0xaf95df0b
-DATA vecTable<>+1312(SB)/4, $0x32edffee
-DATA vecTable<>+1316(SB)/4, $0x32edffee
-DATA vecTable<>+1320(SB)/4, $0x32edffee
-DATA vecTable<>+1324(SB)/4, $0x32edffee
-DATA vecTable<>+1328(SB)/4, $0x32edffee
-DATA vecTable<>+1332(SB)/4, $0x32edffee
-DATA vecTable<>+1336(SB)/4, $0x32edffee
-DATA vecTable<>+1340(SB)/4, $0x32edffee
-DATA vecTable<>+1344(SB)/4, $0xb60cff51
-DATA vecTable<>+1348(SB)/4, $0xb60cff51
-DATA vecTable<>+1352(SB)/4, $0xb60cff51
-DATA vecTable<>+1356(SB)/4, $0xb60cff51
-DATA vecTable<>+1360(SB)/4, $0xb60cff51
-DATA vecTable<>+1364(SB)/4, $0xb60cff51
-DATA vecTable<>+1368(SB)/4, $0xb60cff51
-DATA vecTable<>+1372(SB)/4, $0xb60cff51
-DATA vecTable<>+1376(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1380(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1384(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1388(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1392(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1396(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1400(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1404(SB)/4, $0xb86ec2d2
-DATA vecTable<>+1408(SB)/4, $0xba40ac63
-DATA vecTable<>+1412(SB)/4, $0xba40ac63
-DATA vecTable<>+1416(SB)/4, $0xba40ac63
-DATA vecTable<>+1420(SB)/4, $0xba40ac63
-DATA vecTable<>+1424(SB)/4, $0xba40ac63
-DATA vecTable<>+1428(SB)/4, $0xba40ac63
-DATA vecTable<>+1432(SB)/4, $0xba40ac63
-DATA vecTable<>+1436(SB)/4, $0xba40ac63
-DATA vecTable<>+1440(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1444(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1448(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1452(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1456(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1460(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1464(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1468(SB)/4, $0xbb41a1f6
-DATA vecTable<>+1472(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1476(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1480(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1484(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1488(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1492(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1496(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1500(SB)/4, $0xbc83dbd4
-DATA vecTable<>+1504(SB)/4, $0xb77460cd
-DATA vecTable<>+1508(SB)/4, $0xb77460cd
-DATA vecTable<>+1512(SB)/4, $0xb77460cd
-DATA vecTable<>+1516(SB)/4, $0xb77460cd
-DATA vecTable<>+1520(SB)/4, $0xb77460cd
-DATA vecTable<>+1524(SB)/4, $0xb77460cd
-DATA vecTable<>+1528(SB)/4, $0xb77460cd
-DATA vecTable<>+1532(SB)/4, $0xb77460cd
-DATA vecTable<>+1536(SB)/4, $0xb95fbd29
-DATA vecTable<>+1540(SB)/4, $0xb95fbd29
-DATA vecTable<>+1544(SB)/4, $0xb95fbd29
-DATA vecTable<>+1548(SB)/4, $0xb95fbd29
-DATA vecTable<>+1552(SB)/4, $0xb95fbd29
-DATA vecTable<>+1556(SB)/4, $0xb95fbd29
-DATA vecTable<>+1560(SB)/4, $0xb95fbd29
-DATA vecTable<>+1564(SB)/4, $0xb95fbd29
-DATA vecTable<>+1568(SB)/4, $0xbadc924e
-DATA vecTable<>+1572(SB)/4, $0xbadc924e
-DATA vecTable<>+1576(SB)/4, $0xbadc924e
-DATA vecTable<>+1580(SB)/4, $0xbadc924e
-DATA vecTable<>+1584(SB)/4, $0xbadc924e
-DATA vecTable<>+1588(SB)/4, $0xbadc924e
-DATA vecTable<>+1592(SB)/4, $0xbadc924e
-DATA vecTable<>+1596(SB)/4, $0xbadc924e
-DATA vecTable<>+1600(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1604(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1608(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1612(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1616(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1620(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1624(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1628(SB)/4, $0xbbf19bf8
-DATA vecTable<>+1632(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1636(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1640(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1644(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1648(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1652(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1656(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1660(SB)/4, $0xbc69b6a7
-DATA vecTable<>+1664(SB)/4, $0xbd922279
-DATA vecTable<>+1668(SB)/4, $0xbd922279
-DATA vecTable<>+1672(SB)/4, $0xbd922279
-DATA vecTable<>+1676(SB)/4, $0xbd922279
-DATA vecTable<>+1680(SB)/4, $0xbd922279
-DATA vecTable<>+1684(SB)/4, $0xbd922279
-DATA vecTable<>+1688(SB)/4, $0xbd922279
-DATA vecTable<>+1692(SB)/4, $0xbd922279
-DATA vecTable<>+1696(SB)/4, $0xbfcc422a
-DATA vecTable<>+1700(SB)/4, $0xbfcc422a
-DATA vecTable<>+1704(SB)/4, $0xbfcc422a
-DATA vecTable<>+1708(SB)/4, $0xbfcc422a
-DATA vecTable<>+1712(SB)/4, $0xbfcc422a
-DATA vecTable<>+1716(SB)/4, $0xbfcc422a
-DATA vecTable<>+1720(SB)/4, $0xbfcc422a
-DATA vecTable<>+1724(SB)/4, $0xbfcc422a
-DATA vecTable<>+1728(SB)/4, $0x3ecc422a
-DATA vecTable<>+1732(SB)/4, $0x3ecc422a
-DATA vecTable<>+1736(SB)/4, $0x3ecc422a
-DATA vecTable<>+1740(SB)/4, $0x3ecc422a
-DATA vecTable<>+1744(SB)/4, $0x3ecc422a
-DATA vecTable<>+1748(SB)/4, $0x3ecc422a
-DATA vecTable<>+1752(SB)/4, $0x3ecc422a
-DATA vecTable<>+1756(SB)/4, $0x3ecc422a
-DATA vecTable<>+1760(SB)/4, $0xc1700000
-DATA vecTable<>+1764(SB)/4, $0xc1700000
-DATA vecTable<>+1768(SB)/4, $0xc1700000
-DATA vecTable<>+1772(SB)/4, $0xc1700000
-DATA vecTable<>+1776(SB)/4, $0xc1700000
-DATA vecTable<>+1780(SB)/4, $0xc1700000
-DATA vecTable<>+1784(SB)/4, $0xc1700000
-DATA vecTable<>+1788(SB)/4, $0xc1700000
-DATA vecTable<>+1792(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1796(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1800(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1804(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1808(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1812(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1816(SB)/4, $0xbe5b33b6
-DATA vecTable<>+1820(SB)/4, $0xbe5b33b6
-GLOBL vecTable<>(SB), RODATA|NOPTR, $1824
-
 // func vecHardSwishGradF32AVX2(t *byte)
 // Requires: AVX, AVX2
 TEXT ·vecHardSwishGradF32AVX2(SB), NOSPLIT, $0-8
@@ -531,28 +73,28 @@ TEXT ·vecSwishGradF32AVX2(SB), NOSPLIT, $0-8
 
 loop3:
 	CMPQ CX, $+8; JLT next4
-	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VMOVAPS Y0, Y7; VXORPS vecTable<>+64(SB), Y0, Y0
-	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0
+	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VMOVAPS Y0, Y7; VXORPS vecTable<>+32(SB), Y0, Y0
+	VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+96(SB), Y8; VMINPS Y0, Y8, Y0
 	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
-	VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+224(SB), Y9; VFMADD213PS vecTable<>+256(SB), Y0, Y9
+	VFMADD213PS vecTable<>+288(SB), Y0, Y9; VFMADD213PS vecTable<>+320(SB), Y0, Y9; VFMADD213PS vecTable<>+352(SB), Y0, Y9
+	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+416(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
 	VMOVUPS vecTable<>+0(SB), Y6; VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y6, Y6; VMOVUPS vecTable<>+0(SB), Y5
 	VSUBPS Y6, Y5, Y5; VMULPS Y6, Y7, Y7; VFMADD213PS Y6, Y5, Y7; VMULPS Y7, Y1, Y0; VMOVUPS Y0, (R9)(AX*1)
 	LEAQ (R10)(R11*1), R10; ADDQ $+32, AX; SUBQ $+8, CX; JMP loop3
 
 next4:
 	TESTQ CX, CX; JZ end1
-	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VMOVAPS Y0, Y7; VXORPS vecTable<>+64(SB), Y0, Y0
-	VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y0, Y8, Y0
+	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VMOVAPS Y0, Y7; VXORPS vecTable<>+32(SB), Y0, Y0
+	VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+96(SB), Y8; VMINPS Y0, Y8, Y0
 	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
-	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y0, Y9
-	VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9; VFMADD213PS vecTable<>+512(SB), Y0, Y9
-	VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
-	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
-	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+224(SB), Y9; VFMADD213PS vecTable<>+256(SB), Y0, Y9
+	VFMADD213PS vecTable<>+288(SB), Y0, Y9; VFMADD213PS vecTable<>+320(SB), Y0, Y9; VFMADD213PS vecTable<>+352(SB), Y0, Y9
+	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+416(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
 	VMOVUPS vecTable<>+0(SB), Y6; VADDPS vecTable<>+0(SB), Y0, Y0; VDIVPS Y0, Y6, Y6; VMOVUPS vecTable<>+0(SB), Y5
 	VSUBPS Y6, Y5, Y5; VMULPS Y6, Y7, Y7; VFMADD213PS Y6, Y5, Y7; VMULPS Y7, Y1, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
@@ -569,45 +111,45 @@ TEXT ·vecGeluGradF32AVX2(SB), NOSPLIT, $0-8
 
 loop5:
 	CMPQ CX, $+8; JLT next6
-	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VANDPS vecTable<>+96(SB), Y0, Y4; VMOVUPS vecTable<>+800(SB), Y7
-	VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+832(SB), Y7
+	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VANDPS vecTable<>+448(SB), Y0, Y4; VMOVUPS vecTable<>+480(SB), Y7
+	VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6; VMOVUPS vecTable<>+512(SB), Y7
 	VFMADD213PS vecTable<>+0(SB), Y4, Y7; VMOVUPS vecTable<>+0(SB), Y12; VDIVPS Y7, Y12, Y7
-	VMOVUPS vecTable<>+864(SB), Y12; VFMADD213PS vecTable<>+896(SB), Y7, Y12; VFMADD213PS vecTable<>+928(SB), Y7, Y12
-	VFMADD213PS vecTable<>+960(SB), Y7, Y12; VFMADD213PS vecTable<>+992(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1024(SB), Y7, Y12; VFMADD213PS vecTable<>+1056(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1088(SB), Y7, Y12; VFMADD213PS vecTable<>+1120(SB), Y7, Y12; VMULPS Y7, Y12, Y12
-	VMULPS vecTable<>+768(SB), Y6, Y6; VMULPS vecTable<>+768(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8
-	VMAXPS Y5, Y8, Y5; VMOVUPS vecTable<>+256(SB), Y8; VMINPS Y5, Y8, Y5; VMULPS vecTable<>+128(SB), Y5, Y8
-	VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5
-	VMOVUPS vecTable<>+384(SB), Y9; VFMADD213PS vecTable<>+416(SB), Y5, Y9; VFMADD213PS vecTable<>+448(SB), Y5, Y9
-	VFMADD213PS vecTable<>+480(SB), Y5, Y9; VFMADD213PS vecTable<>+512(SB), Y5, Y9; VFMADD213PS vecTable<>+544(SB), Y5, Y9
+	VMOVUPS vecTable<>+544(SB), Y12; VFMADD213PS vecTable<>+576(SB), Y7, Y12; VFMADD213PS vecTable<>+608(SB), Y7, Y12
+	VFMADD213PS vecTable<>+640(SB), Y7, Y12; VFMADD213PS vecTable<>+672(SB), Y7, Y12
+	VFMADD213PS vecTable<>+704(SB), Y7, Y12; VFMADD213PS vecTable<>+736(SB), Y7, Y12
+	VFMADD213PS vecTable<>+768(SB), Y7, Y12; VFMADD213PS vecTable<>+800(SB), Y7, Y12; VMULPS Y7, Y12, Y12
+	VMULPS vecTable<>+832(SB), Y6, Y6; VMULPS vecTable<>+832(SB), Y5, Y5; VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y5, Y8, Y5
+	VMOVUPS vecTable<>+96(SB), Y8; VMINPS Y5, Y8, Y5; VMULPS vecTable<>+128(SB), Y5, Y8; VCVTPS2DQ Y8, Y11
+	VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5
+	VMOVUPS vecTable<>+224(SB), Y9; VFMADD213PS vecTable<>+256(SB), Y5, Y9; VFMADD213PS vecTable<>+288(SB), Y5, Y9
+	VFMADD213PS vecTable<>+320(SB), Y5, Y9; VFMADD213PS vecTable<>+352(SB), Y5, Y9; VFMADD213PS vecTable<>+384(SB), Y5, Y9
 	VMULPS Y5, Y5, Y10; VFMADD213PS Y5, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y5; VPSRAD $0x01, Y11, Y10
-	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
-	VPADDD vecTable<>+352(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
-	VANDPS vecTable<>+64(SB), Y0, Y7; VFNMADD213PS vecTable<>+544(SB), Y6, Y12; VMULPS Y6, Y4, Y4
-	VFMADD231PS vecTable<>+1728(SB), Y4, Y12; VXORPS Y7, Y12, Y12; VADDPS vecTable<>+544(SB), Y12, Y12; VMULPS Y12, Y1, Y0
+	VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5
+	VPADDD vecTable<>+416(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6
+	VANDPS vecTable<>+32(SB), Y0, Y7; VFNMADD213PS vecTable<>+384(SB), Y6, Y12; VMULPS Y6, Y4, Y4
+	VFMADD231PS vecTable<>+864(SB), Y4, Y12; VXORPS Y7, Y12, Y12; VADDPS vecTable<>+384(SB), Y12, Y12; VMULPS Y12, Y1, Y0
 	VMOVUPS Y0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+32, AX; SUBQ $+8, CX; JMP loop5
 
 next6:
 	TESTQ CX, CX; JZ end2
-	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VANDPS vecTable<>+96(SB), Y0, Y4
-	VMOVUPS vecTable<>+800(SB), Y7; VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6
-	VMOVUPS vecTable<>+832(SB), Y7; VFMADD213PS vecTable<>+0(SB), Y4, Y7; VMOVUPS vecTable<>+0(SB), Y12
-	VDIVPS Y7, Y12, Y7; VMOVUPS vecTable<>+864(SB), Y12; VFMADD213PS vecTable<>+896(SB), Y7, Y12
-	VFMADD213PS vecTable<>+928(SB), Y7, Y12; VFMADD213PS vecTable<>+960(SB), Y7, Y12
-	VFMADD213PS vecTable<>+992(SB), Y7, Y12; VFMADD213PS vecTable<>+1024(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1056(SB), Y7, Y12; VFMADD213PS vecTable<>+1088(SB), Y7, Y12
-	VFMADD213PS vecTable<>+1120(SB), Y7, Y12; VMULPS Y7, Y12, Y12; VMULPS vecTable<>+768(SB), Y6, Y6
-	VMULPS vecTable<>+768(SB), Y5, Y5; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y5, Y8, Y5; VMOVUPS vecTable<>+256(SB), Y8
+	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VANDPS vecTable<>+448(SB), Y0, Y4
+	VMOVUPS vecTable<>+480(SB), Y7; VMINPS Y4, Y7, Y4; VMULPS Y4, Y4, Y5; VMOVAPS Y4, Y6; VFMSUB213PS Y5, Y4, Y6
+	VMOVUPS vecTable<>+512(SB), Y7; VFMADD213PS vecTable<>+0(SB), Y4, Y7; VMOVUPS vecTable<>+0(SB), Y12
+	VDIVPS Y7, Y12, Y7; VMOVUPS vecTable<>+544(SB), Y12; VFMADD213PS vecTable<>+576(SB), Y7, Y12
+	VFMADD213PS vecTable<>+608(SB), Y7, Y12; VFMADD213PS vecTable<>+640(SB), Y7, Y12
+	VFMADD213PS vecTable<>+672(SB), Y7, Y12; VFMADD213PS vecTable<>+704(SB), Y7, Y12
+	VFMADD213PS vecTable<>+736(SB), Y7, Y12; VFMADD213PS vecTable<>+768(SB), Y7, Y12
+	VFMADD213PS vecTable<>+800(SB), Y7, Y12; VMULPS Y7, Y12, Y12; VMULPS vecTable<>+832(SB), Y6, Y6
+	VMULPS vecTable<>+832(SB), Y5, Y5; VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y5, Y8, Y5; VMOVUPS vecTable<>+96(SB), Y8
 	VMINPS Y5, Y8, Y5; VMULPS vecTable<>+128(SB), Y5, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5; VMOVUPS vecTable<>+384(SB), Y9
-	VFMADD213PS vecTable<>+416(SB), Y5, Y9; VFMADD213PS vecTable<>+448(SB), Y5, Y9; VFMADD213PS vecTable<>+480(SB), Y5, Y9
-	VFMADD213PS vecTable<>+512(SB), Y5, Y9; VFMADD213PS vecTable<>+544(SB), Y5, Y9; VMULPS Y5, Y5, Y10
+	VFNMADD231PS vecTable<>+160(SB), Y8, Y5; VFNMADD231PS vecTable<>+192(SB), Y8, Y5; VMOVUPS vecTable<>+224(SB), Y9
+	VFMADD213PS vecTable<>+256(SB), Y5, Y9; VFMADD213PS vecTable<>+288(SB), Y5, Y9; VFMADD213PS vecTable<>+320(SB), Y5, Y9
+	VFMADD213PS vecTable<>+352(SB), Y5, Y9; VFMADD213PS vecTable<>+384(SB), Y5, Y9; VMULPS Y5, Y5, Y10
 	VFMADD213PS Y5, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y5; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5; VPADDD vecTable<>+352(SB), Y11, Y11
-	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6; VANDPS vecTable<>+64(SB), Y0, Y7
-	VFNMADD213PS vecTable<>+544(SB), Y6, Y12; VMULPS Y6, Y4, Y4; VFMADD231PS vecTable<>+1728(SB), Y4, Y12
-	VXORPS Y7, Y12, Y12; VADDPS vecTable<>+544(SB), Y12, Y12; VMULPS Y12, Y1, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
+	VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y5, Y5; VPADDD vecTable<>+416(SB), Y11, Y11
+	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y5, Y5; VFMADD213PS Y5, Y5, Y6; VANDPS vecTable<>+32(SB), Y0, Y7
+	VFNMADD213PS vecTable<>+384(SB), Y6, Y12; VMULPS Y6, Y4, Y4; VFMADD231PS vecTable<>+864(SB), Y4, Y12
+	VXORPS Y7, Y12, Y12; VADDPS vecTable<>+384(SB), Y12, Y12; VMULPS Y12, Y1, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 end2:
 	VZEROUPPER; RET
@@ -622,35 +164,292 @@ TEXT ·vecGeluTanhGradF32AVX2(SB), NOSPLIT, $0-8
 
 loop7:
 	CMPQ CX, $+8; JLT next8
-	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VMOVUPS vecTable<>+800(SB), Y5; VMINPS Y0, Y5, Y0
-	VMOVUPS vecTable<>+1760(SB), Y5; VMAXPS Y0, Y5, Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1792(SB), Y6
-	VFMADD213PS vecTable<>+1696(SB), Y0, Y6; VMOVUPS vecTable<>+1664(SB), Y7; VFMADD213PS vecTable<>+1696(SB), Y7, Y0
-	VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8
-	VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9
-	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
-	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10
-	VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11
-	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y8; VADDPS Y8, Y0, Y0; VDIVPS Y0, Y8, Y7
-	VSUBPS Y7, Y8, Y12; VMULPS Y12, Y5, Y5; VMULPS Y6, Y5, Y5; VFNMADD213PS Y7, Y7, Y5; VMULPS Y5, Y1, Y0
-	VMOVUPS Y0, (R9)(AX*1); LEAQ (R10)(R11*1), R10; ADDQ $+32, AX; SUBQ $+8, CX; JMP loop7
+	VMOVUPS (SI)(AX*1), Y0; VMOVUPS (DI)(R10*1), Y1; VMOVUPS vecTable<>+480(SB), Y5; VMINPS Y0, Y5, Y0
+	VMOVUPS vecTable<>+896(SB), Y5; VMAXPS Y0, Y5, Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+928(SB), Y6
+	VFMADD213PS vecTable<>+960(SB), Y0, Y6; VMOVUPS vecTable<>+992(SB), Y7; VFMADD213PS vecTable<>+960(SB), Y7, Y0
+	VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+96(SB), Y8; VMINPS Y0, Y8, Y0
+	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+224(SB), Y9; VFMADD213PS vecTable<>+256(SB), Y0, Y9
+	VFMADD213PS vecTable<>+288(SB), Y0, Y9; VFMADD213PS vecTable<>+320(SB), Y0, Y9; VFMADD213PS vecTable<>+352(SB), Y0, Y9
+	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+416(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VMOVUPS vecTable<>+0(SB), Y8; VADDPS Y8, Y0, Y0; VDIVPS Y0, Y8, Y7; VSUBPS Y7, Y8, Y12; VMULPS Y12, Y5, Y5
+	VMULPS Y6, Y5, Y5; VFNMADD213PS Y7, Y7, Y5; VMULPS Y5, Y1, Y0; VMOVUPS Y0, (R9)(AX*1); LEAQ (R10)(R11*1), R10
+	ADDQ $+32, AX; SUBQ $+8, CX; JMP loop7
 
 next8:
 	TESTQ CX, CX; JZ end3
-	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VMOVUPS vecTable<>+800(SB), Y5; VMINPS Y0, Y5, Y0
-	VMOVUPS vecTable<>+1760(SB), Y5; VMAXPS Y0, Y5, Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+1792(SB), Y6
-	VFMADD213PS vecTable<>+1696(SB), Y0, Y6; VMOVUPS vecTable<>+1664(SB), Y7; VFMADD213PS vecTable<>+1696(SB), Y7, Y0
-	VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+224(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+256(SB), Y8
-	VMINPS Y0, Y8, Y0; VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8
-	VFNMADD231PS vecTable<>+160(SB), Y8, Y0; VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+384(SB), Y9
-	VFMADD213PS vecTable<>+416(SB), Y0, Y9; VFMADD213PS vecTable<>+448(SB), Y0, Y9; VFMADD213PS vecTable<>+480(SB), Y0, Y9
-	VFMADD213PS vecTable<>+512(SB), Y0, Y9; VFMADD213PS vecTable<>+544(SB), Y0, Y9; VMULPS Y0, Y0, Y10
-	VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0; VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11
-	VPADDD vecTable<>+352(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10; VMULPS Y10, Y0, Y0; VPADDD vecTable<>+352(SB), Y11, Y11
-	VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0; VMOVUPS vecTable<>+0(SB), Y8; VADDPS Y8, Y0, Y0; VDIVPS Y0, Y8, Y7
-	VSUBPS Y7, Y8, Y12; VMULPS Y12, Y5, Y5; VMULPS Y6, Y5, Y5; VFNMADD213PS Y7, Y7, Y5; VMULPS Y5, Y1, Y0
-	VMASKMOVPS Y0, Y15, (R9)(AX*1)
+	VMASKMOVPS (SI)(AX*1), Y15, Y0; VMASKMOVPS (DI)(R10*1), Y15, Y1; VMOVUPS vecTable<>+480(SB), Y5; VMINPS Y0, Y5, Y0
+	VMOVUPS vecTable<>+896(SB), Y5; VMAXPS Y0, Y5, Y0; VMOVAPS Y0, Y5; VMULPS Y0, Y0, Y0; VMOVUPS vecTable<>+928(SB), Y6
+	VFMADD213PS vecTable<>+960(SB), Y0, Y6; VMOVUPS vecTable<>+992(SB), Y7; VFMADD213PS vecTable<>+960(SB), Y7, Y0
+	VMULPS Y5, Y0, Y0; VMOVUPS vecTable<>+64(SB), Y8; VMAXPS Y0, Y8, Y0; VMOVUPS vecTable<>+96(SB), Y8; VMINPS Y0, Y8, Y0
+	VMULPS vecTable<>+128(SB), Y0, Y8; VCVTPS2DQ Y8, Y11; VCVTDQ2PS Y11, Y8; VFNMADD231PS vecTable<>+160(SB), Y8, Y0
+	VFNMADD231PS vecTable<>+192(SB), Y8, Y0; VMOVUPS vecTable<>+224(SB), Y9; VFMADD213PS vecTable<>+256(SB), Y0, Y9
+	VFMADD213PS vecTable<>+288(SB), Y0, Y9; VFMADD213PS vecTable<>+320(SB), Y0, Y9; VFMADD213PS vecTable<>+352(SB), Y0, Y9
+	VFMADD213PS vecTable<>+384(SB), Y0, Y9; VMULPS Y0, Y0, Y10; VFMADD213PS Y0, Y10, Y9; VADDPS vecTable<>+0(SB), Y9, Y0
+	VPSRAD $0x01, Y11, Y10; VPSUBD Y10, Y11, Y11; VPADDD vecTable<>+416(SB), Y10, Y10; VPSLLD $0x17, Y10, Y10
+	VMULPS Y10, Y0, Y0; VPADDD vecTable<>+416(SB), Y11, Y11; VPSLLD $0x17, Y11, Y11; VMULPS Y11, Y0, Y0
+	VMOVUPS vecTable<>+0(SB), Y8; VADDPS Y8, Y0, Y0; VDIVPS Y0, Y8, Y7; VSUBPS Y7, Y8, Y12; VMULPS Y12, Y5, Y5
+	VMULPS Y6, Y5, Y5; VFNMADD213PS Y7, Y7, Y5; VMULPS Y5, Y1, Y0; VMASKMOVPS Y0, Y15, (R9)(AX*1)
 
 end3:
 	VZEROUPPER; RET
+
+DATA vecTable<>+0(SB)/4, $0x3f800000
+DATA vecTable<>+4(SB)/4, $0x3f800000
+DATA vecTable<>+8(SB)/4, $0x3f800000
+DATA vecTable<>+12(SB)/4, $0x3f800000
+DATA vecTable<>+16(SB)/4, $0x3f800000
+DATA vecTable<>+20(SB)/4, $0x3f800000
+DATA vecTable<>+24(SB)/4, $0x3f800000
+DATA vecTable<>+28(SB)/4, $0x3f800000
+DATA vecTable<>+32(SB)/4, $0x80000000
+DATA vecTable<>+36(SB)/4, $0x80000000
+DATA vecTable<>+40(SB)/4, $0x80000000
+DATA vecTable<>+44(SB)/4, $0x80000000
+DATA vecTable<>+48(SB)/4, $0x80000000
+DATA vecTable<>+52(SB)/4, $0x80000000
+DATA vecTable<>+56(SB)/4, $0x80000000
+DATA vecTable<>+60(SB)/4, $0x80000000
+DATA vecTable<>+64(SB)/4, $0xc2d00000
+DATA vecTable<>+68(SB)/4, $0xc2d00000
+DATA vecTable<>+72(SB)/4, $0xc2d00000
+DATA vecTable<>+76(SB)/4, $0xc2d00000
+DATA vecTable<>+80(SB)/4, $0xc2d00000
+DATA vecTable<>+84(SB)/4, $0xc2d00000
+DATA vecTable<>+88(SB)/4, $0xc2d00000
+DATA vecTable<>+92(SB)/4, $0xc2d00000
+DATA vecTable<>+96(SB)/4, $0x42b20000
+DATA vecTable<>+100(SB)/4, $0x42b20000
+DATA vecTable<>+104(SB)/4, $0x42b20000
+DATA vecTable<>+108(SB)/4, $0x42b20000
+DATA vecTable<>+112(SB)/4, $0x42b20000
+DATA vecTable<>+116(SB)/4, $0x42b20000
+DATA vecTable<>+120(SB)/4, $0x42b20000
+DATA vecTable<>+124(SB)/4, $0x42b20000
+DATA vecTable<>+128(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+132(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+136(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+140(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+144(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+148(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+152(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+156(SB)/4, $0x3fb8aa3b
+DATA vecTable<>+160(SB)/4, $0x3f318000
+DATA vecTable<>+164(SB)/4, $0x3f318000
+DATA vecTable<>+168(SB)/4, $0x3f318000
+DATA vecTable<>+172(SB)/4, $0x3f318000
+DATA vecTable<>+176(SB)/4, $0x3f318000
+DATA vecTable<>+180(SB)/4, $0x3f318000
+DATA vecTable<>+184(SB)/4, $0x3f318000
+DATA vecTable<>+188(SB)/4, $0x3f318000
+DATA vecTable<>+192(SB)/4, $0xb95e8083
+DATA vecTable<>+196(SB)/4, $0xb95e8083
+DATA vecTable<>+200(SB)/4, $0xb95e8083
+DATA vecTable<>+204(SB)/4, $0xb95e8083
+DATA vecTable<>+208(SB)/4, $0xb95e8083
+DATA vecTable<>+212(SB)/4, $0xb95e8083
+DATA vecTable<>+216(SB)/4, $0xb95e8083
+DATA vecTable<>+220(SB)/4, $0xb95e8083
+DATA vecTable<>+224(SB)/4, $0x39506967
+DATA vecTable<>+228(SB)/4, $0x39506967
+DATA vecTable<>+232(SB)/4, $0x39506967
+DATA vecTable<>+236(SB)/4, $0x39506967
+DATA vecTable<>+240(SB)/4, $0x39506967
+DATA vecTable<>+244(SB)/4, $0x39506967
+DATA vecTable<>+248(SB)/4, $0x39506967
+DATA vecTable<>+252(SB)/4, $0x39506967
+DATA vecTable<>+256(SB)/4, $0x3ab743ce
+DATA vecTable<>+260(SB)/4, $0x3ab743ce
+DATA vecTable<>+264(SB)/4, $0x3ab743ce
+DATA vecTable<>+268(SB)/4, $0x3ab743ce
+DATA vecTable<>+272(SB)/4, $0x3ab743ce
+DATA vecTable<>+276(SB)/4, $0x3ab743ce
+DATA vecTable<>+280(SB)/4, $0x3ab743ce
+DATA vecTable<>+284(SB)/4, $0x3ab743ce
+DATA vecTable<>+288(SB)/4, $0x3c088908
+DATA vecTable<>+292(SB)/4, $0x3c088908
+DATA vecTable<>+296(SB)/4, $0x3c088908
+DATA vecTable<>+300(SB)/4, $0x3c088908
+DATA vecTable<>+304(SB)/4, $0x3c088908
+DATA vecTable<>+308(SB)/4, $0x3c088908
+DATA vecTable<>+312(SB)/4, $0x3c088908
+DATA vecTable<>+316(SB)/4, $0x3c088908
+DATA vecTable<>+320(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+324(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+328(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+332(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+336(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+340(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+344(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+348(SB)/4, $0x3d2aa9c1
+DATA vecTable<>+352(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+356(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+360(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+364(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+368(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+372(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+376(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+380(SB)/4, $0x3e2aaaaa
+DATA vecTable<>+384(SB)/4, $0x3f000000
+DATA vecTable<>+388(SB)/4, $0x3f000000
+DATA vecTable<>+392(SB)/4, $0x3f000000
+DATA vecTable<>+396(SB)/4, $0x3f000000
+DATA vecTable<>+400(SB)/4, $0x3f000000
+DATA vecTable<>+404(SB)/4, $0x3f000000
+DATA vecTable<>+408(SB)/4, $0x3f000000
+DATA vecTable<>+412(SB)/4, $0x3f000000
+DATA vecTable<>+416(SB)/4, $0x0000007f
+DATA vecTable<>+420(SB)/4, $0x0000007f
+DATA vecTable<>+424(SB)/4, $0x0000007f
+DATA vecTable<>+428(SB)/4, $0x0000007f
+DATA vecTable<>+432(SB)/4, $0x0000007f
+DATA vecTable<>+436(SB)/4, $0x0000007f
+DATA vecTable<>+440(SB)/4, $0x0000007f
+DATA vecTable<>+444(SB)/4, $0x0000007f
+DATA vecTable<>+448(SB)/4, $0x7fffffff
+DATA vecTable<>+452(SB)/4, $0x7fffffff
+DATA vecTable<>+456(SB)/4, $0x7fffffff
+DATA vecTable<>+460(SB)/4, $0x7fffffff
+DATA vecTable<>+464(SB)/4, $0x7fffffff
+DATA vecTable<>+468(SB)/4, $0x7fffffff
+DATA vecTable<>+472(SB)/4, $0x7fffffff
+DATA vecTable<>+476(SB)/4, $0x7fffffff
+DATA vecTable<>+480(SB)/4, $0x41700000
+DATA vecTable<>+484(SB)/4, $0x41700000
+DATA vecTable<>+488(SB)/4, $0x41700000
+DATA vecTable<>+492(SB)/4, $0x41700000
+DATA vecTable<>+496(SB)/4, $0x41700000
+DATA vecTable<>+500(SB)/4, $0x41700000
+DATA vecTable<>+504(SB)/4, $0x41700000
+DATA vecTable<>+508(SB)/4, $0x41700000
+DATA vecTable<>+512(SB)/4, $0x3eb33333
+DATA vecTable<>+516(SB)/4, $0x3eb33333
+DATA vecTable<>+520(SB)/4, $0x3eb33333
+DATA vecTable<>+524(SB)/4, $0x3eb33333
+DATA vecTable<>+528(SB)/4, $0x3eb33333
+DATA vecTable<>+532(SB)/4, $0x3eb33333
+DATA vecTable<>+536(SB)/4, $0x3eb33333
+DATA vecTable<>+540(SB)/4, $0x3eb33333
+DATA vecTable<>+544(SB)/4, $0xbceee907
+DATA vecTable<>+548(SB)/4, $0xbceee907
+DATA vecTable<>+552(SB)/4, $0xbceee907
+DATA vecTable<>+556(SB)/4, $0xbceee907
+DATA vecTable<>+560(SB)/4, $0xbceee907
+DATA vecTable<>+564(SB)/4, $0xbceee907
+DATA vecTable<>+568(SB)/4, $0xbceee907
+DATA vecTable<>+572(SB)/4, $0xbceee907
+DATA vecTable<>+576(SB)/4, $0x3e138495
+DATA vecTable<>+580(SB)/4, $0x3e138495
+DATA vecTable<>+584(SB)/4, $0x3e138495
+DATA vecTable<>+588(SB)/4, $0x3e138495
+DATA vecTable<>+592(SB)/4, $0x3e138495
+DATA vecTable<>+596(SB)/4, $0x3e138495
+DATA vecTable<>+600(SB)/4, $0x3e138495
+DATA vecTable<>+604(SB)/4, $0x3e138495
+DATA vecTable<>+608(SB)/4, $0xbe83057a
+DATA vecTable<>+612(SB)/4, $0xbe83057a
+DATA vecTable<>+616(SB)/4, $0xbe83057a
+DATA vecTable<>+620(SB)/4, $0xbe83057a
+DATA vecTable<>+624(SB)/4, $0xbe83057a
+DATA vecTable<>+628(SB)/4, $0xbe83057a
+DATA vecTable<>+632(SB)/4, $0xbe83057a
+DATA vecTable<>+636(SB)/4, $0xbe83057a
+DATA vecTable<>+640(SB)/4, $0x3e2337b0
+DATA vecTable<>+644(SB)/4, $0x3e2337b0
+DATA vecTable<>+648(SB)/4, $0x3e2337b0
+DATA vecTable<>+652(SB)/4, $0x3e2337b0
+DATA vecTable<>+656(SB)/4, $0x3e2337b0
+DATA vecTable<>+660(SB)/4, $0x3e2337b0
+DATA vecTable<>+664(SB)/4, $0x3e2337b0
+DATA vecTable<>+668(SB)/4, $0x3e2337b0
+DATA vecTable<>+672(SB)/4, $0xbcbe92b3
+DATA vecTable<>+676(SB)/4, $0xbcbe92b3
+DATA vecTable<>+680(SB)/4, $0xbcbe92b3
+DATA vecTable<>+684(SB)/4, $0xbcbe92b3
+DATA vecTable<>+688(SB)/4, $0xbcbe92b3
+DATA vecTable<>+692(SB)/4, $0xbcbe92b3
+DATA vecTable<>+696(SB)/4, $0xbcbe92b3
+DATA vecTable<>+700(SB)/4, $0xbcbe92b3
+DATA vecTable<>+704(SB)/4, $0x3dd8377e
+DATA vecTable<>+708(SB)/4, $0x3dd8377e
+DATA vecTable<>+712(SB)/4, $0x3dd8377e
+DATA vecTable<>+716(SB)/4, $0x3dd8377e
+DATA vecTable<>+720(SB)/4, $0x3dd8377e
+DATA vecTable<>+724(SB)/4, $0x3dd8377e
+DATA vecTable<>+728(SB)/4, $0x3dd8377e
+DATA vecTable<>+732(SB)/4, $0x3dd8377e
+DATA vecTable<>+736(SB)/4, $0x3df561db
+DATA vecTable<>+740(SB)/4, $0x3df561db
+DATA vecTable<>+744(SB)/4, $0x3df561db
+DATA vecTable<>+748(SB)/4, $0x3df561db
+DATA vecTable<>+752(SB)/4, $0x3df561db
+DATA vecTable<>+756(SB)/4, $0x3df561db
+DATA vecTable<>+760(SB)/4, $0x3df561db
+DATA vecTable<>+764(SB)/4, $0x3df561db
+DATA vecTable<>+768(SB)/4, $0x3e0f3898
+DATA vecTable<>+772(SB)/4, $0x3e0f3898
+DATA vecTable<>+776(SB)/4, $0x3e0f3898
+DATA vecTable<>+780(SB)/4, $0x3e0f3898
+DATA vecTable<>+784(SB)/4, $0x3e0f3898
+DATA vecTable<>+788(SB)/4, $0x3e0f3898
+DATA vecTable<>+792(SB)/4, $0x3e0f3898
+DATA vecTable<>+796(SB)/4, $0x3e0f3898
+DATA vecTable<>+800(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+804(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+808(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+812(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+816(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+820(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+824(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+828(SB)/4, $0x3e0ef8e0
+DATA vecTable<>+832(SB)/4, $0xbf000000
+DATA vecTable<>+836(SB)/4, $0xbf000000
+DATA vecTable<>+840(SB)/4, $0xbf000000
+DATA vecTable<>+844(SB)/4, $0xbf000000
+DATA vecTable<>+848(SB)/4, $0xbf000000
+DATA vecTable<>+852(SB)/4, $0xbf000000
+DATA vecTable<>+856(SB)/4, $0xbf000000
+DATA vecTable<>+860(SB)/4, $0xbf000000
+DATA vecTable<>+864(SB)/4, $0x3ecc422a
+DATA vecTable<>+868(SB)/4, $0x3ecc422a
+DATA vecTable<>+872(SB)/4, $0x3ecc422a
+DATA vecTable<>+876(SB)/4, $0x3ecc422a
+DATA vecTable<>+880(SB)/4, $0x3ecc422a
+DATA vecTable<>+884(SB)/4, $0x3ecc422a
+DATA vecTable<>+888(SB)/4, $0x3ecc422a
+DATA vecTable<>+892(SB)/4, $0x3ecc422a
+DATA vecTable<>+896(SB)/4, $0xc1700000
+DATA vecTable<>+900(SB)/4, $0xc1700000
+DATA vecTable<>+904(SB)/4, $0xc1700000
+DATA vecTable<>+908(SB)/4, $0xc1700000
+DATA vecTable<>+912(SB)/4, $0xc1700000
+DATA vecTable<>+916(SB)/4, $0xc1700000
+DATA vecTable<>+920(SB)/4, $0xc1700000
+DATA vecTable<>+924(SB)/4, $0xc1700000
+DATA vecTable<>+928(SB)/4, $0xbe5b33b6
+DATA vecTable<>+932(SB)/4, $0xbe5b33b6
+DATA vecTable<>+936(SB)/4, $0xbe5b33b6
+DATA vecTable<>+940(SB)/4, $0xbe5b33b6
+DATA vecTable<>+944(SB)/4, $0xbe5b33b6
+DATA vecTable<>+948(SB)/4, $0xbe5b33b6
+DATA vecTable<>+952(SB)/4, $0xbe5b33b6
+DATA vecTable<>+956(SB)/4, $0xbe5b33b6
+DATA vecTable<>+960(SB)/4, $0xbfcc422a
+DATA vecTable<>+964(SB)/4, $0xbfcc422a
+DATA vecTable<>+968(SB)/4, $0xbfcc422a
+DATA vecTable<>+972(SB)/4, $0xbfcc422a
+DATA vecTable<>+976(SB)/4, $0xbfcc422a
+DATA vecTable<>+980(SB)/4, $0xbfcc422a
+DATA vecTable<>+984(SB)/4, $0xbfcc422a
+DATA vecTable<>+988(SB)/4, $0xbfcc422a
+DATA vecTable<>+992(SB)/4, $0xbd922279
+DATA vecTable<>+996(SB)/4, $0xbd922279
+DATA vecTable<>+1000(SB)/4, $0xbd922279
+DATA vecTable<>+1004(SB)/4, $0xbd922279
+DATA vecTable<>+1008(SB)/4, $0xbd922279
+DATA vecTable<>+1012(SB)/4, $0xbd922279
+DATA vecTable<>+1016(SB)/4, $0xbd922279
+DATA vecTable<>+1020(SB)/4, $0xbd922279
+GLOBL vecTable<>(SB), RODATA|NOPTR, $1024
