@@ -288,3 +288,14 @@ func (k *resizeKernel) place(line int) (at [tensor.MaxRank]int, src int, outside
 	}
 	return at, src, outside
 }
+
+// split is where position pos of the result lies in each dimension, and whether that
+// is outside of the input.
+func (k *resizeKernel) split(pos int) (at [tensor.MaxRank]int, outside bool) {
+	for d := k.rank - 1; d >= 0; d-- {
+		at[d] = pos % k.axes[d].out
+		pos /= k.axes[d].out
+		outside = outside || k.axes[d].outside != nil && k.axes[d].outside[at[d]]
+	}
+	return at, outside
+}

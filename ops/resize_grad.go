@@ -89,13 +89,7 @@ func (k *resizeGradPlain) Run(g *Grads) {
 	}
 	dx, dy := g.DIn[0].F32(), g.DOut.F32()
 	for pos := range k.outer {
-		var at [tensor.MaxRank]int
-		rest, outside := pos, false
-		for d := k.rank - 1; d >= 0; d-- {
-			at[d] = rest % k.axes[d].out
-			rest /= k.axes[d].out
-			outside = outside || k.axes[d].outside != nil && k.axes[d].outside[at[d]]
-		}
+		at, outside := k.split(pos)
 		if !outside {
 			k.add(dx, dy[pos*k.inner:][:k.inner], &at, 0, 0, 1)
 		}

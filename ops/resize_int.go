@@ -83,13 +83,7 @@ func (k *resizeInt) Run(a *Args) { a.Parallel((k.outer+k.chunk-1)/max(1, k.chunk
 func (k *resizeInt) Do(a *Args, i, _ int) {
 	x, y := arg(a, k.params, 0).Data, a.Out.Data
 	for pos := i * k.chunk; pos < min(k.outer, (i+1)*k.chunk); pos++ {
-		var at [tensor.MaxRank]int
-		rest, outside := pos, false
-		for d := k.rank - 1; d >= 0; d-- {
-			at[d] = rest % k.axes[d].out
-			rest /= k.axes[d].out
-			outside = outside || k.axes[d].outside != nil && k.axes[d].outside[at[d]]
-		}
+		at, outside := k.split(pos)
 		if k.fixed {
 			var t fixedTaps
 			k.find(&t, &at, 0, 0, 1)

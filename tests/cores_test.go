@@ -26,23 +26,34 @@ func TestCoresChoices(t *testing.T) {
 			if isLarge(name) && testing.Short() {
 				t.Skip("large")
 			}
-			g, err := arch.New(name, arch.Options{Seed: 3})
-			require.NoError(t, err)
-			g, err = g.WithBatch(1)
-			require.NoError(t, err)
+			g := oneImage(t, name)
 			sameForCores(t, g, 1e-5)
 			if name == "vgg11" {
 				return // calibrating it takes half a minute, and its layers are like the others'
 			}
 			for _, unsigned := range []bool{false, true} {
-				q, err := ptq.Calibrate(context.Background(), g, noiseSamples(1), ptq.Options{Nearest: true, Unsigned: unsigned})
-				require.NoError(t, err)
-				ints, err := q.Graph(nil)
-				require.NoError(t, err)
-				sameForCores(t, ints, 0)
+				sameForCores(t, inIntegers(t, g, unsigned), 0)
 			}
 		})
 	}
+}
+
+// oneImage is a network that the project builds, at batch 1.
+func oneImage(t *testing.T, name string) *graph.Graph {
+	g, err := arch.New(name, arch.Options{Seed: 3})
+	require.NoError(t, err)
+	g, err = g.WithBatch(1)
+	require.NoError(t, err)
+	return g
+}
+
+// inIntegers is g quantized, its activations signed or not.
+func inIntegers(t *testing.T, g *graph.Graph, unsigned bool) *graph.Graph {
+	q, err := ptq.Calibrate(context.Background(), g, noiseSamples(1), ptq.Options{Nearest: true, Unsigned: unsigned})
+	require.NoError(t, err)
+	ints, err := q.Graph(nil)
+	require.NoError(t, err)
+	return ints
 }
 
 // sameForCores compares g's results by the choices for any cores with those of plain
@@ -97,16 +108,9 @@ func TestEachSwitchOff(t *testing.T) {
 	}
 	for _, name := range []string{"resnet18", "mobilenetv2"} {
 		t.Run(name, func(t *testing.T) {
-			g, err := arch.New(name, arch.Options{Seed: 3})
-			require.NoError(t, err)
-			g, err = g.WithBatch(1)
-			require.NoError(t, err)
+			g := oneImage(t, name)
 			eachSwitchOff(t, g, 1e-5)
-			q, err := ptq.Calibrate(context.Background(), g, noiseSamples(1), ptq.Options{Nearest: true})
-			require.NoError(t, err)
-			ints, err := q.Graph(nil)
-			require.NoError(t, err)
-			eachSwitchOff(t, ints, 0)
+			eachSwitchOff(t, inIntegers(t, g, false), 0)
 		})
 	}
 }

@@ -1,7 +1,7 @@
-// Command wasm carries Teff into WebAssembly: in a browser or in Node it gives
-// JavaScript a network (js.go, built with GOOS=js GOARCH=wasm), under WASI, and
-// anywhere else, it is a command that reads numbers and writes numbers (main.go,
-// GOOS=wasip1 GOARCH=wasm).
+// Command wasm carries Teff into WebAssembly: it gives JavaScript a network (js.go,
+// built with GOOS=js GOARCH=wasm; tested in Node), and under WASI, and anywhere else,
+// it is a command that reads numbers and writes numbers (main.go, GOOS=wasip1
+// GOARCH=wasm).
 package main
 
 import (
