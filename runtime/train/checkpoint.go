@@ -92,6 +92,11 @@ func (t *Trainer) Load(path string) (extra uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
+	return t.load(b, path)
+}
+
+// load is Load with the file's bytes.
+func (t *Trainer) load(b []byte, path string) (extra uint64, err error) {
 	le := binary.LittleEndian
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s: "+format, append([]any{ErrCheckpoint, path}, args...)...)

@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 	require.NoError(f, tr.Save(path, 42))
 	good, err := os.ReadFile(path)
 	require.NoError(f, err)
-	good = good[:len(good)-4]
+	whole, good := good, good[:len(good)-4]
 	f.Add(0, []byte("teff"), len(good))
 	f.Add(12, bytes.Repeat([]byte{255}, 24), len(good))
 	f.Add(36, []byte{0, 0, 0, 0}, len(good))
@@ -45,18 +45,16 @@ func FuzzLoad(f *testing.F) {
 			b = b[:size]
 		}
 		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
-		require.NoError(t, os.WriteFile(path, b, 0o644))
 		before := bytes.Join(values(tr), nil)
-		_, err := tr.Load(path)
-		if err != nil {
+		if _, err := tr.load(b, path); err != nil {
 			require.ErrorIs(t, err, ErrCheckpoint)
 			require.Equal(t, before, bytes.Join(values(tr), nil))
+			return
 		}
 		if _, err := tr.Step(x, y); err != nil && !errors.Is(err, ErrDiverged) {
 			t.Fatal(err)
 		}
-		require.NoError(t, os.WriteFile(path, binary.LittleEndian.AppendUint32(bytes.Clone(good), crc32.Checksum(good, crc32.MakeTable(crc32.Castagnoli))), 0o644))
-		_, err = tr.Load(path)
+		_, err := tr.load(whole, path)
 		require.NoError(t, err)
 	})
 }
