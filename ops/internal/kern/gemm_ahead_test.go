@@ -3,6 +3,7 @@ package kern
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -15,6 +16,9 @@ import (
 func TestGemmF32Ahead(t *testing.T) { cputest.ForEachPath(t, "gemm/", testGemmF32Ahead) }
 
 func testGemmF32Ahead(t *testing.T) {
+	if SelectGemmF32().isa == isaGeneric {
+		t.Skip("the portable product asks for nothing")
+	}
 	const rows = 1 + aheadRows/(4*700) // more than stay in a cache
 	for _, c := range [][4]int{{2, 33, 1, 7}, {13, 100, 1, 64}, {49, 70, 1, 33}, {49, 64, 9, 16}, {37, 16, 3, 5}, {200, 110, 1, 257}, {rows, 96, 1, 700}, {98, 130, 1, 1024}, {3100, 64, 1, 64}, {525, 520, 1, 250}} {
 		for bits := range 8 {
@@ -35,11 +39,11 @@ func testGemmF32Ahead(t *testing.T) {
 					cs.toEdge(t)
 					g.Run(&cs.args, 0, cs.m, 0, cs.args.N)
 					guard.check(t, out)
-					cs.compare(t, "ahead")
 					if first == nil {
 						first = append(first, out...)
+						cs.compare(t, "ahead")
 					}
-					require.Equal(t, first, out)
+					require.True(t, slices.Equal(first, out))
 				})
 			})
 		}
