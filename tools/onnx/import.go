@@ -85,14 +85,14 @@ type importer struct {
 	ints8   integers
 	readers map[string][]*node // by what they read, see inputQuant
 
-	handlers map[string]handler
-	half     map[string]bool // operators, see computesHalf
+	handlers map[string]map[string]handler // by domain and operator
+	half     map[string]bool               // operators, see computesHalf
 
 	unsupported []Unsupported
 }
 
 func importModel(m *model, o *options, size int) (*graph.Graph, error) {
-	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, ints8: integers{}, budget: 32<<20 + size, size: size, handlers: operators(), half: computesHalf()}
+	im := &importer{m: m, o: o, src: &source{dir: o.dir}, vals: map[string]*value{}, funcs: map[string]*function{}, ints8: integers{}, budget: 32<<20 + size, size: size, handlers: map[string]map[string]handler{"": operators(), "com.microsoft": microsoftOps()}, half: computesHalf()}
 	im.opset = m.opset[""]
 	switch {
 	case im.opset == 0: // a model of other domains only, or one from before versions

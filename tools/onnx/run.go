@@ -37,8 +37,8 @@ func (im *importer) runNode(n *node) error {
 	if f := im.funcs[n.domain+"\x00"+n.op]; f != nil {
 		return im.expand(c, f)
 	}
-	h := im.handlers[n.op]
-	if n.domain != "" || h == nil {
+	h := im.handlers[n.domain][n.op]
+	if h == nil {
 		u := Unsupported{Node: c.label(), Op: n.op, Why: "the operator is not supported", Hint: hint(n.op)}
 		if n.domain != "" {
 			u.Op = n.domain + "." + n.op
@@ -147,7 +147,7 @@ func hint(op string) string {
 
 func domainHint(domain string) string {
 	switch domain {
-	case "com.microsoft":
+	case "com.microsoft", "com.microsoft.nchwc":
 		return "export the model before ONNX Runtime optimises it"
 	case "ai.onnx.preview.training", "ai.onnx.training":
 		return "training operators are not imported: use teff train"

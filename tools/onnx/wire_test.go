@@ -160,6 +160,7 @@ func TestHostile(t *testing.T) {
 
 func FuzzImport(f *testing.F) {
 	f.Add(small(f))
+	f.Add(microsoft().bytes())
 	if dir := shared.Find(); dir != "" {
 		files, _ := filepath.Glob(filepath.Join(dir, "conformance", "onnx", "node", "*", "model.onnx"))
 		for i, name := range files {
