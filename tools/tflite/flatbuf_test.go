@@ -253,6 +253,8 @@ func everyByte(t *testing.T, good []byte, values ...byte) {
 
 func FuzzImport(f *testing.F) {
 	f.Add(tiny(tinyOps()))
+	dilated, y := phasesFile(true, true, 1, []int32{0, 1, 0, 0}, []int32{0, 1, 0, 0})
+	f.Add(dilated.file(y))
 	if d := shared.Find(); d != "" {
 		for _, n := range []string{"models/tinymaix/mnist_resnet_q.tflite", "models/mlperf-tiny/kws01/kws_ref_model.tflite"} {
 			if b, err := os.ReadFile(filepath.Join(d, n)); err == nil {

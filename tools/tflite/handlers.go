@@ -41,6 +41,13 @@ func handlers() map[int]handler {
 		opMirrorPad: {2, pad}, opResizeBilinear: {2, resize}, opResizeNearestNeighbor: {2, resize},
 		opDepthToSpace: {1, depthToSpace}, opSpaceToDepth: {1, depthToSpace}, opTile: {2, tile}, opBroadcastTo: {2, broadcastTo},
 		opShape: {1, shapeOf},
+		opEqual: {2, compare(ops.CompareEqual)}, opNotEqual: {2, compare(ops.CompareNotEqual)}, opLess: {2, compare(ops.CompareLess)},
+		opLessEqual: {2, compare(ops.CompareLessEqual)}, opGreater: {2, compare(ops.CompareGreater)},
+		opGreaterEqual: {2, compare(ops.CompareGreaterEqual)}, opSelect: {3, choose}, opSelectV2: {3, choose},
+		opLogicalAnd: {2, logic(ops.LogicAnd, 2)}, opLogicalOr: {2, logic(ops.LogicOr, 2)}, opLogicalNot: {1, logic(ops.LogicNot, 1)},
+		opFloorDiv: {2, arithPlain(ops.BinaryFloorDiv)}, opFloorMod: {2, arithPlain(ops.BinaryMod)},
+		opTopKV2: {2, topK}, opCumsum: {2, cumSum}, opOneHot: {4, oneHot}, opReverseV2: {2, reverse}, opGatherNd: {2, gatherND},
+		opL2Pool2d: {1, l2Pool}, opSpaceToBatchNd: {3, spaceToBatch}, opBatchToSpaceNd: {3, batchToSpace},
 	}
 }
 
@@ -162,7 +169,7 @@ func conv3D(im *importer, o *operator) error {
 // conv imports a convolution whose padding is option 0 and whose activation is
 // option act.
 func (im *importer) conv(o *operator, win ops.Window, act int, depthwise bool, prepare func(tensor.Tensor) (tensor.Tensor, error)) error {
-	x, err := im.value(o, 0)
+	x, err := im.convInput(o)
 	if err != nil {
 		return err
 	}
@@ -184,7 +191,18 @@ func (im *importer) conv(o *operator, win ops.Window, act int, depthwise bool, p
 	case icg > 0 && ic%icg == 0:
 		c.Groups = ic / icg
 	}
+	if p := im.phased[o.inputs[0]]; p != nil {
+		return im.dilated(o, p, c, w.Shape, params, in)
+	}
 	return im.add(o, c, params, in...)
+}
+
+// convInput is a convolution's input, which may be in phases.
+func (im *importer) convInput(o *operator) (graph.ID, error) {
+	if p := im.phased[o.inputs[0]]; p != nil {
+		return p.x, nil
+	}
+	return im.value(o, 0)
 }
 
 func transposeConv(im *importer, o *operator) error {
@@ -275,15 +293,21 @@ func pool(fn ops.PoolFn) func(*importer, *operator) error {
 		if err != nil {
 			return err
 		}
-		opt := o.options
 		p := &ops.Pool{Fn: fn, Out: im.out(o)}
-		p.Stride, p.Kernel = []int{opt.int(2, 0), opt.int(1, 0)}, []int{opt.int(4, 0), opt.int(3, 0)}
-		if p.Auto, err = auto(o, 0); err != nil {
-			return err
-		}
-		if p.Act, err = fusedAct(o, 5); err != nil {
+		if p.Window, p.Act, err = poolOptions(o); err != nil {
 			return err
 		}
 		return im.add(o, p, nil, x)
 	}
+}
+
+// poolOptions are the window and the activation of a pool.
+func poolOptions(o *operator) (w ops.Window, act ops.Act, err error) {
+	opt := o.options
+	w.Stride, w.Kernel = []int{opt.int(2, 0), opt.int(1, 0)}, []int{opt.int(4, 0), opt.int(3, 0)}
+	if w.Auto, err = auto(o, 0); err != nil {
+		return w, act, err
+	}
+	act, err = fusedAct(o, 5)
+	return w, act, err
 }

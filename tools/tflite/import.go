@@ -45,7 +45,7 @@ func Parse(b []byte, opts ...Option) (*graph.Graph, error) {
 	im := &importer{
 		m: m, b: graph.NewBuilder(m.graph.name), shapes: map[string][]int{},
 		ids: make([]graph.ID, len(m.graph.tensors)), budget: 8*len(b) + 16<<20,
-		known: map[int]tensor.Tensor{}, vectors: map[int][]int{}, spoiled: map[int]bool{}, handlers: handlers(),
+		known: map[int]tensor.Tensor{}, vectors: map[int][]int{}, spoiled: map[int]bool{}, phased: map[int]*phases{}, handlers: handlers(),
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -73,6 +73,7 @@ type importer struct {
 	known   map[int]tensor.Tensor // constants made on the way
 	vectors map[int][]int         // shape arithmetic known now; see shapes.go
 	spoiled map[int]bool          // tensors of operators that could not be imported
+	phased  map[int]*phases       // tensors whose images are in phases; see dilated.go
 	bad     UnsupportedError
 	budget  int // bytes that may be made out of constants
 
@@ -198,6 +199,9 @@ func (im *importer) tensorValue(t int) (graph.ID, error) {
 	x := &im.m.graph.tensors[t]
 	if im.spoiled[t] {
 		return -1, errSpoiled
+	}
+	if im.phased[t] != nil {
+		return -1, refuse("", "reads %q, which comes from a SPACE_TO_BATCH_ND: only one convolution may, and then a BATCH_TO_SPACE_ND", x.name)
 	}
 	c, ok, err := im.tensorConst(t)
 	if err != nil {
