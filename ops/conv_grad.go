@@ -49,7 +49,9 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 		k.join(p)
 	default:
 		wino := !p.Exact && s.winoTrains()
-		if p.NeedIn[0] && wino {
+		if t := newConvGradGrouped(p, k); t != nil {
+			k.dx = t
+		} else if p.NeedIn[0] && wino {
 			k.dx = newWinoGradIn(p, &s)
 		} else if p.NeedIn[0] && s.strided() {
 			k.dx = newConvGradInStrided(p, k)
@@ -75,7 +77,9 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 // join prepares the gradients of groups that are narrower than a vector.
 func (k *convGrad) join(p *GradPrep) {
 	gemm := kern.SelectGemmF32()
-	if p.NeedIn[0] {
+	if t := newConvGradGrouped(p, k); t != nil {
+		k.dx = t
+	} else if p.NeedIn[0] {
 		k.dx = newConvGradJoined(p, k, k.joins(gemm), false, func(p *GradPrep, k *convGrad) GradKernel { return newConvGradIn(p, k, gemm) })
 	}
 	if p.NeedParam[0] {

@@ -36,6 +36,7 @@ func newConvGradJoined(p *GradPrep, k *convGrad, join int, dw bool, build func(*
 	q.scratch = 0
 	j.inner = build(&q, &convGrad{convSpec: j.wide})
 	p.sets, p.shares = q.sets, q.shares
+	j.param[0].Spec = tensor.F32Spec(k.oc, k.Taps(), j.wide.icg)
 	j.at = roundUp(q.scratch, 64)
 	p.NeedScratch(j.at + 4*k.oc*k.Taps()*j.wide.icg)
 	return j
@@ -47,7 +48,7 @@ func (j *convGradJoined) Run(g *Grads) {
 	clear(w)
 	j.g = *g
 	j.g.Scratch = g.Scratch[:j.at]
-	j.param[0] = tensor.Tensor{Spec: tensor.F32Spec(k.oc, k.Taps(), j.wide.icg), Data: tensor.BytesOf(w)}
+	j.param[0].Data = tensor.BytesOf(w)
 	if j.dw {
 		j.g.DParams = j.param[:]
 		j.inner.Run(&j.g)

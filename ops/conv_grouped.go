@@ -20,9 +20,14 @@ type convGrouped struct {
 // groupedWeights is bytes of weights that stay there.
 const groupedWeights = 24 << 10
 
-// prepareGrouped is nil where the matrix product is to do it, as where weights change.
+// groupedShape says that a kernel for groups may be for a convolution's shape.
+func (s *convSpec) groupedShape() bool {
+	return s.groups > 1 && s.Kernel[0] == 1 && s.In[0] == 1 && s.PadLo[0] == 0 && s.Kernel[2] == 3 && s.Dilation == [MaxSpatial]int{1, 1, 1}
+}
+
+// prepareGrouped is nil where the matrix product is to do it.
 func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
-	if p.Training || s.groups == 1 || s.Kernel[0] != 1 || s.In[0] != 1 || s.PadLo[0] != 0 || s.Kernel[2] != 3 || s.Dilation != [MaxSpatial]int{1, 1, 1} || c.Residual {
+	if !s.groupedShape() || c.Residual {
 		return nil
 	}
 	k := &convGrouped{convSpec: s, weight: p.Params[0]}
@@ -38,9 +43,7 @@ func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
 	}
 	a.Min, a.Max, k.act = c.Act.limits()
 	size := kern.GroupedPacked(a.KH, a.IC)
-	most := max(1, groupedWeights/(4*size))
-	chunks := (a.Blocks() + most - 1) / most
-	k.some = (a.Blocks() + chunks - 1) / chunks
+	k.some = groupedSome(a)
 	a.Weights = tensor.CastSlice[float32](p.Pack(&k.weight, "grouped", 4*size*a.Blocks(), k.pack))
 	k.bands = 1
 	if threads := max(1, p.Threads); s.n < 4*threads {
@@ -50,9 +53,19 @@ func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
 	return k
 }
 
+// groupedSome is how many blocks have weights that stay in the first-level cache, about evenly.
+func groupedSome(a *kern.GroupedF32Args) int {
+	most := max(1, groupedWeights/(4*kern.GroupedPacked(a.KH, a.IC)))
+	chunks := (a.Blocks() + most - 1) / most
+	return (a.Blocks() + chunks - 1) / chunks
+}
+
 func (k *convGrouped) pack(dst []byte) {
 	kern.PackGrouped(tensor.CastSlice[float32](dst), f32(&k.weight), k.oc, k.args.KH, k.icg)
 }
+
+// Repack packs changed weights again.
+func (k *convGrouped) Repack(*Args) { k.pack(tensor.BytesOf(k.args.Weights)) }
 
 func (k *convGrouped) Run(a *Args) { a.Parallel(k.n*k.bands, k) }
 

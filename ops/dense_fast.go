@@ -61,6 +61,9 @@ func (d *Dense) prepareGemm(p *Prep, s denseSpec) Kernel {
 	if k := layer.prepareStrips(p); k != nil {
 		return k
 	}
+	if k := layer.prepareLive(p); k != nil {
+		return k
+	}
 	k := &denseGemm{denseLayer: layer}
 	k.pack = densePack{k, p.Params[0]}
 	k.cut = cutGemm(k.gemm, s.rows, s.out, s.in, 1, p.Threads)
@@ -137,11 +140,7 @@ func (t *densePack) panel(dst []float32, i int, buf *packBuffer) {
 	g, in := t.k.gemm, t.k.in
 	n0 := i * g.NR
 	n := min(g.NR, t.k.out-n0)
-	width := g.PackedSize(n, 1)
-	w := weightRows(&t.weight, n0, n0+n, buf)
-	for d := 0; d < in; d += packDepth {
-		g.Pack(dst[n0*in+d*width:], w[d:], n, min(packDepth, in-d), in)
-	}
+	packPanel(g, dst[n0*in:], weightRows(&t.weight, n0, n0+n, buf), n, in, in)
 }
 
 func (k *denseGemm) Run(a *Args) { a.Parallel(k.cut.tasks(), k) }

@@ -113,3 +113,39 @@ func TestDenseGradLarge(t *testing.T) {
 		require.Equal(t, fast[i].Data, three[i].Data)
 	}
 }
+
+// TestDenseLive checks a layer whose large weights change: against the definition, with bits that do not depend on the
+// number of threads, from the weights as they are and allocating nothing.
+func TestDenseLive(t *testing.T) {
+	for _, c := range []struct {
+		rows, in, out int
+		op            Dense
+	}{{5, 9001, 291, Dense{Act: Relu}}, {1, 4096, 600, Dense{}}, {17, 5000, 520, Dense{Residual: true, Act: Act{Fn: UnarySwish, A: 1}}}, {33, 2000, 1100, Dense{}}} {
+		in, params := []tensor.Tensor{normalTensor(1, c.rows, c.in)}, []tensor.Tensor{normalTensor(2, c.out, c.in), normalTensor(3, c.out)}
+		if c.op.Residual {
+			in = append(in, normalTensor(4, c.rows, c.out))
+		}
+		out := tensor.F32Spec(c.rows, c.out)
+		var one []byte
+		for threads := 1; threads <= 3; threads++ {
+			p := &Prep{In: Specs(in), Params: params, Out: out, Threads: threads, Training: true}
+			k, err := c.op.Prepare(p)
+			require.NoError(t, err)
+			if c.rows > liveRows {
+				require.IsType(t, new(denseGemm), k)
+				continue
+			}
+			require.IsType(t, new(denseLive), k)
+			a := &Args{In: in, Out: tensor.New(out), Scratch: dirty(p.Requests().Scratch), Pool: closing(t, threads)}
+			params[0].F32()[7] = 3
+			noAllocs(t, 1, func() { k.Run(a) })
+			want, err := RunPrepared(&c.op, in, params, &Prep{Reference: true}, nil)
+			require.NoError(t, err)
+			require.Less(t, relative(a.Out.F32(), want.F32()), 2e-6)
+			if threads == 1 {
+				one = a.Out.Data
+			}
+			require.Equal(t, one, a.Out.Data, "%d threads", threads)
+		}
+	}
+}

@@ -110,8 +110,8 @@ func (t *Trainer) bind(s *schedule) error {
 	for i := range t.params {
 		p := &t.params[i]
 		b.grads[p.key] = p
-		if t.update == nil {
-			p.g = tensor.CastSlice[float32](b.bytes(s.sums[p.key]))
+		if span, ok := s.sums[p.key]; ok {
+			p.g = floats(b.bytes(span))
 		}
 	}
 	for _, st := range s.fwd {
@@ -155,10 +155,12 @@ func (b *binder) forward(st fwdStep) (fwdRun, error) {
 	return r, nil
 }
 
+func floats(b []byte) []float32 { return tensor.CastSlice[float32](b) }
+
 // backward comes after all of forward: what is made again is made by its runs.
-func (b *binder) backward(st bwdStep) bwdRun {
+func (b *binder) backward(st bwdStep) *bwdRun {
 	nd := b.g.Node(st.node)
-	r := bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
+	r := &bwdRun{node: st.node, kernel: st.kernel, grads: ops.Grads{
 		In: b.backValues(nd.In), Params: nd.Params, Out: b.value(st.node), DOut: b.gradient(st.node),
 		DIn: make([]tensor.Tensor, len(nd.In)), DParams: make([]tensor.Tensor, len(nd.Params)),
 		Aux: b.bytes(st.aux), Scratch: b.bytes(st.scratch), Pool: b.t.pool,
@@ -171,6 +173,10 @@ func (b *binder) backward(st bwdStep) bwdRun {
 	for j, w := range nd.Params {
 		p := b.grads[paramKey{st.node, j}]
 		if p == nil {
+			continue
+		}
+		if j == 0 && st.tiled != nil {
+			r.tiled = b.tiled(st.tiled, r, p)
 			continue
 		}
 		if p.channels == nil {

@@ -48,7 +48,7 @@ func (t *Trainer) named(f func(name string, v []float32)) {
 		if t.update != nil {
 			f(p.name+"/grad", p.g)
 		} else { // none waits for an update
-			f(p.name+"/grad", make([]float32, len(p.g)))
+			f(p.name+"/grad", make([]float32, p.learning()))
 		}
 		for s := range t.cfg.Optimizer.slots() {
 			f(fmt.Sprintf("%s/state%d", p.name, s), p.state[s])

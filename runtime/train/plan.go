@@ -50,6 +50,7 @@ type bwdStep struct {
 	node    graph.ID
 	kernel  ops.GradKernel // nil: nothing but narrow
 	narrow  *narrowStep
+	tiled   *tiledStep
 	scratch int // span
 	aux     int // span of the forward step
 	clear   []graph.ID
@@ -345,9 +346,6 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 	s.fresh(id, nd, p)
 	for j := range nd.Params {
 		p.NeedParam[j] = s.learns(id, j)
-		if key := (paramKey{id, j}); p.NeedParam[j] && s.cfg.early() {
-			s.sums[key] = s.span(4*s.learning(key), s.back(id)-1, s.back(id))
-		}
 	}
 	var err error
 	if c := s.chans[paramKey{id, 0}]; c != nil {
@@ -356,12 +354,21 @@ func (s *schedule) backward(id graph.ID, threads int) error {
 			return err
 		}
 	}
-	if !slices.Contains(p.NeedIn, true) && !slices.Contains(p.NeedParam, true) && st.narrow != nil {
+	alone := !slices.Contains(p.NeedIn, true) && !slices.Contains(p.NeedParam, true) && st.narrow != nil
+	if !alone {
+		if st.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
+			return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
+		}
+		st.tiled = s.tiled(id, &st, threads)
+	}
+	for j := range nd.Params {
+		if key := (paramKey{id, j}); s.learns(id, j) && s.cfg.early() && (j > 0 || st.tiled == nil) {
+			s.sums[key] = s.span(4*s.learning(key), s.back(id)-1, s.back(id))
+		}
+	}
+	if alone {
 		s.bwd = append(s.bwd, st)
 		return nil
-	}
-	if st.kernel, err = nd.Op.(ops.Differentiable).Backward(p); err != nil {
-		return &graph.NodeError{ID: id, Name: nd.Name, Kind: nd.Op.Kind(), Err: err}
 	}
 	for i, x := range nd.In {
 		switch {

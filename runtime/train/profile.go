@@ -15,7 +15,7 @@ type LayerTime struct {
 	Out  tensor.Shape
 	// Forward is its run and, before it, what packs its weights where that is done in the
 	// arena; Backward is the run of its gradient and what clears and makes again
-	// what that reads; Update is the optimiser's, where it comes in the node's turn.
+	// what that reads; Update is the optimiser's, where it comes in the node's turn, and a gradient's that is made as it is used.
 	Forward, Backward, Update time.Duration
 }
 
@@ -38,8 +38,6 @@ func (r *bwdRun) timed(l *LayerTime) {
 	start := time.Now()
 	r.differentiate()
 	l.Backward = time.Since(start)
-	if r.update != nil {
-		r.update.run()
-	}
+	r.learn()
 	l.Update = time.Since(start) - l.Backward
 }

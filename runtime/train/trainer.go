@@ -24,7 +24,7 @@ type Trainer struct {
 	scores  tensor.Tensor
 	loss    tensor.Tensor
 	fwd     []fwdRun
-	bwd     []bwdRun
+	bwd     []*bwdRun
 	params  []param
 	stats   []statistic
 	peak    int
@@ -64,10 +64,19 @@ type bwdRun struct {
 	redo   []redoRun
 	sums   [][]float32 // gradients of parameters that start and end here
 	update *updateTask // of these parameters, or nil
+	tiled  *tiledRun   // of parameter 0, or nil
 }
 
 func (r *bwdRun) run() {
 	r.differentiate()
+	r.learn()
+}
+
+// learn updates what is updated in the node's turn.
+func (r *bwdRun) learn() {
+	if r.tiled != nil {
+		r.tiled.run()
+	}
 	if r.update != nil {
 		r.update.run()
 	}
@@ -107,6 +116,14 @@ type param struct {
 	rate  float32 // times the schedule's
 	// channels of the first dimension that learn, nil: all
 	channels []int
+}
+
+// learning is how many of its numbers learn.
+func (p *param) learning() int {
+	if p.channels == nil {
+		return len(p.w)
+	}
+	return len(p.g)
 }
 
 // New plans training of g: the portable graph, batch norm unfolded where it is
@@ -299,7 +316,7 @@ func (t *Trainer) forward() float32 {
 func (t *Trainer) backward() {
 	t.bwd[0].grads.DOut.F32()[0] = 1
 	for i := range t.bwd {
-		if r := &t.bwd[i]; t.times == nil {
+		if r := t.bwd[i]; t.times == nil {
 			r.run()
 		} else {
 			r.timed(&t.times[r.node])
