@@ -72,6 +72,7 @@ func microsoft() foreign {
 	b.extra.bytes(8, domain)
 	b.input("x", 1, 4, 6, 6).input("s", 1, 6, 8)
 	b.floatOps()
+	b.composedOps()
 	b.integerOps()
 	return b
 }
@@ -118,6 +119,25 @@ func (b foreign) floatOps() {
 	b.result(b.op("SkipLayerNormalization", []string{"s", "gelu", gamma, beta, row}, "skip", nil), 2e-5)
 	b.node("SimplifiedLayerNormalization", []string{"s", gamma}, []string{"rms"}, nil)
 	b.result("rms", 2e-5)
+}
+
+// composedOps are operators of ONNX's own that are functions of others, as
+// SimplifiedLayerNormalization is.
+func (b foreign) composedOps() {
+	b.node("Hardmax", []string{"s"}, []string{"hardmax"}, nil)
+	b.result("hardmax", 0)
+	b.node("MeanVarianceNormalization", []string{"x"}, []string{"mvn"}, nil)
+	b.result("mvn", 1e-5)
+	b.node("Sqrt", []string{"s"}, []string{"root"}, nil)
+	b.node("IsNaN", []string{"root"}, []string{"none"}, nil)
+	b.node("Cast", []string{"none"}, []string{"negative"}, func(a *attrs) { a.int("to", typeFloat) })
+	b.result("negative", 0)
+	at := b.w.constant("at", tensor.FromI64([]int64{0, -1, 0, 2, -1, -4}, 3, 2))
+	b.node("GatherND", []string{"x", at}, []string{"picked"}, nil)
+	b.result("picked", 0)
+	at = b.w.constant("at_all", tensor.FromI64([]int64{0, 5, -8}, 1, 3))
+	b.node("GatherND", []string{"s", at}, []string{"element"}, nil)
+	b.result("element", 0)
 }
 
 func (b foreign) integerOps() {
