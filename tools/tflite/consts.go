@@ -129,6 +129,18 @@ func (im *importer) ints(o *operator, i int, what string) ([]int, error) {
 	return intsOf(c, what)
 }
 
+// number is ints where it must be one.
+func (im *importer) number(o *operator, i int, what string) (int, error) {
+	v, err := im.ints(o, i, what)
+	if err == nil && len(v) != 1 {
+		err = refuse("", "%s is %d numbers", what, len(v))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return v[0], nil
+}
+
 func intsOf(c tensor.Tensor, what string) ([]int, error) {
 	n := c.Shape.Elems()
 	if n > 64 {

@@ -87,18 +87,15 @@ func topK(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	k, err := im.ints(o, 1, "the number")
+	k, err := im.number(o, 1, "the number")
 	if err != nil {
 		return err
 	}
-	if len(k) != 1 {
-		return refuse("", "%d numbers of elements", len(k))
-	}
-	if err := im.add(o, &ops.TopK{K: k[0], Axis: -1}, nil, x); err != nil || len(o.outputs) < 2 || o.outputs[1] < 0 {
+	if err := im.add(o, &ops.TopK{K: k, Axis: -1}, nil, x); err != nil || len(o.outputs) < 2 || o.outputs[1] < 0 {
 		return err
 	}
 	name := im.declared(o, 1).name
-	at := im.b.Add(name+"/at", &ops.TopK{K: k[0], Axis: -1, Output: 1}, nil, x)
+	at := im.b.Add(name+"/at", &ops.TopK{K: k, Axis: -1, Output: 1}, nil, x)
 	return im.set(o, 1, im.b.Add(name, &ops.Cast{To: dtype(im.declared(o, 1).typ)}, nil, at))
 }
 
@@ -107,14 +104,11 @@ func cumSum(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	axis, err := im.ints(o, 1, "the axis")
+	axis, err := im.number(o, 1, "the axis")
 	if err != nil {
 		return err
 	}
-	if len(axis) != 1 {
-		return refuse("", "%d axes", len(axis))
-	}
-	return im.add(o, &ops.CumSum{Axis: axis[0], Exclusive: o.options.bool(0), Reverse: o.options.bool(1)}, nil, x)
+	return im.add(o, &ops.CumSum{Axis: axis, Exclusive: o.options.bool(0), Reverse: o.options.bool(1)}, nil, x)
 }
 
 // oneHot: indices, depth, the value where the index is, the value elsewhere.
@@ -123,12 +117,9 @@ func oneHot(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	depth, err := im.ints(o, 1, "the depth")
+	depth, err := im.number(o, 1, "the depth")
 	if err != nil {
 		return err
-	}
-	if len(depth) != 1 {
-		return refuse("", "%d depths", len(depth))
 	}
 	on, err := im.value(o, 2)
 	if err != nil {
@@ -143,7 +134,7 @@ func oneHot(im *importer, o *operator) error {
 		pair[i] = im.b.Add(im.outName(o)+"/value", &ops.Reshape{Dims: []int{1}}, nil, v)
 	}
 	values := im.b.Add(im.outName(o)+"/values", &ops.Concat{Axis: 0}, nil, pair[:]...)
-	return im.add(o, &ops.OneHot{Depth: depth[0], Axis: o.options.int(0, 0)}, nil, x, values)
+	return im.add(o, &ops.OneHot{Depth: depth, Axis: o.options.int(0, 0)}, nil, x, values)
 }
 
 // reverse is the elements in the opposite order along some axes.

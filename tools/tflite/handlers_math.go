@@ -171,14 +171,11 @@ func argMax(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	axis, err := im.ints(o, 1, "the axis")
+	axis, err := im.number(o, 1, "the axis")
 	if err != nil {
 		return err
 	}
-	if len(axis) != 1 {
-		return refuse("", "%d axes", len(axis))
-	}
-	return im.add(o, &ops.ArgMax{Axis: axis[0], Min: o.code.code == opArgMin, To: dtype(im.declared(o, 0).typ)}, nil, x)
+	return im.add(o, &ops.ArgMax{Axis: axis, Min: o.code.code == opArgMin, To: dtype(im.declared(o, 0).typ)}, nil, x)
 }
 
 func cast(im *importer, o *operator) error {
