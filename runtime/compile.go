@@ -45,7 +45,7 @@ type compiler struct {
 	opt     accel.Options
 	packs   *ops.PackCache
 	uses    [][]graph.ID
-	weights int   // bytes of all parameters
+	weights int   // bytes of all parameters of the network
 	lastUse []int // step index, len(steps) for outputs
 	places  []place
 	buffers []buffer
@@ -67,9 +67,9 @@ type slot struct {
 	pitch  int // elements between rows, 0 when the part is contiguous
 }
 
-// compileCPU chooses kernels and plans memory for g at its batch.
-func compileCPU(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
-	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: g.ParamBytes()}
+// compileCPU chooses kernels and plans memory for g at its batch, all or a part of a network of so many bytes of weights.
+func compileCPU(g *graph.Graph, o accel.Options, weights int, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
+	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: weights}
 	if c.findForms(); c.opt.Threads > 1 {
 		c.findChains()
 	}

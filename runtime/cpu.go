@@ -17,10 +17,11 @@ import (
 // and those of one model its packed weights, which are found by where the weights
 // lie: another model's may come to lie there once the file of the first is unmapped.
 type cpuBackend struct {
-	packs *ops.PackCache // of a model's own backend; nil: each program has its own
-	pool  *ops.Workers
-	lent  bool       // another backend closes the pool
-	mu    sync.Mutex // held by Compile: it runs on the pool, and leaves no weight half packed for another
+	packs  *ops.PackCache // of a model's own backend; nil: each program has its own
+	pool   *ops.Workers
+	lent   bool       // another backend closes the pool
+	groups grouping   // of a model's own backend: how batches are compiled
+	mu     sync.Mutex // held by Compile: it runs on the pool, and leaves no weight half packed for another
 }
 
 // CPU is the backend a model uses when it is given no other, with the given
@@ -54,7 +55,12 @@ func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, er
 	}
 	packs.Defer(g.ParamBytes() >= largeWeights)
 	defer packs.Fill(b.pool)
-	return compileCPU(g, o, packs, b.pool)
+	if b.groups != nil && !o.Reference {
+		if p, err := b.groups(g, o, packs, b.pool); p != nil || err != nil {
+			return p, err
+		}
+	}
+	return compileCPU(g, o, g.ParamBytes(), packs, b.pool)
 }
 
 // Close stops the workers and gives a model's packed weights back.
@@ -114,19 +120,24 @@ func (p *cpuProgram) Memory() accel.Memory {
 	return accel.Memory{Arena: p.arena, LiveSet: p.live, Packed: p.packs.Bytes()}
 }
 
+// arenaFor is arena if it suits a program of n bytes, or such a one where there is none.
+func arenaFor(n int, arena []byte) ([]byte, error) {
+	switch {
+	case arena == nil:
+		return ops.NewArena(n)
+	case len(arena) < n:
+		return nil, fmt.Errorf("arena of %d bytes, the program needs %d", len(arena), n)
+	case !tensor.Aligned(arena, 64):
+		return nil, fmt.Errorf("the arena is not aligned to 64 bytes")
+	}
+	return arena, nil
+}
+
 // NewState binds the steps to an arena.
 func (p *cpuProgram) NewState(arena []byte) (accel.State, error) {
-	if arena == nil {
-		var err error
-		if arena, err = ops.NewArena(p.arena); err != nil {
-			return nil, err
-		}
-	}
-	if len(arena) < p.arena {
-		return nil, fmt.Errorf("arena of %d bytes, the program needs %d", len(arena), p.arena)
-	}
-	if !tensor.Aligned(arena, 64) {
-		return nil, fmt.Errorf("the arena is not aligned to 64 bytes")
+	arena, err := arenaFor(p.arena, arena)
+	if err != nil {
+		return nil, err
 	}
 	s := &cpuState{prog: p, args: make([]ops.Args, len(p.steps))}
 	for i, st := range p.steps {

@@ -292,10 +292,11 @@ func (m *Model) Backend() string { return m.cfg.backend.Name() }
 // until Close.
 func (m *Model) Program(batch int) (accel.Program, error) {
 	m.release()
-	return m.program(batch)
+	return m.program(batch, byGroups)
 }
 
-func (m *Model) program(batch int) (accel.Program, error) {
+// program is Program. groups is byGroups where a batch was asked for: a program that asks for none is linked without.
+func (m *Model) program(batch int, groups grouping) (accel.Program, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed.Load() {
@@ -315,6 +316,9 @@ func (m *Model) program(batch int) (accel.Program, error) {
 				&graph.NodeError{ID: graph.ID(i), Name: n.Name, Kind: n.Op.Kind(), Err: err})
 		}
 	}
+	if b, ok := m.cfg.backend.(*cpuBackend); ok {
+		b.groups = groups
+	}
 	p, err := m.cfg.backend.Compile(g, m.cfg.Options)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
@@ -325,7 +329,7 @@ func (m *Model) program(batch int) (accel.Program, error) {
 
 // ArenaSize is the exact number of bytes of a session at that batch size.
 func (m *Model) ArenaSize(batch int) (int, error) {
-	p, err := m.program(batch)
+	p, err := m.program(batch, byGroups)
 	if err != nil {
 		return 0, err
 	}

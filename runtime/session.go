@@ -18,12 +18,15 @@ var errNilContext = errors.New("runtime: nil context")
 type SessionOption func(*sessionConfig)
 
 type sessionConfig struct {
-	batch int
-	arena []byte
+	batch  int
+	arena  []byte
+	groups grouping
 }
 
 // WithBatch fixes the batch size; the default is 1, or what the network fixes.
-func WithBatch(n int) SessionOption { return func(c *sessionConfig) { c.batch = n } }
+func WithBatch(n int) SessionOption {
+	return func(c *sessionConfig) { c.batch, c.groups = n, byGroups }
+}
 
 // WithArena makes the session live in b, which must have at least the model's
 // ArenaSize bytes and start at a multiple of 64.
@@ -52,7 +55,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if c.batch == 1 && !m.g.Batched() {
 		c.batch = m.g.Batch()
 	}
-	p, err := m.program(c.batch)
+	p, err := m.program(c.batch, c.groups)
 	if err != nil {
 		return nil, err
 	}
