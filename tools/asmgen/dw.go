@@ -30,6 +30,7 @@ func dwF32(a *asm, v isa) {
 			}
 		}
 	}
+	(&dwSeven{dw: dw{asm: a, isa: v}}).write()
 	for _, mode := range []string{"any", "Max", "Sum"} {
 		(&dwAny{asm: a, isa: v, mode: mode}).write()
 	}

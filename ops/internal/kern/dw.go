@@ -89,6 +89,7 @@ const (
 	dwFormAny dwForm = iota
 	dwFormShared
 	dwFormPairs
+	dwFormSeven
 )
 
 func (c *dwCall) run() {
@@ -99,6 +100,8 @@ func (c *dwCall) run() {
 		dwShared(&c.tile, c.kw, c.sw, c.n)
 	case dwFormPairs:
 		dwPairs(&c.tile, c.n)
+	case dwFormSeven:
+		dwSeven(&c.tile)
 	}
 }
 
@@ -123,6 +126,10 @@ func (a *DWF32Args) call(p *DWPlan, c *dwCall) {
 }
 
 func (a *DWF32Args) walk(y0, y1 int, p *DWPlan) {
+	if a.seven() {
+		a.walkSeven(y0, y1, p)
+		return
+	}
 	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	most := max(2, rowsBytes/(4*a.SH*a.W*a.Pixel))
 	for y := y0; y < y1; {
@@ -240,6 +247,8 @@ type dwTile struct {
 	inRow     int // from one of them to the next
 	outRow    int
 	pair      int // from the first of two rows computed at once to the second
+	both      int // kernels 7 wide: rows of input for both, where rows are those for the first
+	last      int // and for the second alone
 }
 
 // tile sets c to one output, or the first of a tile; false where it sees padding alone.

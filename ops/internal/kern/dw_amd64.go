@@ -162,6 +162,21 @@ func dwF32w5s2x2AVX512(t *dwTile)
 //go:noescape
 func dwF32w5s2x1AVX512(t *dwTile)
 
+// dwSeven runs tiles of sevenOuts neighbouring outputs, with AVX-512 in two rows, for a kernel 7 wide at stride 1.
+func dwSeven(t *dwTile) {
+	if useDWAVX512 {
+		dwF32w7s1AVX512(t)
+	} else {
+		dwF32w7s1AVX2(t)
+	}
+}
+
+//go:noescape
+func dwF32w7s1AVX512(t *dwTile)
+
+//go:noescape
+func dwF32w7s1AVX2(t *dwTile)
+
 //go:noescape
 func dwF32anyAVX512(t *dwTile)
 

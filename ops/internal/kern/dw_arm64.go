@@ -6,6 +6,8 @@ func dwAny(t *dwTile) { dwF32anyNEON(t) }
 
 func dwPairs(t *dwTile, n int) { panic("kern: BUG: NEON has no kernel for pairs of rows") }
 
+func dwSeven(t *dwTile) { panic("kern: BUG: NEON has no kernel 7 wide") }
+
 // dwShared runs tiles of n neighbouring outputs for a kernel kw wide at stride s.
 func dwShared(t *dwTile, kw, s, n int) {
 	switch (kw-3)*4 + (s-1)*4 + n {
