@@ -17,7 +17,12 @@ func (w *neon) word(v int, text string, a ...any) {
 
 // fmla is FMLA Vd.4S, Vn.4S, Vm.S[e].
 func (w *neon) fmla(d, n, m, e int) {
-	w.word(0x4f801000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "FMLA V%d.4S, V%d.4S, V%d.S[%d]", d, n, m, e)
+	w.byElement(0x4f801000, "FMLA", d, n, m, e)
+}
+
+// byElement is an instruction whose second source is an element of a register, for all lanes.
+func (w *neon) byElement(base int, name string, d, n, m, e int) {
+	w.word(base|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "%s V%d.4S, V%d.4S, V%d.S[%d]", name, d, n, m, e)
 }
 
 // vfmla and vfmls add and take off products of whole vectors: d += n·m.

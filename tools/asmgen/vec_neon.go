@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // vecNEON writes vecF32's loops for arm64: four elements at a time, then one by the same instructions.
+//
+// The vectors' instructions take turns, so that cores that run them in order find one that need not wait.
 //
 // Registers: R0 the arguments; R1 what is written, R2, R3 and R5 what is read, R4 elements left, R6 of passing use. Vectors:
 // operand i in 4i to 4i+3, 12 to 15 of passing use, from 16 on parameters and constants, 30 and 31 the clamp's bounds.
@@ -45,21 +48,7 @@ func vecNEON() ([]byte, error) {
 		w.hard(4+u, u, 12+u)
 		w.three(0x6e20dc00, "FMUL", u, u, 4+u)
 	})
-	w.loop("vecExp", "ExpF32", 1, 0, 1, w.expConstants, func(int) { w.exp(0) })
-	w.loop("vecSigmoid", "SigmoidF32", 1, 0, 1, w.expConstants, func(int) {
-		w.two(0x6ea0f800, "FNEG", "4S", "4S", 0, 0)
-		w.exp(0)
-		w.three(0x4e20d400, "FADD", 0, 0, expOne)
-		w.three(0x6e20fc00, "FDIV", 0, expOne, 0)
-	})
-	w.loop("vecSwish", "SwishF32", 1, 0, 1, w.expConstants, func(int) {
-		w.op("VMOV V0.B16, V7.B16")
-		w.two(0x6ea0f800, "FNEG", "4S", "4S", 0, 0)
-		w.exp(0)
-		w.three(0x4e20d400, "FADD", 0, 0, expOne)
-		w.three(0x6e20fc00, "FDIV", 0, 7, 0)
-	})
-	w.loop("vecTanh", "TanhF32", 1, 0, 1, w.tanhConstants, func(int) { w.tanh() })
+	w.functions()
 	w.loop("vecSqrt", "SqrtF32", 1, 0, 4, nil, func(u int) { w.two(0x6ea1f800, "FSQRT", "4S", "4S", u, u) })
 	w.loop("vecMask", "maskGeneric", 2, 0, 4, nil, func(u int) {
 		w.inside(4+u, 8+u, 12+u)
@@ -70,6 +59,7 @@ func vecNEON() ([]byte, error) {
 		w.op("VAND V12.B16, V4.B16, V4.B16")
 		w.three(0x4e20d400, "FADD", 0, 0, 4)
 	})
+	w.more()
 	w.sgd()
 	w.reductions()
 	return w.Bytes(), nil
@@ -129,10 +119,26 @@ func (w *vecArm) start(name, twin string, pre func()) {
 
 var vecFrom = []int{2, 3, 5} // where operands are
 
-// regList is a list of one or four registers.
+// regList is a list of one, two or four registers.
 func regList(v, n int) string {
-	regs := [...]string{1: "[V%d.S4]", 4: "[V%d.S4, V%d.S4, V%d.S4, V%d.S4]"}[n]
+	regs := [...]string{1: "[V%d.S4]", 2: "[V%d.S4, V%d.S4]", 4: "[V%d.S4, V%d.S4, V%d.S4, V%d.S4]"}[n]
 	return fmt.Sprintf(regs, []any{v, v + 1, v + 2, v + 3}[:n]...)
+}
+
+// weave writes f for each of n vectors, the first instruction of each, then the second of each and so on.
+func (w *vecArm) weave(n int, f func(u int)) {
+	start := w.Len()
+	parts := make([][]string, n)
+	for u := range parts {
+		f(u)
+		parts[u] = strings.SplitAfter(string(w.Bytes()[start:]), "\n")
+		w.Truncate(start)
+	}
+	for i := range parts[0] {
+		for _, p := range parts {
+			w.WriteString(p[i])
+		}
+	}
 }
 
 // steps loops while R4 has so many elements left; body is told how many vectors that is, or none for one element.
@@ -170,9 +176,7 @@ func (w *vecArm) loop(name, twin string, ins, out, unroll int, pre func(), f fun
 		for i := range ins {
 			w.read(n, i)
 		}
-		for u := range max(1, n) {
-			f(u)
-		}
+		w.weave(max(1, n), f)
 		if n == 0 {
 			w.op("FMOVS.P F%d, 4(R1)", 4*out)
 		} else {
@@ -180,90 +184,6 @@ func (w *vecArm) loop(name, twin string, ins, out, unroll int, pre func(), f fun
 		}
 	})
 	w.op("RET")
-}
-
-// Constants of exp; tanh has its own after them, and where the clamp's bounds are.
-const (
-	expMin, expMax, expLog2e, expHi, expLo, exp0, expOne, expBias = 16, 17, 18, 19, 20, 21, 27, 28
-	tanh0, tanhSmall                                              = 22, 29
-)
-
-func (w *vecArm) expConstants() {
-	w.constant(expMin, -104)
-	w.constant(expMax, 89)
-	w.constant(expLog2e, math.Log2E)
-	w.constant(expHi, 0.693359375)
-	w.constant(expLo, -2.12194440e-4)
-	for i, c := range []float32{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5} {
-		w.constant(exp0+i, c)
-	}
-	w.constant(expOne, 1)
-	w.bits(expBias, 127)
-}
-
-// exp replaces x by e^x, as vecF32's. It spends V2, V3, V5 and V6.
-func (w *vecArm) exp(x int) {
-	n, p, h, s := 2, 3, 5, 6
-	w.three(0x4e20f400, "FMAX", x, x, expMin)
-	w.three(0x4ea0f400, "FMIN", x, x, expMax)
-	w.three(0x6e20dc00, "FMUL", n, x, expLog2e)
-	w.two(0x4e21a800, "FCVTNS", "4S", "4S", s, n)
-	w.two(0x4e21d800, "SCVTF", "4S", "4S", n, s)
-	w.vfmls(x, n, expHi)
-	w.vfmls(x, n, expLo)
-	at := exp0
-	for i := 1; i < 6; i++ {
-		to := []int{p, h}[i%2]
-		w.op("VMOV V%d.B16, V%d.B16", exp0+i, to)
-		w.vfmla(to, at, x)
-		at = to
-	}
-	w.three(0x6e20dc00, "FMUL", n, x, x)
-	w.vfmla(x, at, n) // p·x² + x
-	w.three(0x4e20d400, "FADD", x, x, expOne)
-	w.word(0x4f3f0400|s<<5|n, "SSHR V%d.4S, V%d.4S, #1", n, s)
-	w.op("VSUB V%d.S4, V%d.S4, V%d.S4", n, s, s)
-	for _, half := range []int{n, s} {
-		w.op("VADD V%d.S4, V%d.S4, V%d.S4", expBias, half, half)
-		w.op("VSHL $23, V%d.S4, V%d.S4", half, half)
-		w.three(0x6e20dc00, "FMUL", x, x, half)
-	}
-}
-
-func (w *vecArm) tanhConstants() {
-	w.expConstants()
-	for i, c := range []float32{-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1} {
-		w.constant(8+i, c)
-	}
-	w.constant(tanhSmall, 0.625)
-	w.constant(30, 2)
-}
-
-// tanh is vecF32's: a polynomial below 0.625, 1 - 2/(e^2|x| + 1) with x's sign above.
-func (w *vecArm) tanh() {
-	in, sq, p, q, big := 4, 7, 13, 14, 15
-	w.op("VMOV V0.B16, V%d.B16", in)
-	w.two(0x4ea0f800, "FABS", "4S", "4S", 0, 0)
-	w.three(0x6e20dc00, "FMUL", sq, 0, 0)
-	at := 8
-	for i := 1; i < 5; i++ {
-		to := []int{p, q}[i%2]
-		w.op("VMOV V%d.B16, V%d.B16", 8+i, to)
-		w.vfmla(to, at, sq)
-		at = to
-	}
-	w.three(0x6e20dc00, "FMUL", sq, in, sq)
-	w.op("VMOV V%d.B16, V%d.B16", in, q)
-	w.vfmla(q, at, sq) // p·x³ + x
-	w.three(0x6ea0e400, "FCMGT", big, 0, tanhSmall)
-	w.three(0x4e20d400, "FADD", 0, 0, 0)
-	w.exp(0)
-	w.three(0x4e20d400, "FADD", 0, 0, expOne)
-	w.three(0x6e20fc00, "FDIV", 0, 30, 0)
-	w.three(0x4ea0d400, "FSUB", 0, expOne, 0)
-	w.bits(p, 1<<31)
-	w.threeAs(0x6ea01c00, "BIT", "16B", "16B", 0, in, p)
-	w.threeAs(0x6ee01c00, "BIF", "16B", "16B", 0, q, big)
 }
 
 // sgd is vecF32's: w is written, v too.
@@ -303,21 +223,25 @@ func (w *vecArm) reductions() {
 		}
 		maximum(acc, u)
 	}, maximum)
-	w.reduce("vecExpSum", "expSumGeneric", 1, 1, func() { w.expConstants(); w.param(29, vecP1) }, zero, func(_, acc int, one bool) {
-		w.three(0x4ea0d400, "FSUB", 0, 0, 29)
-		w.exp(0)
+	w.reduceAt(10, "vecExpSum", "expSumGeneric", 1, 2, func() { w.expConstants(); w.param(29, vecP1) }, zero, func(u, acc int, one bool) {
+		w.three(0x4ea0d400, "FSUB", u, u, 29)
+		w.exp(u, u)
 		if one {
 			w.op("FMOVS.P F0, 4(R1)")
 			w.op("FMOVS F0, F0")
 		} else {
-			w.op("VST1.P [V0.S4], 16(R1)")
+			w.op("FMOVQ.P F%d, 16(R1)", u)
 		}
-		add(acc, 0)
+		add(acc, u)
 	}, add)
 }
 
 func (w *vecArm) reduce(name, twin string, ins, unroll int, pre func(), clear func(v int), f func(u, acc int, one bool), join func(d, x int)) {
-	const acc = 8
+	w.reduceAt(8, name, twin, ins, unroll, pre, clear, f, join)
+}
+
+// reduceAt is reduce with its accumulators in acc and the four after it.
+func (w *vecArm) reduceAt(acc int, name, twin string, ins, unroll int, pre func(), clear func(v int), f func(u, acc int, one bool), join func(d, x int)) {
 	w.start(name, twin, pre)
 	for i := range 5 {
 		clear(acc + i)
@@ -333,17 +257,17 @@ func (w *vecArm) reduce(name, twin string, ins, unroll int, pre func(), clear fu
 		if n == 0 {
 			f(0, acc+4, true)
 		}
-		for u := range n {
-			f(u, acc+u, false)
+		if n > 0 {
+			w.weave(n, func(u int) { f(u, acc+u, false) })
 		}
 	})
 	for _, p := range [][2]int{{0, 1}, {2, 3}, {0, 2}, {0, 4}} {
 		join(acc+p[0], acc+p[1])
 	}
-	w.op("VEXT $8, V8.B16, V8.B16, V9.B16")
-	join(8, 9)
-	w.op("VEXT $4, V8.B16, V8.B16, V9.B16")
-	join(8, 9)
-	w.op("FMOVS F8, %d(R0)", vecP2)
+	for _, half := range []int{8, 4} {
+		w.op("VEXT $%d, V%d.B16, V%d.B16, V%d.B16", half, acc, acc, acc+1)
+		join(acc, acc+1)
+	}
+	w.op("FMOVS F%d, %d(R0)", acc, vecP2)
 	w.op("RET")
 }

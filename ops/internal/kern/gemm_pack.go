@@ -5,11 +5,13 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 var (
 	usePackAVX512 = cpu.AVX512 && haveAsm
 	usePackAVX2   = cpu.AVX2 && haveAsm
+	usePackNEON   = cpu.NEON && haveNEON
 )
 
 func init() {
 	cpu.Register("pack/avx512", &usePackAVX512)
 	cpu.Register("pack/avx2", &usePackAVX2)
+	cpu.Register("pack/neon", &usePackNEON)
 }
 
 // PackedSize is the length of packed weights in floats for n columns and depth k.
@@ -58,7 +60,7 @@ func (g *GemmF32) pack(dst, w []float32, n, k, sn, sk int) {
 	}
 }
 
-// packTile is columns to transpose, as many as a vector has lanes; assembly knows the offsets (see TestPackColumns).
+// packTile is columns to transpose, as many as a loop takes; assembly knows the offsets (see TestPackColumns).
 type packTile struct {
 	dst, src *float32
 	ld       int // bytes from one column of src to the next
@@ -90,8 +92,10 @@ func packLanes(left int) int {
 	switch {
 	case usePackAVX512 && left >= 16:
 		return 16
-	case usePackAVX2 && left >= 8:
+	case (usePackAVX2 || usePackNEON) && left >= 8:
 		return 8
+	case usePackNEON && left >= 4:
+		return 4
 	}
 	return 0
 }

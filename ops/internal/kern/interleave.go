@@ -2,9 +2,15 @@ package kern
 
 import "github.com/teff-ml/teff/ops/internal/cpu"
 
-var useInterleaveVBMI = cpu.VBMI && haveAsm
+var (
+	useInterleaveVBMI = cpu.VBMI && haveAsm
+	useInterleaveNEON = cpu.NEON && haveNEON
+)
 
-func init() { cpu.Register("interleave/vbmi", &useInterleaveVBMI) }
+func init() {
+	cpu.Register("interleave/vbmi", &useInterleaveVBMI)
+	cpu.Register("interleave/neon", &useInterleaveNEON)
+}
 
 // interleaveArgs is what the loop is handed; assembly knows the offsets (see TestInterleave).
 type interleaveArgs struct {
@@ -15,11 +21,12 @@ type interleaveArgs struct {
 	rows             int
 	row              [3]int // bytes from the first row to the others
 	mask             uint64 // of the bytes of a block
+	size             int    // of an element
 }
 
 // CanInterleave says that Interleave has a vector form for matrices of this size, of elements of size bytes.
 func CanInterleave(size, rows, cols int) bool {
-	return useInterleaveVBMI && (size == 1 || size == 4) && 2 <= rows && rows <= 4 && size*cols >= 16
+	return (useInterleaveVBMI || useInterleaveNEON) && (size == 1 || size == 4) && 2 <= rows && rows <= 4 && size*cols >= 16
 }
 
 // Interleave transposes matrices of elements of size bytes that have two to four rows: element m·dstStep+c·rows+r of dst is
@@ -44,7 +51,7 @@ func Interleave(dst, src []byte, size, mats, rows, cols, dstStep, srcStep, srcPi
 		at := i / size
 		order[i] = byte(at%rows*16 + at/rows*size + i%size)
 	}
-	a := interleaveArgs{&dst[0], &src[0], &order, mats, size * cols, size * dstStep, size * srcStep, rows, [3]int{}, 1<<(16*rows) - 1}
+	a := interleaveArgs{&dst[0], &src[0], &order, mats, size * cols, size * dstStep, size * srcStep, rows, [3]int{}, 1<<(16*rows) - 1, size}
 	for i := range rows - 1 {
 		a.row[i] = size * (i + 1) * srcPitch
 	}

@@ -13,9 +13,9 @@ import (
 func TestInterleave(t *testing.T) {
 	skipUnless64(t)
 	var x interleaveArgs
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 88}, []uintptr{unsafe.Offsetof(x.dst), unsafe.Offsetof(x.src), unsafe.Offsetof(x.order),
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 88, 96}, []uintptr{unsafe.Offsetof(x.dst), unsafe.Offsetof(x.src), unsafe.Offsetof(x.order),
 		unsafe.Offsetof(x.mats), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.dstStep), unsafe.Offsetof(x.srcStep), unsafe.Offsetof(x.rows),
-		unsafe.Offsetof(x.row), unsafe.Offsetof(x.mask)})
+		unsafe.Offsetof(x.row), unsafe.Offsetof(x.mask), unsafe.Offsetof(x.size)})
 	cputest.ForEachPath(t, "interleave/", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, size := range []int{1, 4} {

@@ -2,9 +2,15 @@ package kern
 
 import "github.com/teff-ml/teff/ops/internal/cpu"
 
-var useLookupVBMI = cpu.VBMI && haveAsm
+var (
+	useLookupVBMI = cpu.VBMI && haveAsm
+	useLookupNEON = cpu.NEON && haveNEON
+)
 
-func init() { cpu.Register("lookup/vbmi", &useLookupVBMI) }
+func init() {
+	cpu.Register("lookup/vbmi", &useLookupVBMI)
+	cpu.Register("lookup/neon", &useLookupNEON)
+}
 
 // lookupArgs is what the loop is handed; assembly knows the offsets (see TestLookup).
 type lookupArgs struct {
@@ -22,7 +28,7 @@ func Lookup(dst, src []byte, table *[256]byte, rows, n, dstPitch, srcPitch int) 
 	if dstPitch < 0 || srcPitch < 0 || len(dst) < (rows-1)*dstPitch+n || len(src) < (rows-1)*srcPitch+n {
 		panic("kern: BUG: lookup: a slice does not match the sizes")
 	}
-	if useLookupVBMI {
+	if useLookupVBMI || useLookupNEON {
 		lookupRun(&lookupArgs{&dst[0], &src[0], table, rows, n, dstPitch, srcPitch})
 		return
 	}

@@ -59,6 +59,32 @@ func vecRun(op vecOp, t *vecArgs) {
 		vecTanhF32NEON(t)
 	case vecSqrt:
 		vecSqrtF32NEON(t)
+	case vecGelu:
+		vecGeluF32NEON(t)
+	case vecGeluTanh:
+		vecGeluTanhF32NEON(t)
+	case vecRound:
+		vecRoundF32NEON(t)
+	case vecFloor:
+		vecFloorF32NEON(t)
+	case vecCeil:
+		vecCeilF32NEON(t)
+	case vecAbs:
+		vecAbsF32NEON(t)
+	case vecErf:
+		vecErfF32NEON(t)
+	case vecLarger:
+		vecLargerF32NEON(t)
+	case vecWhere:
+		vecWhereF32NEON(t)
+	case vecLess:
+		vecLessF32NEON(t)
+	case vecAtMost:
+		vecAtMostF32NEON(t)
+	case vecEqual:
+		vecEqualF32NEON(t)
+	case vecDifferent:
+		vecDifferentF32NEON(t)
 	case vecSGD:
 		vecSGDF32NEON(t)
 	case vecSum:
@@ -186,3 +212,42 @@ func vecMaskF32NEON(t *vecArgs)
 
 //go:noescape
 func vecAddMaskedF32NEON(t *vecArgs)
+
+//go:noescape
+func vecGeluF32NEON(t *vecArgs)
+
+//go:noescape
+func vecGeluTanhF32NEON(t *vecArgs)
+
+//go:noescape
+func vecRoundF32NEON(t *vecArgs)
+
+//go:noescape
+func vecFloorF32NEON(t *vecArgs)
+
+//go:noescape
+func vecCeilF32NEON(t *vecArgs)
+
+//go:noescape
+func vecAbsF32NEON(t *vecArgs)
+
+//go:noescape
+func vecErfF32NEON(t *vecArgs)
+
+//go:noescape
+func vecLargerF32NEON(t *vecArgs)
+
+//go:noescape
+func vecWhereF32NEON(t *vecArgs)
+
+//go:noescape
+func vecLessF32NEON(t *vecArgs)
+
+//go:noescape
+func vecAtMostF32NEON(t *vecArgs)
+
+//go:noescape
+func vecEqualF32NEON(t *vecArgs)
+
+//go:noescape
+func vecDifferentF32NEON(t *vecArgs)

@@ -22,7 +22,7 @@ func TanhF32(dst, x []float32) { unary(vecTanh, dst, x, 0, 0) }
 // and reports whether there is a loop for it: callers have a form of their own by ExpF32. The error is 6 ulp, and
 // where the approximation is less than that 1e-7.
 func GeluF32(tanh bool, dst, x []float32) bool {
-	if !useVecAVX512 && !useVecAVX2 {
+	if !useVec() {
 		return false
 	}
 	op := vecGelu

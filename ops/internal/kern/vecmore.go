@@ -12,12 +12,9 @@ const (
 	Up
 )
 
-// more reports whether the loops of this file are there.
-func more() bool { return useVecAVX512 || useVecAVX2 }
-
 // RoundF32 sets dst to x as whole numbers.
 func RoundF32(mode Rounding, dst, x []float32) {
-	if more() {
+	if useVec() {
 		unary(vecRound+vecOp(mode), dst, x, 0, 0)
 		return
 	}
@@ -37,7 +34,7 @@ func RoundF32(mode Rounding, dst, x []float32) {
 
 // AbsF32 sets dst = |x|.
 func AbsF32(dst, x []float32) {
-	if more() {
+	if useVec() {
 		unary(vecAbs, dst, x, 0, 0)
 		return
 	}
@@ -48,7 +45,7 @@ func AbsF32(dst, x []float32) {
 
 // ErfF32 sets dst to the error function of x, to 1e-7.
 func ErfF32(dst, x []float32) {
-	if more() {
+	if useVec() {
 		unary(vecErf, dst, x, 0, 0)
 		return
 	}
@@ -61,7 +58,7 @@ func ErfF32(dst, x []float32) {
 // becomes v.
 func LargerF32(at []uint32, top, x []float32, v uint32) {
 	at, x = at[:len(top)], x[:len(top)]
-	if more() && len(top) > 0 {
+	if useVec() && len(top) > 0 {
 		vecRun(vecLarger, &vecArgs{dst: &asBits(at)[0], x: &x[0], y: &top[0], n: len(top), p0: math.Float32frombits(v)})
 		return
 	}
@@ -74,7 +71,7 @@ func LargerF32(at []uint32, top, x []float32, v uint32) {
 
 // whole is how many of n elements the loops without a masked end take.
 func whole(n int) int {
-	if !more() {
+	if !useVec() {
 		return 0
 	}
 	return n &^ 15
