@@ -157,6 +157,47 @@ func (w *dwArm) clamp(n int) {
 	}
 }
 
+// across goes over the input columns of a tile, of which some at either end may lie in the padding. load is for one and may
+// move R16 to the next; where it cannot lie in the padding that happens ahead, as does widen, so that nothing waits for it.
+func (w *dwArm) across(cols, padding int, load func(c int, move bool), widen, add func(c int)) {
+	if widen == nil {
+		widen = func(int) {}
+	}
+	edge := func(c int, reg string, depth int) {
+		skip := w.label("skip")
+		w.op("CMP  $%d, %s", depth, reg)
+		w.op("BGE  %s", skip)
+		load(c, false)
+		widen(c)
+		add(c)
+		w.line("%s:", skip)
+		if c < cols-1 {
+			w.op("ADD  R9, R16")
+		}
+	}
+	for c := range padding {
+		edge(c, "R20", c+1)
+	}
+	end := cols - padding
+	load(padding, true)
+	if padding+1 < end {
+		load(padding+1, true)
+	}
+	widen(padding)
+	for c := padding; c < end; c++ {
+		if c+2 < end {
+			load(c+2, true)
+		}
+		if c+1 < end {
+			widen(c + 1)
+		}
+		add(c)
+	}
+	for c := end; c < cols; c++ {
+		edge(c, "R21", cols-c)
+	}
+}
+
 // shared is the kernel of width k and the given stride for tiles of neighbouring outputs, which share columns.
 func (w *dwArm) shared(k, stride, outs int) {
 	name := fmt.Sprintf("dwF32w%ds%dx%dNEON", k, stride, outs)
@@ -174,30 +215,21 @@ func (w *dwArm) shared(k, stride, outs int) {
 				}
 			}
 			cols := (outs-1)*stride + k
-			for c := range cols {
-				x, skip := 18+c%6*n, w.label("skip")
-				switch {
-				case c < k/2:
-					w.op("CMP  $%d, R20", c+1)
-					w.op("BGE  %s", skip)
-				case c >= cols-k/2:
-					w.op("CMP  $%d, R21", cols-c)
-					w.op("BGE  %s", skip)
+			load := func(c int, move bool) {
+				w.load(s, 16, 18+c%6*n)
+				if move {
+					w.op("ADD  R9, R16")
 				}
-				w.load(s, 16, x)
+			}
+			w.across(cols, k/2, load, nil, func(c int) {
+				x := 18 + c%6*n
 				for j := range outs {
 					i := c - j*stride
 					for v := 0; v < n && i >= 0 && i < k; v++ {
 						w.op("VFMLA V%d.S4, V%d.S4, V%d.S4", x+v, 8+i*n+v, j*n+v)
 					}
 				}
-				if c < k/2 || c >= cols-k/2 {
-					w.line("%s:", skip)
-				}
-				if c < cols-1 {
-					w.op("ADD  R9, R16")
-				}
-			}
+			})
 		})
 		w.clamp(outs * n)
 		w.op("ADD  R5, R7, R16")

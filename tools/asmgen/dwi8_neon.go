@@ -122,36 +122,20 @@ func (w *dwArmI8) shared(k, stride, outs int) {
 			for i := range k {
 				w.op("VLD1.P (R17)(R10), [V%d.H8]", 8+i)
 			}
-			cols := (outs-1)*stride + k
-			for c := range cols {
-				x, skip := 16+c%6, w.label("skip")
-				edge := c < k/2 || c >= cols-k/2
-				switch {
-				case c < k/2:
-					w.op("CMP  $%d, R20", c+1)
-					w.op("BGE  %s", skip)
-				case edge:
-					w.op("CMP  $%d, R21", cols-c)
-					w.op("BGE  %s", skip)
-				}
-				if edge {
-					w.op("FMOVD (R16), F%d", x)
+			load := func(c int, move bool) {
+				if move {
+					w.op("VLD1.P (R16)(R9), [V%d.B8]", 16+c%6)
 				} else {
-					w.op("VLD1.P (R16)(R9), [V%d.B8]", x)
-				}
-				w.widen(x)
-				for j := range outs {
-					if i := c - j*stride; i >= 0 && i < k {
-						w.mulAdd(x, 8+i, 2*j)
-					}
-				}
-				if edge {
-					w.line("%s:", skip)
-					if c < cols-1 {
-						w.op("ADD  R9, R16")
-					}
+					w.op("FMOVD (R16), F%d", 16+c%6)
 				}
 			}
+			w.across((outs-1)*stride+k, k/2, load, func(c int) { w.widen(16 + c%6) }, func(c int) {
+				for j := range outs {
+					if i := c - j*stride; i >= 0 && i < k {
+						w.mulAdd(16+c%6, 8+i, 2*j)
+					}
+				}
+			})
 		})
 		w.scales(2)
 		w.op("ADD  R2, R7, R16")

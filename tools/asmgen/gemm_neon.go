@@ -1,6 +1,7 @@
 package main
 
-// gemmNEON writes the arm64 fp32 tile kernels, one to eight rows of eight columns. avo does not know arm64, and Go's
+// gemmNEON writes the arm64 fp32 tile kernels, one to eight rows of eight columns. The panel's next elements are loaded before
+// the multiply-adds of those at hand, so that cores that run instructions in order (Cortex-A53, A55) need not wait. avo does not know arm64, and Go's
 // assembler no multiply-add by element, nor vector maximum, minimum and sum of floats: those are encoded here.
 //
 // Registers: R0 the arguments, R1 base of A, R2 the row of zeros, R3 offsets, R4 taps left, R5 the panel, R8 to R15 rows,
@@ -50,12 +51,15 @@ func (w *neon) kernel(mr int) {
 	w.line("four:")
 	w.op("CMP  $4, R19")
 	w.op("BLT  one")
+	w.op("VLD1.P 32(R5), [V16.S4, V17.S4]")
 	for i := range mr {
 		w.op("VLD1.P 16(R%d), [V%d.S4]", 8+i, 24+i)
 	}
 	for k := range 4 {
 		b := 16 + 2*k
-		w.op("VLD1.P 32(R5), [V%d.S4, V%d.S4]", b, b+1)
+		if k < 3 {
+			w.op("VLD1.P 32(R5), [V%d.S4, V%d.S4]", b+2, b+3)
+		}
 		for i := range mr {
 			w.fmla(2*i, b, 24+i, k)
 			w.fmla(2*i+1, b+1, 24+i, k)

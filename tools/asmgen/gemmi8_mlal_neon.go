@@ -49,11 +49,13 @@ func (w *neon) depth1(mr, weights, e int) {
 	}
 }
 
-// depth4 adds elements e to e+3.
-func (w *neon) depth4(mr, e int) {
-	w.op("VLD1.P 32(R5), [V8.B16, V9.B16]")
+// depth4 adds elements e to e+3 against the columns that were loaded, and loads those after them where there are more.
+func (w *neon) depth4(mr, e int, more bool) {
 	for i := range 4 {
 		w.widen(10+i, 8+i/2, i%2)
+	}
+	if more {
+		w.columns(8)
 	}
 	for i := range 4 {
 		w.depth1(mr, 10+i, e+i)
@@ -80,22 +82,24 @@ func (w *neon) kernelMLAL(mr int) {
 	w.line("eight:")
 	w.op("CMP  $8, R19")
 	w.op("BLT  four")
+	w.columns(8)
 	for i := range mr {
 		w.op("VLD1.P 8(R%d), [V%d.B8]", 8+i, i)
 	}
 	w.rows8(mr)
-	w.depth4(mr, 0)
-	w.depth4(mr, 4)
+	w.depth4(mr, 0, true)
+	w.depth4(mr, 4, false)
 	w.op("SUB  $8, R19")
 	w.op("B    eight")
 	w.line("four:")
 	w.op("CMP  $4, R19")
 	w.op("BLT  one")
+	w.columns(8)
 	for i := range mr {
 		w.op("VLD1R.P 4(R%d), [V%d.S2]", 8+i, i)
 	}
 	w.rows8(mr)
-	w.depth4(mr, 0)
+	w.depth4(mr, 0, false)
 	w.op("SUB  $4, R19")
 	w.line("one:")
 	w.op("CBZ  R19, next")

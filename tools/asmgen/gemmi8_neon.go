@@ -16,12 +16,14 @@ func (w *neon) sdot(d, n, m, e int) {
 	w.word(0x4f80e000|(e&1)<<21|(m>>4)<<20|(m&15)<<16|(e>>1)<<11|n<<5|d, "SDOT V%d.4S, V%d.16B, V%d.4B[%d]", d, n, m, e)
 }
 
-// group adds element e of each row's register against the next eight columns.
-func (w *neon) group(mr, e int) {
-	w.op("VLD1.P 32(R5), [V16.B16, V17.B16]")
+// columns loads the next eight columns of the panel to v and the next.
+func (w *neon) columns(v int) { w.op("VLD1.P 32(R5), [V%d.B16, V%d.B16]", v, v+1) }
+
+// group adds element e of each row's register against eight columns in v and the next.
+func (w *neon) group(mr, e, v int) {
 	for i := range mr {
-		w.sdot(2*i, 16, 24+i, e)
-		w.sdot(2*i+1, 17, 24+i, e)
+		w.sdot(2*i, v, 24+i, e)
+		w.sdot(2*i+1, v+1, 24+i, e)
 	}
 }
 
@@ -51,23 +53,28 @@ func (w *neon) kernelI8(mr int) {
 	w.line("sixteen:")
 	w.op("CMP  $16, R19")
 	w.op("BLT  four")
+	w.columns(16)
 	for i := range mr {
 		w.op("VLD1.P 16(R%d), [V%d.B16]", 8+i, 24+i)
 	}
 	w.flip(mr)
 	for e := range 4 {
-		w.group(mr, e)
+		if e < 3 { // before they are waited for
+			w.columns(16 + 2*((e+1)%2))
+		}
+		w.group(mr, e, 16+2*(e%2))
 	}
 	w.op("SUB  $16, R19")
 	w.op("B    sixteen")
 	w.line("four:")
 	w.op("CMP  $4, R19")
 	w.op("BLT  rest")
+	w.columns(16)
 	for i := range mr {
 		w.op("VLD1R.P 4(R%d), [V%d.S4]", 8+i, 24+i)
 	}
 	w.flip(mr)
-	w.group(mr, 0)
+	w.group(mr, 0, 16)
 	w.op("SUB  $4, R19")
 	w.op("B    four")
 	w.line("rest:") // one to three bytes, and no byte after them is read
@@ -94,8 +101,9 @@ func (w *neon) kernelI8(mr int) {
 		w.op("VDUP R6, V%d.S4", 24+i)
 	}
 	w.line("last:")
+	w.columns(16)
 	w.flip(mr)
-	w.group(mr, 0)
+	w.group(mr, 0, 16)
 	w.line("next:")
 	w.op("SUB  $1, R4")
 	w.op("CBNZ R4, tap")
