@@ -58,7 +58,9 @@ func Names() []string {
 func Doc(name string) string { return makers[name].doc }
 
 // New builds the named network.
-func New(name string, o Options) (*graph.Graph, error) {
+func New(name string, o Options) (*graph.Graph, error) { return build(name, o, nil) }
+
+func build(name string, o Options, from *loading) (*graph.Graph, error) {
 	name = strings.TrimSuffix(name, "1.1")
 	m, ok := makers[name]
 	if !ok {
@@ -74,7 +76,7 @@ func New(name string, o Options) (*graph.Graph, error) {
 	case !(o.Width >= 0 && o.Width <= 64):
 		return nil, fmt.Errorf("arch: %s: a width of %g is out of range", name, o.Width)
 	}
-	n := &net{b: graph.NewBuilder(name), rng: rand.New(rand.NewPCG(o.Seed, 0x7eff))}
+	n := &net{b: graph.NewBuilder(name), rng: rand.New(rand.NewPCG(o.Seed, 0x7eff)), load: from}
 	m.build(n, o)
 	g, err := n.b.Build()
 	if n.err != nil {
@@ -107,6 +109,9 @@ type net struct {
 	rng *rand.Rand
 	x   graph.ID
 	err error
+
+	load  *loading // nil: weights are drawn
+	plane []int    // what the last flattening flattened, where it is more than channels
 }
 
 func or[T int | float64](v, def T) T {
@@ -161,9 +166,11 @@ func (n *net) convWindow(name string, oc, groups int, w ops.Window, bias bool) {
 	icg := n.channels() / groups
 	k := w.Kernel
 	std := math.Sqrt(2 / float64(k[0]*k[1]*icg))
-	params := []tensor.Tensor{n.normal(std, oc, k[0], k[1], icg)}
+	params := []tensor.Tensor{n.param(name, "weight", []int{oc, icg, k[0], k[1]}, lastFirst, func() tensor.Tensor {
+		return n.normal(std, oc, k[0], k[1], icg)
+	})}
 	if bias {
-		params = append(params, filled(0, oc))
+		params = append(params, n.vector(name, "bias", 0, oc))
 	}
 	w.Kernel = nil
 	n.x = n.b.Add(name, &ops.Conv{Window: w, Groups: groups}, params, n.x)
@@ -183,7 +190,12 @@ func (n *net) same(name string, oc int, k, stride [2]int, groups int, bias bool)
 func (n *net) batchNorm(name string, eps float32) {
 	c := n.channels()
 	n.x = n.b.Add(name, &ops.BatchNorm{Eps: eps, Momentum: 0.9, Unbiased: true},
-		[]tensor.Tensor{filled(1, c), filled(0, c), filled(0, c), filled(1, c)}, n.x)
+		[]tensor.Tensor{n.vector(name, "weight", 1, c), n.vector(name, "bias", 0, c), n.vector(name, "running_mean", 0, c), n.vector(name, "running_var", 1, c)}, n.x)
+}
+
+// vector is a parameter of n numbers, v where they are fresh.
+func (n *net) vector(layer, part string, v float32, c int) tensor.Tensor {
+	return n.param(layer, part, []int{c}, asIs, func() tensor.Tensor { return filled(v, c) })
 }
 
 func (n *net) act(fn ops.UnaryFn, a, b float32) {
@@ -206,6 +218,10 @@ func (n *net) globalAverage() {
 }
 
 func (n *net) flatten() {
+	n.plane = nil
+	if s := n.b.Spec(n.x).Shape; s.Rank() == 4 && s.Dim(1)*s.Dim(2) > 1 {
+		n.plane = s.Dims()[1:]
+	}
 	n.x = n.b.Add("flatten", &ops.Reshape{Dims: []int{0, -1}}, nil, n.x)
 }
 
@@ -214,7 +230,9 @@ func (n *net) dense(name string, out int, std float64) {
 	if std == 0 {
 		std = math.Sqrt(1 / float64(in))
 	}
-	n.x = n.b.Add(name, &ops.Dense{}, []tensor.Tensor{n.normal(std, out, in), filled(0, out)}, n.x)
+	w := n.param(name, "weight", []int{out, in}, flat(n.plane), func() tensor.Tensor { return n.normal(std, out, in) })
+	n.plane = nil
+	n.x = n.b.Add(name, &ops.Dense{}, []tensor.Tensor{w, n.vector(name, "bias", 0, out)}, n.x)
 }
 
 func (n *net) add(name string, y graph.ID) {

@@ -10,13 +10,16 @@ import (
 func vgg11(n *net, o Options) {
 	size := or(o.Size, 224)
 	n.input(size, size, 3)
-	for i, c := range []int{64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0} {
+	i := 0 // as torchvision counts, where activations and pools have numbers, too
+	for _, c := range []int{64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0} {
 		if c == 0 {
 			n.maxPool(2, 2, 0, false)
+			i++
 			continue
 		}
 		n.conv(fmt.Sprintf("features.%d", i), c, 3, 1, 1, true)
 		n.relu()
+		i += 2
 	}
 	n.flatten()
 	for i := range 2 {

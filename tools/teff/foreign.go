@@ -15,11 +15,11 @@ func foreign(b []byte) string {
 	case len(b) == 0:
 		return "the file is empty"
 	case starts("PK\x03\x04"), len(b) > 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5: // a zip, a pickle
-		return "this looks like a checkpoint of PyTorch's: load it there and write it with torch.onnx.export"
+		return "this looks like a checkpoint of PyTorch's, weights without a network: teff new ARCH --from it, or load it there and write it with torch.onnx.export"
 	case starts("\x89HDF\r\n"):
 		return "this is HDF5, which Keras writes: convert it to TFLite there, or to ONNX with tf2onnx"
 	case len(b) > 9 && b[8] == '{' && bytes.Equal(b[3:8], make([]byte, 5)): // a length, then JSON
-		return "this looks like safetensors, weights without a network: load them where the network is and export that as ONNX"
+		return "this looks like safetensors, weights without a network: teff new ARCH --from it, or load them where the network is and export that as ONNX"
 	case starts("GGUF"):
 		return "this is GGUF, which holds language models"
 	case starts("version https://git-lfs"):

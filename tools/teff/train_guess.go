@@ -19,10 +19,16 @@ type scaling struct {
 	p    format.Preprocess
 }
 
+// imageNetPixels is how torchvision's networks and most others that were trained on
+// ImageNet want pixels.
+func imageNetPixels() format.Preprocess {
+	return format.Preprocess{Scale: 1.0 / 255, Mean: []float32{.485, .456, .406}, Std: []float32{.229, .224, .225}}
+}
+
 // scalings are the ways that trained networks expect, those of the framework
 // that a layout points to first.
 func scalings(p format.Preprocess) []scaling {
-	imagenet := scaling{"mean and deviation of ImageNet", format.Preprocess{Scale: 1.0 / 255, Mean: []float32{.485, .456, .406}, Std: []float32{.229, .224, .225}}}
+	imagenet := scaling{"mean and deviation of ImageNet", imageNetPixels()}
 	both := scaling{"-1 to 1", format.Preprocess{Mean: []float32{127.5}, Std: []float32{127.5}}}
 	one := scaling{"0 to 1", format.Preprocess{Scale: 1.0 / 255}}
 	raw := scaling{"0 to 255", format.Preprocess{Scale: 1}}
