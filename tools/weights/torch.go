@@ -27,7 +27,7 @@ func (s *Set) archive(b []byte) error {
 	if p == nil {
 		return formatf("a zip archive without a data.pkl: no file of torch.save's")
 	}
-	left := len(b) // no more comes out than went in: torch.save does not deflate
+	left := 4*len(b) + 1<<20 // torch.save does not deflate, and weights hardly shrink
 	read := func(f *zip.File) ([]byte, error) {
 		if f.UncompressedSize64 > uint64(left) {
 			return nil, formatf("%s unfolds to %d bytes", f.Name, f.UncompressedSize64)

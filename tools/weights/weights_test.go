@@ -21,7 +21,7 @@ import (
 // them, and as they were before 1.6; see testdata/make.py for what they hold.
 func TestTorch(t *testing.T) {
 	names := []string{"0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "3.weight", "3.bias"}
-	for _, file := range []string{"state.pth", "old.pth", "checkpoint.pth"} {
+	for _, file := range []string{"state.pth", "protocol4.pth", "old.pth", "checkpoint.pth"} {
 		t.Run(file, func(t *testing.T) {
 			s, err := ReadFile(filepath.Join("testdata", file))
 			require.NoError(t, err)
@@ -131,10 +131,66 @@ func TestSafetensors(t *testing.T) {
 	}
 }
 
+// TestHeaderFillsTheFile: the least file of all, whose header ends where it does.
+func TestHeaderFillsTheFile(t *testing.T) {
+	header := `{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`
+	s, err := Parse(append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header...))
+	require.NoError(t, err)
+	require.Equal(t, []int{0}, s.Dims("a"))
+	_, err = Parse(append([]byte{byte(len(header) + 1), 0, 0, 0, 0, 0, 0, 0}, header...))
+	require.ErrorContains(t, err, "a header of")
+	require.Zero(t, (len(Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1}) }))-4)%8, "the data is aligned")
+}
+
+// TestStrides: elements must be there, each once.
+func TestStrides(t *testing.T) {
+	for _, c := range []struct {
+		dims, strides []int
+		have          int
+		ok            bool
+	}{
+		{[]int{2, 3}, []int{3, 1}, 6, true},
+		{[]int{2, 3}, []int{3, 1}, 5, false},
+		{[]int{3, 2}, []int{1, 3}, 6, true},
+		{[]int{3, 2}, []int{1, 3}, 5, false},
+		{[]int{2, 2}, []int{4, 2}, 7, true},
+		{[]int{2, 2}, []int{4, 2}, 6, false},
+		{[]int{4}, []int{0}, 1, false}, // one element as four
+		{[]int{1, 4}, []int{9, 1}, 4, true},
+		{[]int{0, 4}, []int{4, 1}, 0, true},
+		{nil, nil, 1, true},
+		{nil, nil, 0, false},
+		{[]int{2, 2}, []int{-1, 1}, 4, false},
+		{[]int{2, 2}, []int{math.MaxInt, 1}, 4, false},
+		{[]int{3}, []int{math.MaxInt / 2}, 4, false},
+		{[]int{-2}, nil, 4, false},
+	} {
+		s := &Set{at: map[string]stored{}}
+		data := make([]byte, 4*c.have)
+		for i := range c.have {
+			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(float32(i)))
+		}
+		err := s.add("a", stored{f32, c.dims, c.strides, data})
+		require.Equal(t, c.ok, err == nil, "%v: %v", c, err)
+		if !c.ok || c.strides == nil {
+			continue
+		}
+		x, _ := s.Float32("a")
+		for i, v := range x.F32() {
+			at, rest := 0, i
+			for d := len(c.dims) - 1; d >= 0; d-- {
+				at += rest % c.dims[d] * c.strides[d]
+				rest /= c.dims[d]
+			}
+			require.Equal(t, float32(at), v, "%v[%d]", c, i)
+		}
+	}
+}
+
 // TestDamaged: every file cut short anywhere, and with any byte another, is a set or an
 // error.
 func TestDamaged(t *testing.T) {
-	for _, file := range []string{"state.pth", "old.pth", "checkpoint.pth"} {
+	for _, file := range []string{"state.pth", "protocol4.pth", "old.pth", "checkpoint.pth"} {
 		b, err := os.ReadFile(filepath.Join("testdata", file))
 		require.NoError(t, err)
 		for i := range b {
@@ -166,7 +222,7 @@ func readable(t *testing.T, b []byte) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"state.pth", "old.pth", "checkpoint.pth", "module.pth"} {
+	for _, file := range []string{"state.pth", "protocol4.pth", "old.pth", "checkpoint.pth", "module.pth"} {
 		b, err := os.ReadFile(filepath.Join("testdata", file))
 		require.NoError(f, err)
 		f.Add(b)

@@ -1,4 +1,4 @@
-"""Makes state.pth, checkpoint.pth, old.pth and module.pth, as PyTorch saves them.
+"""Makes state.pth, protocol4.pth, checkpoint.pth, old.pth and module.pth, as PyTorch saves them.
 
 The numbers of every tensor are i/8 - 1 for its i-th element in row-major order.
 """
@@ -13,6 +13,7 @@ for t in net.state_dict().values():
 net[0].to(memory_format=torch.channels_last)  # its weight is strided in the file
 here = os.path.dirname(os.path.abspath(__file__))
 torch.save(net.state_dict(), here + '/state.pth')
+torch.save(net.state_dict(), here + '/protocol4.pth', pickle_protocol=4)
 torch.save(net.state_dict(), here + '/old.pth', _use_new_zipfile_serialization=False)
 torch.save(net, here + '/module.pth')
 half = nn.DataParallel(net).half()
