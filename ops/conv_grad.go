@@ -45,16 +45,25 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case s.icg == 1 && s.ocg == 1:
 		t := newDepthwiseGrad(p, k)
 		k.dx, k.dw = &depthwiseGradIn{t}, &depthwiseGradWeight{t}
+	case s.narrows():
+		if t := newConvGradGrouped(p, k); t != nil {
+			k.dx = t
+		} else if p.NeedIn[0] {
+			k.dx = newNarrowGradIn(p, k)
+		}
+		if p.NeedParam[0] {
+			k.dw = newNarrowGradWeight(p, k)
+		}
 	case s.joins(kern.SelectGemmF32()) > 1:
 		k.join(p)
 	default:
 		wino := !p.Exact && s.winoTrains()
-		if t := newConvGradGrouped(p, k); t != nil {
-			k.dx = t
-		} else if p.NeedIn[0] && wino {
+		if p.NeedIn[0] && wino {
 			k.dx = newWinoGradIn(p, &s)
 		} else if p.NeedIn[0] && s.strided() {
 			k.dx = newConvGradInStrided(p, k)
+		} else if p.NeedIn[0] && s.pointwiseGrad() {
+			k.dx = newConvGradInPointwise(p, k)
 		} else if p.NeedIn[0] {
 			k.dx = newConvGradIn(p, k, kern.SelectGemmF32())
 		}
@@ -63,7 +72,7 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 		} else if p.NeedParam[0] && s.fewGrad() {
 			k.dw = newConvGradWeightFew(p, k)
 		} else if p.NeedParam[0] {
-			k.dw = newConvGradWeight(p, k)
+			k.dw = convGradWeightOf(p, k)
 		}
 	}
 	k.actTask.k = k
@@ -74,12 +83,21 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	return k, nil
 }
 
+// convGradWeightOf picks the products that make dw.
+func convGradWeightOf(p *GradPrep, k *convGrad) GradKernel {
+	if t := newConvGradWeightPointwise(p, k); t != nil {
+		return t
+	}
+	if t := newConvGradTaps(p, k); t != nil {
+		return t
+	}
+	return newConvGradWeight(p, k)
+}
+
 // join prepares the gradients of groups that are narrower than a vector.
 func (k *convGrad) join(p *GradPrep) {
 	gemm := kern.SelectGemmF32()
-	if t := newConvGradGrouped(p, k); t != nil {
-		k.dx = t
-	} else if p.NeedIn[0] {
+	if p.NeedIn[0] {
 		k.dx = newConvGradJoined(p, k, k.joins(gemm), false, func(p *GradPrep, k *convGrad) GradKernel { return newConvGradIn(p, k, gemm) })
 	}
 	if p.NeedParam[0] {

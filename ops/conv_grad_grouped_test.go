@@ -64,6 +64,9 @@ func TestConvGradGrouped(t *testing.T) {
 				require.Equal(t, oneWeight, gotWeight)
 			}
 
+			added, _ := run(GradPrep{Threads: 2})
+			require.Less(t, relative(added, wantIn), 2e-6)
+
 			p := &Prep{In: Specs(in), Params: params, Out: out, Threads: 1, Training: true}
 			k, err := op.PrepareLive(p)
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -34,6 +35,9 @@ var convGradCases = []struct {
 	{2, dims{700}, dims{5}, dims{2}, dims{1}, dims{3}, dims{1}, 16, 20, 1},
 	{4, dims{9, 8}, dims{3, 3}, dims{2, 2}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 24, 36, 3},
 	{2, dims{1, 2}, dims{3, 3}, dims{1, 1}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 13, 14, 1},
+	{5, dims{15, 14}, dims{3, 3}, dims{2, 1}, dims{1, 1}, dims{1, 1}, dims{1, 1}, 33, 70, 1},
+	{2, dims{3, 9, 40}, dims{3, 1, 5}, dims{1, 2, 2}, dims{1, 1, 2}, dims{1, 0, 4}, dims{1, 0, 5}, 64, 50, 1},
+	{3, dims{12, 9}, dims{3, 3}, dims{1, 1}, dims{4, 4}, dims{4, 4}, dims{4, 4}, 40, 51, 1},
 	{1, dims{1, 1}, dims{3, 5}, dims{2, 2}, dims{1, 1}, dims{1, 2}, dims{1, 2}, 7, 9, 1},
 }
 
@@ -64,6 +68,12 @@ func TestConvGradWeight(t *testing.T) {
 			limit int
 		}{
 			{"few", func(p *GradPrep, k *convGrad) GradKernel { return newConvGradWeightFew(p, k) }, fewChannels},
+			{"panels", func(p *GradPrep, k *convGrad) GradKernel {
+				if t := newConvGradTaps(p, k); t != nil {
+					return t
+				}
+				return newConvGradWeight(p, k)
+			}, 1 << 10},
 			{"taps", func(p *GradPrep, k *convGrad) GradKernel { return newConvGradWeight(p, k) }, 1 << 10},
 		} {
 			if s.icg > form.limit {
@@ -131,4 +141,37 @@ func TestConvGradInStrided(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, tried, 5)
+}
+
+// TestGradProductPanels checks gradients of weights by packed panels, of dense layers and 1x1 convolutions, against the
+// definition: sizes that panels, tiles and depths do not divide, with the same bits on one and more threads.
+func TestGradProductPanels(t *testing.T) {
+	panels, _ := kern.TNPanels()
+	for _, c := range []struct{ rows, in, out int }{{500, 130, 100}, {33, 400, 411}, {193, 96, 48}, {400, 770, 97}, {40, 1000, 390}} {
+		for _, conv := range []bool{false, true} {
+			var op Differentiable = &Dense{}
+			x, w, out := normalTensor(1, c.rows, c.in), normalTensor(2, c.out, c.in), tensor.F32Spec(c.rows, c.out)
+			if conv {
+				op, x, w, out = &Conv{}, normalTensor(1, 1, 1, c.rows, c.in), normalTensor(2, c.out, 1, 1, c.in), tensor.F32Spec(1, 1, c.rows, c.out)
+			}
+			in, params, d := []tensor.Tensor{x}, []tensor.Tensor{w}, normalTensor(3, out.Shape.Dims()...)
+			run := func(p GradPrep) []float32 {
+				p.In, p.Params, p.Out, p.NeedIn, p.NeedParam = Specs(in), params, out, []bool{false}, []bool{true}
+				k, err := op.Backward(&p)
+				require.NoError(t, err)
+				if g, ok := k.(*convGrad); ok && !p.Reference && c.out >= tnRows && panels > 0 {
+					require.IsType(t, new(convGradPointwise), g.dw)
+				}
+				g := &Grads{In: in, Params: params, DOut: d, DIn: make([]tensor.Tensor, 1), DParams: []tensor.Tensor{normalTensor(4, w.Shape.Dims()...)}, Scratch: dirty(p.ScratchSize()), Pool: closing(t, p.Threads)}
+				k.Run(g)
+				return g.DParams[0].F32()
+			}
+			want := run(GradPrep{Reference: true, Threads: 1})
+			one := run(GradPrep{Threads: 1})
+			require.Less(t, relative(one, want), 2e-6, fmt.Sprint(c, conv))
+			for threads := 2; threads <= 4; threads++ {
+				require.Equal(t, one, run(GradPrep{Threads: threads}), fmt.Sprint(c, conv, threads))
+			}
+		}
+	}
 }

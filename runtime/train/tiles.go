@@ -59,7 +59,7 @@ func (r *tiledRun) Do(i, worker int) {
 		c1 := min(r.n, c0+r.cols)
 		tile := r.room[worker*r.rows*r.cols:][:(r1-r0)*(c1-c0)]
 		clear(tile)
-		r.kernel.AddTile(r.grads, tile, r0, r1, c0, c1)
+		r.kernel.AddTile(r.grads, tile, r0, r1, c0, c1, worker)
 		if r.t.spoilt.Load() != nil {
 			return
 		}

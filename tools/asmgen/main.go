@@ -39,6 +39,7 @@ var files = []file{
 	{"gemm_avx2_amd64.s", avo(func(a *asm) { gemmF32(a, ymm) })},
 	{"dw_avx512_amd64.s", avo(func(a *asm) { dwF32(a, zmm) })},
 	{"grouped_avx512_amd64.s", avo(groupedF32)},
+	{"groupgrad_avx512_amd64.s", avo(groupGrad)},
 	{"dw_avx2_amd64.s", avo(func(a *asm) { dwF32(a, ymm) })},
 	{"winograd_avx512_amd64.s", avo(winogradWide)},
 	{"winofly_avx512_amd64.s", avo(winogradFly)},
@@ -65,7 +66,12 @@ var files = []file{
 	{"strips_avx512_amd64.s", avo(func(a *asm) { stripsF32(a, zmm) })},
 	{"strips_avx2_amd64.s", avo(func(a *asm) { stripsF32(a, ymm) })},
 	{"stripsi8_avx512_amd64.s", avo(stripI8)},
-	{"rows_amd64.s", avo(func(a *asm) { rowsAdd(a, zmm); rowsAdd(a, ymm) })},
+	{"rows_amd64.s", avo(func(a *asm) {
+		for _, v := range []isa{zmm, ymm} {
+			rowsMove(a, v, "rowsAdd", true)
+			rowsMove(a, v, "rowsCopy", false)
+		}
+	})},
 	{"gemmi8_avx512_amd64.s", avo(gemmI8)},
 	{"gemmi8_avx2_amd64.s", avo(gemmI8Narrow)},
 	{"dwi8_avx512_amd64.s", avo(func(a *asm) { dwI8(a, zmm) })},

@@ -5,11 +5,11 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowsAdd writes kern.Rows.Add: all rows of a vector of columns, then the next, so that no sum waits for the one before
-// it where rows overlap by some vectors.
-func rowsAdd(a *asm, v isa) {
+// rowsMove writes kern.Rows.Add and Copy: all rows of a vector of columns, then the next, so that no sum waits for the one
+// before it where rows overlap by some vectors.
+func rowsMove(a *asm, v isa, name string, add bool) {
 	const dst, src, dstPitch, srcPitch, rows, n = 0, 8, 16, 24, 32, 40 // of kern.rowsArgs
-	a.fn("rowsAdd"+v.suffix, "Rows.addGeneric")
+	a.fn(name+v.suffix, "Rows.runGeneric")
 	t := a.arg(reg.RBX)
 	to, from, toPitch, fromPitch, left := reg.RSI, reg.RDI, reg.R8, reg.R9, reg.RCX
 	a.MOVQ(mem(t, dst), to)
@@ -25,9 +25,11 @@ func rowsAdd(a *asm, v isa) {
 		loop := a.label("row")
 		a.Label(loop)
 		a.load(v, mem(q, 0), x, masked)
-		a.load(v, mem(p, 0), y, masked)
-		a.VADDPS(x, y, y)
-		a.store(v, y, mem(p, 0), masked)
+		if add {
+			a.load(v, mem(p, 0), y, masked)
+			a.VADDPS(y, x, x)
+		}
+		a.store(v, x, mem(p, 0), masked)
 		a.ADDQ(toPitch, p)
 		a.ADDQ(fromPitch, q)
 		a.DECQ(count)

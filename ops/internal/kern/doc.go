@@ -18,7 +18,7 @@
 //	winophase/…         3x3 convolution of stride 2                      winophase.go
 //	winostem/…          7x7 convolution of stride 2                      winostem.go
 //	dw/…                fp32 depthwise convolution, pooling              dw.go, pool.go
-//	grouped/…           fp32 convolution of narrow groups                grouped.go
+//	grouped/…           fp32 convolution of narrow groups                grouped.go, groupgrad.go
 //	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go, rows.go
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
 //	f32forbf16/…        none of them, where they are slower              gemmbf16.go

@@ -78,3 +78,24 @@ func BenchmarkGemmTN(b *testing.B) {
 		b.ReportMetric(2*float64(m*n*k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 	})
 }
+
+func TestPackTN(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, width := range []int{6, 8, 12, 16, 32} {
+		for _, n := range []int{1, width - 1, width, width + 1, 3*width + 5} {
+			rows, ld := 1+r.IntN(9), n+r.IntN(4)
+			src := atEdge(t, randF32(r, (rows-1)*ld+n))
+			guard, dst := newGuarded[float32]((n+width-1)/width*rows*width, r.IntN(3), -77)
+			PackTN(dst, src, rows, n, ld, width)
+			guard.check(t, dst)
+			for i, got := range dst {
+				panel, row, col := i/(rows*width), i/width%rows, i%width
+				want := float32(-77)
+				if c := panel*width + col; c < n {
+					want = src[row*ld+c]
+				}
+				require.Equal(t, want, got)
+			}
+		}
+	}
+}

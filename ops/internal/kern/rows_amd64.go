@@ -2,18 +2,29 @@
 
 package kern
 
-func rowsRun(t *rowsArgs) {
-	if useVecAVX512 {
+func rowsRun(t *rowsArgs, add bool) {
+	switch {
+	case useVecAVX512 && add:
 		rowsAddAVX512(t)
-	} else {
+	case useVecAVX512:
+		rowsCopyAVX512(t)
+	case add:
 		rowsAddAVX2(t)
+	default:
+		rowsCopyAVX2(t)
 	}
 }
 
-// See Rows.addGeneric for what they compute.
+// See Rows.runGeneric for what they compute.
 
 //go:noescape
 func rowsAddAVX512(t *rowsArgs)
 
 //go:noescape
 func rowsAddAVX2(t *rowsArgs)
+
+//go:noescape
+func rowsCopyAVX512(t *rowsArgs)
+
+//go:noescape
+func rowsCopyAVX2(t *rowsArgs)

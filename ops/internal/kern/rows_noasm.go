@@ -2,4 +2,4 @@
 
 package kern
 
-func rowsRun(t *rowsArgs) { panic("kern: BUG: no assembly in this build") }
+func rowsRun(t *rowsArgs, add bool) { panic("kern: BUG: no assembly in this build") }

@@ -29,13 +29,19 @@ func TestRows(t *testing.T) {
 				start := randF32(r, (a.Rows-1)*pitch+n)
 				want := a
 				want.Dst = slices.Clone(start)
-				want.addGeneric()
-				var guard *guarded[float32]
-				guard, a.Dst = newGuarded[float32](len(start), n, -77)
-				copy(a.Dst, start)
-				a.Add()
-				guard.check(t, a.Dst)
-				require.InDeltaSlice(t, want.Dst, a.Dst, 2e-6)
+				for _, add := range []bool{true, false} {
+					if !add && pitch < n {
+						continue
+					}
+					copy(want.Dst, start)
+					want.runGeneric(add)
+					var guard *guarded[float32]
+					guard, a.Dst = newGuarded[float32](len(start), n, -77)
+					copy(a.Dst, start)
+					a.run(add)
+					guard.check(t, a.Dst)
+					require.InDeltaSlice(t, want.Dst, a.Dst, 2e-6)
+				}
 			}
 		}
 	})
