@@ -29,7 +29,9 @@ type grouping func(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *op
 // byGroups is the grouping that moves the fewest bytes.
 func byGroups(g *graph.Graph, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (accel.Program, error) {
 	if cut := cutBatch(g); cut.at > 0 && batchApart {
-		return compileBatch(g, cut, o, packs, pl)
+		if p, err := compileBatch(g, cut, o, packs, pl); p != nil || err != nil {
+			return p, err
+		}
 	}
 	return nil, nil
 }
@@ -122,7 +124,7 @@ func apartUntil(g, one *graph.Graph) int {
 }
 
 // partOf is the nodes from one to before another as a graph of n images, and which nodes of g its inputs, its outputs and its
-// nodes are.
+// nodes are; nil where none of them is read any more.
 func partOf(g *graph.Graph, from, to, n int) (part *graph.Graph, ins, outs, ids []graph.ID, err error) {
 	b := graph.NewBuilderBatch(g.Name(), n)
 	m := make([]graph.ID, g.Len())
@@ -159,11 +161,13 @@ func partOf(g *graph.Graph, from, to, n int) (part *graph.Graph, ins, outs, ids 
 		for _, u := range uses[i] {
 			out = out || int(u) >= to && i >= from
 		}
-		if out && g.Node(id).Op.Kind() != ops.KindConstant {
+		if k := g.Node(id).Op.Kind(); out && k != ops.KindConstant && k != ops.KindInput { // those are there for all anyway
 			b.Output(g.Node(id).Name, m[id])
 			outs = append(outs, id)
 		}
 	}
-	part, err = b.Build()
+	if len(outs) > 0 {
+		part, err = b.Build()
+	}
 	return part, ins, outs, ids, err
 }

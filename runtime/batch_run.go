@@ -37,12 +37,12 @@ type batchPart struct {
 	pools  []*ops.Workers // each slot's; none: the caller alone
 }
 
-// compileBatch compiles g, whose nodes before cut.at, some at least, keep samples apart.
+// compileBatch compiles g, whose nodes before cut.at, some at least, keep samples apart; nil where one side gives nothing.
 func compileBatch(g *graph.Graph, cut batchCut, o accel.Options, packs *ops.PackCache, pl *ops.Workers) (*batchProgram, error) {
 	p := &batchProgram{g: g, pool: pl, packs: packs, group: cut.group}
 	weights := g.ParamBytes()
 	one, ins, outs, ids, err := partOf(g, 0, cut.at, cut.group)
-	if err != nil {
+	if err != nil || one == nil {
 		return nil, err
 	}
 	p.ins, p.outs = ins, outs
@@ -60,7 +60,7 @@ func compileBatch(g *graph.Graph, cut batchCut, o accel.Options, packs *ops.Pack
 				part.pools = append(part.pools, ops.NewWorkers(threads))
 			}
 		}
-		if part.prog, err = compileCPU(one, of, weights, packs, nil); err != nil {
+		if part.prog, err = compileCPU(one, of, weights, true, packs, nil); err != nil {
 			return err
 		}
 		p.parts = append(p.parts, part)
@@ -82,10 +82,10 @@ func compileBatch(g *graph.Graph, cut batchCut, o accel.Options, packs *ops.Pack
 	}
 	if cut.at < g.Len() {
 		post, ins, outs, ids, err := partOf(g, cut.at, g.Len(), g.Batch())
-		if err != nil {
+		if err != nil || post == nil {
 			return nil, err
 		}
-		if p.post, err = compileCPU(post, o, weights, packs, pl); err != nil {
+		if p.post, err = compileCPU(post, o, weights, false, packs, pl); err != nil {
 			return nil, err
 		}
 		p.postIns, p.postOut = ins, outs
@@ -139,7 +139,7 @@ func (p *batchProgram) kept() (ids []graph.ID) {
 		}
 	}
 	for _, id := range p.outs {
-		if p.g.IsOutput(id) && !slices.Contains(p.g.Inputs(), id) {
+		if p.g.IsOutput(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -188,8 +188,33 @@ type batchState struct {
 // batchSlot is the state of one group, and what its worker found.
 type batchSlot struct {
 	*cpuState
+	reads []batchRead
 	spent []int64
 	err   error
+}
+
+// batchRead is a tensor that is an input, or a view of one: it is read where all images' are.
+type batchRead struct {
+	of    *tensor.Tensor
+	input int
+}
+
+// readers finds the tensors of s that are its inputs'.
+func (s *cpuState) readers() (reads []batchRead) {
+	look := func(t *tensor.Tensor, x graph.ID) {
+		if k := s.prog.values[x].away; k > 0 {
+			reads = append(reads, batchRead{t, k - 1})
+		}
+	}
+	for i, st := range s.prog.steps {
+		for j, x := range st.in {
+			look(&s.args[i].In[j], x)
+		}
+	}
+	for i, o := range s.prog.g.Outputs() {
+		look(&s.outputs[i], o.ID)
+	}
+	return reads
 }
 
 // NewState binds the parts to an arena.
@@ -246,6 +271,7 @@ func (p *batchProgram) NewState(arena []byte) (accel.State, error) {
 				return nil, err
 			}
 			slots[i].cpuState = st.(*cpuState)
+			slots[i].reads = slots[i].readers()
 			if part.pools != nil {
 				for j := range slots[i].args {
 					slots[i].args[j].Pool = part.pools[i]
@@ -339,8 +365,8 @@ func (s *batchState) Do(i, worker int) {
 		return
 	}
 	i += part.first
-	for j, t := range s.in {
-		copy(w.inputs[j].Data, piece(t, i, len(w.inputs[j].Data)))
+	for _, r := range w.reads {
+		r.of.Data = piece(s.in[r.input], i, r.of.Bytes())
 	}
 	if w.err = w.Run(s.ctx); w.err != nil {
 		return

@@ -46,6 +46,7 @@ type compiler struct {
 	packs   *ops.PackCache
 	uses    [][]graph.ID
 	weights int   // bytes of all parameters of the network
+	away    bool  // inputs are not in the arena
 	lastUse []int // step index, len(steps) for outputs
 	places  []place
 	buffers []buffer
@@ -67,9 +68,10 @@ type slot struct {
 	pitch  int // elements between rows, 0 when the part is contiguous
 }
 
-// compileCPU chooses kernels and plans memory for g at its batch, all or a part of a network of so many bytes of weights.
-func compileCPU(g *graph.Graph, o accel.Options, weights int, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
-	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: weights}
+// compileCPU chooses kernels and plans memory for g at its batch, all or a part of a network of so many bytes of weights,
+// whose inputs may be away: in no arena of its own.
+func compileCPU(g *graph.Graph, o accel.Options, weights int, away bool, packs *ops.PackCache, pl *ops.Workers) (*cpuProgram, error) {
+	c := &compiler{g: g, opt: o, packs: packs, uses: g.Consumers(), weights: weights, away: away}
 	if c.findForms(); c.opt.Threads > 1 {
 		c.findChains()
 	}
@@ -188,7 +190,11 @@ func (c *compiler) node(id graph.ID) error {
 		c.places[id] = place{buffer: -1}
 		return nil
 	case ops.KindInput:
-		c.places[id] = place{buffer: c.newBuffer(n.Out.Bytes(), 0, c.lastUse[id])}
+		bytes := n.Out.Bytes()
+		if c.away {
+			bytes = 0
+		}
+		c.places[id] = place{buffer: c.newBuffer(bytes, 0, c.lastUse[id])}
 		return nil
 	}
 	if c.inner[id] {
@@ -326,6 +332,11 @@ func (c *compiler) finish(pl *ops.Workers) (*cpuProgram, error) {
 		case at.buffer == noBuffer:
 		case at.buffer >= 0:
 			v.offset = pn.Offsets[at.buffer] + at.offset
+			for k, id := range c.g.Inputs() {
+				if c.away && at.buffer == c.places[id].buffer {
+					v.away = 1 + k
+				}
+			}
 		case at.buffer == -1:
 			v.constant = c.g.Node(graph.ID(i)).Params[0].Data
 		default:

@@ -60,7 +60,7 @@ func (b *cpuBackend) Compile(g *graph.Graph, o accel.Options) (accel.Program, er
 			return p, err
 		}
 	}
-	return compileCPU(g, o, g.ParamBytes(), packs, b.pool)
+	return compileCPU(g, o, g.ParamBytes(), false, packs, b.pool)
 }
 
 // Close stops the workers and gives a model's packed weights back.
@@ -95,11 +95,15 @@ type valueAt struct {
 	offset   int
 	pitch    int // elements between rows, 0: dense
 	constant []byte
+	away     int // 1 + the input, not in the arena, whose bytes it is
 }
 
 func (v *valueAt) tensor(arena []byte) tensor.Tensor {
 	if v.constant != nil {
 		return tensor.Tensor{Spec: v.spec, Data: v.constant}
+	}
+	if v.away > 0 {
+		return tensor.Tensor{Spec: v.spec}
 	}
 	n := v.spec.Bytes()
 	if v.pitch > 0 && n > 0 { // the last row is not followed by a gap
