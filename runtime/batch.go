@@ -44,7 +44,7 @@ func cutBatch(g *graph.Graph) (c batchCut) {
 		return c
 	}
 	limit := apartUntil(g, one)
-	n, moved := g.Len(), make([]int, limit+1) // bytes a node reads and writes
+	moved := make([]int, limit) // bytes a node reads and writes
 	c.group = g.Batch()
 	for i := range limit {
 		nd := one.Node(graph.ID(i))
@@ -62,15 +62,15 @@ func cutBatch(g *graph.Graph) (c batchCut) {
 		return c
 	}
 	// Of each image: weights before the cut come once a group, behind it once a batch; values behind it come from afar.
-	lastUse := make([]int, n)
-	crossing := make([]int, limit+2)
-	for i, use := range one.Consumers() {
+	crossing := make([]int, limit+2) // what is more at a cut there than at one before, written and read
+	for i, use := range one.Consumers()[:limit] {
+		last := i
 		for _, u := range use {
-			lastUse[i] = int(u)
+			last = min(int(u), limit)
 		}
-		if nd := one.Node(graph.ID(i)); i < limit && nd.Op.Kind() != ops.KindConstant {
+		if nd := one.Node(graph.ID(i)); nd.Op.Kind() != ops.KindConstant {
 			crossing[i+1] += 2 * nd.Out.Bytes()
-			crossing[min(lastUse[i], limit)+1] -= 2 * nd.Out.Bytes()
+			crossing[last+1] -= 2 * nd.Out.Bytes()
 		}
 	}
 	cost, least, across := 0, 0, 0 // beside that of cutting at 0
