@@ -15,9 +15,13 @@ func Apart(op Op, in []tensor.Spec, params []tensor.Tensor, apart []bool, out te
 	switch o := op.(type) {
 	case *Conv, *ConvTranspose, *Dense, *QLinearConv:
 		return all && len(params) > 0 && in[0].Shape.Rank() > 1 // a second input is a residual
-	case *Pool, *GlobalPool, *BatchNorm, *GroupNorm, *LRN, *Resize, *DepthToSpace, *SpaceToDepth:
+	case *BatchNorm:
+		return all && len(in) == 1 && !o.Training // or all have the same mean
+	case *Dropout:
+		return all && !o.Training // which elements goes by their place in the batch
+	case *Pool, *GlobalPool, *GroupNorm, *LRN, *Resize, *DepthToSpace, *SpaceToDepth:
 		return all && len(in) == 1
-	case *Reshape, *Transpose, *Unary, *Identity, *Dropout, *Cast, *Quantize, *Dequantize, *Reduce:
+	case *Reshape, *Transpose, *Unary, *Identity, *Cast, *Quantize, *Dequantize, *Reduce:
 		return all && len(in) == 1 // the extents say that the first stays where it is
 	case *Binary, *PRelu, *Where, *Compare, *Logic, *MatMul:
 		if _, ok := op.(*MatMul); ok && rank < 3 && (!apart[0] || len(in) > 1 && apart[1]) {

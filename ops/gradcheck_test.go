@@ -36,6 +36,7 @@ func checkGrad(t *testing.T, op Op, in, params []tensor.Tensor) {
 
 func checkGradWith(t *testing.T, op Op, in, params []tensor.Tensor, o gradOptions) {
 	t.Helper()
+	checkApart(t, op, in, params)
 	if o.Step == 0 {
 		o.Step = 0.02
 	}
@@ -294,6 +295,7 @@ func awayFrom(seed uint64, gap float64, kinks []float64, dims ...int) tensor.Ten
 // which must agree in every bit, and checks that a run does not allocate.
 func checkFast(t *testing.T, op Op, in, params []tensor.Tensor, tolerance float64) {
 	t.Helper()
+	checkApart(t, op, in, params)
 	want, err := Run(op, in, params)
 	require.NoError(t, err)
 	one, err := RunPrepared(op, in, params, &Prep{Threads: 1}, nil)
