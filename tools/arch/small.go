@@ -142,7 +142,9 @@ func squeezenet(n *net, o Options) {
 	}
 	n.x = n.b.Add("", &ops.Dropout{Rate: 0.5}, nil, n.x)
 	n.conv("classifier.1", or(o.Classes, 1000), 1, 1, 1, true)
-	n.relu()
+	if n.load == nil || len(n.load.fresh) == 0 { // a fresh score below zero everywhere would have no gradient
+		n.relu()
+	}
 	n.globalAverage()
 	n.output("logits")
 }
