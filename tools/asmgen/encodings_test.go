@@ -39,7 +39,7 @@ func TestEncodings(t *testing.T) {
 		order = append(order, text)
 		fmt.Fprintln(&in, text)
 	}
-	cmd := exec.Command(mc, "-triple=aarch64", "-mattr=+dotprod", "-show-encoding")
+	cmd := exec.Command(mc, "-triple=aarch64", "-mattr=+dotprod,+i8mm", "-show-encoding")
 	cmd.Stdin = &in
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -98,6 +98,7 @@ var files = []file{
 	{"winoi8_avx512_amd64.s", avo(winogradI8)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},
 	{"gemmi8_mlal_arm64.s", gemmI8MLAL},
+	{"gemmi8_mmla_arm64.s", gemmI8MMLA},
 	{"veci8_neon_arm64.s", vecI8NEON},
 	{"maxi8_neon_arm64.s", maxI8NEON},
 	{"lookup_neon_arm64.s", lookupNEON},

@@ -16,6 +16,6 @@ var (
 	VBMI = VNNI && cpu.X86.HasAVX512VBMI
 	// BF16 is VDPBF16PS on zmm registers.
 	BF16 = AVX512 && cpu.X86.HasAVX512BF16
-	// NEON and DotProd belong to arm64.
-	NEON, DotProd = false, false
+	// These belong to arm64.
+	NEON, DotProd, I8MM = false, false, false
 )

@@ -3,4 +3,4 @@
 package cpu
 
 // No fast paths on this architecture.
-var AVX2, AVX512, VNNI, AVXVNNI, VBMI, BF16, NEON, DotProd = false, false, false, false, false, false, false, false
+var AVX2, AVX512, VNNI, AVXVNNI, VBMI, BF16, NEON, DotProd, I8MM = false, false, false, false, false, false, false, false, false

@@ -20,6 +20,7 @@ var (
 	useGemmI8VNNI    = cpu.VNNI && haveAsm
 	useGemmI8AVXVNNI = cpu.AVXVNNI && haveAsm
 	useGemmI8AVX2    = cpu.AVX2 && haveAsm
+	useGemmI8MMLA    = cpu.I8MM && haveNEON
 	useGemmI8SDOT    = cpu.DotProd && haveNEON
 	useGemmI8NEON    = cpu.NEON && haveNEON
 
@@ -33,6 +34,7 @@ func init() {
 	cpu.Register("gemmi8/vnni", &useGemmI8VNNI)
 	cpu.Register("gemmi8/avxvnni", &useGemmI8AVXVNNI)
 	cpu.Register("gemmi8/avx2", &useGemmI8AVX2)
+	cpu.Register("gemmi8/mmla", &useGemmI8MMLA)
 	cpu.Register("gemmi8/sdot", &useGemmI8SDOT)
 	cpu.Register("gemmi8/neon", &useGemmI8NEON)
 	cpu.RegisterFor("gemmi8ahead/vnni", &useGemmI8Ahead, cpu.Intel)
@@ -56,6 +58,7 @@ var (
 	gemmI8VNNI    = GemmI8{Name: "i8-12x32-vnni", MR: 12, NR: 32, Half: 16, Group: 4, isa: isaAVX512}
 	gemmI8AVXVNNI = GemmI8{Name: "i8-6x16-avxvnni", MR: 6, NR: 16, Half: 8, Group: 4, isa: isaAVX2}
 	gemmI8AVX2    = GemmI8{Name: "i8-6x16-avx2", MR: 6, NR: 16, Half: 8, Group: 4, wide: true, isa: isaAVX2}
+	gemmI8MMLA    = GemmI8{Name: "i8-8x8-mmla", MR: 8, NR: 8, Group: 8, signed: true, isa: isaNEON}
 	gemmI8SDOT    = GemmI8{Name: "i8-8x8-sdot", MR: 8, NR: 8, Group: 4, signed: true, isa: isaNEON}
 	gemmI8NEON    = GemmI8{Name: "i8-8x8-neon", MR: 8, NR: 8, Group: 1, signed: true, isa: isaNEON}
 	gemmI8Generic = GemmI8{Name: "i8-4x4-generic", MR: 4, NR: 4, Group: 1}
@@ -70,6 +73,8 @@ func SelectGemmI8() *GemmI8 {
 		return &gemmI8AVXVNNI
 	case useGemmI8AVX2:
 		return &gemmI8AVX2
+	case useGemmI8MMLA:
+		return &gemmI8MMLA
 	case useGemmI8SDOT:
 		return &gemmI8SDOT
 	case useGemmI8NEON:

@@ -21,9 +21,12 @@ func (g *GemmI8) tile(t *tileI8, mr int, _ bool) {
 
 // whole runs a tile of all columns.
 func (g *GemmI8) whole(t *tileI8, mr int) {
-	if g.Group == 4 {
+	switch g.Group {
+	case 8:
+		tileI8MMLA(t, mr)
+	case 4:
 		tileI8SDOT(t, mr)
-	} else {
+	default:
 		tileI8MLAL(t, mr)
 	}
 }
@@ -33,6 +36,27 @@ func (g *GemmI8) rowSums(t *tileI8) { gemmI8RowSumsNEON(t) }
 
 //go:noescape
 func gemmI8RowSumsNEON(t *tileI8)
+
+func tileI8MMLA(t *tileI8, mr int) {
+	switch mr {
+	case 8:
+		gemmI8x8x8MMLA(t)
+	case 7:
+		gemmI8x7x8MMLA(t)
+	case 6:
+		gemmI8x6x8MMLA(t)
+	case 5:
+		gemmI8x5x8MMLA(t)
+	case 4:
+		gemmI8x4x8MMLA(t)
+	case 3:
+		gemmI8x3x8MMLA(t)
+	case 2:
+		gemmI8x2x8MMLA(t)
+	case 1:
+		gemmI8x1x8MMLA(t)
+	}
+}
 
 func tileI8SDOT(t *tileI8, mr int) {
 	switch mr {
@@ -77,6 +101,30 @@ func tileI8MLAL(t *tileI8, mr int) {
 }
 
 // Tile kernels, rows x columns; see GemmI8Args.runGeneric for what they compute.
+
+//go:noescape
+func gemmI8x8x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x7x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x6x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x5x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x4x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x3x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x2x8MMLA(t *tileI8)
+
+//go:noescape
+func gemmI8x1x8MMLA(t *tileI8)
 
 //go:noescape
 func gemmI8x8x8SDOT(t *tileI8)

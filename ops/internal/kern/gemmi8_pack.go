@@ -66,9 +66,9 @@ func packBytes(to, col []byte, step, group int, signed bool) {
 		flip = 0x80808080
 	}
 	k := 0
-	if group == 4 {
+	if group >= 4 {
 		for ; k+4 <= len(col); k += 4 {
-			binary.LittleEndian.PutUint32(to[k/4*step:], binary.LittleEndian.Uint32(col[k:])^flip)
+			binary.LittleEndian.PutUint32(to[k/group*step+k%group:], binary.LittleEndian.Uint32(col[k:])^flip)
 		}
 	}
 	for ; k < len(col); k++ {

@@ -59,6 +59,19 @@ func TestGemmI8(t *testing.T) {
 	})
 }
 
+// Every height of a tile with every end of a tap.
+func TestGemmI8Ends(t *testing.T) {
+	cputest.ForEachPath(t, "gemmi8/", func(t *testing.T) {
+		g := SelectGemmI8()
+		r := rand.New(rand.NewPCG(3, 4))
+		for m := 1; m <= g.MR; m++ {
+			for kc := 1; kc <= 40; kc++ {
+				testGemmI8(t, g, r, [4]int{m, 5 + r.IntN(2*g.NR), 1 + kc%3, kc}, kc&1 != 0, m&1 != 0, kc%5 == 0, kc%3 > 0)
+			}
+		}
+	})
+}
+
 func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigned, zeros, table bool) {
 	m, n, taps, kc := c[0], c[1], c[2], c[3]
 	k := taps * kc
