@@ -30,7 +30,7 @@ type reduceRows struct {
 // neighbours.
 func newReduceRows(fn ReduceFn, params []tensor.Tensor, s tensor.Shape, reduced [tensor.MaxRank]bool) *reduceRows {
 	switch fn {
-	case ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceL2, ReduceSumSquare:
+	case ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceL2, ReduceSumSquare, ReduceLogSumExp:
 	default:
 		return nil
 	}
@@ -55,7 +55,7 @@ func newReduceRows(fn ReduceFn, params []tensor.Tensor, s tensor.Shape, reduced 
 		k.parts = max(1, chunkElems/k.n)
 		return k
 	}
-	if k.inner < 8 || k.n < 1 || k.n > reduceRowsMax {
+	if fn == ReduceLogSumExp || k.inner < 8 || k.n < 1 || k.n > reduceRowsMax {
 		return nil
 	}
 	k.parts = (k.inner + reduceCols - 1) / reduceCols
@@ -157,6 +157,9 @@ func (k *reduceRows) roots(y, x []float32) {
 
 // line reduces one line: long sums in float64, of parts that are summed in float32.
 func (k *reduceRows) line(x []float32) float32 {
+	if k.fn == ReduceLogSumExp {
+		return logSumExp(x)
+	}
 	sum := 0.0
 	for at := 0; at < len(x); at += reduceRowsMax {
 		part := x[at:min(len(x), at+reduceRowsMax)]
@@ -191,4 +194,18 @@ func (k *reduceRows) line(x []float32) float32 {
 		return top
 	}
 	return float32(sum)
+}
+
+// logSumExp is log Σ exp(x) of one line.
+func logSumExp(x []float32) float32 {
+	top := kern.MaxOfF32(x)
+	if math.IsInf(float64(top), 0) {
+		for _, v := range x {
+			if v != v { // which MaxOfF32 may overlook
+				top = v
+			}
+		}
+		return top
+	}
+	return float32(float64(top) + math.Log(expSum(x, top)))
 }

@@ -68,7 +68,7 @@ func TestReduceFast(t *testing.T) {
 	}
 	checkFast(t, &Reduce{Axes: []int{1, 2}}, []tensor.Tensor{normalTensor(1, 2, 30, 30, 1100)}, nil, 1e-6)
 	checkFast(t, &Reduce{Axes: []int{1}}, []tensor.Tensor{tensor.New(tensor.F32Spec(2, 0, 10))}, nil, 1e-6)
-	for _, fn := range []ReduceFn{ReduceMean, ReduceMax, ReduceMin, ReduceL2, ReduceSumSquare} {
+	for _, fn := range []ReduceFn{ReduceMean, ReduceMax, ReduceMin, ReduceL2, ReduceSumSquare, ReduceLogSumExp} {
 		for _, dims := range [][]int{{40, 16}, {3, 9000}, {1, 17, 1, 1}, {4, 33, 600}} {
 			for _, odd := range []float32{0, float32(math.NaN()), posInf, negInf, 1e25} {
 				x := normalTensor(1, dims...)

@@ -117,7 +117,15 @@ func (k *softmaxKernel) logRow(y, x []float32) {
 		scalarStep(kern.Mul, y, x, k.beta)
 		x = y
 	}
-	top, sum := kern.MaxOfF32(x), 0.0
+	top := kern.MaxOfF32(x)
+	sum := expSum(x, top)
+	scalarStep(kern.Sub, y, x, top)
+	scalarStep(kern.Sub, y, y, float32(math.Log(sum)))
+}
+
+// expSum is the sum of exp(x - top).
+func expSum(x []float32, top float32) float64 {
+	sum := 0.0
 	var exp [rowBuffer]float32
 	for at := 0; at < len(x); at += rowBuffer {
 		e := exp[:min(rowBuffer, len(x)-at)]
@@ -125,6 +133,5 @@ func (k *softmaxKernel) logRow(y, x []float32) {
 		kern.ExpF32(e, e)
 		sum += float64(kern.SumF32(e))
 	}
-	scalarStep(kern.Sub, y, x, top)
-	scalarStep(kern.Sub, y, y, float32(math.Log(sum)))
+	return sum
 }

@@ -192,6 +192,10 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 		kern.AbsF32(dst, x)
 	case UnaryErf:
 		kern.ErfF32(dst, x)
+	case UnarySin:
+		kern.SinF32(0, dst, x)
+	case UnaryCos:
+		kern.SinF32(1, dst, x)
 	case UnaryFloor:
 		kern.RoundF32(kern.Down, dst, x)
 	case UnaryCeil:

@@ -10,7 +10,7 @@ import (
 // for a function that has no such form. dst may be x.
 func unarySteps(fn UnaryFn, a, b float32, dst, x []float32) bool {
 	switch fn {
-	case UnaryReciprocal, UnaryRsqrt, UnaryElu, UnarySelu, UnarySoftplus, UnaryLogSigmoid, UnaryMish, UnarySign:
+	case UnaryReciprocal, UnaryRsqrt, UnaryElu, UnarySelu, UnarySoftplus, UnaryLogSigmoid, UnaryMish, UnarySign, UnaryTan:
 	case UnaryCelu:
 		if !(a > 0) {
 			return false
@@ -62,6 +62,10 @@ func unaryStep(fn UnaryFn, a, b float32, dst, x, e, t []float32) {
 		for i, v := range x {
 			dst[i] = sign * (max(sign*v, 0) + log1pUnit(e[i]))
 		}
+	case UnaryTan:
+		kern.SinF32(0, e, x)
+		kern.SinF32(1, t, x)
+		rowStep(kern.Div, dst, e, t)
 	case UnarySign: // the smallest numbers become 1 in two steps
 		kern.BinaryScalarF32(kern.Mul, e, x, 1<<100, -1, 1)
 		kern.BinaryScalarF32(kern.Mul, dst, e, 1<<100, -1, 1)

@@ -119,6 +119,8 @@ func vecF32(a *asm, v isa) {
 		g.entry()
 		g.compare(predicate)
 	}
+	g.entry() // SinF32
+	g.loop(1, 1, func(r []reg.VecPhysical) { g.sine(r[0]) })
 	g.reductions()
 	g.finish()
 	g.training()
@@ -190,6 +192,11 @@ var vecConstants = map[string]uint32{
 	"d2": math.Float32bits(-1.68282697438203e-03), "d1": math.Float32bits(-7.37332916720468e-03), "d0": math.Float32bits(-1.42647390514189e-02),
 	"gt3": math.Float32bits(-0.0713548162726), "gt1": math.Float32bits(-1.59576912161),
 	"phi": math.Float32bits(0.39894228), "-far": math.Float32bits(-15), "3gt3": math.Float32bits(3 * -0.0713548162726), // of slopes
+
+	"2/pi": math.Float32bits(2 / math.Pi), "pi/2a": math.Float32bits(1.5707963705), "pi/2b": math.Float32bits(-4.3711388287e-8),
+	"pi/2c": math.Float32bits(-1.71512451e-15), "s2": math.Float32bits(-1.9515295891e-4), "s1": math.Float32bits(8.3321608736e-3),
+	"s0": math.Float32bits(-1.6666654611e-1), "c2": math.Float32bits(2.443315711809948e-5), "c1": math.Float32bits(-1.388731625493765e-3),
+	"c0": math.Float32bits(4.166664568298827e-2),
 
 	// With AVX-512; see power.
 	"16ths": math.Float32bits(1.5 * (1 << 19)),

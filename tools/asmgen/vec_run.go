@@ -11,7 +11,7 @@ import (
 
 // vecOps is the loops that dispatch chooses from, in the order of kern.vecOp, from that many two-operand ones on; the
 // same with a scalar follow those.
-const vecOps, vecBinary = 37, 8
+const vecOps, vecBinary = 38, 8
 
 // dispatch begins the function of all loops: entry i is what kern.vecOp i asks for.
 func (g *vec) dispatch() {

@@ -67,6 +67,7 @@ const (
 	vecAtMost
 	vecEqual
 	vecDifferent
+	vecSin
 	vecSum
 	vecSumSquares
 	vecDot

@@ -100,6 +100,10 @@ var vecFuncs = []struct {
 	{"ceil", 0, func(d, x, y, z []float32) { scaled(d, x, 1e9); RoundF32(Up, d, d) }},
 	{"abs", 0, func(d, x, y, z []float32) { AbsF32(d, x) }},
 	{"erf", 8, func(d, x, y, z []float32) { scaled(d, x, 3); ErfF32(d, d) }},
+	{"sin", 3, func(d, x, y, z []float32) { scaled(d, x, 30); SinF32(0, d, d) }},
+	{"cos", 3, func(d, x, y, z []float32) { scaled(d, x, 30); SinF32(1, d, d) }},
+	{"-sin", 3, func(d, x, y, z []float32) { SinF32(2, d, x) }},
+	{"-cos", 3, func(d, x, y, z []float32) { SinF32(3, d, x) }},
 	{"larger", 0, func(d, x, y, z []float32) { copy(d, y); LargerF32(make([]uint32, len(d)), d, x, 7) }},
 	{"larger at", 0, func(d, x, y, z []float32) {
 		at := make([]uint32, len(d))
@@ -199,6 +203,36 @@ func TestVecMathAccuracy(t *testing.T) {
 				}
 				if v != v && dst[i] == dst[i] {
 					t.Fatalf("%s hides a NaN", c.name)
+				}
+			}
+		}
+	})
+}
+
+// All exponents, and densely what lies next to multiples of a quarter turn.
+func TestSinAccuracy(t *testing.T) {
+	var x []float32
+	for b := uint64(0); b < 1<<32; b += 4099 {
+		x = append(x, math.Float32frombits(uint32(b)))
+	}
+	for n := 1; n < 90000; n += 1 + n/50 {
+		v := float32(float64(n) * (math.Pi / 2))
+		for range 4 {
+			v = math.Nextafter32(v, 0)
+		}
+		for range 9 {
+			x = append(x, v, -v)
+			v = math.Nextafter32(v, 1e9)
+		}
+	}
+	dst := make([]float32, len(x))
+	cputest.ForEachPath(t, "vec/", func(t *testing.T) {
+		for quarters := range 4 {
+			SinF32(quarters, dst, x)
+			for i, v := range x {
+				want := sinGeneric(quarters, v)
+				if d := ulps(want, dst[i]); d > 3 {
+					t.Fatalf("sin(%v + %d quarters) = %v, want %v: %d ulp", v, quarters, dst[i], want, d)
 				}
 			}
 		}
