@@ -38,6 +38,8 @@ var convCases = []convCase{
 	{name: "dilated", in: []int{1, 12, 11, 8}, oc: 9, kernel: []int{3, 2}, conv: Conv{Window: Window{Dilation: []int{2, 3}, PadLo: []int{2, 1}, PadHi: []int{1, 2}}}},
 	{name: "groups", in: []int{2, 6, 6, 12}, oc: 18, kernel: []int{3, 3}, conv: Conv{Groups: 3, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}}},
 	{name: "groups of four", in: []int{2, 15, 17, 32}, oc: 32, kernel: []int{3, 3}, conv: Conv{Groups: 8, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Relu}},
+	{name: "two filters a channel", in: []int{2, 9, 12, 24}, oc: 48, kernel: []int{3, 3}, conv: Conv{Groups: 24, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}}},
+	{name: "groups of two and four", in: []int{1, 8, 11, 24}, oc: 48, kernel: []int{3, 3}, conv: Conv{Groups: 12, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Relu}},
 	{name: "groups of eight", in: []int{1, 15, 16, 64}, oc: 64, kernel: []int{3, 3}, conv: Conv{Groups: 8, Window: Window{Stride: []int{2, 2}, PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Act{Fn: UnarySwish, A: 1}}},
 	{name: "groups of sixteen", in: []int{2, 9, 30, 48}, oc: 48, kernel: []int{3, 3}, noBias: true, conv: Conv{Groups: 3, Window: Window{Auto: PadValid}}},
 	{name: "depthwise 3x3", in: []int{2, 9, 9, 35}, oc: 35, kernel: []int{3, 3}, conv: Conv{Groups: 35, Window: Window{PadLo: []int{1, 1}, PadHi: []int{1, 1}}, Act: Clip(0, 6)}},

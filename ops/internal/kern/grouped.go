@@ -39,10 +39,13 @@ type GroupedF32Args struct {
 // CanGroup says that Run may be called: outputs of a row fill a tile, which has at most one column of padding on either side,
 // and each sees a row of the image.
 func (a *GroupedF32Args) CanGroup() bool {
-	narrow := a.IC == a.OC && (a.IC == 2 || a.IC == 4 || a.IC == 8)
+	narrow := a.IC > 0 && a.OC%a.IC == 0 && (a.OC == 2 || a.OC == 4 || a.OC == 8) && a.inputs() >= groupedBlock
 	return useGroupedAVX512 && (narrow || a.OC == groupedBlock && a.IC <= 2*groupedBlock) && a.Channels%groupedBlock == 0 && a.OW >= groupedOuts &&
 		(a.SW == 1 || a.SW == 2) && a.PL <= 1 && (a.OW-1)*a.SW-a.PL+3 <= a.W+1 && a.PT < a.KH && (a.OH-1)*a.SH-a.PT < a.H
 }
+
+// inputs are the channels of all groups' inputs.
+func (a *GroupedF32Args) inputs() int { return a.Channels / a.OC * a.IC }
 
 // Blocks are the vectors of output channels.
 func (a *GroupedF32Args) Blocks() int { return a.Channels / groupedBlock }
@@ -75,7 +78,7 @@ type groupedTile struct {
 	out         *float32
 	outStride   int
 	bias        *float32
-	order       *[2][16]int32 // which input of the vector each lane takes, and how that moves on
+	order       *[2][16]int32 // which of 16 inputs each lane takes, and how that moves on
 	steps       int           // inputs of a group
 	left, right int32         // 1: the first or last column is padding
 	min, max    float32
@@ -84,16 +87,20 @@ type groupedTile struct {
 // Run computes output rows y0 to y1 of blocks b0 to b1. Ranges that do not overlap may run at the same time.
 func (a *GroupedF32Args) Run(y0, y1, b0, b1 int) {
 	size := GroupedPacked(a.KH, a.IC)
-	if y0 < 0 || y1 > a.OH || b0 < 0 || b1 > a.Blocks() || !a.CanGroup() || a.OutPixel < a.Channels || a.Pixel < a.Channels/a.OC*a.IC ||
-		len(a.In) < a.H*a.W*a.Pixel-a.Pixel+a.Channels/a.OC*a.IC || len(a.Weights) < a.Blocks()*size || len(a.Bias) < a.Channels ||
+	if y0 < 0 || y1 > a.OH || b0 < 0 || b1 > a.Blocks() || !a.CanGroup() || a.OutPixel < a.Channels || a.Pixel < a.inputs() ||
+		len(a.In) < a.H*a.W*a.Pixel-a.Pixel+a.inputs() || len(a.Weights) < a.Blocks()*size || len(a.Bias) < a.Channels ||
 		len(a.Out) < (y1*a.OW-1)*a.OutPixel+a.Channels {
 		panic("kern: BUG: grouped convolution: range or slice does not match the sizes")
 	}
-	var order [2][16]int32
-	for i := range order[0] {
-		order[0][i], order[1][i] = int32(i/a.IC*a.IC), 1
+	// A block of narrow groups with more outputs than inputs reads less than a vector: the last ones from where one fits.
+	var orders [groupedBlock / 2][2][16]int32
+	some := groupedBlock / a.OC * a.IC // inputs of a block
+	for o := 0; a.OC < groupedBlock && o*some < groupedBlock; o++ {
+		for i := range groupedBlock {
+			orders[o][0][i], orders[o][1][i] = int32(o*some+i/a.OC*a.IC), 1
+		}
 	}
-	t := groupedTile{rowStride: 4 * a.W * a.Pixel, colStride: 4 * a.Pixel, outStride: 4 * a.OutPixel, order: &order, steps: a.IC, min: a.Min, max: a.Max}
+	t := groupedTile{rowStride: 4 * a.W * a.Pixel, colStride: 4 * a.Pixel, outStride: 4 * a.OutPixel, steps: a.IC, min: a.Min, max: a.Max}
 	for i := range max(0, y1-y0) * ((a.OW + groupedOuts - 1) / groupedOuts) {
 		y, x := y0+i%max(1, y1-y0), i/(y1-y0)
 		x = min(x*groupedOuts, a.OW-groupedOuts) // the last tile computes some of the one before again
@@ -104,7 +111,13 @@ func (a *GroupedF32Args) Run(y0, y1, b0, b1 int) {
 		in, out := ((top+ky0)*a.W+max(0, left))*a.Pixel, (y*a.OW+x)*a.OutPixel
 		for b := b0; b < b1; b++ {
 			c := b * groupedBlock
-			t.in, t.out, t.bias, t.w = &a.In[in+c/a.OC*a.IC], &a.Out[out+c], &a.Bias[c], &a.Weights[b*size+size/a.KH*ky0]
+			first := c / a.OC * a.IC
+			at := first
+			if a.OC < groupedBlock {
+				at = min(first, a.inputs()-groupedBlock)
+			}
+			t.order = &orders[(first-at)/some]
+			t.in, t.out, t.bias, t.w = &a.In[in+at], &a.Out[out+c], &a.Bias[c], &a.Weights[b*size+size/a.KH*ky0]
 			groupedRun(&t, a.OC < groupedBlock, a.SW)
 		}
 	}
