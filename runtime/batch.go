@@ -16,6 +16,10 @@ func init() { switches.Register("batch/apart", &batchApart) }
 // groupCache is what the operands of a layer may take of a second-level cache.
 const groupCache = 1 << 20
 
+// leastGroups is how many groups a batch is worth cutting into: of two or three images, that share weights which were read
+// for the first, and workers, who wait for the last group alone, hardly any are faster.
+const leastGroups = 4
+
 // batchCut says how a batch goes through a graph: the nodes before at by groups of images, from first to last each, and
 // those from it on together. There layers have fewer bytes of values than of weights, which are then read once for all.
 type batchCut struct {
@@ -44,8 +48,7 @@ func cutBatch(g *graph.Graph) (c batchCut) {
 		return c
 	}
 	limit := apartUntil(g, one)
-	moved := make([]int, limit) // bytes a node reads and writes
-	c.group = g.Batch()
+	moved, most := make([]int, limit), 0 // bytes a node reads and writes
 	for i := range limit {
 		nd := one.Node(graph.ID(i))
 		for _, x := range nd.In {
@@ -54,12 +57,13 @@ func cutBatch(g *graph.Graph) (c batchCut) {
 		if nd.Op.Kind() != ops.KindInput {
 			moved[i] += nd.Out.Bytes()
 		}
-		for c.group > 1 && (g.Batch()%c.group != 0 || c.group*moved[i] > groupCache) {
-			c.group--
-		}
+		most = max(most, moved[i])
 	}
-	if c.group == g.Batch() {
+	if c.group = g.Batch() / leastGroups; c.group == 0 || g.Batch()*most <= groupCache {
 		return c
+	}
+	for c.group > 1 && (g.Batch()%c.group != 0 || c.group*most > groupCache) {
+		c.group--
 	}
 	// Of each image: weights before the cut come once a group, behind it once a batch; values behind it come from afar.
 	crossing := make([]int, limit+2) // what is more at a cut there than at one before, written and read

@@ -23,7 +23,7 @@ type sessionConfig struct {
 	groups grouping
 }
 
-// WithBatch fixes the batch size; the default is 1, or what the network fixes. On the CPU the images go through a
+// WithBatch fixes the batch size; the default is 1, or what the network fixes. On the CPU four images and more go through a
 // network's larger layers one after another, each worker's its own, so the arena is smaller than as many of one image.
 func WithBatch(n int) SessionOption {
 	return func(c *sessionConfig) { c.batch, c.groups = n, byGroups }
