@@ -46,6 +46,9 @@ func BenchmarkConvGradTaps(b *testing.B) {
 		{dims{8, 14, 14, 512}, dims{512, 3, 3, 512}, nil, dims{2, 2}, dims{1, 1}, dims{1, 1}},
 		{dims{16, 56, 56, 64}, dims{128, 3, 3, 64}, nil, dims{2, 2}, dims{1, 1}, dims{1, 1}},
 		{dims{16, 56, 56, 64}, dims{128, 1, 1, 64}, nil, dims{2, 2}, dims{0, 0}, dims{1, 1}},
+		{dims{8, 56, 56, 256}, dims{512, 1, 1, 256}, nil, dims{2, 2}, dims{0, 0}, dims{1, 1}},
+		{dims{8, 14, 14, 1024}, dims{2048, 1, 1, 1024}, nil, dims{2, 2}, dims{0, 0}, dims{1, 1}},
+		{dims{32, 32, 32, 16}, dims{32, 1, 1, 16}, nil, dims{2, 2}, dims{0, 0}, dims{1, 1}},
 		{dims{32, 32, 32, 16}, dims{32, 3, 3, 16}, nil, dims{2, 2}, dims{1, 1}, dims{1, 1}},
 		{dims{16, 16, 16, 320}, dims{128, 3, 3, 320}, nil, dims{1, 1}, dims{4, 4}, dims{4, 4}},
 	} {
