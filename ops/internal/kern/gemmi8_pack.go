@@ -149,45 +149,6 @@ func Fill(b []byte, v byte) {
 	}
 }
 
-// runGeneric is the definition: one element after the other.
-func (a *GemmI8Args) runGeneric(m0, m1, n0, n1 int) {
-	bias := a.bias()
-	depth := a.Taps * a.KC
-	var flip byte
-	if a.ASigned {
-		flip = 0x80
-	}
-	for m := m0; m < m1; m++ {
-		tile := m / 4 * 4
-		if a.Rows == nil {
-			tile = m
-		}
-		for n := n0; n < n1; n += 4 {
-			acc := [4]int32{}
-			var sum int32
-			panel := a.B[n*depth : (n+4)*depth]
-			for t := range a.Taps {
-				for k, v := range a.row(4, tile, t, m-tile) {
-					x := int32(v ^ flip)
-					b := panel[4*(t*a.KC+k):][:4]
-					acc[0] += x * int32(int8(b[0]))
-					acc[1] += x * int32(int8(b[1]))
-					acc[2] += x * int32(int8(b[2]))
-					acc[3] += x * int32(int8(b[3]))
-					sum += x
-				}
-			}
-			for j := range min(4, n1-n) {
-				s := acc[j] + bias[n+j]
-				if a.Cols.zero != nil {
-					s -= a.Cols.zero[n+j] * sum
-				}
-				a.C[m*a.LDC+n+j] = requantI8(s, a.Cols.scale[n+j], a.CZero, a.Lo, a.Hi)
-			}
-		}
-	}
-}
-
 // requantI8 is clamp(roundHalfEven(float32(acc)·scale) + zero, lo, hi), clamped before rounding so that nothing overflows;
 // lo for a NaN.
 func requantI8(acc int32, scale float32, zero, lo, hi int32) byte {
