@@ -120,13 +120,21 @@ type GemmF32Args struct {
 // blockBytes is how much of B is kept in the second-level cache while all rows of a range pass over it.
 const blockBytes = 512 << 10
 
-// blockBudget is the share of B when the rows of A take that many bytes (a convolution's taps overlap: one is counted):
-// where A can stay in the second-level cache too, B leaves it room; where it cannot, it streams by as rarely as can be.
-func blockBudget(rows int) int {
-	if rows > blockBytes {
-		return blockBytes
+// blockBytes is that for a kernel: processors that run NEON or plain Go have 128 to 512 KB, some for several cores.
+func (i isa) blockBytes() int {
+	if i == isaNEON || i == isaGeneric {
+		return blockBytes / 4
 	}
-	return min(blockBytes, blockBytes*3/2-rows)
+	return blockBytes
+}
+
+// blockBudget is the share of B, of block bytes at most, when the rows of A take that many bytes (a convolution's taps overlap: one is counted):
+// where A can stay in the second-level cache too, B leaves it room; where it cannot, it streams by as rarely as can be.
+func blockBudget(block, rows int) int {
+	if rows > block {
+		return block
+	}
+	return min(block, block*3/2-rows)
 }
 
 // Run computes rows m0 to m1 and columns n0 to n1. m0 must be a multiple of MR when there is a table; n0 must be a
@@ -141,18 +149,18 @@ func (g *GemmF32) Run(a *GemmF32Args, m0, m1, n0, n1 int) {
 		return
 	}
 	a.check(g, m0, m1, n0, n1)
-	if g.isa == isaGeneric {
-		a.runGeneric(m0, m1, n0, n1)
-		return
-	}
 	k := a.Taps * a.KC
 	if g.asksAhead(a, m1-m0, n1-n0) {
 		g.runAhead(a, m0, m1, n0, n1)
 		return
 	}
-	block := max(1, blockBudget(4*(m1-m0)*a.KC)/(4*k*g.NR)) * g.NR
+	block := max(1, blockBudget(g.isa.blockBytes(), 4*(m1-m0)*a.KC)/(4*k*g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
-		g.runBlock(a, m0, m1, nn, min(nn+block, n1))
+		if end := min(nn+block, n1); g.isa == isaGeneric {
+			a.runGeneric(m0, m1, nn, end)
+		} else {
+			g.runBlock(a, m0, m1, nn, end)
+		}
 	}
 }
 

@@ -132,23 +132,24 @@ func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 		return
 	}
 	a.check(g, m0, m1, n0, n1)
-	if g.isa == isaGeneric {
-		if a.runGeneric(m0, m1, n0, n1); a.Sum != nil {
-			a.addRows(m0, m1, n0, n1)
-		}
-		return
-	}
-	bytes := blockBytes
+	bytes := g.isa.blockBytes()
 	if useGemmI8Ahead {
 		bytes = aheadBytes
 	}
 	block := max(1, bytes/g.panelBytes(a.Taps, a.KC, g.NR)) * g.NR
 	for nn := n0; nn < n1; nn += block {
+		end := min(nn+block, n1)
+		if g.isa == isaGeneric {
+			if a.runGeneric(m0, m1, nn, end); a.Sum != nil {
+				a.addRows(m0, m1, nn, end)
+			}
+			continue
+		}
 		var next []byte
 		if nn+block >= n1 {
 			next = a.Next
 		}
-		g.runBlock(a, m0, m1, nn, min(nn+block, n1), next)
+		g.runBlock(a, m0, m1, nn, end, next)
 	}
 }
 
