@@ -154,6 +154,8 @@ func (c *Conv) Prepare(p *Prep) (Kernel, error) {
 }
 
 // outPitch is how far rows of a result are apart: see Prep.OutPitch.
+//
+//go:noinline
 func outPitch(pitch, dense int) int {
 	if pitch == 0 {
 		return dense

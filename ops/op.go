@@ -131,6 +131,8 @@ func (p *Prep) Operand(i int) (spec tensor.Spec, ok bool) {
 
 // NeedScratch asks for n bytes of Args.Scratch, 64-byte aligned and not
 // cleared. The largest request counts.
+//
+//go:noinline
 func (p *Prep) NeedScratch(n int) { p.scratch = max(p.scratch, n) }
 
 // NeedAux asks for n bytes that the forward run of a training step fills and

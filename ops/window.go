@@ -50,9 +50,13 @@ type Geom struct {
 }
 
 // Taps is the number of kernel positions.
+//
+//go:noinline
 func (g *Geom) Taps() int { return g.Kernel[0] * g.Kernel[1] * g.Kernel[2] }
 
 // OutSize is the number of output positions of one image.
+//
+//go:noinline
 func (g *Geom) OutSize() int { return g.Out[0] * g.Out[1] * g.Out[2] }
 
 // InSize is the number of input positions of one image.

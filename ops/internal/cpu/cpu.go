@@ -4,6 +4,8 @@ package cpu
 import "github.com/teff-ml/teff/ops/switches"
 
 // Register announces a fast path: see switches.Register.
+//
+//go:noinline
 func Register(name string, enabled *bool) { switches.Register(name, enabled) }
 
 // Cores that choices are known for. Intel's read weights from the third-level cache or from memory up to twice as fast where

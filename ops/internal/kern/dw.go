@@ -211,6 +211,8 @@ func (a *DWF32Args) check(y0, y1 int) {
 }
 
 // tapRange returns the taps [lo, hi) of n, dilation apart from start, that fall into [0, size).
+//
+//go:noinline
 func tapRange(start, n, dilation, size int) (lo, hi int) {
 	if start < 0 {
 		lo = (-start + dilation - 1) / dilation

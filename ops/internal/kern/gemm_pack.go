@@ -17,6 +17,9 @@ func init() {
 // PackedSize is the length of packed weights in floats for n columns and depth k.
 func (g *GemmF32) PackedSize(n, k int) int { return g.packedColumns(n) * k }
 
+// packedColumns is the columns that n take in panels.
+//
+//go:noinline
 func (g *GemmF32) packedColumns(n int) int { return packedColumns(n, g.NR, g.Half) }
 
 // packedColumns is n rounded up to panels of nr, the last one half wide when that suffices.
