@@ -131,3 +131,45 @@ func (p *param) updateChannels(o Optimizer, u update) {
 		o.update(u, p.w[c*row:(c+1)*row], p.g[j*row:(j+1)*row], state)
 	}
 }
+
+// findChannels asks which channels learn where not all do.
+func (s *schedule) findChannels() error {
+	s.chans = map[paramKey][]int{}
+	for i := range s.net.target {
+		c, err := s.cfg.channels(s.net.g.Node(i), 0)
+		if err != nil {
+			return err
+		}
+		if c != nil && s.runs[i] {
+			s.chans[paramKey{i, 0}] = c
+		}
+	}
+	return nil
+}
+
+// learning is how many numbers of a parameter learn.
+func (s *schedule) learning(k paramKey) int {
+	shape := s.net.g.Node(k.node).Params[k.param].Shape
+	n := shape.Elems()
+	if c := s.chans[k]; c != nil {
+		n = n / shape.Dim(0) * len(c)
+	}
+	return n
+}
+
+func (s *schedule) learnsAny(id graph.ID) bool {
+	nd := s.net.g.Node(id)
+	for j := range nd.Params {
+		if s.learns(id, j) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *schedule) learns(id graph.ID, j int) bool {
+	if id >= s.net.target {
+		return false
+	}
+	return s.cfg.learns(s.net.g.Node(id), j)
+}

@@ -126,48 +126,6 @@ func (s *schedule) wanted(id graph.ID) bool {
 	return s.cfg.InputGradients && id != s.net.target && nd.Op.Kind() == ops.KindInput && nd.Out.DType == tensor.F32
 }
 
-// findChannels asks which channels learn where not all do.
-func (s *schedule) findChannels() error {
-	s.chans = map[paramKey][]int{}
-	for i := range s.net.target {
-		c, err := s.cfg.channels(s.net.g.Node(i), 0)
-		if err != nil {
-			return err
-		}
-		if c != nil && s.runs[i] {
-			s.chans[paramKey{i, 0}] = c
-		}
-	}
-	return nil
-}
-
-// learning is how many numbers of a parameter learn.
-func (s *schedule) learning(k paramKey) int {
-	shape := s.net.g.Node(k.node).Params[k.param].Shape
-	n := shape.Elems()
-	if c := s.chans[k]; c != nil {
-		n = n / shape.Dim(0) * len(c)
-	}
-	return n
-}
-
-func (s *schedule) learnsAny(id graph.ID) bool {
-	nd := s.net.g.Node(id)
-	for j := range nd.Params {
-		if s.learns(id, j) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *schedule) learns(id graph.ID, j int) bool {
-	if id >= s.net.target {
-		return false
-	}
-	return s.cfg.learns(s.net.g.Node(id), j)
-}
-
 // lifetimes finds when each value is read last: by the last node that reads
 // it, or by the gradient that keeps it.
 func (s *schedule) lifetimes() error {
