@@ -123,15 +123,20 @@ func (d *dw) write() {
 	d.setMask(d.isa, reg.RCX)
 	body(true)
 	d.Label(next)
-	d.MOVQ(mem(t, dwInStep), s)
-	d.ADDQ(s, d.in)
-	d.MOVQ(mem(t, dwOutStep), s)
-	d.ADDQ(s, d.out)
-	d.DECQ(d.tiles)
-	d.JNZ(operand.LabelRef(tile))
+	d.nextTile(t, s, d.in, d.out, d.tiles, tile)
 	d.rowLoop.end(d.asm)
 	d.VZEROUPPER()
 	d.RET()
+}
+
+// nextTile goes on, in the struct that t points to, with the next tile of outputs, or ends; s is free for it.
+func (a *asm) nextTile(t, s reg.Register, in, out, tiles operand.Mem, tile string) {
+	a.MOVQ(mem(t, dwInStep), s)
+	a.ADDQ(s, in)
+	a.MOVQ(mem(t, dwOutStep), s)
+	a.ADDQ(s, out)
+	a.DECQ(tiles)
+	a.JNZ(operand.LabelRef(tile))
 }
 
 // column is the address of input column c of the current kernel row.

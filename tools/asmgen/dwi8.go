@@ -89,12 +89,7 @@ func (d *dwInt) write() {
 		d.body(true)
 	}
 	d.Label(next)
-	d.MOVQ(mem(t, dwInStep), s)
-	d.ADDQ(s, d.in)
-	d.MOVQ(mem(t, dwOutStep), s)
-	d.ADDQ(s, d.out)
-	d.DECQ(d.tiles)
-	d.JNZ(operand.LabelRef(tile))
+	d.nextTile(t, s, d.in, d.out, d.tiles, tile)
 	d.VZEROUPPER()
 	d.RET()
 }

@@ -72,12 +72,7 @@ func (d *dwSeven) write() {
 	d.MOVQ(operand.I32(int32(d.lanes)), reg.RCX)
 	d.JMP(operand.LabelRef(channels))
 	d.Label(next)
-	d.MOVQ(mem(t, dwInStep), s)
-	d.ADDQ(s, d.in)
-	d.MOVQ(mem(t, dwOutStep), s)
-	d.ADDQ(s, d.out)
-	d.DECQ(d.tiles)
-	d.JNZ(operand.LabelRef(tile))
+	d.nextTile(t, s, d.in, d.out, d.tiles, tile)
 	d.VZEROUPPER()
 	d.RET()
 }
