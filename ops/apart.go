@@ -19,7 +19,9 @@ func Apart(op Op, in []tensor.Spec, params []tensor.Tensor, apart []bool, out te
 		return all && len(in) == 1 && !o.Training // or all have the same mean
 	case *Dropout:
 		return all && !o.Training // which elements goes by their place in the batch
-	case *Pool, *GlobalPool, *GroupNorm, *LRN, *Resize, *DepthToSpace, *SpaceToDepth:
+	case *Pool:
+		return all && len(in) == 1 && o.Output == 0 // places count the whole input
+	case *GlobalPool, *GroupNorm, *LRN, *Resize, *DepthToSpace, *SpaceToDepth:
 		return all && len(in) == 1
 	case *Reshape, *Transpose, *Unary, *Identity, *Cast, *Quantize, *Dequantize, *Reduce:
 		return all && len(in) == 1 // the extents say that the first stays where it is

@@ -30,6 +30,7 @@ func TestApart(t *testing.T) {
 		{"statistics of the batch", &BatchNorm{Training: true}, []tensor.Spec{x}, nil, []bool{true}, false},
 		{"statistics that ran", &BatchNorm{}, []tensor.Spec{x}, nil, []bool{true}, true},
 		{"what is dropped goes by the place", &Dropout{Rate: .5, Training: true}, []tensor.Spec{x}, nil, []bool{true}, false},
+		{"places in the whole batch", &Pool{Output: 1}, []tensor.Spec{x}, nil, []bool{true}, false},
 		{"the batch turned round", &Slice{Starts: []int{-1}, Ends: []int{-9}, Steps: []int{-1}}, []tensor.Spec{x}, nil, []bool{true}, false},
 		{"columns turned round", &Slice{Starts: []int{-1}, Ends: []int{-9}, Axes: []int{1}, Steps: []int{-1}}, []tensor.Spec{x}, nil, []bool{true}, true},
 		{"the batch moved", &Pad{Lo: []int{1, 0, 0}, Hi: []int{-1, 0, 0}}, []tensor.Spec{x}, nil, []bool{true}, false},

@@ -215,6 +215,18 @@ func TestPoolIndices(t *testing.T) {
 	require.Equal(t, []int64{5, 8, 3, 14}, channel0(&Pool{Window: w, Output: 1, IndexNCHW: true, StorageOrder: 1}))
 }
 
+// TestPoolPlacesOfBatch: places count the whole input, so those of an image depend on how many come before it.
+func TestPoolPlacesOfBatch(t *testing.T) {
+	w := Window{Kernel: []int{2, 2}, Stride: []int{2, 2}}
+	x := tensor.New(tensor.F32Spec(3, 4, 4, 2))
+	for i := range x.F32() {
+		x.F32()[i] = float32(i * 7 % 13)
+	}
+	for _, op := range []*Pool{{Window: w}, {Window: w, Output: 1}, {Window: w, Output: 1, IndexNCHW: true}} {
+		checkApart(t, op, []tensor.Tensor{x}, nil)
+	}
+}
+
 // TestPoolBytes: the smallest byte is a maximum too, at the window's own first
 // place.
 func TestPoolBytes(t *testing.T) {
