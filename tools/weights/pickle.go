@@ -46,11 +46,27 @@ type (
 	}
 )
 
-// storages are PyTorch's names for the types of elements.
-var storages = map[global]kind{
-	"torch.DoubleStorage": f64, "torch.FloatStorage": f32, "torch.HalfStorage": f16, "torch.BFloat16Storage": bf16,
-	"torch.LongStorage": int64s, "torch.IntStorage": int32s, "torch.ShortStorage": int16s, "torch.CharStorage": int8s,
-	"torch.ByteStorage": int8s, "torch.BoolStorage": int8s,
+// storageKind is the type of elements that PyTorch calls so.
+func storageKind(name global) kind {
+	switch name {
+	case "torch.DoubleStorage":
+		return f64
+	case "torch.FloatStorage":
+		return f32
+	case "torch.HalfStorage":
+		return f16
+	case "torch.BFloat16Storage":
+		return bf16
+	case "torch.LongStorage":
+		return int64s
+	case "torch.IntStorage":
+		return int32s
+	case "torch.ShortStorage":
+		return int16s
+	case "torch.CharStorage", "torch.ByteStorage", "torch.BoolStorage":
+		return int8s
+	}
+	return unknown
 }
 
 // unpickler is Python's machine of a stack and a memo, which calls nothing.
@@ -354,7 +370,7 @@ func (u *unpickler) reference(v any) any {
 	}
 	typ, ok1 := t[1].(global)
 	key, ok2 := t[2].(string)
-	k := storages[typ]
+	k := storageKind(typ)
 	if !ok1 || !ok2 || k == unknown {
 		u.fail("a storage of %v", t[1])
 	}

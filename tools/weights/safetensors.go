@@ -5,16 +5,32 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-
-	"github.com/teff-ml/teff/ops/tensor"
 )
 
 // maxHeader is the largest header that the format allows.
 const maxHeader = 100 << 20
 
-var safetensorKinds = map[string]kind{
-	"F64": f64, "F32": f32, "F16": f16, "BF16": bf16,
-	"I64": int64s, "I32": int32s, "I16": int16s, "I8": int8s, "U64": int64s, "U32": int32s, "U16": int16s, "U8": int8s, "BOOL": int8s,
+// safetensorKind is the type of elements that the format calls so.
+func safetensorKind(name string) kind {
+	switch name {
+	case "F64":
+		return f64
+	case "F32":
+		return f32
+	case "F16":
+		return f16
+	case "BF16":
+		return bf16
+	case "I64", "U64":
+		return int64s
+	case "I32", "U32":
+		return int32s
+	case "I16", "U16":
+		return int16s
+	case "I8", "U8", "BOOL":
+		return int8s
+	}
+	return unknown
 }
 
 // safetensors reads the length of a header in JSON, the header, and the bytes that it
@@ -49,8 +65,8 @@ func (s *Set) safetensors(b []byte) error {
 		if err := d.Decode(&e); err != nil {
 			return formatf("the header's %q: %v", name, err)
 		}
-		k, ok := safetensorKinds[e.DType]
-		if !ok {
+		k := safetensorKind(e.DType)
+		if k == unknown {
 			return formatf("%q is of type %q", name, e.DType)
 		}
 		o := e.Offsets
@@ -65,26 +81,4 @@ func (s *Set) safetensors(b []byte) error {
 		return formatf("the header: %v", err)
 	}
 	return nil
-}
-
-// Safetensors is a file of float32 tensors under names, in their order.
-func Safetensors(names []string, at func(name string) tensor.Tensor) []byte {
-	header, data := []byte{'{'}, []byte(nil)
-	for i, name := range names {
-		t := at(name)
-		from := len(data)
-		data = append(data, t.Data...)
-		key, _ := json.Marshal(name)
-		dims, _ := json.Marshal(t.Shape.Dims())
-		if i > 0 {
-			header = append(header, ',')
-		}
-		header = fmt.Appendf(header, `%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, key, dims, from, len(data))
-	}
-	header = append(header, '}')
-	for len(header)%8 != 0 { // so that the data is aligned
-		header = append(header, ' ')
-	}
-	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
-	return append(append(b, header...), data...)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tests/shared"
 	"github.com/teff-ml/teff/tools/onnx"
+	"github.com/teff-ml/teff/tools/weights/weightstest"
 )
 
 // TestTorch: PyTorch's own files, with strides, with halves and a checkpoint around
@@ -84,10 +85,10 @@ func TestRealCheckpoint(t *testing.T) {
 	require.Positive(t, convs)
 }
 
-// TestSafetensors reads what Safetensors writes, and the other types.
+// TestSafetensors reads what weightstest writes, and the other types.
 func TestSafetensors(t *testing.T) {
 	a, b := tensor.FromF32([]float32{1, -2, 3, 4, 5, 6}, 2, 3), tensor.FromF32([]float32{7})
-	s, err := Parse(Safetensors([]string{"a", "b \"x\""}, func(name string) tensor.Tensor {
+	s, err := Parse(weightstest.Safetensors([]string{"a", "b \"x\""}, func(name string) tensor.Tensor {
 		if name == "a" {
 			return a
 		}
@@ -139,7 +140,7 @@ func TestHeaderFillsTheFile(t *testing.T) {
 	require.Equal(t, []int{0}, s.Dims("a"))
 	_, err = Parse(append([]byte{byte(len(header) + 1), 0, 0, 0, 0, 0, 0, 0}, header...))
 	require.ErrorContains(t, err, "a header of")
-	require.Zero(t, (len(Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1}) }))-4)%8, "the data is aligned")
+	require.Zero(t, (len(weightstest.Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1}) }))-4)%8, "the data is aligned")
 }
 
 // TestStrides: elements must be there, each once.
@@ -227,6 +228,6 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
-	f.Add(Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1, 2}, 2) }))
+	f.Add(weightstest.Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1, 2}, 2) }))
 	f.Fuzz(readable)
 }
