@@ -60,7 +60,7 @@ func inIntegers(t *testing.T, g *graph.Graph, unsigned bool) *graph.Graph {
 // kernels: the largest difference, as a part of the largest number, is most.
 func sameForCores(t *testing.T, g *graph.Graph, most float64) {
 	want := plainly(t, g)
-	for _, core := range []string{"intel", "zen4", "zen5", "other"} {
+	for _, core := range []string{"intel", "zen3", "zen4", "zen5", "other"} {
 		t.Run(core, func(t *testing.T) {
 			defer switches.As(core)()
 			first := runNoise(t, g, 1, true)

@@ -9,7 +9,7 @@
 // 256 bits, too; what is left of VNNI then is gemmi8/avxvnni.
 //
 // Some paths pay on some processors' cores alone. Elsewhere they are there and off, but for those that TEFF_ENABLE names;
-// TEFF_CORES (intel, zen4, zen5, or anything else for none of these) has them chosen as on those.
+// TEFF_CORES (intel, zen3, zen4, zen5, or anything else for none of these) has them chosen as on those.
 package switches
 
 import (

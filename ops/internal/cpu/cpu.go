@@ -10,9 +10,11 @@ func Register(name string, enabled *bool) { switches.Register(name, enabled) }
 
 // Cores that choices are known for. Intel's read weights from the third-level cache or from memory up to twice as fast where
 // a program asks for them ahead, and their 512-bit additions and logic take turns with multiply-adds. AMD's since Zen 4 add
-// in units of their own; Zen 4's units are 256 bits wide, so it multiplies at half the rate beside its caches.
+// in units of their own; Zen 4's units are 256 bits wide, so it multiplies at half the rate beside its caches. Zen 3 is the
+// last without AVX-512, and its caches are asked ahead with as much gain as Intel's.
 const (
 	Intel = "intel"
+	Zen3  = "zen3" // and before
 	Zen4  = "zen4"
 	Zen5  = "zen5" // and later
 )

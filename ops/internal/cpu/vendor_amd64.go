@@ -20,6 +20,9 @@ func whose() string {
 		if family := signature>>8&0xf + signature>>20&0xff; family > 0x19 {
 			return Zen5
 		}
+		if !AVX512 {
+			return Zen3
+		}
 		return Zen4
 	}
 	return ""
