@@ -31,6 +31,7 @@ type convGemmInt struct {
 	colChunk   int
 	colChunks  int
 	tableBytes int // of one worker's offset table
+	wideBytes  int // and of its widened rows, behind that
 }
 
 func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
@@ -68,13 +69,14 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	}
 	k.split(max(1, p.Threads))
 	if k.band.rows > 0 && k.cols[0].Symmetric() {
-		k.args.KC = roundUp(k.kc, k.gemm.Group) // bytes of the next pixel meet weights of 0
+		k.args.KC = k.gemm.TapBytes(k.kc) // bytes of the next pixel meet weights of 0
 	}
 	slots := max(1, p.Threads)
 	if k.images*k.groups*k.rowChunks*k.colChunks == 1 {
 		slots = 1
 	}
-	p.NeedScratch((k.tableBytes + k.band.bytes) * slots)
+	k.wideBytes = roundUp(k.gemm.WideSize(k.taps, k.kc), 64)
+	p.NeedScratch((k.tableBytes + k.band.bytes + k.wideBytes) * slots)
 	p.Path("igemm/" + k.gemm.Name)
 	return k
 }
@@ -152,6 +154,9 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 
 	first := image*k.rows*k.pitch + group*k.ocg // of this product's output
 	args := k.args
+	size := k.tableBytes + k.band.bytes + k.wideBytes
+	scratch := a.Scratch[worker*size:][:size]
+	args.Wide = scratch[size-k.wideBytes:]
 	args.B, args.Cols = k.packed[group*k.group:(group+1)*k.group], k.cols[group]
 	if c := pool.After(col, worker); c >= 0 && c < k.colChunks && k.rowChunks == 1 {
 		args.Next = args.B[k.gemm.PackedSize(c*k.colChunk, k.taps, k.kc):]
@@ -164,7 +169,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		return
 	}
 	if k.band.rows > 0 {
-		scratch := a.Scratch[worker*k.band.bytes : (worker+1)*k.band.bytes]
+		scratch = scratch[:k.band.bytes]
 		args.A, args.Rows = scratch, k.band.offset
 		for ; m0 < m1; m0 += k.band.rows * k.Out[2] {
 			k.copyBand(scratch, a.In[0].Data[image*k.InSize()*k.ic:], m0/k.Out[2])
@@ -174,7 +179,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 		}
 		return
 	}
-	table := tensor.CastSlice[int32](a.Scratch[worker*k.tableBytes : (worker+1)*k.tableBytes])
+	table := tensor.CastSlice[int32](scratch[:k.tableBytes])
 	args.Cut = k.gemm.Even(m1 - m0)
 	k.window.FillRows(table, k.gemm.MR, args.Cut, m0, m1)
 	args.A, args.Rows = a.In[0].Data[image*k.InSize()*k.ic+group*k.icg:], table

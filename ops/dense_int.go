@@ -48,6 +48,7 @@ type denseGemmInt struct {
 	rows, out int
 	chunk     int // columns of a task, whole panels
 	stripped  bool
+	wideBytes int // a worker's widened rows
 }
 
 func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth int) *denseGemmInt {
@@ -73,6 +74,8 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
 	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt, max(1, p.Threads)))
 	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
+	k.wideBytes = roundUp(k.gemm.WideSize(1, depth), 64)
+	p.NeedScratch(k.wideBytes * max(1, p.Threads))
 	p.Path("gemm/" + k.gemm.Name)
 	return k
 }
@@ -87,13 +90,13 @@ func (k *denseGemmInt) Run(a *Args) {
 }
 
 // Do computes some columns.
-func (k *denseGemmInt) Do(a *Args, i, _ int) {
+func (k *denseGemmInt) Do(a *Args, i, worker int) {
 	args, x, n0, n1 := k.args, a.In[0].Data, i*k.chunk, min(k.out, (i+1)*k.chunk)
 	args.C = a.Out.Data
 	if k.stripped {
 		k.gemm.RunStrips(&args, a.Scratch, len(x), n0, n1)
 		return
 	}
-	args.A = x
+	args.A, args.Wide = x, a.Scratch[worker*k.wideBytes:][:k.wideBytes]
 	k.gemm.Run(&args, 0, k.rows, n0, n1)
 }

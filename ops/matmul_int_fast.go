@@ -21,6 +21,8 @@ type matMulGemmInt struct {
 	turned   int // bytes of scratch for left sides that are turned
 	size     int // bytes of scratch for a packed right side, biases before it
 	biases   int
+	wideAt   int // where workers' widened rows begin in scratch
+	wide     int // bytes of one's
 	turn     matMulTurnInt
 	pack     matMulPackInt
 }
@@ -49,7 +51,8 @@ func (o *MatMul) prepareGemmInt(p *Prep, s matMulSpec, a, b tensor.Spec, rq requ
 	}
 	k.chunks = (k.rows + k.chunk - 1) / k.chunk
 	k.turn.k, k.pack.k = k, k
-	p.NeedScratch(k.turned + k.bs*k.size)
+	k.wideAt, k.wide = k.turned+k.bs*k.size, roundUp(k.gemm.WideSize(1, s.k), 64)
+	p.NeedScratch(k.wideAt + k.wide*max(1, p.Threads))
 	p.Path("gemm/" + k.gemm.Name)
 	return k
 }
@@ -94,7 +97,7 @@ func (k *matMulGemmInt) right(a *Args, i int) (bias []int32, packed []byte) {
 }
 
 // Do computes some rows of one product.
-func (k *matMulGemmInt) Do(a *Args, i, _ int) {
+func (k *matMulGemmInt) Do(a *Args, i, worker int) {
 	product, m0 := i/k.chunks, i%k.chunks*k.chunk
 	left := arg(a, k.params, 0).Data
 	if k.transA {
@@ -102,6 +105,7 @@ func (k *matMulGemmInt) Do(a *Args, i, _ int) {
 	}
 	bias, packed := k.right(a, k.place(1, product))
 	args := k.args
+	args.Wide = a.Scratch[k.wideAt+worker*k.wide:][:k.wide]
 	args.A, args.B, args.Bias = left[k.place(0, product)*k.m*k.k:], packed, bias
 	args.C = a.Out.Data[product*k.rows*k.n:]
 	k.gemm.Run(&args, m0, min(k.rows, m0+k.chunk), 0, k.n)

@@ -16,7 +16,7 @@ const (
 	tileI8Min, tileI8Max, tileI8Zero, tileI8Xor, tileI8MR = 104, 108, 112, 116, 120
 	tileI8Panels, tileI8Words, tileI8Lo, tileI8Hi         = 128, 136, 140, 144
 	tileI8OutXor, tileI8Wild, tileI8End, tileI8Ahead      = 148, 152, 156, 160
-	tileI8Inside, tileI8Bytes                             = 168, 176
+	tileI8Inside                                          = 168
 )
 
 // gemmI8 writes the integer tile kernels of AVX-512: VPDPBUSD over four bytes.

@@ -9,15 +9,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gemmI8Narrow writes the integer tile kernels of AVX2. Weights are 16-bit numbers, and VPMADDWD over two of them cannot
-// saturate at these sizes; or, where the processor has AVX-VNNI, bytes for VPDPBUSD. Both loops are in every kernel, which
-// share all else.
+// gemmI8Narrow writes the integer tile kernels of AVX2: of rows of 16-bit numbers (see pairs) or, where the processor has
+// AVX-VNNI, of bytes for VPDPBUSD. Both loops are in every kernel, which share all else.
 func gemmI8Narrow(a *asm) {
 	for nv := 2; nv >= 1; nv-- {
 		for _, mr := range []int{6, 4, 2, 1} {
 			(&gemmInt{gemm: gemm{asm: a, isa: ymm, mr: mr, nv: nv}}).writeNarrow()
 		}
 	}
+	widenRows(a)
 }
 
 // Registers of writeNarrow beside b, k and the rows' pointers.
@@ -34,14 +34,14 @@ func (g *gemmInt) writeNarrow() {
 	g.fn(fmt.Sprintf("gemmI8x%dx%d%s", g.mr, g.nv*g.lanes, g.suffix), "GemmI8Args.runGeneric")
 	local := g.AllocLocal(152)
 	g.rows, g.zero, g.base, g.kc = local, local.Offset(8), local.Offset(16), local.Offset(24)
-	form, ends, consts := local.Offset(32), local.Offset(40), local.Offset(88)
+	ends, consts := local.Offset(40), local.Offset(88)
 	g.bytes = local.Offset(64)
 
 	t, s := g.arg(reg.RAX), reg.RCX
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
-	}{{tileZero, g.zero}, {tileA, g.base}, {tileRows, g.rows}, {tileI8Bytes, form}} {
+	}{{tileZero, g.zero}, {tileA, g.base}, {tileRows, g.rows}} {
 		g.MOVQ(mem(t, f.from), s)
 		g.MOVQ(s, f.to)
 	}
@@ -64,13 +64,15 @@ func (g *gemmInt) writeNarrow() {
 			g.VMOVAPS(g.acc(0, j), g.acc(i, j))
 		}
 	}
-	g.VPCMPEQW(reg.Y15, reg.Y15, reg.Y15)
-	g.VPSRLW(imm(8), reg.Y15, reg.Y15)
 	b, k := reg.RCX, reg.RAX
 	g.MOVQ(mem(t, tileB), b)
 
-	tap, groups, words, bytes := g.label("tap"), g.label("groups"), g.label("words"), g.label("bytes")
+	tap, groups, end := g.label("tap"), g.label("groups"), g.label("end")
 	rest, one, next := g.label("rest"), g.label("one"), g.label("next")
+	g.CMPQ(mem(t, tileI8Wide), imm(0))
+	g.JEQ(operand.LabelRef(tap))
+	g.pairs(t, b)
+	g.JMP(operand.LabelRef(end))
 	g.Label(tap)
 	g.pointers(k)
 	g.XORQ(k, k)
@@ -78,27 +80,19 @@ func (g *gemmInt) writeNarrow() {
 	g.CMPQ(k, narrowMain)
 	g.JGE(operand.LabelRef(rest))
 	g.Label(groups)
-	g.CMPQ(form, imm(0))
-	g.JNE(operand.LabelRef(bytes))
-	g.Label(words)
-	g.stepWords(b, k)
-	g.CMPQ(k, narrowMain)
-	g.JLT(operand.LabelRef(words))
-	g.JMP(operand.LabelRef(rest))
-	g.Label(bytes)
 	g.stepBytes(b, k)
 	g.CMPQ(k, narrowMain)
-	g.JLT(operand.LabelRef(bytes))
+	g.JLT(operand.LabelRef(groups))
 
 	g.Label(rest)
 	g.TESTQ(narrowLeft, narrowLeft)
 	g.JZ(operand.LabelRef(next))
-	to, end := reg.R12, reg.RDX
+	to, last := reg.R12, reg.RDX
 	g.LEAQ(ends, to)
 	g.Label(one)
 	for i := range g.mr {
-		g.MOVBLZX(memx(gps[i], k, 1, 0), end.As32())
-		g.MOVB(end.As8(), mem(to, 4*i))
+		g.MOVBLZX(memx(gps[i], k, 1, 0), last.As32())
+		g.MOVB(last.As8(), mem(to, 4*i))
 	}
 	g.INCQ(k)
 	g.INCQ(to)
@@ -114,29 +108,10 @@ func (g *gemmInt) writeNarrow() {
 	g.Label(next)
 	g.DECQ(narrowTaps)
 	g.JNZ(operand.LabelRef(tap))
+	g.Label(end)
 	g.finish()
 	g.VZEROUPPER()
 	g.RET()
-}
-
-// stepWords is a group against weights of 16 bits: its first and third byte, then its second and fourth. Weights are read
-// where they are met, so that registers are left for the two halves of a group.
-func (g *gemmInt) stepWords(b, k reg.Register) {
-	odd, even, product, low := reg.Y12, reg.Y13, reg.Y14, reg.Y15
-	for i := range g.mr {
-		g.VPBROADCASTD(memx(gps[i], k, 1, 0), odd)
-		g.VPXOR(mem(narrowConsts, 0), odd, odd)
-		g.VPAND(odd, low, even)
-		g.VPSRLW(imm(8), odd, odd)
-		for h, x := range []reg.Register{even, odd} {
-			for j := range g.nv {
-				g.VPMADDWD(mem(b, 32*(h*g.nv+j)), x, product)
-				g.VPADDD(product, g.acc(i, j), g.acc(i, j))
-			}
-		}
-	}
-	g.ADDQ(imm(2*32*g.nv), b)
-	g.ADDQ(imm(groupI8), k)
 }
 
 // stepBytes is a group against weights of 8 bits.

@@ -50,7 +50,7 @@ type GemmI8 struct {
 	Group int // depth that is packed together; a tap is rounded up to it with zeros
 	// signed says that activations count as signed inside, for an instruction that wants them so; else as unsigned.
 	signed bool
-	wide   bool // weights are packed as 16-bit numbers with their zero points taken off, a group's first and third before the others
+	wide   bool // rows are widened to 16-bit numbers, and weights packed by twos of all taps' depth together (gemmi8_wide.go)
 	isa    isa
 }
 
@@ -98,6 +98,7 @@ type GemmI8Args struct {
 	Taps    int
 	KC      int    // bytes of a tap
 	B       []byte // PackedSize(N, Taps, KC) bytes from Pack
+	Wide    []byte // WideSize(Taps, KC) bytes of scratch, of this run alone
 	Next    []byte // what is likely to be multiplied by after that, or nil: what lies behind
 	N       int    // columns in all
 	Cols    *GemmI8Columns
@@ -164,8 +165,8 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 	if g.isa == isaAVX512 {
 		t.limits(a)
 	}
-	if !g.wide {
-		t.bytes = 1
+	if g.wide {
+		t.wide, t.stride = &a.Wide[0], g.wideStride(a.Taps, a.KC)
 	}
 	if a.Rows == nil || a.Inside {
 		t.inside = 1
@@ -194,9 +195,15 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 			t.rows = &a.Rows[(m0+i*g.MR)*a.Taps]
 		}
 		mr = cut.height(i, g.MR, m1-m)
+		t.mr = mr
 		if a.Cols.zero != nil {
-			t.mr = mr
 			g.rowSums(&t)
+		}
+		if g.wide {
+			if t.last = nil; len(a.A) >= 16 {
+				t.last = &a.A[len(a.A)-16]
+			}
+			g.widenRows(&t)
 		}
 		for n, end := n0, 0; n < n1; n = end {
 			nr := min(g.NR, n1-n)
@@ -257,6 +264,8 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 		panic("kern: BUG: gemmi8: the other operand of the sum is too short")
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemmi8: rows of A outside the slice")
+	case len(a.Wide) < g.WideSize(a.Taps, a.KC):
+		panic("kern: BUG: gemmi8: not enough scratch")
 	case a.Rows != nil && (m0%g.MR != 0 || a.Cut.h != 0 && (m0 != 0 || m1 != a.Cut.rows) || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
 		panic("kern: BUG: gemmi8: offset table or zero row does not match the sizes")
 	}
@@ -290,7 +299,9 @@ type tileI8 struct {
 	ahead          uintptr // what to ask for ahead, or weights of this tile
 	inside         int     // 1: no offset is negative
 
-	bytes int // 1: weights are bytes, not 16-bit numbers; AVX2 only
+	wide   *byte // AVX2: where widenRows puts the rows, or nil
+	stride int   // bytes between those
+	last   *byte // where A's last 16 bytes are, or nil
 }
 
 // limits is how AVX-512 wants zero point and limits.

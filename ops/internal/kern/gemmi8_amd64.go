@@ -18,6 +18,7 @@ func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
 	for mr -= n; mr > 0; mr -= n {
 		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
 		u.sums = (*int32)(unsafe.Add(unsafe.Pointer(u.sums), 4*n))
+		u.wide = (*byte)(unsafe.Add(unsafe.Pointer(u.wide), u.stride*n))
 		u.c = (*byte)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
 		n = g.tileRows(&u, mr, half)
 	}
@@ -38,7 +39,13 @@ func (g *GemmI8) tileRows(t *tileI8, mr int, half bool) int {
 	return n
 }
 
-// rowSums adds up what each row of a tile reads. Only forms of byte weights leave zero points to it.
+// widenRows makes 16-bit numbers of what a tile's rows read.
+func (g *GemmI8) widenRows(t *tileI8) { widenRowsAVX2(t) }
+
+//go:noescape
+func widenRowsAVX2(t *tileI8)
+
+// rowSums adds up what each row of a tile reads.
 func (g *GemmI8) rowSums(t *tileI8) {
 	if g.isa == isaAVX512 {
 		rowSumsAVX512(t)

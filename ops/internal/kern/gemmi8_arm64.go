@@ -31,6 +31,9 @@ func (g *GemmI8) whole(t *tileI8, mr int) {
 	}
 }
 
+// widenRows is for forms of 16-bit rows, of which there is none.
+func (g *GemmI8) widenRows(*tileI8) {}
+
 // rowSums adds up what each row of a tile reads, as the signed numbers that the kernels see.
 func (g *GemmI8) rowSums(t *tileI8) { gemmI8RowSumsNEON(t) }
 

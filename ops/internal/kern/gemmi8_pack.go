@@ -12,11 +12,10 @@ func (g *GemmI8) PackedSize(n, taps, kc int) int {
 
 // panelBytes is the size of that many columns.
 func (g *GemmI8) panelBytes(taps, kc, columns int) int {
-	bytes := taps * g.depth(kc) * columns
 	if g.wide {
-		bytes *= 2
+		return g.depth(taps*kc) * columns
 	}
-	return bytes
+	return taps * g.depth(kc) * columns
 }
 
 // depth is kc rounded up to whole groups.
@@ -27,6 +26,9 @@ func (g *GemmI8) depth(kc int) int { return (kc + g.Group - 1) / g.Group * g.Gro
 // Pack lays weights out as panels [ceil(n/NR)][taps][kc/Group][NR][Group], or as place says. Column j is at w[j*ld : j*ld+taps*kc], int8 or
 // uint8 as signed says. zero holds the weights' zero points: none (all 0), one, or n.
 func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []int32) {
+	if g.wide {
+		taps, kc = 1, taps*kc
+	}
 	dst = dst[:g.PackedSize(n, taps, kc)]
 	depth, columns := g.depth(kc), packedColumns(n, g.NR, g.Half)
 	if depth != kc || columns != n {
@@ -46,15 +48,8 @@ func (g *GemmI8) Pack(dst, w []byte, n, taps, kc, ld int, signed bool, zero []in
 		base := g.panelBytes(taps, kc, panel)
 		for t := range taps {
 			col := w[j*ld+t*kc:][:kc]
-			if g.wide {
-				to := dst[base+2*t*depth*width:]
-				for k, v := range col {
-					binary.LittleEndian.PutUint16(to[2*g.place(k, j-panel, width):], uint16(valueI8(v, signed)-zeroAt(zero, j)))
-				}
-			} else {
-				to := dst[base+t*depth*width+(j-panel)*g.Group:]
-				packBytes(to, col, width*g.Group, g.Group, signed)
-			}
+			to := dst[base+t*depth*width+(j-panel)*g.lane():]
+			packBytes(to, col, width*g.lane(), g.lane(), signed)
 		}
 	}
 }
@@ -66,7 +61,12 @@ func packBytes(to, col []byte, step, group int, signed bool) {
 		flip = 0x80808080
 	}
 	k := 0
-	if group >= 4 {
+	switch {
+	case group == 2:
+		for ; k+2 <= len(col); k += 2 {
+			binary.LittleEndian.PutUint16(to[k/2*step:], binary.LittleEndian.Uint16(col[k:])^uint16(flip))
+		}
+	case group >= 4:
 		for ; k+4 <= len(col); k += 4 {
 			binary.LittleEndian.PutUint32(to[k/group*step+k%group:], binary.LittleEndian.Uint32(col[k:])^flip)
 		}
@@ -78,11 +78,16 @@ func packBytes(to, col []byte, step, group int, signed bool) {
 
 // place is where in a tap of a panel so many columns wide the weight of depth k and column j is.
 func (g *GemmI8) place(k, j, width int) int {
-	group := k / g.Group * g.Group * width
-	if g.wide { // pairs that a register of 32-bit lanes of A holds, after a mask and after a shift
-		return group + k%2*2*width + 2*j + k%4/2
+	lane := g.lane()
+	return k/lane*lane*width + j*lane + k%lane
+}
+
+// lane is how many bytes of a column lie together.
+func (g *GemmI8) lane() int {
+	if g.wide {
+		return 2
 	}
-	return group + j*g.Group + k%g.Group
+	return g.Group
 }
 
 func zeroAt(zero []int32, j int) int32 {
@@ -110,13 +115,9 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 			sum += 128 * k
 		}
 		z := zeroAt(zero, j)
-		if !g.wide && !signed {
+		if !signed {
 			sum -= 128 * k
 			z -= 128
-		}
-		if g.wide {
-			sum -= k * z
-			z = 0
 		}
 		left[j] = z
 		if z != 0 {

@@ -1,17 +1,15 @@
 package kern
 
-import "encoding/binary"
-
 // AnyColumns is what the columns of a right side meet that is known at run time alone: n of them, of weights with one zero
 // point and one scale. Biases are PackRight's, for GemmI8Args.Bias.
 func (g *GemmI8) AnyColumns(n int, signed bool, zero int32, scale float32) *GemmI8Columns {
 	cols := packedColumns(n, g.NR, g.Half)
 	c := &GemmI8Columns{bias: make([]int32, cols), scale: make([]float32, cols), wild: true}
 	fill(c.scale[:n], scale)
-	if !g.wide && !signed {
+	if !signed {
 		zero -= 128
 	}
-	if !g.wide && zero != 0 {
+	if zero != 0 {
 		c.zero = make([]int32, cols)
 		fill(c.zero[:n], zero)
 	}
@@ -73,15 +71,9 @@ func (g *GemmI8) packKN(dst, w []byte, n, k int, signed bool, zero int32) {
 		panel := dst[g.panelBytes(1, k, j):]
 		for p := range k {
 			at, row := g.place(p, 0, width), w[p*n+j:][:min(width, n-j)]
-			if g.wide {
-				for i, v := range row {
-					binary.LittleEndian.PutUint16(panel[2*(at+2*i):], uint16(valueI8(v, signed)-zero))
-				}
-				continue
-			}
 			to := panel[at:]
 			for i, v := range row {
-				to[i*g.Group] = v ^ flip
+				to[i*g.lane()] = v ^ flip
 			}
 		}
 	}

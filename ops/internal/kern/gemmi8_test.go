@@ -16,13 +16,13 @@ func TestTileI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x tileI8
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120,
-		128, 136, 140, 144, 148, 152, 156, 160, 168, 176}, []uintptr{
+		128, 136, 140, 144, 148, 152, 156, 160, 168, 176, 184, 192}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.wzero), unsafe.Offsetof(x.sums), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max),
 		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr), unsafe.Offsetof(x.panels), unsafe.Offsetof(x.words),
 		unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi), unsafe.Offsetof(x.outXor), unsafe.Offsetof(x.wild), unsafe.Offsetof(x.end), unsafe.Offsetof(x.ahead),
-		unsafe.Offsetof(x.inside), unsafe.Offsetof(x.bytes)})
+		unsafe.Offsetof(x.inside), unsafe.Offsetof(x.wide), unsafe.Offsetof(x.stride), unsafe.Offsetof(x.last)})
 }
 
 func randBytes(r *rand.Rand, n int) []byte {
@@ -137,6 +137,8 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	a.Cols = g.Columns(w, n, taps, kc, k, wSigned, zero, bias, scale, az, aSigned)
 	guard, out := newGuarded[byte]((m-1)*a.LDC+n, r.IntN(3), 77)
 	a.C = out
+	guardWide, wide := newGuarded[byte](g.WideSize(taps, kc)+1, r.IntN(3), 55)
+	a.Wide = wide
 	if r.IntN(2) == 0 {
 		a.Next = make([]byte, 1)
 	}
@@ -153,6 +155,7 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	g.Run(&a, 0, m, 0, n)
 	guard.check(t, out)
 	guardA.check(t, data)
+	guardWide.check(t, wide)
 	for i := range m {
 		for j := range n {
 			acc := bias[j]
@@ -195,7 +198,7 @@ func BenchmarkGemmI8(b *testing.B) {
 			cputest.ForEachPathB(b, "gemmi8/", func(b *testing.B) {
 				g := SelectGemmI8()
 				m, n, k := c[0], c[1], c[2]
-				a := GemmI8Args{A: make([]byte, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Hi: 255, C: make([]byte, m*n)}
+				a := GemmI8Args{A: make([]byte, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Hi: 255, C: make([]byte, m*n), Wide: make([]byte, g.WideSize(1, k))}
 				w := make([]byte, n*k)
 				a.B = make([]byte, g.PackedSize(n, 1, k))
 				a.Cols = g.Columns(w, n, 1, k, k, true, nil, nil, []float32{1}, 0, false)

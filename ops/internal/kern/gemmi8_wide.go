@@ -1,0 +1,46 @@
+package kern
+
+import "unsafe"
+
+// Rows of 16-bit numbers, for VPMADDWD: it adds the products of two numbers of a row with two weights. A tile's rows are widened
+// before its products, taps one behind the other, so that the inner loop knows neither taps nor padding nor signs.
+
+// wideSlack is what a row of 16-bit numbers has behind it: a last vector may be written whole.
+const wideSlack = 32
+
+// wideStride is the bytes from one wide row to the next: an odd number of cache lines, or long rows would share sets.
+func (g *GemmI8) wideStride(taps, kc int) int {
+	return (2*g.depth(taps*kc)+wideSlack+63)&^63 | 64
+}
+
+// WideSize is how many bytes of GemmI8Args.Wide a product needs.
+func (g *GemmI8) WideSize(taps, kc int) int {
+	if !g.wide {
+		return 0
+	}
+	return g.MR * g.wideStride(taps, kc)
+}
+
+// TapBytes is how many bytes of a tap of kc a product may read where what is behind it adds nothing.
+func (g *GemmI8) TapBytes(kc int) int {
+	if g.wide {
+		return kc
+	}
+	return g.depth(kc)
+}
+
+// widenRows is what assembly does before a tile's products, one row of t.mr after the other.
+func (t *tileI8) widenRows(mr int) {
+	for i := range t.mr {
+		to := unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(t.wide), i*t.stride)), t.taps*t.kc)
+		for tap := range t.taps {
+			from := t.zero
+			if o := unsafe.Slice(t.rows, mr*t.taps)[mr*tap+i]; o >= 0 {
+				from = (*byte)(unsafe.Add(unsafe.Pointer(t.a), o))
+			}
+			for k, v := range unsafe.Slice(from, t.kc) {
+				to[tap*t.kc+k] = int16(v ^ byte(t.flip))
+			}
+		}
+	}
+}
