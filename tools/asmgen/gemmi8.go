@@ -47,8 +47,8 @@ type gemmInt struct {
 	bytes operand.Mem // AVX2: a row of results on its way to a partial panel
 	order operand.Mem // AVX-512: see finishWide
 
-	// AVX-512 goes over some whole panels: where the weights of the next are, how far in bytes its bias and scales are
-	// from the first's, and how many are left.
+	// Kernels go over some whole panels: where the weights of the next are and, for AVX-512, how far in bytes its bias and
+	// scales are from the first's, and how many are left.
 	panelB, panelAt, panels operand.Mem
 
 	inside operand.Mem // AVX-512: 1: no offset stands for the zero row

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -12,9 +13,14 @@ import (
 // gemmI8Narrow writes the integer tile kernels of AVX2: of rows of 16-bit numbers (see pairs) or, where the processor has
 // AVX-VNNI, of bytes for VPDPBUSD. Both loops are in every kernel, which share all else.
 func gemmI8Narrow(a *asm) {
+	order := a.StaticGlobal("halfOrder") // doublewords of two halves in turns
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 8 {
+		a.AddDatum(4*i, operand.U32(i%2*4+i/2))
+	}
 	for nv := 2; nv >= 1; nv-- {
 		for _, mr := range []int{6, 4, 2, 1} {
-			(&gemmInt{gemm: gemm{asm: a, isa: ymm, mr: mr, nv: nv}}).writeNarrow()
+			(&gemmInt{gemm: gemm{asm: a, isa: ymm, mr: mr, nv: nv}, order: order}).writeNarrow()
 		}
 	}
 	widenRows(a)
@@ -35,13 +41,13 @@ func (g *gemmInt) writeNarrow() {
 	local := g.AllocLocal(152)
 	g.rows, g.zero, g.base, g.kc = local, local.Offset(8), local.Offset(16), local.Offset(24)
 	ends, consts := local.Offset(40), local.Offset(88)
-	g.bytes = local.Offset(64)
+	g.bytes, g.panelB = local.Offset(64), local.Offset(80)
 
 	t, s := g.arg(reg.RAX), reg.RCX
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
-	}{{tileZero, g.zero}, {tileA, g.base}, {tileRows, g.rows}} {
+	}{{tileZero, g.zero}, {tileA, g.base}} {
 		g.MOVQ(mem(t, f.from), s)
 		g.MOVQ(s, f.to)
 	}
@@ -54,6 +60,12 @@ func (g *gemmInt) writeNarrow() {
 	g.ANDQ(imm(groupI8-1), s)
 	g.MOVQ(s, g.kc)
 	g.ANDQ(imm(-groupI8), narrowMain)
+	panel := g.label("panel")
+	if g.nv == 2 {
+		g.Label(panel)
+	}
+	g.MOVQ(mem(t, tileRows), s)
+	g.MOVQ(s, g.rows)
 	g.MOVQ(mem(t, tileTaps), narrowTaps)
 	g.MOVQ(mem(t, tileI8Bias), s)
 	for j := range g.nv {
@@ -109,9 +121,32 @@ func (g *gemmInt) writeNarrow() {
 	g.DECQ(narrowTaps)
 	g.JNZ(operand.LabelRef(tap))
 	g.Label(end)
-	g.finish()
+	g.MOVQ(b, g.panelB)
+	g.finish(g.order)
+	g.nextPanel(panel)
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// nextPanel goes back for the next whole panel of weights, if there is one.
+func (g *gemmInt) nextPanel(panel string) {
+	if g.nv < 2 {
+		return
+	}
+	t, s, done := g.arg(reg.RAX), reg.RCX, g.label("done")
+	g.DECQ(mem(t, tileI8Panels))
+	g.JZ(operand.LabelRef(done))
+	g.MOVQ(g.panelB, s)
+	g.MOVQ(s, mem(t, tileB))
+	for _, f := range []int{tileI8Bias, tileI8Scale} {
+		g.ADDQ(imm(g.nv*g.isa.bytes()), mem(t, f))
+	}
+	g.ADDQ(imm(g.nv*g.lanes), mem(t, tileI8C))
+	g.CMPQ(mem(t, tileI8WZero), imm(0))
+	g.JEQ(operand.LabelRef(panel))
+	g.ADDQ(imm(g.nv*g.isa.bytes()), mem(t, tileI8WZero))
+	g.JMP(operand.LabelRef(panel))
+	g.Label(done)
 }
 
 // stepBytes is a group against weights of 8 bits.
@@ -166,8 +201,8 @@ func (g *gemmInt) takeZeros(t reg.Register) {
 	g.Label(symmetric)
 }
 
-// scaleAndBound turns sums into clamped floats. The bound is the second source, which VMAXPS returns for a NaN.
-func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
+// scaleAndRound turns sums into integers. Scaled sums must fit 32 bits, which the columns know, or they are bounded before.
+func (g *gemmInt) scaleAndRound(t reg.Register, x reg.VecPhysical) {
 	g.MOVQ(mem(t, tileI8Scale), reg.RCX)
 	for j := range g.nv {
 		g.load(g.isa, mem(reg.RCX, j*g.isa.bytes()), x, false)
@@ -176,60 +211,61 @@ func (g *gemmInt) scaleAndBound(t reg.Register, x, y reg.VecPhysical) {
 			g.VMULPS(x, g.acc(i, j), g.acc(i, j))
 		}
 	}
-	g.VBROADCASTSS(mem(t, tileI8Min), x)
-	g.VBROADCASTSS(mem(t, tileI8Max), y)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VMAXPS(x, g.acc(i, j), g.acc(i, j))
-			g.VMINPS(y, g.acc(i, j), g.acc(i, j))
-			g.VCVTPS2DQ(g.acc(i, j), g.acc(i, j)) // half to even
-		}
+	tame := g.label("tame")
+	g.CMPL(mem(t, tileI8Wild), imm(0))
+	g.JEQ(operand.LabelRef(tame))
+	g.VBROADCASTSS(mem(t, tileI8Max), x)
+	for i := range g.mr * g.nv {
+		g.VMINPS(g.acc(i/g.nv, i%g.nv), x, g.acc(i/g.nv, i%g.nv)) // a NaN stays one, and becomes the least integer
 	}
-	g.VPBROADCASTD(mem(t, tileI8Zero), x)
-	for i := range g.mr {
-		for j := range g.nv {
-			g.VPADDD(x, g.acc(i, j), g.acc(i, j))
-		}
+	g.Label(tame)
+	for i := range g.mr * g.nv {
+		g.VCVTPS2DQ(g.acc(i/g.nv, i%g.nv), g.acc(i/g.nv, i%g.nv)) // half to even
 	}
 }
 
-// finish is the end for AVX2. Results are masked to a byte, so that unsigned packing serves both signs.
-func (g *gemmInt) finish() {
+// finish is the end for AVX2: see finishWide, of which it is the form for registers of half the width.
+func (g *gemmInt) finish(order operand.Mem) {
 	t := g.arg(reg.RAX)
-	x := reg.Y12
 	g.takeZeros(t)
-	g.scaleAndBound(t, x, reg.Y13)
-	g.VPCMPEQD(x, x, x)
-	g.VPSRLD(operand.U8(24), x, x)
+	g.scaleAndRound(t, reg.Y12)
+	// Four vectors at once become one of bytes: of two rows, or of four that are half as wide.
+	vector := func(i int) reg.VecPhysical { return g.acc(i/g.nv, i%g.nv) }
+	all := g.mr * g.nv
+	words := reg.Y12
+	g.VPBROADCASTD(mem(t, tileI8Words), words)
+	for i := 0; i < all; i += 2 {
+		g.VPACKSSDW(vector(min(i+1, all-1)), vector(i), vector(i))
+		g.VPADDSW(words, vector(i), vector(i))
+	}
+	lo, hi, flip, places := reg.Y12, reg.Y13, reg.Y14, reg.Y15
+	g.VPBROADCASTD(mem(t, tileI8Lo), lo)
+	g.VPBROADCASTD(mem(t, tileI8Hi), hi)
+	g.VPBROADCASTD(mem(t, tileI8OutXor), flip)
+	g.VMOVDQU(order, places)
 	c, ldc, n := reg.RCX, reg.RDX, reg.R8
 	g.MOVQ(mem(t, tileI8C), c)
 	g.MOVQ(mem(t, tileI8LDC), ldc)
 	g.MOVQ(mem(t, tileI8N), n)
-	for i := range g.mr {
-		partial, done := g.label("partial"), g.label("stored")
-		for j := range g.nv {
-			g.VPAND(x, g.acc(i, j), g.acc(i, j))
+	for i := 0; i < all; i += 4 {
+		x, y := vector(i), vector(i)
+		if i+2 < all {
+			y = vector(i + 2)
 		}
-		if g.nv == 2 {
-			g.VPACKUSDW(g.acc(i, 1), g.acc(i, 0), reg.Y14)
-			g.VPERMQ(operand.U8(0xd8), reg.Y14, reg.Y14)
-			g.VEXTRACTI128(operand.U8(1), reg.Y14, reg.X15)
-			g.VPACKUSWB(reg.X15, reg.X14, reg.X14)
-		} else {
-			g.VEXTRACTI128(operand.U8(1), g.acc(i, 0), reg.X15)
-			g.VPACKUSDW(reg.X15, xs[i], reg.X14)
-			g.VPACKUSWB(reg.X14, reg.X14, reg.X14)
-		}
-		g.CMPQ(n, imm(g.nv*g.lanes))
-		g.JNE(operand.LabelRef(partial))
-		if g.nv == 2 {
-			g.VMOVDQU(reg.X14, mem(c, 0))
-		} else {
-			g.VMOVQ(reg.X14, mem(c, 0))
-		}
-		g.JMP(operand.LabelRef(done))
-		g.Label(partial)
-		g.VMOVDQU(reg.X14, g.bytes)
+		g.VPACKUSWB(y, x, x)
+		g.VPMAXUB(lo, x, x)
+		g.VPMINUB(hi, x, x)
+		g.VPXOR(flip, x, x)
+		g.VPERMD(x, places, x)
+	}
+	partial, done := g.label("partial"), g.label("done")
+	g.CMPQ(n, imm(g.nv*g.lanes))
+	g.JNE(operand.LabelRef(partial))
+	g.eachRow(c, ldc, func(_ int, store func(operand.Mem)) { store(mem(c, 0)) })
+	g.JMP(operand.LabelRef(done))
+	g.Label(partial)
+	g.eachRow(c, ldc, func(_ int, store func(operand.Mem)) {
+		store(g.bytes)
 		g.XORQ(reg.R9, reg.R9)
 		one := g.label("byte")
 		g.Label(one)
@@ -240,8 +276,34 @@ func (g *gemmInt) finish() {
 		g.INCQ(reg.R9)
 		g.CMPQ(reg.R9, n)
 		g.JLT(operand.LabelRef(one))
-		g.Label(done)
-		if i < g.mr-1 {
+	})
+	g.Label(done)
+}
+
+// eachRow hands f each row with what stores its bytes, while c goes from row to row of results.
+func (g *gemmInt) eachRow(c, ldc reg.Register, f func(row int, store func(operand.Mem))) {
+	each := 4 / g.nv // rows of a vector
+	for row := range g.mr {
+		x := int(g.acc(row/each*each, 0).ID().Index())
+		part := row % each
+		f(row, func(m operand.Mem) {
+			switch {
+			case g.nv == 2 && part == 0:
+				g.VMOVDQU(xs[x], m)
+			case g.nv == 2:
+				g.VEXTRACTI128(operand.U8(1), ys[x], m)
+			default:
+				if part == 2 {
+					g.VEXTRACTI128(operand.U8(1), ys[x], xs[x])
+				}
+				if part%2 == 0 {
+					g.VMOVQ(xs[x], m)
+				} else {
+					g.VMOVHPS(xs[x], m)
+				}
+			}
+		})
+		if row < g.mr-1 {
 			g.ADDQ(ldc, c)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -78,6 +79,19 @@ func widenRows(a *asm) {
 	}{{tileRows, rows}, {tileI8Wide, to}, {tileA, base}, {tileI8Last, last}, {tileKC, kc}, {tileI8MR, left}} {
 		a.MOVQ(mem(t, f.from), f.to)
 	}
+	wideBytes := a.StaticGlobal("wideBytes") // in each half: eight bytes of a vector of sixteen, zeros between them
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 16 {
+		a.AddDatum(2*i, operand.U16(0x8000+i))
+	}
+	order := reg.Y3
+	a.VMOVDQU(wideBytes, order)
+	widen := func(k int) {
+		a.VBROADCASTI128(mem(from, k), x)
+		a.VPSHUFB(order, x, x)
+		a.VPXOR(flip, x, x)
+		a.VMOVDQU(x, mem(at, 2*k))
+	}
 	row, tap, whole, rest, one, next := a.label("row"), a.label("tap"), a.label("whole"), a.label("rest"), a.label("one"), a.label("next")
 	inside, padding := a.label("inside"), a.label("padding")
 	a.Label(row)
@@ -100,24 +114,29 @@ func widenRows(a *asm) {
 
 	a.Label(inside)
 	a.ADDQ(base, from)
-	a.SUBQ(imm(16), n)
-	a.JLT(operand.LabelRef(rest))
+	half := a.label("half")
+	a.SUBQ(imm(32), n)
+	a.JLT(operand.LabelRef(half))
 	a.Label(whole)
-	a.VPMOVZXBW(mem(from, 0), x)
-	a.VPXOR(flip, x, x)
-	a.VMOVDQU(x, mem(at, 0))
+	widen(0)
+	widen(16)
+	a.ADDQ(imm(32), from)
+	a.ADDQ(imm(64), at)
+	a.SUBQ(imm(32), n)
+	a.JGE(operand.LabelRef(whole))
+	a.Label(half)
+	a.ADDQ(imm(16), n) // bytes left, less 16
+	a.JLT(operand.LabelRef(rest))
+	widen(0)
 	a.ADDQ(imm(16), from)
 	a.ADDQ(imm(32), at)
 	a.SUBQ(imm(16), n)
-	a.JGE(operand.LabelRef(whole))
 	a.Label(rest)
 	a.ADDQ(imm(16), n)
 	a.JZ(operand.LabelRef(next))
 	a.CMPQ(from, last)
 	a.JHI(operand.LabelRef(one))
-	a.VPMOVZXBW(mem(from, 0), x)
-	a.VPXOR(flip, x, x)
-	a.VMOVDQU(x, mem(at, 0))
+	widen(0)
 	a.LEAQ(memx(at, n, 2, 0), at)
 	a.JMP(operand.LabelRef(next))
 	a.Label(one)

@@ -162,7 +162,8 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 	if a.ASigned != g.signed {
 		t.flip = 0x80808080
 	}
-	if g.isa == isaAVX512 {
+	many := g.isa == isaAVX512 || g.isa == isaAVX2 // kernels go over many panels
+	if many {
 		t.limits(a)
 	}
 	if g.wide {
@@ -208,7 +209,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 		for n, end := n0, 0; n < n1; n = end {
 			nr := min(g.NR, n1-n)
 			t.panels, end = 1, n+nr
-			if g.isa == isaAVX512 && nr == g.NR {
+			if many && nr == g.NR {
 				t.panels = (n1 - n) / nr
 				end = n + nr*t.panels
 			}
@@ -290,7 +291,7 @@ type tileI8 struct {
 	zeroPoint int32
 	flip      uint32
 	mr        int // rows of the tile
-	panels    int // how many whole ones follow each other; AVX-512 only, as what is below
+	panels    int // how many whole ones follow each other; x86 only, as what is below
 
 	words          uint32 // the zero point, as an unsigned number, in 16 bits, twice
 	lo, hi, outXor uint32 // limits of unsigned results, and what makes them signed again, four times
@@ -304,7 +305,7 @@ type tileI8 struct {
 	last   *byte // where A's last 16 bytes are, or nil
 }
 
-// limits is how AVX-512 wants zero point and limits.
+// limits is how x86 kernels want zero point and limits.
 func (t *tileI8) limits(a *GemmI8Args) {
 	t.words, t.lo, t.hi, t.outXor = limitsI8(a.CZero, a.Lo, a.Hi)
 	if a.Cols.wild {

@@ -10,33 +10,42 @@ func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
 		gemmI8x9x32AVX512(t)
 		return
 	}
-	n := g.tileRows(t, mr, half)
+	n := g.tallest(mr)
 	if n == mr {
+		g.tileRows(t, n, half)
 		return
 	}
-	u := *t
-	for mr -= n; mr > 0; mr -= n {
+	for u := *t; ; n = g.tallest(mr) {
+		v := u // kernels go from panel to panel in it
+		g.tileRows(&v, n, half)
+		if mr -= n; mr == 0 {
+			return
+		}
 		u.rows = (*int32)(unsafe.Add(unsafe.Pointer(u.rows), 4*n))
 		u.sums = (*int32)(unsafe.Add(unsafe.Pointer(u.sums), 4*n))
 		u.wide = (*byte)(unsafe.Add(unsafe.Pointer(u.wide), u.stride*n))
 		u.c = (*byte)(unsafe.Add(unsafe.Pointer(u.c), u.ldc*n))
-		n = g.tileRows(&u, mr, half)
 	}
 }
 
-// tileRows runs the first rows of a tile, as many as the tallest kernel has, and says how many those are.
-func (g *GemmI8) tileRows(t *tileI8, mr int, half bool) int {
+// tallest is how many of mr rows the tallest kernel has.
+func (g *GemmI8) tallest(mr int) int {
+	switch {
+	case g.isa == isaAVX512:
+		return fewRows(mr)
+	case mr >= 6:
+		return 6
+	}
+	return min(fewRows(mr), 4)
+}
+
+// tileRows runs a kernel of mr rows.
+func (g *GemmI8) tileRows(t *tileI8, mr int, half bool) {
 	if g.isa == isaAVX512 {
-		n := fewRows(mr)
-		tileI8AVX512(t, n, half)
-		return n
+		tileI8AVX512(t, mr, half)
+	} else {
+		tileI8AVX2(t, mr, half)
 	}
-	n := 6
-	if mr < n {
-		n = min(fewRows(mr), 4)
-	}
-	tileI8AVX2(t, n, half)
-	return n
 }
 
 // widenRows makes 16-bit numbers of what a tile's rows read.
