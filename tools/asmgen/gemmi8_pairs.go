@@ -34,6 +34,7 @@ func (g *gemmInt) pairs(t, b reg.Register) {
 	x, product := reg.Y14, reg.Y15
 	loop := g.label("pairs")
 	g.Label(loop)
+	g.PREFETCHT0(mem(b, 512)) // a panel of weights comes from the second-level cache
 	for u := range pairsDepth / 2 {
 		for j := range g.nv {
 			g.VPMOVSXBW(mem(b, 16*(u*g.nv+j)), g.b(j))
