@@ -3,15 +3,24 @@ package kern
 import "github.com/teff-ml/teff/ops/internal/cpu"
 
 // tnPays says that panels of both operands are worth copying for the transposed product.
-var tnPays = cpu.AVX512 && haveAsm
+var (
+	tnPays     = cpu.AVX512 && haveAsm
+	tnPaysAVX2 = cpu.AVX2 && haveAsm
+)
 
-func init() { cpu.RegisterFor("gemmtnpays/avx512", &tnPays, cpu.Intel) }
+func init() {
+	cpu.RegisterFor("gemmtnpays/avx512", &tnPays, cpu.Intel)
+	cpu.Register("gemmtnpays/avx2", &tnPaysAVX2)
+}
 
 // TNPanels is the rows and columns of a tile of the transposed product, which panels are copied for; 0 where that does not
 // pay.
 func TNPanels() (rows, cols int) {
-	if useGemmAVX512 && tnPays {
+	switch {
+	case useGemmAVX512 && tnPays:
 		return 12, 32
+	case !useGemmAVX512 && useGemmAVX2 && tnPaysAVX2:
+		return 12, 16
 	}
 	return 0, 0
 }
