@@ -97,7 +97,9 @@ func convGradWeightOf(p *GradPrep, k *convGrad) GradKernel {
 // join prepares the gradients of groups that are narrower than a vector.
 func (k *convGrad) join(p *GradPrep) {
 	gemm := kern.SelectGemmF32()
-	if p.NeedIn[0] {
+	if t := newConvGradGrouped(p, k); t != nil {
+		k.dx = t
+	} else if p.NeedIn[0] {
 		k.dx = newConvGradJoined(p, k, k.joins(gemm), false, func(p *GradPrep, k *convGrad) GradKernel { return newConvGradIn(p, k, gemm) })
 	}
 	if p.NeedParam[0] {

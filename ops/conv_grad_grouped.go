@@ -26,13 +26,13 @@ func newConvGradGrouped(p *GradPrep, k *convGrad) *convGradGrouped {
 	a.H, a.W, a.Pixel, a.IC, a.OC, a.Channels, a.KH = k.Out[1], k.Out[2], k.oc, k.ocg, k.icg, k.ic, k.Kernel[1]
 	a.SH, a.SW, a.PT, a.PL, a.OH, a.OW, a.OutPixel = 1, 1, k.Kernel[1]-1-k.PadLo[1], 2-k.PadLo[2], k.In[1], k.In[2], k.ic
 	a.Min, a.Max = negInf, posInf
-	if a.PT < 0 || a.PL < 0 || !a.CanGroup() || !p.writes(0) {
+	if a.PT < 0 || a.PL < 0 || !a.Plan() || !p.writes(0) {
 		return nil
 	}
 	a.Bias = make([]float32, k.ic)
 	t.some = groupedSome(a)
 	t.turned = roundUp(k.oc*k.Taps()*k.icg, 16)
-	t.packed = kern.GroupedPacked(a.KH, a.IC) * a.Blocks()
+	t.packed = a.Packed() * a.Blocks()
 	t.bands = 1
 	if threads := max(1, p.Threads); k.n < 4*threads {
 		t.bands = min(a.OH, parts(k.InSize()*k.oc*k.Taps()*k.icg, taskMACs, threads))
@@ -53,7 +53,7 @@ func (t *convGradGrouped) Run(g *Grads) {
 			}
 		}
 	}
-	kern.PackGrouped(f[t.turned:][:t.packed], f, k.ic, t.args.KH, k.ocg)
+	t.args.Pack(f[t.turned:][:t.packed], f)
 	g.Parallel(k.n*t.bands, t)
 }
 

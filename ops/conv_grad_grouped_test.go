@@ -70,7 +70,7 @@ func TestConvGradGrouped(t *testing.T) {
 			p := &Prep{In: Specs(in), Params: params, Out: out, Threads: 1, Training: true}
 			k, err := op.PrepareLive(p)
 			require.NoError(t, err)
-			if s := (&kern.GroupedF32Args{IC: c.width, OC: c.width, Channels: ic, OW: out.Shape.Dim(2), SW: c.stride, SH: c.stride, PL: c.pad, W: c.w, KH: c.kh, PT: c.kh / 2, OH: out.Shape.Dim(1), H: c.h}); s.CanGroup() {
+			if s := (&kern.GroupedF32Args{IC: c.width, OC: c.width, Channels: ic, OW: out.Shape.Dim(2), SW: c.stride, SH: c.stride, PL: c.pad, W: c.w, KH: c.kh, PT: c.kh / 2, OH: out.Shape.Dim(1), H: c.h}); s.Plan() {
 				require.Equal(t, "grouped", p.Requests().Path)
 			}
 			copy(w.F32(), normalTensor(8, w.Shape.Dims()...).F32())

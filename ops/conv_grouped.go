@@ -5,7 +5,7 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 )
 
-// convGrouped is convolution in groups, vectors over 16 output channels. A task
+// convGrouped is convolution in groups, vectors over output channels. A task
 // is a band of output rows, of so many vectors at once that their weights stay in
 // the first-level cache.
 type convGrouped struct {
@@ -34,7 +34,7 @@ func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
 	a := &k.args
 	a.H, a.W, a.Pixel, a.IC, a.OC, a.Channels, a.KH = s.In[1], s.In[2], s.ic, s.icg, s.ocg, s.oc, s.Kernel[1]
 	a.SH, a.SW, a.PT, a.PL, a.OH, a.OW, a.OutPixel = s.Stride[1], s.Stride[2], s.PadLo[1], s.PadLo[2], s.Out[1], s.Out[2], outPitch(p.OutPitch, s.oc)
-	if !a.CanGroup() {
+	if !a.Plan() {
 		return nil
 	}
 	a.Bias = make([]float32, s.oc)
@@ -42,9 +42,8 @@ func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
 		a.Bias = f32(&p.Params[1])
 	}
 	a.Min, a.Max, k.act = c.Act.limits()
-	size := kern.GroupedPacked(a.KH, a.IC)
 	k.some = groupedSome(a)
-	a.Weights = tensor.CastSlice[float32](p.Pack(&k.weight, "grouped", 4*size*a.Blocks(), k.pack))
+	a.Weights = tensor.CastSlice[float32](p.Pack(&k.weight, "grouped", 4*a.Packed()*a.Blocks(), k.pack))
 	k.bands = 1
 	if threads := max(1, p.Threads); s.n < 4*threads {
 		k.bands = min(a.OH, parts(s.OutSize()*s.oc*s.Taps()*s.icg, taskMACs, threads))
@@ -55,13 +54,13 @@ func (c *Conv) prepareGrouped(p *Prep, s *convSpec) Kernel {
 
 // groupedSome is how many blocks have weights that stay in the first-level cache, about evenly.
 func groupedSome(a *kern.GroupedF32Args) int {
-	most := max(1, groupedWeights/(4*kern.GroupedPacked(a.KH, a.IC)))
+	most := max(1, groupedWeights/(4*a.Packed()))
 	chunks := (a.Blocks() + most - 1) / most
 	return (a.Blocks() + chunks - 1) / chunks
 }
 
 func (k *convGrouped) pack(dst []byte) {
-	kern.PackGrouped(tensor.CastSlice[float32](dst), f32(&k.weight), k.oc, k.args.KH, k.icg)
+	k.args.Pack(tensor.CastSlice[float32](dst), f32(&k.weight))
 }
 
 // Repack packs changed weights again.

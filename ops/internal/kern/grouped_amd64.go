@@ -2,9 +2,11 @@
 
 package kern
 
-// groupedRun computes one tile.
-func groupedRun(t *groupedTile, narrow bool, stride int) {
+// groupedRun computes one tile of a vector of that many channels.
+func groupedRun(t *groupedTile, block int, narrow bool, stride int) {
 	switch {
+	case block < groupedBlock:
+		groupedRunAVX2(t, narrow, stride)
 	case narrow && stride == 1:
 		groupedNarrow1AVX512(t)
 	case narrow:
@@ -13,6 +15,19 @@ func groupedRun(t *groupedTile, narrow bool, stride int) {
 		groupedWide1AVX512(t)
 	default:
 		groupedWide2AVX512(t)
+	}
+}
+
+func groupedRunAVX2(t *groupedTile, narrow bool, stride int) {
+	switch {
+	case narrow && stride == 1:
+		groupedNarrow1AVX2(t)
+	case narrow:
+		groupedNarrow2AVX2(t)
+	case stride == 1:
+		groupedWide1AVX2(t)
+	default:
+		groupedWide2AVX2(t)
 	}
 }
 
@@ -29,3 +44,15 @@ func groupedWide1AVX512(t *groupedTile)
 
 //go:noescape
 func groupedWide2AVX512(t *groupedTile)
+
+//go:noescape
+func groupedNarrow1AVX2(t *groupedTile)
+
+//go:noescape
+func groupedNarrow2AVX2(t *groupedTile)
+
+//go:noescape
+func groupedWide1AVX2(t *groupedTile)
+
+//go:noescape
+func groupedWide2AVX2(t *groupedTile)

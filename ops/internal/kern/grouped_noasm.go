@@ -2,4 +2,6 @@
 
 package kern
 
-func groupedRun(t *groupedTile, narrow bool, stride int) { panic("kern: BUG: no assembly here") }
+func groupedRun(t *groupedTile, block int, narrow bool, stride int) {
+	panic("kern: BUG: no assembly here")
+}
