@@ -75,7 +75,7 @@ func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *c
 	if k.images*k.groups*k.rowChunks*k.colChunks == 1 {
 		slots = 1
 	}
-	k.wideBytes = roundUp(k.gemm.WideSize(k.taps, k.kc), 64)
+	k.wideBytes = roundUp(k.gemm.WideSize(k.rows, k.taps, k.kc), 64)
 	p.NeedScratch((k.tableBytes + k.band.bytes + k.wideBytes) * slots)
 	p.Path("igemm/" + k.gemm.Name)
 	return k

@@ -74,7 +74,7 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
 	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt, max(1, p.Threads)))
 	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
-	k.wideBytes = roundUp(k.gemm.WideSize(1, depth), 64)
+	k.wideBytes = roundUp(k.gemm.WideSize(rows, 1, depth), 64)
 	p.NeedScratch(k.wideBytes * max(1, p.Threads))
 	p.Path("gemm/" + k.gemm.Name)
 	return k

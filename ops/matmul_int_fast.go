@@ -51,7 +51,7 @@ func (o *MatMul) prepareGemmInt(p *Prep, s matMulSpec, a, b tensor.Spec, rq requ
 	}
 	k.chunks = (k.rows + k.chunk - 1) / k.chunk
 	k.turn.k, k.pack.k = k, k
-	k.wideAt, k.wide = k.turned+k.bs*k.size, roundUp(k.gemm.WideSize(1, s.k), 64)
+	k.wideAt, k.wide = k.turned+k.bs*k.size, roundUp(k.gemm.WideSize(k.rows, 1, s.k), 64)
 	p.NeedScratch(k.wideAt + k.wide*max(1, p.Threads))
 	p.Path("gemm/" + k.gemm.Name)
 	return k

@@ -22,7 +22,7 @@ func TestAllocs(t *testing.T) {
 	w := Window{In: [3]int{1, 8, 8}, Out: [3]int{1, 8, 8}, Kernel: [3]int{1, 3, 3}, Stride: [3]int{1, 1, 1}, Dilation: [3]int{1, 1, 1}, Pad: [3]int{0, 1, 1}, Pixel: 20}
 	rows := make([]int32, RowsSize(12, 64, 9))
 	gi := SelectGemmI8()
-	ai := GemmI8Args{Wide: make([]byte, gi.WideSize(1, 30)), A: make([]byte, 15*30), LDA: 30, Taps: 1, KC: 30, B: make([]byte, gi.PackedSize(37, 1, 30)), N: 37, Hi: 255, C: make([]byte, 15*37), LDC: 37,
+	ai := GemmI8Args{A: make([]byte, 15*30), LDA: 30, Taps: 1, KC: 30, B: make([]byte, gi.PackedSize(37, 1, 30)), N: 37, Hi: 255, C: make([]byte, 15*37), LDC: 37,
 		Cols: gi.Columns(make([]byte, 37*30), 37, 1, 30, 30, false, nil, nil, []float32{1}, 0, true)}
 	cputest.ForEachPath(t, "dw", func(t *testing.T) {
 		require.Zero(t, testing.AllocsPerRun(3, func() {

@@ -98,7 +98,7 @@ type GemmI8Args struct {
 	Taps    int
 	KC      int    // bytes of a tap
 	B       []byte // PackedSize(N, Taps, KC) bytes from Pack
-	Wide    []byte // WideSize(Taps, KC) bytes of scratch, of this run alone
+	Wide    []byte // WideSize(m1-m0, Taps, KC) bytes of scratch, of this run alone
 	Next    []byte // what is likely to be multiplied by after that, or nil: what lies behind
 	N       int    // columns in all
 	Cols    *GemmI8Columns
@@ -150,12 +150,19 @@ func (g *GemmI8) Run(a *GemmI8Args, m0, m1, n0, n1 int) {
 		if nn+block >= n1 {
 			next = a.Next
 		}
-		g.runBlock(a, m0, m1, nn, end, next)
+		switch n := g.wideSize(m1-m0, a.Taps, a.KC); {
+		case n == 0 || n > wideOnStack:
+			g.runBlock(a, m0, m1, nn, end, next, a.Wide)
+		case n > wideFew:
+			g.runOnStack(a, m0, m1, nn, end, next)
+		default:
+			g.runOnLittle(a, m0, m1, nn, end, next)
+		}
 	}
 }
 
-// runBlock asks for next, or for what lies behind the block.
-func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
+// runBlock asks for next, or for what lies behind the block. wide is wideSize bytes of scratch.
+func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next, wide []byte) {
 	var direct, sums [16]int32
 	t := tileI8{taps: a.Taps, kc: a.KC, ldc: a.LDC, zeroPoint: a.CZero, sums: &sums[0],
 		min: float32(a.Lo - a.CZero), max: float32(a.Hi - a.CZero)}
@@ -167,7 +174,7 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
 		t.limits(a)
 	}
 	if g.wide {
-		t.wide, t.stride = &a.Wide[0], g.wideStride(a.Taps, a.KC)
+		t.wide, t.stride = &wide[0], g.wideStride(a.Taps, a.KC)
 	}
 	if a.Rows == nil || a.Inside {
 		t.inside = 1
@@ -265,7 +272,7 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 		panic("kern: BUG: gemmi8: the other operand of the sum is too short")
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemmi8: rows of A outside the slice")
-	case len(a.Wide) < g.WideSize(a.Taps, a.KC):
+	case len(a.Wide) < g.WideSize(m1-m0, a.Taps, a.KC):
 		panic("kern: BUG: gemmi8: not enough scratch")
 	case a.Rows != nil && (m0%g.MR != 0 || a.Cut.h != 0 && (m0 != 0 || m1 != a.Cut.rows) || len(a.Rows) < RowsSize(g.MR, m1, a.Taps) || len(a.A) == 0 || len(a.Zero) < a.KC):
 		panic("kern: BUG: gemmi8: offset table or zero row does not match the sizes")

@@ -137,7 +137,7 @@ func testGemmI8(t *testing.T, g *GemmI8, r *rand.Rand, c [4]int, aSigned, wSigne
 	a.Cols = g.Columns(w, n, taps, kc, k, wSigned, zero, bias, scale, az, aSigned)
 	guard, out := newGuarded[byte]((m-1)*a.LDC+n, r.IntN(3), 77)
 	a.C = out
-	guardWide, wide := newGuarded[byte](g.WideSize(taps, kc)+1, r.IntN(3), 55)
+	guardWide, wide := newGuarded[byte](g.WideSize(m, taps, kc)+1, r.IntN(3), 55)
 	a.Wide = wide
 	if r.IntN(2) == 0 {
 		a.Next = make([]byte, 1)
@@ -198,7 +198,7 @@ func BenchmarkGemmI8(b *testing.B) {
 			cputest.ForEachPathB(b, "gemmi8/", func(b *testing.B) {
 				g := SelectGemmI8()
 				m, n, k := c[0], c[1], c[2]
-				a := GemmI8Args{A: make([]byte, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Hi: 255, C: make([]byte, m*n), Wide: make([]byte, g.WideSize(1, k))}
+				a := GemmI8Args{A: make([]byte, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Hi: 255, C: make([]byte, m*n), Wide: make([]byte, g.WideSize(m, 1, k))}
 				w := make([]byte, n*k)
 				a.B = make([]byte, g.PackedSize(n, 1, k))
 				a.Cols = g.Columns(w, n, 1, k, k, true, nil, nil, []float32{1}, 0, false)

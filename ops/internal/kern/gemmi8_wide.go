@@ -13,12 +13,35 @@ func (g *GemmI8) wideStride(taps, kc int) int {
 	return (2*g.depth(taps*kc)+wideSlack+63)&^63 | 64
 }
 
-// WideSize is how many bytes of GemmI8Args.Wide a product needs.
-func (g *GemmI8) WideSize(taps, kc int) int {
+// WideSize is how many bytes of GemmI8Args.Wide a product of that many rows needs: none where the stack has room, as it has for the
+// layers of networks whose activations are no more than that themselves.
+func (g *GemmI8) WideSize(rows, taps, kc int) int {
+	if n := g.wideSize(rows, taps, kc); n > wideOnStack {
+		return n
+	}
+	return 0
+}
+
+// wideSize is the bytes of a tile's wide rows.
+func (g *GemmI8) wideSize(rows, taps, kc int) int {
 	if !g.wide {
 		return 0
 	}
-	return g.MR * g.wideStride(taps, kc)
+	return min(rows, g.MR) * g.wideStride(taps, kc)
+}
+
+// What wide rows take on the stack at most, and what is cheaper to clear where they need no more.
+const wideOnStack, wideFew = 12 << 10, 2 << 10
+
+// runOnStack is runBlock with room for wide rows on the stack.
+func (g *GemmI8) runOnStack(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
+	var wide [wideOnStack]byte
+	g.runBlock(a, m0, m1, n0, n1, next, wide[:])
+}
+
+func (g *GemmI8) runOnLittle(a *GemmI8Args, m0, m1, n0, n1 int, next []byte) {
+	var wide [wideFew]byte
+	g.runBlock(a, m0, m1, n0, n1, next, wide[:])
 }
 
 // TapBytes is how many bytes of a tap of kc a product may read where what is behind it adds nothing.

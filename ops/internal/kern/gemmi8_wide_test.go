@@ -28,7 +28,7 @@ func TestWidenRows(t *testing.T) {
 		for i := range rows {
 			rows[i] = int32(r.IntN(len(a)-kc+2) - 1)
 		}
-		guard, wide := newGuarded[byte](g.WideSize(taps, kc), r.IntN(5), 55)
+		guard, wide := newGuarded[byte](g.wideSize(mr, taps, kc), r.IntN(5), 55)
 		x := tileI8{a: &a[0], zero: &zero[0], rows: &rows[0], taps: taps, kc: kc, mr: mr, wide: &wide[0], stride: stride}
 		if len(a) >= 16 {
 			x.last = &a[len(a)-16]

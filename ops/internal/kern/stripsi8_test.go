@@ -124,7 +124,7 @@ func testStripsI8(t *testing.T) {
 					}
 				}
 				want := make([]byte, n)
-				a := GemmI8Args{A: x, ASigned: signed, LDA: k, Taps: 1, KC: k, N: n, C: want, Wide: make([]byte, g.WideSize(1, k)), LDC: n, CZero: 5, Lo: 1, Hi: 250,
+				a := GemmI8Args{A: x, ASigned: signed, LDA: k, Taps: 1, KC: k, N: n, C: want, Wide: make([]byte, g.WideSize(1, 1, k)), LDC: n, CZero: 5, Lo: 1, Hi: 250,
 					B: make([]byte, g.PackedSize(n, 1, k)), Cols: g.Columns(w, n, 1, k, k, wSigned, zw, bias, scale, zero, signed)}
 				g.Pack(a.B, w, n, 1, k, k, wSigned, zw)
 				g.Run(&a, 0, 1, 0, n)
@@ -164,7 +164,7 @@ func TestStripsI8Allocs(t *testing.T) {
 		t.Skip("no loop but the definition")
 	}
 	x, w, scratch := []byte{1, 2, 3, 4, 5, 6, 7, 8}, make([]byte, StripsSize(40, 8)), byteBuffer(StripScratchI8(40, 8))
-	a := GemmI8Args{A: make([]byte, 4), Taps: 1, KC: 4, N: 40, B: w, Wide: make([]byte, g.WideSize(1, 4)), C: make([]byte, 40), Hi: 255,
+	a := GemmI8Args{A: make([]byte, 4), Taps: 1, KC: 4, N: 40, B: w, Wide: make([]byte, g.WideSize(1, 1, 4)), C: make([]byte, 40), Hi: 255,
 		Cols: g.Columns(w, 40, 1, 8, 8, true, nil, nil, []float32{1}, 0, false)}
 	require.Zero(t, testing.AllocsPerRun(10, func() {
 		FillFactorsI8(scratch, x, false)
@@ -182,7 +182,7 @@ func BenchmarkStripsI8(b *testing.B) {
 		for i := range weights { // memory that nobody wrote to is one page of zeros
 			weights[i] = byte(i*7) &^ 1
 		}
-		a := GemmI8Args{A: x, LDA: k, Taps: 1, KC: k, N: n, Wide: make([]byte, g.WideSize(1, k)), C: make([]byte, n), LDC: n, Hi: 255, B: make([]byte, g.PackedSize(n, 1, k)),
+		a := GemmI8Args{A: x, LDA: k, Taps: 1, KC: k, N: n, Wide: make([]byte, g.WideSize(1, 1, k)), C: make([]byte, n), LDC: n, Hi: 255, B: make([]byte, g.PackedSize(n, 1, k)),
 			Cols: g.Columns(weights, n, 1, k, k, true, nil, nil, []float32{1e-3}, 0, false)}
 		g.Pack(a.B, weights, n, 1, k, k, true, nil)
 		b.Run(fmt.Sprint(s, "/panels"), func(b *testing.B) {
