@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -19,23 +19,8 @@ const (
 // winogradF32 writes the input and output transforms of F(2x2,3x3) and F(4x4,3x3) for few registers; see winogradWide. A
 // vector is channels of one pixel.
 func winogradF32(a *asm, v isa) {
-	table := a.StaticGlobal("winoTable")
-	a.DataAttributes(build.RODATA | build.NOPTR)
-	consts := []float32{2, 4, 5, 8}
-	for i, c := range consts {
-		for l := range v.lanes {
-			a.AddDatum(i*v.bytes()+4*l, operand.U32(math.Float32bits(c)))
-		}
-	}
 	for _, m := range []int{2, 4} {
-		w := &winograd{asm: a, isa: v, m: m, c: func(x float32) operand.Mem {
-			for i, c := range consts {
-				if c == x {
-					return table.Offset(i * v.bytes())
-				}
-			}
-			panic("no such constant")
-		}}
+		w := &winograd{asm: a, isa: v, m: m}
 		w.input()
 		w.output()
 	}
@@ -45,7 +30,20 @@ type winograd struct {
 	*asm
 	isa
 	m int // outputs of a tile along one side
-	c func(float32) operand.Mem
+	c func(float32) operand.Op
+}
+
+// constants sets the registers from the first one on to what transforms multiply by.
+func (w *winograd) constants(first int, values ...float32) {
+	if w.m == 2 { // nothing
+		return
+	}
+	w.c = func(x float32) operand.Op { return w.reg(first + slices.Index(values, x)) }
+	for i, c := range values {
+		w.MOVL(operand.U32(math.Float32bits(c)), reg.ECX)
+		w.VMOVD(reg.ECX, xs[first+i])
+		w.VBROADCASTSS(xs[first+i], w.c(c))
+	}
 }
 
 // pixels turns n offsets at the table into addresses on the stack, the spare row for negative ones.
@@ -102,12 +100,13 @@ func (w *winograd) input() {
 	t := w.arg(reg.RBX)
 	w.pixels(t, winoBase, winoOffsets, n*n, local)
 	w.MOVQ(mem(t, winoStride), reg.R10)
-	w.channels(t, func(masked bool) {
+	w.constants(12, 2, 4, 5)
+	w.overlapping(t, func() {
 		for i := range n {
 			d := w.regs(n)
 			for j := range n {
 				w.MOVQ(local.Offset(8*(i*n+j)), reg.R9)
-				w.load(w.isa, memx(reg.R9, reg.RAX, 1, 0), d[j], masked)
+				w.VMOVUPS(memx(reg.R9, reg.RAX, 1, 0), d[j])
 			}
 			for j, r := range w.bt(d) {
 				w.VMOVUPS(r, rows.Offset((i*n+j)*w.bytes()))
@@ -121,11 +120,32 @@ func (w *winograd) input() {
 				w.VMOVUPS(rows.Offset((i*n+j)*w.bytes()), d[i])
 			}
 			for _, r := range w.bt(d) {
-				w.store(w.isa, r, mem(reg.R9, 0), masked)
+				w.VMOVUPS(r, mem(reg.R9, 0))
 				w.ADDQ(reg.R10, reg.R9)
 			}
 		}
 	})
+}
+
+// overlapping loops over vectors of channels, as channels does, of which there is one at least: the last one ends with the
+// channels, and may compute some again.
+func (w *winograd) overlapping(t reg.Register, body func()) {
+	loop, done := w.label("loop"), w.label("done")
+	w.XORQ(reg.RAX, reg.RAX)
+	w.MOVQ(mem(t, winoChannels), reg.RCX)
+	w.SHLQ(imm(2), reg.RCX)
+	w.SUBQ(imm(w.bytes()), reg.RCX)
+	w.Label(loop)
+	body()
+	w.CMPQ(reg.RAX, reg.RCX)
+	w.JEQ(operand.LabelRef(done))
+	w.ADDQ(imm(w.bytes()), reg.RAX)
+	w.CMPQ(reg.RAX, reg.RCX)
+	w.CMOVQGT(reg.RCX, reg.RAX)
+	w.JMP(operand.LabelRef(loop))
+	w.Label(done)
+	w.VZEROUPPER()
+	w.RET()
 }
 
 func (w *winograd) regs(n int) []reg.VecPhysical {
@@ -184,6 +204,10 @@ func (w *winograd) output() {
 	w.pixels(t, winoRes, winoResOffsets, w.m*w.m, resAt)
 	w.Label(nores)
 	w.MOVQ(mem(t, winoStride), reg.R10)
+	w.constants(10, 2, 4, 8)
+	lo, hi := w.reg(13), w.reg(14)
+	w.VBROADCASTSS(mem(t, winoMin), lo)
+	w.VBROADCASTSS(mem(t, winoMax), hi)
 	w.channels(t, func(masked bool) {
 		w.MOVQ(mem(t, winoPlanes), reg.R9)
 		w.ADDQ(reg.RAX, reg.R9)
@@ -197,9 +221,6 @@ func (w *winograd) output() {
 				w.VMOVUPS(r, cols.Offset((i*n+j)*w.bytes()))
 			}
 		}
-		lo, hi, x := w.reg(12), w.reg(13), w.reg(14)
-		w.VBROADCASTSS(mem(t, winoMin), lo)
-		w.VBROADCASTSS(mem(t, winoMax), hi)
 		for i := range w.m {
 			d := w.regs(n)
 			for j := range n {
@@ -211,8 +232,13 @@ func (w *winograd) output() {
 			w.JZ(operand.LabelRef(skip))
 			for j, r := range out {
 				w.MOVQ(resAt.Offset(8*(i*w.m+j)), reg.R9)
-				w.load(w.isa, memx(reg.R9, reg.RAX, 1, 0), x, masked)
-				w.VADDPS(x, r, r)
+				from, x := memx(reg.R9, reg.RAX, 1, 0), w.reg(2+j%2)
+				if masked {
+					w.load(w.isa, from, x, true)
+					w.VADDPS(x, r, r)
+				} else {
+					w.VADDPS(from, r, r)
+				}
 			}
 			w.Label(skip)
 			for j, r := range out {

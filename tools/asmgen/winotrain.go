@@ -25,7 +25,7 @@ func winoTrain(a *asm, v isa) {
 			a.AddDatum(i*v.bytes()+4*l, operand.U32(math.Float32bits(c)))
 		}
 	}
-	w := &winograd{asm: a, isa: v, m: 4, c: func(x float32) operand.Mem {
+	w := &winograd{asm: a, isa: v, m: 4, c: func(x float32) operand.Op {
 		for i, c := range consts {
 			if c == x {
 				return table.Offset(i * v.bytes())

@@ -220,7 +220,7 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 				}
 			}
 		}
-		if useWinoAVX2 || useWinoNEON {
+		if useWinoAVX2 && w.IC >= winoVector || useWinoNEON {
 			t.base, t.planes = &in[0], &v[0]
 			winoInput(w.M, &t)
 		} else {
@@ -229,6 +229,9 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 		img, ty, tx = w.following(img, ty, tx)
 	}
 }
+
+// winoVector is the channels that a transform of the input by AVX2 takes at least: its last vector ends with them.
+const winoVector = 8
 
 // following is the place after this one.
 func (w *WinogradF32) following(img, y, x int) (int, int, int) {

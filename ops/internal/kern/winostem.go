@@ -208,20 +208,14 @@ func (s *StemF32) input(v, folded []float32) {
 		offs[i] = int32(i/stemSide*line + i%stemSide*s.k)
 	}
 	t := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * s.k, channels: s.k}
-	if s.k > stemNarrow { // whole vectors, which may overlap, as masks are slow on some processors
-		t.channels = stemNarrow
-	}
 	for x := range s.tilesX {
 		in, to := folded[StemTile*x*s.k:], v[x*tile:]
-		if !useWinoAVX2 {
+		if !useWinoAVX2 || s.k < winoVector {
 			winoInputGeneric(4, in, offs[:], to, s.k, s.k)
 			continue
 		}
-		for c := 0; c < s.k; c += t.channels {
-			c = min(c, s.k-t.channels)
-			t.base, t.planes = &in[c], &to[c]
-			winoInput(4, &t)
-		}
+		t.base, t.planes = &in[0], &to[0]
+		winoInput(4, &t)
 	}
 }
 
