@@ -34,7 +34,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
 	w := p.Params[0]
 	if s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 ||
-		s.ic%kern.WinogradI8Panel != 0 || s.oc%kern.WinogradI8Panel != 0 || w.DType != tensor.I8 ||
+		!kern.WinogradI8Fits(s.ic, s.oc) || w.DType != tensor.I8 ||
 		slices.ContainsFunc(w.Quant.Zero, func(z int32) bool { return z != 0 }) {
 		return nil
 	}
@@ -43,10 +43,10 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 		OutPixel: outPitch(p.OutPitch, s.oc), Signed: x.DType == tensor.I8, Tiles: p.Choice.Tiles,
 	}}
 	switch {
-	case p.Choice.Winograd == WinogradNone || !kern.WinogradI8Fast():
+	case p.Choice.Winograd == WinogradNone:
 		return nil
 	case p.Choice.Winograd == 4:
-	case !kern.WinogradI8Pays() || !k.w.Worthwhile():
+	case !k.w.Worthwhile():
 		return nil
 	}
 	k.w.Plan(max(1, p.Threads))
@@ -72,7 +72,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 	}
 	k.args = kern.WinogradI8Args{Zero: make([]byte, s.ic), Cols: cols, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi}
 	kern.Fill(k.args.Zero, byte(zx))
-	panel := 9 * s.ic * kern.WinogradI8Panel
+	panel := 9 * s.ic * s.oc / k.w.Panels()
 	packed := p.PackParts(&w, "winoi8", 2*k.w.PackedSize(), k.w.Panels(), func(dst []byte, part int, _ *packBuffer) {
 		k.w.Pack(tensor.CastSlice[int16](dst), w.Data[part*panel:][:panel], part)
 	})

@@ -57,12 +57,17 @@ func TestConvWinogradInt(t *testing.T) {
 				require.Contains(t, run(&Prep{Choice: forced, ScratchBudget: 1000}), "igemm/")
 				require.Contains(t, run(&Prep{Choice: forced, MemoryBudget: 36 * c.ic * c.oc}), "igemm/")
 				require.Contains(t, run(&Prep{Choice: Choice{Winograd: WinogradNone}}), "igemm/")
-				restore := cpu.Set("winoi8/vnni", false)
-				require.Contains(t, run(&Prep{Choice: forced}), "igemm/")
-				restore()
 				bias[0] = 1 << 25
 				want, err = Run(op, in, params)
 				require.NoError(t, err)
+				require.Contains(t, run(&Prep{Choice: forced}), "igemm/")
+				bias[0] = 0
+				want, err = Run(op, in, params)
+				require.NoError(t, err)
+				for _, path := range []string{"winoi8/vnni", "winoi8/avx2"} { // the first leaves the second
+					defer cpu.Set(path, false)()
+					run(&Prep{Choice: forced})
+				}
 				require.Contains(t, run(&Prep{Choice: forced}), "igemm/")
 			})
 		}

@@ -192,6 +192,7 @@ type instructions interface {
 	VPERMPS(ops ...operand.Op)
 	VPERMQ(ops ...operand.Op)
 	VPERMT2B(ops ...operand.Op)
+	VPEXTRD(i, x, mr operand.Op)
 	VPMADDUBSW(ops ...operand.Op)
 	VPMADDWD(ops ...operand.Op)
 	VPMAXSB(ops ...operand.Op)

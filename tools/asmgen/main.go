@@ -97,6 +97,7 @@ var files = []file{
 	{"taps_avx512_amd64.s", avo(tapOffsets)},
 	{"gemmbf16_amd64.s", avo(gemmBF16)},
 	{"winoi8_avx512_amd64.s", avo(winogradI8)},
+	{"winoi8_avx2_amd64.s", avo(winogradI8Narrow)},
 	{"gemmi8_sdot_arm64.s", gemmI8NEON},
 	{"gemmi8_mlal_arm64.s", gemmI8MLAL},
 	{"gemmi8_mmla_arm64.s", gemmI8MMLA},

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -18,9 +16,10 @@ const (
 	tileI16Pairs, tileI16Count, tileI16Ahead, tileI16Lines = 32, 40, 48, 56
 )
 
-// winogradI8 writes the exact integer F(4x4,3x3): transforms, a vector being channels of one pixel, and products.
+// winogradI8 writes the exact integer F(4x4,3x3): transforms, a vector being channels of one pixel, and products. For AVX2 see
+// winogradI8Narrow.
 func winogradI8(a *asm) {
-	w := &winoInt{asm: a}
+	w := &winoInt{asm: a, isa: zmm}
 	w.order = a.StaticGlobal("winoI8Order") // see gemmI8
 	a.DataAttributes(build.RODATA | build.NOPTR)
 	for i := range 16 {
@@ -33,12 +32,13 @@ func winogradI8(a *asm) {
 	w.output()
 	w.weights()
 	for _, mr := range []int{13, 12, 8, 4, 2, 1} {
-		gemmI16(a, mr)
+		(&pairsInt{asm: a, isa: zmm, mr: mr}).write()
 	}
 }
 
 type winoInt struct {
 	*asm
+	isa
 	order, inv9 operand.Mem
 }
 
@@ -48,6 +48,21 @@ func (w *winoInt) pixels(t reg.Register, n int, to operand.Mem) {
 	w.MOVQ(mem(t, winoI8Base), base)
 	w.MOVQ(mem(t, winoI8Offsets), tab)
 	w.MOVQ(mem(t, winoI8Spare), spare)
+	if !w.wide() { // short, as a whole row of tiles has the same
+		i, next := reg.R10, w.label("pixel")
+		w.XORQ(i, i)
+		w.Label(next)
+		w.MOVLQSX(memx(tab, i, 4, 0), p)
+		w.TESTQ(p, p)
+		w.LEAQ(memx(base, p, 1, 0), p)
+		w.CMOVQLT(spare, p)
+		to.Index, to.Scale = i, 8
+		w.MOVQ(p, to)
+		w.INCQ(i)
+		w.CMPQ(i, imm(n))
+		w.JLT(operand.LabelRef(next))
+		return
+	}
 	for i := range n {
 		w.MOVLQSX(mem(tab, 4*i), p)
 		w.TESTQ(p, p)
@@ -64,11 +79,21 @@ func (w *winoInt) aligned(m operand.Mem) operand.Mem {
 	return mem(reg.R12, 0)
 }
 
-// input writes V = Bᵀ d B for tiles beside each other, 32 channels at a time: rows first, through the stack, then columns.
+// move is a load, a store or a copy of a whole register.
+func (w *winoInt) move(from, to operand.Op) {
+	if w.wide() {
+		w.VMOVDQU64(from, to)
+	} else {
+		w.VMOVDQU(from, to)
+	}
+}
+
+// input writes V = Bᵀ d B for tiles beside each other, a vector's channels at a time: rows first, through the stack, then columns.
 func (w *winoInt) input() {
-	w.fn("winoInputI8AVX512", "winoInputI8Generic")
+	w.fn("winoInputI8"+w.suffix, "winoInputI8Generic")
 	w.Attributes(0) // the frame is too large for NOSPLIT
-	local := w.AllocLocal(8*36 + 36*64 + 64)
+	bytes := w.isa.bytes()
+	local := w.AllocLocal(8*36 + 36*bytes + 64)
 	rows := w.aligned(local.Offset(8 * 36))
 	t := w.arg(reg.RBX)
 	w.pixels(t, 36, local)
@@ -80,6 +105,14 @@ func (w *winoInt) input() {
 	w.MOVQ(mem(t, winoI8Count), count)
 	w.MOVQ(mem(t, winoI8Step), step)
 	w.SUBQ(mem(t, winoI8Channels), step)
+	if !w.wide() { // register 15: what is left of a byte as it is extended
+		signed, both := w.label("signed"), w.reg(15)
+		w.VPCMPEQW(both, both, both)
+		w.CMPQ(mem(t, winoI8Signed), imm(0))
+		w.JNE(operand.LabelRef(signed))
+		w.VPSRLW(operand.U8(8), both, both)
+		w.Label(signed)
+	}
 	tile := w.label("tile")
 	w.Label(tile)
 	w.MOVQ(mem(t, winoI8Channels), left)
@@ -90,13 +123,15 @@ func (w *winoInt) input() {
 		w.Label(again)
 		for j := range 6 {
 			w.MOVQ(mem(ptrs, 8*j), p)
-			extend(memx(p, channel, 1, 0), zs[j])
+			if extend(memx(p, channel, 1, 0), w.reg(j)); !w.wide() {
+				w.VPAND(w.reg(15), w.reg(j), w.reg(j))
+			}
 		}
 		for j, r := range w.bt() {
-			w.VMOVDQU64(r, mem(row, j*64))
+			w.move(r, mem(row, j*bytes))
 		}
 		w.ADDQ(imm(8*6), ptrs)
-		w.ADDQ(imm(64*6), row)
+		w.ADDQ(imm(6*bytes), row)
 		w.DECQ(n)
 		w.JNZ(operand.LabelRef(again))
 	}
@@ -104,31 +139,35 @@ func (w *winoInt) input() {
 	w.LEAQ(local, ptrs)
 	w.LEAQ(rows, row)
 	w.MOVQ(operand.I32(6), n)
-	w.CMPQ(mem(t, winoI8Signed), imm(0))
-	w.JEQ(operand.LabelRef(unsigned))
-	pass(w.VPMOVSXBW)
-	w.JMP(operand.LabelRef(columns))
-	w.Label(unsigned)
-	pass(w.VPMOVZXBW)
-	w.Label(columns)
+	if w.wide() {
+		w.CMPQ(mem(t, winoI8Signed), imm(0))
+		w.JEQ(operand.LabelRef(unsigned))
+		pass(w.VPMOVSXBW)
+		w.JMP(operand.LabelRef(columns))
+		w.Label(unsigned)
+		pass(w.VPMOVZXBW)
+		w.Label(columns)
+	} else {
+		pass(w.VPMOVSXBW)
+	}
 	w.LEAQ(rows, row)
 	w.MOVQ(operand.I32(6), n)
 	w.MOVQ(to, p)
 	column := w.label("column")
 	w.Label(column)
 	for i := range 6 {
-		w.VMOVDQU64(mem(row, i*6*64), zs[i])
+		w.move(mem(row, i*6*bytes), w.reg(i))
 	}
 	for _, r := range w.bt() {
-		w.VMOVDQU64(r, mem(p, 0))
+		w.move(r, mem(p, 0))
 		w.ADDQ(stride, p)
 	}
-	w.ADDQ(imm(64), row)
+	w.ADDQ(imm(bytes), row)
 	w.DECQ(n)
 	w.JNZ(operand.LabelRef(column))
-	w.ADDQ(imm(64), to)
-	w.ADDQ(imm(32), channel)
-	w.SUBQ(imm(32), left)
+	w.ADDQ(imm(bytes), to)
+	w.ADDQ(imm(bytes/2), channel)
+	w.SUBQ(imm(bytes/2), left)
 	w.JNZ(operand.LabelRef(loop))
 	w.ADDQ(step, channel)
 	w.DECQ(count)
@@ -139,7 +178,10 @@ func (w *winoInt) input() {
 
 // bt is one side of the input transform, of registers 0 to 5.
 func (w *winoInt) bt() []reg.VecPhysical {
-	d := zs
+	d := make([]reg.VecPhysical, 11)
+	for i := range d {
+		d[i] = w.reg(i)
+	}
 	w.VPSLLW(operand.U8(2), d[2], d[6])
 	w.VPSLLW(operand.U8(2), d[1], d[7])
 	w.VPSUBW(d[6], d[4], d[6]) // d4 - 4 d2
@@ -178,18 +220,6 @@ func (w *winoInt) output() {
 	w.MOVQ(mem(t, winoI8Bias), bias)
 	w.MOVQ(mem(t, winoI8Scale), scale)
 	d := func(i int) reg.VecPhysical { return zs[24+i] }
-	at := func(add5 func(r reg.VecPhysical), y [4]reg.VecPhysical, m0 operand.Op) {
-		s, u, dif, sum := d(2), d(1), d(0), d(3) // m1+m2, m3-m4, m1-m2, m3+m4
-		w.VPSLLD(operand.U8(2), s, d(4))
-		w.VPADDD(m0, sum, d(5))
-		w.VPADDD(sum, s, y[2])
-		w.VPADDD(u, u, sum)
-		w.VPADDD(dif, sum, y[3])
-		w.VPADDD(dif, dif, dif)
-		add5(y[3])
-		w.VPADDD(d(5), d(4), y[0])
-		w.VPADDD(u, dif, y[1])
-	}
 	loop := w.label("loop")
 	w.Label(loop)
 	w.MOVQ(planes, from)
@@ -212,7 +242,7 @@ func (w *winoInt) output() {
 		w.VPSUBD(m(2), d(0), d(0))
 		w.VPADDD(m(4), d(1), d(3))
 		w.VPSUBD(m(4), d(1), d(1))
-		at(func(r reg.VecPhysical) { w.VPADDD(m(5), r, r) }, [4]reg.VecPhysical{zs[4*j], zs[4*j+1], zs[4*j+2], zs[4*j+3]}, m0)
+		w.at(d, m0, m(5), [4]reg.VecPhysical{zs[4*j], zs[4*j+1], zs[4*j+2], zs[4*j+3]})
 		w.LEAQ(memx(reg.RDI, three, 1, 0), from)
 	}
 	factor := zs[30]
@@ -224,11 +254,10 @@ func (w *winoInt) output() {
 		w.VPADDD(m(4), m(3), d(3))
 		w.VPSUBD(m(4), m(3), d(1))
 		y := [4]reg.VecPhysical{m(1), m(2), m(3), m(4)}
-		at(func(r reg.VecPhysical) { w.VPADDD(m(5), r, r) }, y, m(0))
-		shift := [4]int{3, 2, 1, 1}
+		w.at(d, m(0), m(5), y)
 		for j, x := range y {
 			w.VPMULLD_BCST(w.inv9, x, x)
-			w.VPSRAD(operand.U8(shift[i]+shift[j]), x, x)
+			w.VPSRAD(operand.U8(winoI8Shift[i]+winoI8Shift[j]), x, x)
 			w.VCVTDQ2PS(x, x)
 			w.VMULPS(factor, x, x)
 			w.VCVTPS2DQ(x, x) // half to even
@@ -271,97 +300,19 @@ func (w *winoInt) output() {
 	w.RET()
 }
 
-// gemmI16 writes the product of mr rows of 16-bit pairs by 32 columns, count times below each other (VPDPWSSD). Broadcasts
-// come from memory, beside the ports that multiply.
-func gemmI16(a *asm, mr int) {
-	a.fn(fmt.Sprintf("gemmI16x%dx32AVX512", mr), "gemmI16Generic")
-	count := a.AllocLocal(16)
-	lines := count.Offset(8)
-	t := a.arg(reg.RAX)
-	lda, b, c, k, step, ahead := reg.RBX, reg.RCX, reg.RDI, reg.RSI, reg.R8, reg.R9
-	rows := []reg.GPPhysical{reg.R10, reg.R11, reg.R12, reg.R13, reg.R14} // of each third row
-	acc := func(i, j int) reg.VecPhysical { return zs[2*i+j] }
-	row := func(i int) operand.Mem {
-		if i%3 == 0 {
-			return mem(rows[i/3], 0)
-		}
-		return memx(rows[i/3], lda, uint8(i%3), 0)
-	}
-	groups := (mr + 2) / 3
-	for _, f := range []struct {
-		at int
-		r  reg.GPPhysical
-	}{{tileI16LDA, lda}, {tileI16C, c}, {tileI16Ahead, ahead}, {tileI16A, rows[0]}} {
-		a.MOVQ(mem(t, f.at), f.r)
-	}
-	for _, f := range []struct {
-		at int
-		to operand.Mem
-	}{{tileI16Count, count}, {tileI16Lines, lines}} {
-		a.MOVQ(mem(t, f.at), k)
-		a.MOVQ(k, f.to)
-	}
-	tile, main, store := a.label("tile"), a.label("main"), a.label("lines")
-	a.Label(tile)
-	for i := 1; i < groups; i++ {
-		a.LEAQ(memx(rows[i-1], lda, 2, 0), rows[i])
-		a.ADDQ(lda, rows[i])
-	}
-	for i := range mr {
-		for j := range 2 {
-			a.VPXORD(acc(i, j), acc(i, j), acc(i, j))
-		}
-	}
-	a.MOVQ(mem(t, tileI16B), b)
-	a.MOVQ(mem(t, tileI16Pairs), k)
-	a.XORQ(step, step) // 64 as long as lines are to be asked for
-	a.CMPQ(lines, imm(0))
-	a.JLE(operand.LabelRef(store))
-	a.SUBQ(k, lines)
-	a.MOVQ(operand.I32(64), step)
-	a.Label(store)
-	a.Label(main)
-	for u := range 2 {
-		for j := range 2 {
-			a.VMOVDQU64(mem(b, 128*u+64*j), zs[26+j])
-		}
-		a.PREFETCHT0(mem(ahead, 0))
-		a.ADDQ(step, ahead)
-		for i := range mr {
-			x := zs[28+i%4]
-			m := row(i)
-			m.Disp = 4 * u
-			a.VPBROADCASTD(m, x)
-			for j := range 2 {
-				a.VPDPWSSD(zs[26+j], x, acc(i, j))
-			}
-		}
-	}
-	a.ADDQ(imm(256), b)
-	for i := range groups {
-		a.ADDQ(imm(8), rows[i])
-	}
-	a.SUBQ(imm(2), k)
-	a.JNZ(operand.LabelRef(main))
-	for i := range mr {
-		for j := range 2 {
-			a.VMOVDQU64(acc(i, j), mem(c, 128*i+64*j))
-		}
-	}
-	a.ADDQ(imm(128*mr), c)
-	// The last third row stands pairs further than it began: the next tile's first row is its own, less those.
-	a.MOVQ(mem(t, tileI16Pairs), k)
-	a.SHLQ(operand.U8(2), k)
-	last := rows[groups-1]
-	for range mr - 3*(groups-1) {
-		a.ADDQ(lda, last)
-	}
-	a.SUBQ(k, last)
-	if groups > 1 {
-		a.MOVQ(last, rows[0])
-	}
-	a.DECQ(count)
-	a.JNZ(operand.LabelRef(tile))
-	a.VZEROUPPER()
-	a.RET()
+// winoI8Shift is kern's.
+var winoI8Shift = [4]int{3, 2, 1, 1}
+
+// at is one side of the output transform: of m1-m2, m3-m4, m1+m2 and m3+m4 in d's first four, m0 and m5. It overwrites six.
+func (w *winoInt) at(d func(int) reg.VecPhysical, m0, m5 operand.Op, y [4]reg.VecPhysical) {
+	dif, u, s, sum := d(0), d(1), d(2), d(3)
+	w.VPSLLD(operand.U8(2), s, d(4))
+	w.VPADDD(m0, sum, d(5))
+	w.VPADDD(sum, s, y[2])
+	w.VPADDD(u, u, sum)
+	w.VPADDD(dif, sum, y[3])
+	w.VPADDD(dif, dif, dif)
+	w.VPADDD(m5, y[3], y[3])
+	w.VPADDD(d(5), d(4), y[0])
+	w.VPADDD(u, dif, y[1])
 }

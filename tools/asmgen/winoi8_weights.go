@@ -41,12 +41,12 @@ func (w *winoInt) weights() {
 				w.ADDQ(tap, p)
 			}
 		}
-		w.g(g[0], g[1], g[2], zs[6*x:6*x+6])
+		w.g(g, zs[6*x:6*x+6], zs[24:30])
 	}
 	w.MOVQ(to, row)
 	for i := range 6 {
 		out := zs[18:24]
-		w.g(zs[i], zs[6+i], zs[12+i], out)
+		w.g([]reg.VecPhysical{zs[i], zs[6+i], zs[12+i]}, out, zs[24:30])
 		w.MOVQ(row, p)
 		for j, r := range out {
 			w.KXNORW(ks[0], ks[0], ks[0])
@@ -65,9 +65,10 @@ func (w *winoInt) weights() {
 	w.RET()
 }
 
-// g is kern.winoI8G of three registers; registers 18 to 20 of them may be out's first. 24 to 29 are overwritten.
-func (w *winoInt) g(a, b, c reg.VecPhysical, out []reg.VecPhysical) {
-	s, t, b2, a2, a4, c2 := zs[24], zs[25], zs[26], zs[27], zs[28], zs[29]
+// g is kern.winoI8G of three registers, which may be out's first, with six to overwrite.
+func (w *winoInt) g(g, out, tmp []reg.VecPhysical) {
+	a, b, c := g[0], g[1], g[2]
+	s, t, b2, a2, a4, c2 := tmp[0], tmp[1], tmp[2], tmp[3], tmp[4], tmp[5]
 	w.VPADDW(c, a, s)
 	w.VPADDW(c, c, c2)
 	w.VPADDW(a, a, a2)
@@ -79,8 +80,16 @@ func (w *winoInt) g(a, b, c reg.VecPhysical, out []reg.VecPhysical) {
 	w.VPSUBW(s, b, s) // b - s, and -s - b less 2 b
 	w.VPADDW(a4, a2, out[0])
 	w.VPSUBW(b2, s, out[1])
-	w.VMOVDQA64(s, out[2])
+	w.copy(s, out[2])
 	w.VPADDW(b2, t, out[3])
 	w.VPSUBW(b2, t, out[4])
-	w.VMOVDQA64(c2, out[5])
+	w.copy(c2, out[5])
+}
+
+func (w *winoInt) copy(from, to reg.VecPhysical) {
+	if w.wide() {
+		w.VMOVDQA64(from, to)
+	} else {
+		w.VMOVDQU(from, to)
+	}
 }

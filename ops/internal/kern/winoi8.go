@@ -25,19 +25,21 @@ import (
 
 var (
 	useWinoI8VNNI = cpu.VNNI && haveAsm
+	useWinoI8AVX2 = cpu.AVX2 && haveAsm
 	winoI8Pays    = useWinoI8VNNI // without being asked for
 	winoI8Slow    = useWinoI8VNNI // products have one unit for 512 bits
 )
 
 func init() {
 	cpu.Register("winoi8/vnni", &useWinoI8VNNI)
+	cpu.Register("winoi8/avx2", &useWinoI8AVX2)
 	cpu.RegisterFor("winoi8pays/vnni", &winoI8Pays, cpu.Intel, cpu.Zen4, cpu.Zen5)
 	cpu.RegisterFor("winoi8slow/vnni", &winoI8Slow, cpu.Zen4)
 }
 
 // WinogradI8 is a 3x3 convolution of stride 1 and dilation 1 of bytes, prepared. Fill the first group of fields, call Plan.
 //
-// A block of tiles is transformed as a whole (Input); then each panel of 32 output channels is multiplied, 36 planes, and
+// A block of tiles is transformed as a whole (Input); then each panel of output channels is multiplied, 36 planes, and
 // transformed back while its sums are in the second-level cache (Panel).
 type WinogradI8 struct {
 	N, H, W, IC int // input [N][H][W][IC]; channels in and out in whole panels
@@ -46,12 +48,12 @@ type WinogradI8 struct {
 	OutPixel    int // bytes from one pixel to the next
 	Signed      bool
 	Tiles       int // tiles of a block; 0: Plan chooses
+	isa         isa // of its form
+	panel       int // channels of one
+	panels      int
 	tilesY      int
 	tilesX      int
 }
-
-// WinogradI8Panel is the channels of a panel.
-const WinogradI8Panel = 32
 
 const (
 	winoI8Planes = 36
@@ -59,22 +61,16 @@ const (
 	winoI8Inv9   = 0x38e38e39 // 9 · it = 2·2³² + 1
 )
 
-// winoI8Budget is how many bytes of transformed input, and of a panel's output, a block may hold; winoI8Tiles the least
-// tiles that weights are read for where there are as many.
-const (
-	winoI8Budget = 768 << 10
-	winoI8Tiles  = 48
-)
-
 // Plan completes w. For several threads there is a block for each, or more, where they are not too small for the weights
 // that each reads.
 func (w *WinogradI8) Plan(threads int) {
-	if w.IC%WinogradI8Panel != 0 || w.OC%WinogradI8Panel != 0 {
+	f := selectWinoI8()
+	if !f.fits(w.IC | w.OC) {
 		panic("kern: BUG: winoi8: channels in no whole panels")
 	}
-	w.tilesY, w.tilesX = (w.OH+3)/4, (w.OW+3)/4
+	w.isa, w.panel, w.panels, w.tilesY, w.tilesX = f.isa, f.panel, w.OC/f.panel, (w.OH+3)/4, (w.OW+3)/4
 	if total := w.total(); w.Tiles <= 0 {
-		most := max(winoI8Tiles, winoI8Budget/(winoI8Planes*(2*w.IC+4*WinogradI8Panel)))
+		most := max(winoI8Tiles, f.budget/(winoI8Planes*(2*w.IC+4*f.panel)))
 		blocks := (total + most - 1) / most
 		if total <= most+most/8 {
 			blocks = 1
@@ -90,48 +86,6 @@ func (w *WinogradI8) Plan(threads int) {
 	w.Tiles = max(1, min(w.Tiles, w.total()))
 }
 
-// WinogradI8Fast reports whether this machine has products of 16-bit pairs.
-func WinogradI8Fast() bool { return useWinoI8VNNI }
-
-// WinogradI8Pays reports whether they are known to be worth their transforms, beside the direct product, on these cores.
-func WinogradI8Pays() bool { return useWinoI8VNNI && winoI8Pays }
-
-// winoI8Rates is multiply-adds a cycle, by pairs and directly by quads; the cycles that 32 channels of a tile take to
-// transform, and 16 to transform back; those between lines of weights from the third-level cache and from memory; and the
-// part of the direct product's time, in tenths, to stay under, as weights take eight times the memory.
-type winoI8Rates struct{ pairs, quads, input, output, near, far, under int }
-
-// winoI8Measured: on Intel's cores; Zen 5 has their rates at least. winoI8Counted: Zen 4, by its units, with three times the doubt.
-var (
-	winoI8Measured = winoI8Rates{62, 122, 190, 155, 7, 14, 9}
-	winoI8Counted  = winoI8Rates{31, 61, 220, 160, 5, 12, 7}
-)
-
-// Worthwhile reports whether a convolution of these sizes is faster this way than as a direct product, by what both take in
-// cycles of a core.
-func (w *WinogradI8) Worthwhile() bool {
-	const lowest, start = 5, 30 // rows that a kernel takes the time of at least; to begin a tile
-	r := &winoI8Measured
-	if winoI8Slow {
-		r = &winoI8Counted
-	}
-	tiles := (w.OH + 3) / 4 * ((w.OW + 3) / 4)
-	rows, kernels := 0, 0
-	for i, n := range winoI8Heights(tiles) {
-		rows += n * max(winoI8Rows[i], lowest)
-		kernels += n
-	}
-	pairs := w.IC * w.OC
-	products := winoI8Planes * (rows*pairs/r.pairs + w.Panels()*kernels*start)
-	transforms := tiles * (w.IC/32*r.input + w.OC/16*r.output)
-	direct := w.OH * w.OW * 9 * pairs / r.quads
-	line := r.near
-	if 2*winoI8Planes*pairs > 1<<20 {
-		line = r.far
-	}
-	return max(products, 2*winoI8Planes*pairs/64*line)+transforms < direct*r.under/10
-}
-
 func (w *WinogradI8) total() int { return w.N * w.tilesY * w.tilesX }
 
 // Blocks is the number of blocks of tiles in the whole batch.
@@ -141,14 +95,18 @@ func (w *WinogradI8) Blocks() int { return (w.total() + w.Tiles - 1) / w.Tiles }
 func (w *WinogradI8) BlockTiles(b int) int { return min(w.Tiles, w.total()-b*w.Tiles) }
 
 // Panels is the number of panels of output channels.
-func (w *WinogradI8) Panels() int { return w.OC / WinogradI8Panel }
+func (w *WinogradI8) Panels() int { return w.panels }
 
 // PackedSize is the length of the transformed weights in 16-bit numbers.
 func (w *WinogradI8) PackedSize() int { return winoI8Planes * w.IC * w.OC }
 
 // strideV and strideM are the elements from one plane of a block to the next; see WinogradF32.stride.
-func (w *WinogradI8) strideV() int { return 32 * oddLines(w.Tiles*w.IC/32) }
-func (w *WinogradI8) strideM() int { return 16 * oddLines(w.Tiles*WinogradI8Panel/16) }
+//
+//go:noinline
+func (w *WinogradI8) strideV() int { return 32 * oddLines((w.Tiles*w.IC+31)/32) }
+
+//go:noinline
+func (w *WinogradI8) strideM() int { return 16 * oddLines(w.Tiles*w.panel/16) }
 
 func oddLines(n int) int {
 	if n%8 == 0 {
@@ -257,9 +215,9 @@ func (w *WinogradI8) Input(a *WinogradI8Args, b, i0, i1 int) {
 	for k.tile < k.end {
 		at, n := k.next(w)
 		in, v := a.In[at:], a.V[(k.tile-b*w.Tiles)*w.IC:]
-		if k.tile += n; useWinoI8VNNI {
+		if k.tile += n; w.isa != isaGeneric {
 			t.base, t.planes, t.count = &in[0], unsafe.Pointer(&v[0]), n
-			winoInputI8(&t)
+			w.isa.winoI8(winoI8In, &t)
 			continue
 		}
 		for i := range n {
@@ -277,76 +235,9 @@ func (w *WinogradI8) Panel(a *WinogradI8Args, b, n int) {
 	w.output(a, b, n)
 }
 
-// tileI16 is what a product of 16-bit pairs is handed: count tiles of rows below each other, 32 columns. Assembly knows the
-// offsets (see TestWinogradI8Layout).
-type tileI16 struct {
-	a     *int16
-	lda   int // bytes
-	b     *int16
-	c     *int32
-	pairs int // of depth, an even number
-	count int
-	ahead *int16 // what follows b, to be asked for, a line each of the first pairs
-	lines int    // how many of them
-}
-
-// multiply makes the sums of a panel.
-func (w *WinogradI8) multiply(a *WinogradI8Args, b, n int) {
-	rows := w.BlockTiles(b)
-	counts := winoI8Heights(rows)
-	size := WinogradI8Panel * w.IC
-	t := tileI16{lda: 2 * w.IC, pairs: w.IC / 2}
-	for p := range winoI8Planes {
-		v, m := a.V[p*w.strideV():], a.M[p*w.strideM():]
-		weights := a.Packed[(n*winoI8Planes+p)*size:]
-		if !useWinoI8VNNI {
-			gemmI16Generic(v, w.IC, weights, m, rows, w.IC/2)
-			continue
-		}
-		t.b, t.ahead, t.lines = &weights[0], &weights[0], 0
-		if next := weights[size:]; len(next) >= size {
-			t.ahead, t.lines = &next[0], w.IC
-		}
-		row := 0
-		for i, h := range winoI8Rows {
-			if t.count = counts[i]; t.count > 0 {
-				t.a, t.c = &v[row*w.IC], &m[row*WinogradI8Panel]
-				gemmI16(h, &t)
-				row += h * t.count
-				if asked := t.count * t.pairs; asked < t.lines { // a line of 32 numbers each
-					t.ahead, t.lines = &weights[size+32*(w.IC-t.lines+asked)], t.lines-asked
-				} else {
-					t.lines = 0
-				}
-			}
-		}
-	}
-}
-
-// winoI8Rows are the heights of product kernels.
-var winoI8Rows = [...]int{13, 12, 8, 4, 2, 1}
-
-// winoI8Heights is how many tiles of each height make rows: of 12 and 13, and one or two of 8 where that leaves none of the
-// low ones, which wait for their own sums.
-func winoI8Heights(rows int) (counts [len(winoI8Rows)]int) {
-	for eights := range 3 {
-		if left := rows - 8*eights; left >= 0 && left%12 <= left/12 {
-			counts[0], counts[1], counts[2] = left%12, left/12-left%12, eights
-			return counts
-		}
-	}
-	counts[1] = rows / 12
-	rest := rows % 12
-	for i, h := range winoI8Rows[2:] {
-		counts[2+i] = rest / h
-		rest %= h
-	}
-	return counts
-}
-
 // output transforms a panel's sums back, requantises and stores them.
 func (w *WinogradI8) output(a *WinogradI8Args, b, n int) {
-	n *= WinogradI8Panel
+	n *= w.panel
 	at := winoI8Planes * w.strideM()
 	if len(a.Out) < (w.N*w.OH*w.OW-1)*w.OutPixel+w.OC || len(a.Cols.bias) < w.OC || len(a.Cols.scale) < w.OC {
 		panic("kern: BUG: winoi8: output does not match the sizes")
@@ -357,14 +248,14 @@ func (w *WinogradI8) output(a *WinogradI8Args, b, n int) {
 	t.words, t.lo, t.hi, t.outXor = limitsI8(a.CZero, a.Lo, a.Hi)
 	for k.tile < k.end {
 		at, count := k.next(w)
-		out, from := a.Out[at+n:], a.M[(k.tile-b*w.Tiles)*WinogradI8Panel:]
-		if k.tile += count; useWinoI8VNNI {
+		out, from := a.Out[at+n:], a.M[(k.tile-b*w.Tiles)*w.panel:]
+		if k.tile += count; w.isa != isaGeneric {
 			t.base, t.planes, t.count = &out[0], unsafe.Pointer(&from[0]), count
-			winoOutputI8(&t)
+			w.isa.winoI8(winoI8Out, &t)
 			continue
 		}
 		for i := range count {
-			w.outputGeneric(a, out[i*t.step:], k.offs[:16], from[i*WinogradI8Panel:], n)
+			w.outputGeneric(a, out[i*t.step:], k.offs[:16], from[i*w.panel:], n)
 		}
 	}
 }

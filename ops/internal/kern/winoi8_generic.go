@@ -36,16 +36,16 @@ func winoI8BT(d []int16, s int) {
 	d[5*s] = 4*d1 - 5*d3 + d5
 }
 
-// gemmI16Generic is the definition of the product: rows of a, lda apart, by a panel [pairs][32][2].
-func gemmI16Generic(a []int16, lda int, b []int16, c []int32, rows, pairs int) {
+// gemmI16Generic is the definition of the product: rows of a, lda apart, by a panel [pairs][columns][2].
+func gemmI16Generic(a []int16, lda int, b []int16, c []int32, rows, pairs, columns int) {
 	for m := range rows {
-		for n := range 32 {
+		for n := range columns {
 			var sum int32
 			for k := range pairs {
-				x, y := a[m*lda+2*k:][:2], b[2*(32*k+n):][:2]
+				x, y := a[m*lda+2*k:][:2], b[2*(columns*k+n):][:2]
 				sum += int32(x[0])*int32(y[0]) + int32(x[1])*int32(y[1])
 			}
-			c[32*m+n] = sum
+			c[columns*m+n] = sum
 		}
 	}
 }
@@ -55,11 +55,12 @@ var winoI8Shift = [4]int{3, 2, 1, 1}
 
 // outputGeneric is the definition of the output transform of a panel's part of one tile. n is its first channel.
 func (w *WinogradI8) outputGeneric(a *WinogradI8Args, out []byte, offs []int32, from []int32, n int) {
-	for c := range WinogradI8Panel {
+	stride := w.strideM()
+	for c := range w.panel {
 		var d [winoI8Planes]int32
 		for i := range 6 {
 			for j := range 6 {
-				d[6*i+j] = from[(j*6+i)*w.strideM()+c]
+				d[6*i+j] = from[(j*6+i)*stride+c]
 			}
 		}
 		d[7] += a.Cols.bias[n+c]

@@ -35,15 +35,16 @@ func (w *WinogradI8) Columns(weights []byte, bias []int32, scale []float32, zero
 	return c
 }
 
-// Pack transforms the weights of panel p, [32][9][IC], into dst, of PackedSize: [OC/32][36 planes][IC/2][32][2]. Plane 6j+i
+// Pack transforms the weights of panel p, [32][9][IC], into dst, of PackedSize: [OC/32][36 planes][IC/2][32][2] or, as the
+// form's panels are, with 16 in place of 32. Plane 6j+i
 // holds element (i, j). Panels may be packed at the same time.
 func (w *WinogradI8) Pack(dst []int16, weights []byte, p int) {
-	size := w.IC * WinogradI8Panel
+	size := w.IC * w.panel
 	dst = dst[p*winoI8Planes*size:][:winoI8Planes*size]
-	if useWinoI8VNNI {
-		_ = weights[WinogradI8Panel*9*w.IC-1]
-		for n := range WinogradI8Panel {
-			winoWeightsI8(&winoTileI8{base: &weights[n*9*w.IC], planes: unsafe.Pointer(&dst[2*n]), stride: 2 * size, channels: w.IC})
+	if w.isa != isaGeneric {
+		_ = weights[w.panel*9*w.IC-1]
+		for n := range w.panel {
+			w.isa.winoI8(winoI8Weights, &winoTileI8{base: &weights[n*9*w.IC], planes: unsafe.Pointer(&dst[2*n]), stride: 2 * size, channels: w.IC})
 		}
 		return
 	}
@@ -52,15 +53,16 @@ func (w *WinogradI8) Pack(dst []int16, weights []byte, p int) {
 
 // packGeneric is the definition for a panel.
 func (w *WinogradI8) packGeneric(dst []int16, weights []byte) {
-	size := w.IC * WinogradI8Panel
-	for n := range WinogradI8Panel {
+	panel := w.panel
+	size := w.IC * panel
+	for n := range panel {
 		g := weights[n*9*w.IC:][:9*w.IC]
 		for k := range w.IC {
 			var h [3][6]int16 // G' over columns
 			for x := range 3 {
 				h[x] = winoI8G(int16(int8(g[x*w.IC+k])), int16(int8(g[(3+x)*w.IC+k])), int16(int8(g[(6+x)*w.IC+k])))
 			}
-			to := dst[2*(k/2*WinogradI8Panel+n)+k%2:]
+			to := dst[2*(k/2*panel+n)+k%2:]
 			for i := range 6 {
 				for j, u := range winoI8G(h[0][i], h[1][i], h[2][i]) {
 					to[(6*j+i)*size] = u

@@ -63,8 +63,8 @@ func (c *winoI8Case) prepare(t *testing.T) bool {
 	a.In, a.Zero = atEdge(t, c.in), make([]byte, c.IC)
 	Fill(a.Zero, byte(c.zero))
 	a.Packed = make([]int16, c.PackedSize())
-	for n := 0; n < c.OC; n += 32 {
-		c.Pack(a.Packed, c.weights[n*9*c.IC:], n/32)
+	for p := range c.Panels() {
+		c.Pack(a.Packed, c.weights[p*c.panel*9*c.IC:], p)
 	}
 	a.Zero, a.Packed = atEdge(t, a.Zero), atEdge(t, a.Packed)
 	a.Cols.bias, a.Cols.scale = atEdge(t, a.Cols.bias), atEdge(t, a.Cols.scale)
@@ -100,8 +100,11 @@ func TestWinogradI8(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for i, s := range [][7]int{ // images, height, width, channels in and out, padding, tiles
 			{1, 8, 8, 32, 32, 1, 0}, {2, 7, 9, 32, 64, 1, 0}, {1, 14, 14, 64, 32, 1, 0}, {3, 6, 5, 32, 32, 0, 0}, {1, 1, 3, 32, 32, 1, 0},
-			{1, 13, 28, 64, 64, 1, 0}, {2, 17, 11, 32, 32, 2, 5}, {1, 21, 26, 96, 32, 1, 13}, {1, 29, 27, 32, 96, 1, 25},
+			{1, 13, 28, 64, 64, 1, 0}, {1, 9, 12, 16, 48, 1, 0}, {2, 10, 7, 48, 16, 1, 3}, {2, 17, 11, 32, 32, 2, 5}, {1, 21, 26, 96, 32, 1, 13}, {1, 29, 27, 32, 96, 1, 25},
 		} {
+			if !selectWinoI8().fits(s[3] | s[4]) {
+				continue
+			}
 			for bits := range 4 {
 				c := winoI8Case{WinogradI8: WinogradI8{N: s[0], H: s[1], W: s[2], IC: s[3], OC: s[4], OH: s[1] + 2*s[5] - 2, OW: s[2] + 2*s[5] - 2,
 					PT: s[5], PL: s[5], OutPixel: s[4] + i%3, Signed: bits&1 != 0, Tiles: s[6]}}
@@ -220,34 +223,41 @@ func TestWinogradI8Split(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2, func() { c.Run(a, 0, 1) }))
 }
 
-// Where it was measured to pay, and where not; and where it is counted to on Zen 4.
+// Where it was measured to pay, and where not, on Intel's cores with AVX-512 and on Zen 3's; and where it is counted to on Zen 4.
 func TestWinogradI8Worthwhile(t *testing.T) {
 	for _, c := range []struct {
-		size, ic, oc  int
-		want, counted bool
-	}{{56, 64, 64, true, true}, {28, 128, 128, true, true}, {14, 256, 256, false, true}, {7, 512, 512, false, false}, {27, 64, 64, true, true},
-		{16, 64, 64, true, true}, {12, 64, 64, false, false}, {8, 64, 64, false, false}, {13, 64, 256, false, false}, {27, 32, 128, false, false},
-		{32, 32, 32, false, false}, {28, 256, 512, true, true}} {
+		size, ic, oc          int
+		want, counted, narrow bool
+	}{{56, 64, 64, true, true, true}, {28, 128, 128, true, true, true}, {14, 256, 256, false, true, true}, {7, 512, 512, false, false, false},
+		{27, 64, 64, true, true, true}, {16, 64, 64, true, true, true}, {12, 64, 64, false, false, true}, {8, 64, 64, false, false, true},
+		{13, 64, 256, false, false, true}, {27, 32, 128, false, false, true}, {32, 32, 32, false, false, true}, {28, 256, 512, true, true, true}} {
 		w := WinogradI8{OH: c.size, OW: c.size, IC: c.ic, OC: c.oc}
-		for _, core := range []string{cpu.Intel, cpu.Zen4, cpu.Zen5} {
-			restore := switches.As(core)
-			if core == cpu.Zen4 && winoI8Slow {
-				require.Equal(t, c.counted, w.Worthwhile(), "%v on %s", c, core)
-			} else {
-				require.Equal(t, c.want, w.Worthwhile(), "%v on %s", c, core)
-			}
-			restore()
+		require.Equal(t, c.want, w.worthwhile(&winoI8Forms[isaAVX512], &winoI8Measured), "%v", c)
+		require.Equal(t, c.counted, w.worthwhile(&winoI8Forms[isaAVX512], &winoI8Counted), "%v on Zen 4", c)
+		require.Equal(t, c.narrow, w.worthwhile(&winoI8Forms[isaAVX2], &winoI8Narrow), "%v on Zen 3", c)
+	}
+	for _, core := range []string{cpu.Intel, cpu.Zen4, cpu.Zen5} {
+		restore := switches.As(core)
+		want := &winoI8Measured
+		if core == cpu.Zen4 && winoI8Slow {
+			want = &winoI8Counted
 		}
+		require.Same(t, want, winoI8Forms[isaAVX512].rates(), core)
+		restore()
 	}
 }
 
 func TestWinogradI8Heights(t *testing.T) {
-	for n := range 300 {
-		sum := 0
-		for i, k := range winoI8Heights(n) {
-			sum += k * winoI8Rows[i]
+	for _, f := range []*winoI8Form{&winoI8Forms[isaAVX512], &winoI8Forms[isaAVX2], &winoI8Forms[isaGeneric]} {
+		for n := range 300 {
+			sum := 0
+			for i, k := range f.heights(n) {
+				if k > 0 {
+					sum += k * f.rows[i]
+				}
+			}
+			require.Equal(t, n, sum)
 		}
-		require.Equal(t, n, sum)
 	}
 }
 
@@ -288,21 +298,24 @@ func BenchmarkWinogradI8(b *testing.B) {
 
 // TestWinogradI8Pack: every transformed weight is where and what the definition says.
 func TestWinogradI8Pack(t *testing.T) {
-	if !useWinoI8VNNI {
-		t.Skip("no assembly")
-	}
-	r := rand.New(rand.NewPCG(4, 4))
-	for _, ic := range []int{32, 64, 160} {
-		w := &WinogradI8{IC: ic, OC: 64}
-		weights := atEdge(t, randBytes(r, 32*9*ic))
-		guard, got := newGuarded[int16](w.PackedSize(), 0, 77)
-		want := make([]int16, w.PackedSize())
-		w.Pack(got, weights, 1)
-		guard.check(t, got)
-		w.packGeneric(want[w.PackedSize()/2:], weights)
-		require.Equal(t, want[w.PackedSize()/2:], got[w.PackedSize()/2:], "%d channels", ic)
-		for _, v := range got[:w.PackedSize()/2] {
-			require.Equal(t, int16(77), v)
+	cputest.ForEachPath(t, "winoi8/", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(4, 4))
+		for _, ic := range []int{32, 64, 160} {
+			w := &WinogradI8{N: 1, OH: 1, OW: 1, IC: ic, OC: 64}
+			w.Plan(1)
+			panel := w.PackedSize() / w.Panels()
+			weights := atEdge(t, randBytes(r, w.panel*9*ic))
+			guard, got := newGuarded[int16](w.PackedSize(), 0, 77)
+			want := make([]int16, panel)
+			w.Pack(got, weights, 1)
+			guard.check(t, got)
+			w.packGeneric(want, weights)
+			require.Equal(t, want, got[panel:2*panel], "%d channels", ic)
+			for i, v := range got {
+				if i/panel != 1 {
+					require.Equal(t, int16(77), v)
+				}
+			}
 		}
-	}
+	})
 }
