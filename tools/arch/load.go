@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tools/weights"
@@ -73,20 +72,13 @@ func (n *net) param(layer, part string, dims []int, ours func(tensor.Tensor) ten
 	name := names[i]
 	l.used[name] = true
 	have := l.set.Dims(name)
-	elems := 1
-	for _, d := range have[min(1, len(have)):] {
-		elems *= d
-	}
-	want := 1
-	for _, d := range dims[1:] {
-		want *= d
-	}
+	row, want := elems(have[min(1, len(have)):]), elems(dims[1:])
 	switch {
-	case len(have) > 0 && have[0] == dims[0] && elems == want: // a dense layer may be a convolution there
+	case len(have) > 0 && have[0] == dims[0] && row == want: // a dense layer may be a convolution there
 		t, _ := l.set.Float32(name)
 		t.Shape = tensor.Of(dims...)
 		return ours(t)
-	case len(have) > 0 && elems == want && l.classes == dims[0]:
+	case len(have) > 0 && row == want && l.classes == dims[0]:
 		if !slices.Contains(l.fresh, layer) {
 			l.fresh = append(l.fresh, layer)
 		}
@@ -105,11 +97,7 @@ func lastFirst(t tensor.Tensor) tensor.Tensor {
 	for i := 2; i < t.Shape.Rank(); i++ {
 		perm = append(perm, i)
 	}
-	y, err := ops.Run(&ops.Transpose{Perm: append(perm, 1)}, []tensor.Tensor{t}, nil)
-	if err != nil {
-		panic("BUG: " + err.Error()) // of a tensor with its dimensions known
-	}
-	return y
+	return transposed(t, append(perm, 1))
 }
 
 // flat is the weight of a dense layer after a tensor of these dimensions (height, width,

@@ -20,7 +20,7 @@ import (
 )
 
 func setOf(t *testing.T, names []string, at map[string]tensor.Tensor) *weights.Set {
-	s, err := weights.Parse(weightstest.File(names, at))
+	s, err := weights.Parse(weightstest.File(t, names, at))
 	require.NoError(t, err)
 	return s
 }

@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
+	"github.com/teff-ml/teff/tools/arch"
 	"github.com/teff-ml/teff/tools/onnx"
+	"github.com/teff-ml/teff/tools/weights"
 )
 
 func runExport(_ context.Context, c *cli, args []string) error {
-	f := newFlags(c, "export", "MODEL -o OUT.onnx")
+	f := newFlags(c, "export", "MODEL -o OUT.onnx|OUT.safetensors")
 	ld := loadFlags(f)
-	out := f.String("o", "", "the .onnx file to write")
+	out := f.String("o", "", "the file to write: .onnx, or .safetensors for the weights alone, named and laid out as in a state dict of PyTorch")
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
@@ -28,6 +31,9 @@ func runExport(_ context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
+	if strings.HasSuffix(*out, ".safetensors") {
+		return exportWeights(c, m, *out, f.json)
+	}
 	var b bytes.Buffer
 	props := map[string]string{}
 	if m.hasMetadata() {
@@ -51,5 +57,25 @@ func runExport(_ context.Context, c *cli, args []string) error {
 		return printJSON(c.out, map[string]any{"nodes_out": nodes, "bytes_out": b.Len()})
 	}
 	_, err = fmt.Fprintf(c.out, "%s: %d nodes, %s\n", *out, nodes, bytesText(int64(b.Len())))
+	return err
+}
+
+// exportWeights writes what a network has learned without the network.
+func exportWeights(c *cli, m *model, out string, asJSON bool) error {
+	all, err := arch.State(m.graph)
+	if err != nil {
+		return err
+	}
+	b, err := weights.Safetensors(all)
+	if err != nil {
+		return err
+	}
+	if err := writeAtomic(out, b); err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.out, map[string]any{"tensors_out": len(all), "bytes_out": len(b)})
+	}
+	_, err = fmt.Fprintf(c.out, "%s: %d tensors, %s\n", out, len(all), bytesText(int64(len(b))))
 	return err
 }

@@ -41,7 +41,7 @@ func commands() []command {
 		{"train", "MODEL --data PATH -o OUT", "fine-tune or train from scratch", runTrain},
 		{"verify", "MODEL", "checksums and the recorded golden output", runVerify},
 		{"new", "ARCH -o OUT", "a fresh network, ready to train", runNew},
-		{"export", "MODEL -o OUT.onnx", "write a model as ONNX", runExport},
+		{"export", "MODEL -o OUT", "write a model as ONNX, or its weights", runExport},
 		{"demo", "", "all of it on a small network and drawn images", runDemo},
 		{"draw", "DIR", "labelled images to try things on, drawn here", runDraw},
 	}

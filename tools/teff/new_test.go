@@ -21,7 +21,7 @@ func TestNewFrom(t *testing.T) {
 	require.NoError(t, err)
 	names, at := weightstest.State(t, g, func(layer string) string { return layer })
 	file, out := filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "m.teff")
-	require.NoError(t, os.WriteFile(file, weightstest.File(names, at), 0o644))
+	require.NoError(t, os.WriteFile(file, weightstest.File(t, names, at), 0o644))
 
 	require.Contains(t, ok(t, "new", "squeezenet", "--classes", "3", "--from", file, "-o", out), "minus [0.485 0.456 0.406]")
 	f, err := format.Open(out)
@@ -34,6 +34,14 @@ func TestNewFrom(t *testing.T) {
 			require.Equal(t, p.Data, f.Graph.Node(graph.ID(i)).Params[j].Data, g.Node(graph.ID(i)).Name)
 		}
 	}
+
+	back := filepath.Join(dir, "back.safetensors")
+	object(t, "tensors_out bytes_out", "export", out, "-o", back)
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	got, err := os.ReadFile(back)
+	require.NoError(t, err)
+	require.True(t, string(want) == string(got), "the same weights under the same names")
 
 	code, _, msg := call("new", "squeezenet", "--classes", "4", "--from", file, "-o", out)
 	require.Equal(t, 0, code, msg)

@@ -15,7 +15,6 @@ import (
 	"github.com/teff-ml/teff/ops/tensor"
 	"github.com/teff-ml/teff/tests/shared"
 	"github.com/teff-ml/teff/tools/onnx"
-	"github.com/teff-ml/teff/tools/weights/weightstest"
 )
 
 // TestTorch: PyTorch's own files, with strides, with halves and a checkpoint around
@@ -85,15 +84,17 @@ func TestRealCheckpoint(t *testing.T) {
 	require.Positive(t, convs)
 }
 
-// TestSafetensors reads what weightstest writes, and the other types.
+func written(t testing.TB, all ...Named) []byte {
+	t.Helper()
+	b, err := Safetensors(all)
+	require.NoError(t, err)
+	return b
+}
+
+// TestSafetensors reads what is written, and the other types.
 func TestSafetensors(t *testing.T) {
 	a, b := tensor.FromF32([]float32{1, -2, 3, 4, 5, 6}, 2, 3), tensor.FromF32([]float32{7})
-	s, err := Parse(weightstest.Safetensors([]string{"a", "b \"x\""}, func(name string) tensor.Tensor {
-		if name == "a" {
-			return a
-		}
-		return b
-	}))
+	s, err := Parse(written(t, Named{"a", a}, Named{"b \"x\"", b}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b \"x\""}, s.Names())
 	x, _ := s.Float32("a")
@@ -140,7 +141,7 @@ func TestHeaderFillsTheFile(t *testing.T) {
 	require.Equal(t, []int{0}, s.Dims("a"))
 	_, err = Parse(append([]byte{byte(len(header) + 1), 0, 0, 0, 0, 0, 0, 0}, header...))
 	require.ErrorContains(t, err, "a header of")
-	require.Zero(t, (len(weightstest.Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1}) }))-4)%8, "the data is aligned")
+	require.Zero(t, (len(written(t, Named{"a", tensor.FromF32([]float32{1})}))-4)%8, "the data is aligned")
 }
 
 // TestStrides: elements must be there, each once.
@@ -228,6 +229,6 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
-	f.Add(weightstest.Safetensors([]string{"a"}, func(string) tensor.Tensor { return tensor.FromF32([]float32{1, 2}, 2) }))
+	f.Add(written(f, Named{"a", tensor.FromF32([]float32{1, 2}, 2)}))
 	f.Fuzz(readable)
 }

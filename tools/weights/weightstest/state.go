@@ -2,9 +2,6 @@
 package weightstest
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +9,7 @@ import (
 	"github.com/teff-ml/teff/ops"
 	"github.com/teff-ml/teff/ops/graph"
 	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/tools/weights"
 )
 
 // State is a graph's weights as PyTorch's state dict has them: convolutions' with their
@@ -35,29 +33,14 @@ func State(t testing.TB, g *graph.Graph, rename func(layer string) string) (name
 	return names, at
 }
 
-// File is Safetensors of a map.
-func File(names []string, at map[string]tensor.Tensor) []byte {
-	return Safetensors(names, func(name string) tensor.Tensor { return at[name] })
-}
-
-// Safetensors is a file of float32 tensors under names, in their order.
-func Safetensors(names []string, at func(name string) tensor.Tensor) []byte {
-	header, data := []byte{'{'}, []byte(nil)
+// File is the file of a map's tensors, in the order of names.
+func File(t testing.TB, names []string, at map[string]tensor.Tensor) []byte {
+	t.Helper()
+	all := make([]weights.Named, len(names))
 	for i, name := range names {
-		t := at(name)
-		from := len(data)
-		data = append(data, t.Data...)
-		key, _ := json.Marshal(name)
-		dims, _ := json.Marshal(t.Shape.Dims())
-		if i > 0 {
-			header = append(header, ',')
-		}
-		header = fmt.Appendf(header, `%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, key, dims, from, len(data))
+		all[i] = weights.Named{Name: name, Tensor: at[name]}
 	}
-	header = append(header, '}')
-	for len(header)%8 != 0 { // so that the data is aligned
-		header = append(header, ' ')
-	}
-	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
-	return append(append(b, header...), data...)
+	b, err := weights.Safetensors(all)
+	require.NoError(t, err)
+	return b
 }

@@ -1,0 +1,79 @@
+package arch
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/teff-ml/teff/ops"
+	"github.com/teff-ml/teff/ops/graph"
+	"github.com/teff-ml/teff/ops/tensor"
+	"github.com/teff-ml/teff/tools/weights"
+)
+
+// TestState: what a network gives is what it is loaded from, bit for bit, by PyTorch's names.
+func TestState(t *testing.T) {
+	for name, want := range map[string]string{
+		"resnet8": "stack1.conv1.weight", "mobilenetv2": "features.2.conv.1.0.weight", "squeezenet": "features.3.squeeze.weight",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Seed: 1, Classes: 3}
+			g, err := New(name, o)
+			require.NoError(t, err)
+			all, err := State(g)
+			require.NoError(t, err)
+			var names []string
+			for _, w := range all {
+				names = append(names, w.Name)
+			}
+			require.Contains(t, names, want)
+			b, err := weights.Safetensors(all)
+			require.NoError(t, err)
+			set, err := weights.Parse(b)
+			require.NoError(t, err)
+			o.Seed = 2
+			back, fresh, err := Load(name, o, set)
+			require.NoError(t, err)
+			require.Empty(t, fresh)
+			sameWeights(t, g, back, "")
+		})
+	}
+}
+
+// TestStatePlane: the columns of a dense layer behind a plane go back to where they came from.
+func TestStatePlane(t *testing.T) {
+	w := tensor.New(tensor.F32Spec(2, 24))
+	for i := range w.F32() {
+		w.F32()[i] = float32(i)
+	}
+	n := &net{b: graph.NewBuilder("plane")}
+	n.input(2, 3, 4)
+	n.load = &loading{set: setOf(t, []string{"fc.weight", "fc.bias"}, map[string]tensor.Tensor{"fc.weight": w, "fc.bias": tensor.New(tensor.F32Spec(2))}), used: map[string]bool{}}
+	n.flatten()
+	n.dense("fc", 2, 1)
+	require.NoError(t, n.err)
+	n.output("y")
+	g, err := n.b.Build()
+	require.NoError(t, err)
+	all, err := State(g)
+	require.NoError(t, err)
+	require.Equal(t, "fc.weight", all[0].Name)
+	require.Equal(t, w.F32(), all[0].F32())
+	require.NotEqual(t, w.F32(), g.Node(graph.ID(g.Len() - 1)).Params[0].F32(), "they were elsewhere")
+}
+
+// TestStateRefused: parameters that no module of PyTorch has, integers, and names that are
+// there twice.
+func TestStateRefused(t *testing.T) {
+	b := graph.NewBuilder("refused")
+	b.Output("y", b.Add("plus", &ops.Binary{Fn: ops.BinaryAdd}, []tensor.Tensor{tensor.FromF32([]float32{1, 2}, 2)}, b.Input("x", tensor.F32Spec(1, 2), true)))
+	g, err := b.Build()
+	require.NoError(t, err)
+	_, err = State(g)
+	require.ErrorContains(t, err, "no place for the parameters of plus (Binary)")
+	one := weights.Named{Name: "a", Tensor: tensor.FromF32([]float32{1})}
+	_, err = weights.Safetensors([]weights.Named{one, one})
+	require.ErrorContains(t, err, `two tensors are called "a"`)
+	_, err = weights.Safetensors([]weights.Named{{Name: "i", Tensor: tensor.New(tensor.Spec{DType: tensor.I32, Shape: tensor.Of(1)})}})
+	require.ErrorContains(t, err, "not float32")
+}
