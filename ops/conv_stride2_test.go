@@ -17,7 +17,7 @@ import (
 // be.
 func TestConvStride2(t *testing.T) {
 	if !kern.PhaseFast() {
-		t.Skip("no AVX-512")
+		t.Skip("no assembly")
 	}
 	for _, c := range []struct {
 		n, h, w, ic, oc, pad int

@@ -49,6 +49,7 @@ var files = []file{
 	{"winostem_avx512_amd64.s", avo(func(a *asm) { winoStem(a, zmm) })},
 	{"winostem_avx2_amd64.s", avo(func(a *asm) { winoStem(a, ymm) })},
 	{"winophase_avx512_amd64.s", avo(winoPhase)},
+	{"winophase_avx2_amd64.s", avo(winoPhaseNarrow)},
 	{"winograd_avx2_amd64.s", avo(func(a *asm) { winogradF32(a, ymm) })},
 	{"pack_avx512_amd64.s", avo(func(a *asm) { packF32(a, zmm) })},
 	{"pack_avx2_amd64.s", avo(func(a *asm) { packF32(a, ymm) })},

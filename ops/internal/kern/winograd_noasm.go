@@ -26,3 +26,6 @@ func winoStemNarrow(t *stemTiles) { panic("kern: BUG: no assembly in this build"
 
 func winoPhaseInput(t *winoStrip)  { panic("kern: BUG: no assembly in this build") }
 func winoPhaseOutput(t *winoStrip) { panic("kern: BUG: no assembly in this build") }
+
+func winoPhaseInputTile(t *winoTile)  { panic("kern: BUG: no assembly in this build") }
+func winoPhaseOutputTile(t *winoTile) { panic("kern: BUG: no assembly in this build") }

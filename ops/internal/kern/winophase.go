@@ -14,12 +14,16 @@ import "github.com/teff-ml/teff/ops/internal/cpu"
 
 var (
 	usePhaseAVX512 = cpu.AVX512 && haveAsm
+	usePhaseAVX2   = cpu.AVX2 && haveAsm
 	phasePays      = usePhaseAVX512 // without being asked for
+	phasePaysAVX2  = usePhaseAVX2
 )
 
 func init() {
 	cpu.Register("winophase/avx512", &usePhaseAVX512)
+	cpu.Register("winophase/avx2", &usePhaseAVX2)
 	cpu.RegisterFor("winophasepays/avx512", &phasePays, cpu.Intel)
+	cpu.RegisterFor("winophasepays/avx2", &phasePaysAVX2, cpu.Zen3)
 }
 
 // PhaseF32 is a 3x3 convolution of stride 2 and dilation 1, prepared. Fill the first group of fields, call Plan.
@@ -80,15 +84,20 @@ func (w *PhaseF32) Plan() {
 	w.Tiles = max(1, min(w.Tiles, w.Total()))
 }
 
-// Worthwhile reports whether it is likely to be faster than a direct product: measured on Intel's, where tiles do not reach far
+// Worthwhile reports whether it is likely to be faster than a direct product: measured on Intel's by AVX-512 and on Zen 3, where tiles do not reach far
 // over the edges and are many for their weights.
 func (w *PhaseF32) Worthwhile() bool {
-	products := phaseValues * w.tilesY * w.tilesX
-	return phasePays && min(w.IC, w.OC) >= 64 && w.Total() >= 36 && 13*products <= 10*9*w.OH*w.OW
+	products, pays := phaseValues*w.tilesY*w.tilesX, phasePays
+	if !usePhaseAVX512 {
+		pays = phasePaysAVX2
+	}
+	return pays && min(w.IC, w.OC) >= 64 && w.Total() >= 36 && 13*products <= 10*9*w.OH*w.OW
 }
 
 // PhaseFast says that there is assembly for all of it.
-func PhaseFast() bool { return usePhaseAVX512 && useGemmAVX512 }
+func PhaseFast() bool {
+	return usePhaseAVX512 && useGemmAVX512 || usePhaseAVX2 && useGemmAVX2 && !useGemmAVX512
+}
 
 // Total is the number of tiles in the whole batch, Blocks that of blocks, BlockTiles that of tiles in block b.
 func (w *PhaseF32) Total() int           { return w.N * w.tilesY * w.tilesX }
@@ -159,13 +168,21 @@ func (w *PhaseF32) Input(a *WinogradArgs, v []float32, b, i0, i1 int) {
 	}
 	const step = 2 * phaseTile
 	t := winoStrip{spare: &zeroRow[0], stride: 4 * w.IC, channels: w.IC, pitch: 4 * w.row, step: 4 * step * w.IC, pixel: 4 * w.IC}
+	var offs [phaseValues]int32
+	one := winoTile{offsets: &offs[0], spare: &zeroRow[0], stride: 4 * w.IC, channels: w.IC}
 	for i := i0; i < i1; i += t.count {
 		img, ty, tx := w.place(b*w.Tiles + i)
 		y, x := step*ty-w.PT, step*tx-w.PL
 		in, to := a.In[img*w.H*w.W*w.IC:][:w.H*w.W*w.IC], v[i*w.row:]
 		t.count = 1
 		if !usePhaseAVX512 {
-			w.inputGeneric(in, to, y, x)
+			if !usePhaseAVX2 || w.IC < winoVector {
+				w.inputGeneric(in, to, y, x)
+				continue
+			}
+			w.offsets(&offs, y, x)
+			one.base, one.planes = &in[0], &to[0]
+			winoPhaseInputTile(&one)
 			continue
 		}
 		for r := range phaseSide {
@@ -176,6 +193,19 @@ func (w *PhaseF32) Input(a *WinogradArgs, v []float32, b, i0, i1 int) {
 		}
 		t.base, t.planes = &in[0], &to[0]
 		winoPhaseInput(&t)
+	}
+}
+
+// offsets is where the pixels of the tile are whose first one is (y, x), negative outside the image.
+func (w *PhaseF32) offsets(offs *[phaseValues]int32, y, x int) {
+	for r := range phaseSide {
+		at := int32(((y+r)*w.W + x) * w.IC)
+		for c := range phaseSide {
+			if offs[phaseSide*r+c] = at; uint(y+r) >= uint(w.H) || uint(x+c) >= uint(w.W) {
+				offs[phaseSide*r+c] = -1
+			}
+			at += int32(w.IC)
+		}
 	}
 }
 
@@ -259,13 +289,20 @@ func (w *PhaseF32) output(a *WinogradArgs, sums []float32, b, n0, n1 int) {
 	wide := n1 - n0
 	t := winoStrip{stride: 4 * w.plane(wide), channels: wide, pitch: 4 * wide, step: 4 * phaseTile * w.OutPixel, pixel: 4 * w.OutPixel,
 		min: a.Min, max: a.Max}
+	offs := [phaseTile * phaseTile]int32{0, int32(w.OutPixel), int32(w.OW * w.OutPixel), int32((w.OW + 1) * w.OutPixel)}
+	one := winoTile{offsets: &offs[0], stride: t.stride, channels: wide, min: a.Min, max: a.Max}
 	for i := 0; i < w.BlockTiles(b); i += t.count {
 		img, ty, tx := w.place(b*w.Tiles + i)
 		y, x := ty*phaseTile, tx*phaseTile
 		out, from := a.Out[img*w.OH*w.OW*w.OutPixel+n0:], sums[i*wide:]
 		t.count = 1
 		if !usePhaseAVX512 {
-			w.outputGeneric(a, out, from, y, x, wide)
+			if !usePhaseAVX2 || wide < winoVector || y+phaseTile > w.OH || x+phaseTile > w.OW {
+				w.outputGeneric(a, out, from, y, x, wide)
+				continue
+			}
+			one.base, one.planes = &out[(y*w.OW+x)*w.OutPixel], &from[0]
+			winoPhaseOutputTile(&one)
 			continue
 		}
 		for r := range phaseTile {
