@@ -185,7 +185,9 @@ func BenchmarkGemmF32Far(b *testing.B) {
 				m, n, k := c[0], c[1], c[2]
 				size := g.PackedSize(n, k)
 				weights := make([]float32, max(1, 32<<20/size)*size)
+				touch(weights)
 				a := GemmF32Args{A: make([]float32, m*k), LDA: k, Taps: 1, KC: k, N: n, LDC: n, Max: noMax, C: make([]float32, m*n)}
+				touch(a.A)
 				for i := 0; b.Loop(); i++ {
 					a.B = weights[i%(len(weights)/size)*size:]
 					g.Run(&a, 0, m, 0, n)
