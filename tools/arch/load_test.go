@@ -132,7 +132,7 @@ func TestLoadRefused(t *testing.T) {
 	}
 }
 
-// TestLoadVGG: the first dense layer reads a plane, channel by channel in PyTorch.
+// TestLoadVGG: the first dense layer reads a plane, channel by channel in PyTorch, and State gives it back so.
 func TestLoadVGG(t *testing.T) {
 	n := &net{b: graph.NewBuilder("plane")}
 	n.input(2, 3, 4)
@@ -155,6 +155,10 @@ func TestLoadVGG(t *testing.T) {
 			}
 		}
 	}
+	all, err := State(g)
+	require.NoError(t, err)
+	require.Equal(t, "fc.weight", all[0].Name)
+	require.Equal(t, w.F32(), all[0].F32())
 }
 
 // TestLoadSqueezeNet: published weights give the published logits.

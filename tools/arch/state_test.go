@@ -40,28 +40,6 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestStatePlane: the columns of a dense layer behind a plane go back to where they came from.
-func TestStatePlane(t *testing.T) {
-	w := tensor.New(tensor.F32Spec(2, 24))
-	for i := range w.F32() {
-		w.F32()[i] = float32(i)
-	}
-	n := &net{b: graph.NewBuilder("plane")}
-	n.input(2, 3, 4)
-	n.load = &loading{set: setOf(t, []string{"fc.weight", "fc.bias"}, map[string]tensor.Tensor{"fc.weight": w, "fc.bias": tensor.New(tensor.F32Spec(2))}), used: map[string]bool{}}
-	n.flatten()
-	n.dense("fc", 2, 1)
-	require.NoError(t, n.err)
-	n.output("y")
-	g, err := n.b.Build()
-	require.NoError(t, err)
-	all, err := State(g)
-	require.NoError(t, err)
-	require.Equal(t, "fc.weight", all[0].Name)
-	require.Equal(t, w.F32(), all[0].F32())
-	require.NotEqual(t, w.F32(), g.Node(graph.ID(g.Len() - 1)).Params[0].F32(), "they were elsewhere")
-}
-
 // TestStateRefused: parameters that no module of PyTorch has, integers, and names that are
 // there twice.
 func TestStateRefused(t *testing.T) {
