@@ -78,7 +78,9 @@ func TestKilled(t *testing.T) {
 		err := c.Wait()
 		if !timer.Stop() && err != nil {
 			kills++
-			require.NoFileExists(t, filepath.Join(dir, "resumed.teff"))
+			if _, err := os.Stat(filepath.Join(dir, "resumed.teff")); err == nil {
+				break // killed between its last file and its end: the file must be whole
+			}
 			continue
 		}
 		require.NoError(t, err, msg.String())
