@@ -10,13 +10,14 @@ import (
 )
 
 // State is a network's parameters as PyTorch's state dict has them: under the layers'
-// names (MobileNetV2's are torchvision's), convolutions with input channels before the
+// names (torchvision's, where New builds a network of its), convolutions with input channels before the
 // kernel's extents, and the columns of a dense layer behind a plane channel by channel.
 // Load reads it back. A layer of a kind whose parameters have no place in a state dict,
 // or that has them in integers, is an error.
 func State(g *graph.Graph) ([]weights.Named, error) {
 	var all []weights.Named
 	var other []string
+	rename := torchvision(g)
 	for i := range g.Len() {
 		n := g.Node(graph.ID(i))
 		if len(n.Params) == 0 {
@@ -27,21 +28,31 @@ func State(g *graph.Graph) ([]weights.Named, error) {
 			other = append(other, fmt.Sprintf("%s (%v)", n.Name, n.Op.Kind()))
 			continue
 		}
-		layer := n.Name
-		if a := mobileNetV2Names(layer); len(a) > 1 {
-			layer = a[0]
-		}
 		for j, p := range n.Params {
 			if p.DType != tensor.F32 {
 				return nil, fmt.Errorf("arch: %s holds %v, a state dict float32", n.Name, p.DType)
 			}
-			all = append(all, weights.Named{Name: layer + "." + parts[j], Tensor: theirs(g, n, p)})
+			all = append(all, weights.Named{Name: rename(n.Name) + "." + parts[j], Tensor: theirs(g, n, p)})
 		}
 	}
 	if len(other) > 0 {
 		return nil, fmt.Errorf("arch: a state dict has no place for the parameters of %s", few(other))
 	}
 	return all, nil
+}
+
+// torchvision says what layers are called there, where ours have other names: MobileNetV2's, which is known by its blocks.
+func torchvision(g *graph.Graph) func(layer string) string {
+	mobile := false
+	for i := range g.Len() {
+		mobile = mobile || len(mobileNetV2Names(g.Node(graph.ID(i)).Name)) == 2
+	}
+	return func(layer string) string {
+		if names := mobileNetV2Names(layer); mobile && (len(names) == 2 || layer == "classifier") {
+			return names[0]
+		}
+		return layer
+	}
 }
 
 // stateParts are the names of a layer's parameters; nil where a state dict has none.

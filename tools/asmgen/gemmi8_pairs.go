@@ -34,7 +34,6 @@ func (g *gemmInt) pairs(t, b reg.Register) {
 	x, products := reg.Y14, []reg.VecPhysical{reg.Y15, reg.Y14}
 	loop := g.label("pairs")
 	g.Label(loop)
-	g.PREFETCHT0(mem(b, 512)) // a panel of weights comes from the second-level cache
 	for u := range pairsDepth / 2 {
 		for j := range g.nv {
 			g.VPMOVSXBW(mem(b, 16*(u*g.nv+j)), g.b(j))

@@ -15,7 +15,7 @@ import (
 func runExport(_ context.Context, c *cli, args []string) error {
 	f := newFlags(c, "export", "MODEL -o OUT.onnx|OUT.safetensors")
 	ld := loadFlags(f)
-	out := f.String("o", "", "the file to write: .onnx, or .safetensors for the weights alone, named and laid out as in a state dict of PyTorch")
+	out := f.String("o", "", "the file to write: .onnx, or .safetensors for the weights alone, laid out as in a state dict of PyTorch")
 	pos, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
