@@ -13,25 +13,21 @@ const (
 )
 
 // norm writes the loops of batch norm: over lines of some vectors, all lines of a few vectors at a time, whose sums and
-// factors stay in registers meanwhile.
+// factors stay in registers meanwhile. By AVX2, which has few, line after line: what memory gives as fast as it can.
 func normF32(a *asm, v isa) {
 	g := &norm{asm: a, isa: v}
-	wide, few := 4, 4
-	if !v.wide() {
-		few = 1
-	}
-	g.loop("normSum", wide, 1, 0, []int{normX}, nil, func(r *normRegs) {
+	g.loop("normSum", 1, 0, []int{normX}, nil, func(r *normRegs) {
 		for i := range r.n {
 			a.VADDPS(r.x(i), r.sum(i), r.sum(i))
 		}
 	})
-	g.loop("normSquare", wide, 1, 0, []int{normX}, []int{normMean}, func(r *normRegs) {
+	g.loop("normSquare", 1, 0, []int{normX}, []int{normMean}, func(r *normRegs) {
 		for i := range r.n {
 			a.VSUBPS(r.factor(0, i), r.x(i), r.x(i))
 			a.VFMADD231PS(r.x(i), r.x(i), r.sum(i))
 		}
 	})
-	g.loop("normGradSums", few, 2, 0, []int{normX, normD}, []int{normMean, normScale, normShift}, func(r *normRegs) {
+	g.loop("normGradSums", 2, 0, []int{normX, normD}, []int{normMean, normScale, normShift}, func(r *normRegs) {
 		for i := range r.n {
 			r.mask(i, 1, 2)
 			a.VSUBPS(r.factor(0, i), r.x(i), r.x(i))
@@ -44,7 +40,7 @@ func normF32(a *asm, v isa) {
 		if add {
 			name, mode = "normGradAdd", 2
 		}
-		g.loop(name, few, 0, mode, []int{normX, normD}, []int{normA, normScale, normShift, normB, normC}, func(r *normRegs) {
+		g.loop(name, 0, mode, []int{normX, normD}, []int{normA, normScale, normShift, normB, normC}, func(r *normRegs) {
 			for i := range r.n {
 				r.mask(i, 1, 2)
 				a.VFMADD213PS(r.factor(4, i), r.factor(3, i), r.x(i)) // b·x + c
@@ -100,16 +96,86 @@ func (r *normRegs) mask(i, scale, shift int) {
 	r.g.VANDPS(z, r.d(i), r.d(i))
 }
 
-// loop writes a function: groups of vectors, then one vector at a time. mode 1 stores x to the result, 2 adds it.
-func (g *norm) loop(name string, group, sums, mode int, inputs, factors []int, body func(r *normRegs)) {
+// loop writes a function: groups of four vectors, then one vector at a time. mode 1 stores x to the result, 2 adds it.
+func (g *norm) loop(name string, sums, mode int, inputs, factors []int, body func(r *normRegs)) {
 	g.fn(name+g.suffix, "NormLines.runGeneric")
 	t := g.arg(reg.RBX)
+	if !g.wide() {
+		g.inOrder(t, &normRegs{g, 1, sums, len(factors), len(inputs)}, mode, inputs, factors, body)
+		return
+	}
 	col, left := reg.RAX, reg.R8
 	g.XORQ(col, col)
 	g.MOVQ(mem(t, normN), left)
-	g.columns(g.isa, group, func(n int, masked bool) {
+	g.columns(g.isa, 4, func(n int, masked bool) {
 		g.lines(t, &normRegs{g, n, sums, len(factors), len(inputs)}, mode, inputs, factors, masked, body)
 	})
+}
+
+// inOrder goes over lines one after the other, a vector at a time.
+func (g *norm) inOrder(t reg.Register, r *normRegs, mode int, inputs, factors []int, body func(r *normRegs)) {
+	col, left, lines, pitch := reg.RAX, reg.R8, reg.R10, reg.R11
+	if mode > 0 {
+		inputs = append(inputs[:len(inputs):len(inputs)], normDst)
+	}
+	ptrs := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R12}
+	kept := append([]int{normSums, normCross}[:r.sums:r.sums], factors...) // in the order of normRegs
+	keptPtrs := []reg.GPPhysical{reg.R9, reg.R13, reg.R14, reg.R15, reg.RCX}
+	for i, in := range inputs {
+		g.MOVQ(mem(t, in), ptrs[i])
+	}
+	for i, k := range kept {
+		g.MOVQ(mem(t, k), keptPtrs[i])
+	}
+	if r.inputs > 1 {
+		g.VBROADCASTSS(mem(t, normLo), r.last(0))
+		g.VBROADCASTSS(mem(t, normHi), r.last(1))
+	}
+	g.MOVQ(mem(t, normLines), lines)
+	g.MOVQ(mem(t, normPitch), pitch)
+	vector := func(masked bool) {
+		for i := range kept {
+			g.load(g.isa, memx(keptPtrs[i], col, 1, 0), g.reg(i), masked)
+		}
+		for i := range r.inputs {
+			g.load(g.isa, memx(ptrs[i], col, 1, 0), g.reg(len(kept)+i), masked)
+		}
+		body(r)
+		for i := range r.sums {
+			g.store(g.isa, g.reg(i), memx(keptPtrs[i], col, 1, 0), masked)
+		}
+		if mode == 2 {
+			g.load(g.isa, memx(ptrs[2], col, 1, 0), r.d(0), masked)
+			g.VADDPS(r.d(0), r.x(0), r.x(0))
+		}
+		if mode > 0 {
+			g.store(g.isa, r.x(0), memx(ptrs[2], col, 1, 0), masked)
+		}
+	}
+	line, many, tail, next := g.label("line"), g.label("many"), g.label("tail"), g.label("next")
+	g.Label(line)
+	g.XORQ(col, col)
+	g.MOVQ(mem(t, normN), left)
+	g.Label(many)
+	g.CMPQ(left, imm(g.lanes))
+	g.JLT(operand.LabelRef(tail))
+	vector(false)
+	g.ADDQ(imm(g.bytes()), col)
+	g.SUBQ(imm(g.lanes), left)
+	g.JMP(operand.LabelRef(many))
+	g.Label(tail)
+	g.TESTQ(left, left)
+	g.JZ(operand.LabelRef(next))
+	g.setMask(g.isa, left)
+	vector(true)
+	g.Label(next)
+	for i := range inputs {
+		g.ADDQ(pitch, ptrs[i])
+	}
+	g.DECQ(lines)
+	g.JNZ(operand.LabelRef(line))
+	g.VZEROUPPER()
+	g.RET()
 }
 
 func (g *norm) lines(t reg.Register, r *normRegs, mode int, inputs, factors []int, masked bool, body func(r *normRegs)) {
