@@ -7,6 +7,7 @@ import (
 
 	"github.com/teff-ml/teff/ops/internal/cpu"
 	"github.com/teff-ml/teff/ops/internal/kern"
+	"github.com/teff-ml/teff/ops/internal/pages"
 	"github.com/teff-ml/teff/ops/internal/pool"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -51,8 +52,8 @@ func Enabled(name string) bool { return cpu.Enabled(name) }
 // tests and measurements; models keep the paths that they were compiled with.
 func Switch(name string, on bool) (restore func()) { return cpu.Set(name, on) }
 
-// askFrom is the size from which an arena is compared with what there is: finding
-// that out reads files.
+// askFrom is the size from which an arena is compared with what there is, as finding
+// that out reads files, and is made of huge pages.
 const askFrom = 4 << 20
 
 // NewArena is n zero bytes at a multiple of 64, or an error where the process can
@@ -69,7 +70,11 @@ func NewArena(n int) ([]byte, error) {
 	if n > maxArena {
 		return nil, fmt.Errorf("an arena of %d bytes, at most %d can be addressed", n, maxArena)
 	}
-	return tensor.AlignedBytes(n), nil
+	b := tensor.AlignedBytes(n)
+	if n >= askFrom {
+		pages.Expect(b)
+	}
+	return b, nil
 }
 
 // maxArena is what Go makes a slice of: 2^47 bytes, or nearly all that an int of 32 bits counts.

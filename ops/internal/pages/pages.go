@@ -4,6 +4,8 @@
 // quarter of the time to touch.
 package pages
 
+import "unsafe"
+
 // huge is the size of a huge page.
 const huge = 2 << 20
 
@@ -16,12 +18,14 @@ type Region struct {
 // Reserve is a region of n bytes; ok is false where the system gives none.
 func Reserve(n int) (r Region, ok bool) { return reserve(n) }
 
-// Expect says that bytes from to to are about to be written: huge pages that
-// lie there entirely are used where the system lets us.
-func (r Region) Expect(from, to int) {
-	from, to = (from+huge-1)/huge*huge, to/huge*huge
-	if from < to {
-		expect(r.Mem[from:to])
+// Expect says that bytes from to to are about to be written.
+func (r Region) Expect(from, to int) { Expect(r.Mem[from:to]) }
+
+// Expect says that b is about to be written: huge pages that lie in it entirely are used where the system lets us.
+func Expect(b []byte) {
+	from := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (huge - 1))
+	if to := from + (len(b)-from)/huge*huge; from < to {
+		expect(b[from:to])
 	}
 }
 

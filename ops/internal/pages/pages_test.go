@@ -18,6 +18,9 @@ func TestReserve(t *testing.T) {
 	require.Zero(t, uintptr(unsafe.Pointer(&r.Mem[0]))%huge)
 	r.Expect(100, n)
 	r.Expect(n, n)
+	Expect(nil)
+	Expect(make([]byte, 100))
+	Expect(r.Mem[huge-1 : huge+5]) // no whole page
 	for _, i := range []int{0, 1<<20 - 1, 2 << 20, n - 1} {
 		require.Zero(t, r.Mem[i])
 		r.Mem[i] = 1
