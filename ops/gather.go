@@ -95,11 +95,56 @@ func (o *Gather) Prepare(p *Prep) (Kernel, error) {
 func (k *gatherKernel) Run(a *Args) {
 	x, idx := arg(a, k.params, 0), arg(a, k.params, 1)
 	count, run := idx.Shape.Elems(), k.inner*k.size
-	for o := range k.outer {
-		for i := range count {
-			j := indexAt(idx, i, k.n)
-			copy(a.Out.Data[(o*count+i)*run:][:run], x.Data[(o*k.n+j)*run:])
+	var room [elementBlock]int
+	for i := 0; i < count; i += elementBlock {
+		from := room[:min(elementBlock, count-i)]
+		clear(from)
+		addIndices(from, idx, i, 1, k.n, 1, 0)
+		for o := range k.outer {
+			pickRuns(a.Out.Data[(o*count+i)*run:], x.Data[o*k.n*run:], from, k.size, run)
 		}
+	}
+}
+
+// pickRuns copies runs of bytes one behind the other, from the places given, which count in runs of elements of a size.
+func pickRuns(dst, src []byte, from []int, size, run int) {
+	switch {
+	case run == 1:
+		dst = dst[:len(from)]
+		for e, at := range from {
+			dst[e] = src[at]
+		}
+	case run == 4 && size == 4:
+		d, s := tensor.CastSlice[uint32](dst)[:len(from)], tensor.CastSlice[uint32](src)
+		for e, at := range from {
+			d[e] = s[at]
+		}
+	default:
+		for e, at := range from {
+			copy(dst[e*run:][:run], src[at*run:])
+		}
+	}
+}
+
+// addIndices adds step times each of the indices i, i+stride, ... of t, within a dimension of n, to places, and next once
+// more for each place than for the one before.
+func addIndices(places []int, t *tensor.Tensor, i, stride, n, step, next int) {
+	if t.DType == tensor.I32 {
+		addWithin(places, i32(t)[i:], stride, n, step, next)
+	} else {
+		addWithin(places, i64(t)[i:], stride, n, step, next)
+	}
+}
+
+func addWithin[T int32 | int64](places []int, from []T, stride, n, step, next int) {
+	at := 0
+	for e := range places {
+		j := int(from[e*stride])
+		if j < 0 {
+			j += n
+		}
+		places[e] += at + min(max(j, 0), n-1)*step
+		at += next
 	}
 }
 

@@ -52,22 +52,13 @@ func (k *gatherElementsKernel) Run(a *Args) {
 	var room [elementBlock]int
 	for i := 0; i < idx.Shape.Elems(); {
 		places := elementPlaces(room[:], x.Shape, idx, i, k.axis)
-		if size == 4 {
-			src, dst := asBits(f32(x)), asBits(f32(&a.Out))[i:]
-			for e, at := range places {
-				dst[e] = src[at]
-			}
-		} else {
-			for e, at := range places {
-				copy(a.Out.Data[(i+e)*size:][:size], x.Data[at*size:])
-			}
-		}
+		pickRuns(a.Out.Data[i*size:], x.Data, places, size, size)
 		i += len(places)
 	}
 }
 
 // elementBlock is how many places are found at once.
-const elementBlock = 64
+const elementBlock = 256
 
 // elementPlaces is the places in a tensor of shape x that elements of the indices, from i
 // on, name along axis: as many as there are in a row and in room.
@@ -84,11 +75,10 @@ func elementPlaces(room []int, x tensor.Shape, idx *tensor.Tensor, i, axis int) 
 		}
 		rest /= idx.Shape.Dim(d)
 	}
-	extent, step := x.Dim(axis), st[axis]
 	for e := range room {
-		room[e] = at + indexAt(idx, i+e, extent)*step
-		at += next
+		room[e] = at
 	}
+	addIndices(room, idx, i, 1, x.Dim(axis), st[axis], next)
 	return room
 }
 

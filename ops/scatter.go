@@ -100,65 +100,70 @@ func (o *Scatter) kernel(x, idx tensor.Spec, params []tensor.Tensor) *scatterKer
 	return k
 }
 
-// slice is where the slice of x starts that slice i of the updates goes to.
-func (k *scatterKernel) slice(x tensor.Shape, idx *tensor.Tensor, i int) int {
-	at, st := 0, x.Strides()
-	for d := range k.depth {
-		at += indexAt(idx, i*k.depth+d, x.Dim(d)) * st[d]
-	}
-	return at
-}
-
 func (k *scatterKernel) Run(a *Args) {
 	x, idx, up := arg(a, k.params, 0), arg(a, k.params, 1), arg(a, k.params, 2)
 	copy(a.Out.Data, x.Data)
-	n, size := up.Shape.Elems(), x.DType.Size()
+	n, size, run := up.Shape.Elems(), x.DType.Size(), 1
 	if k.op.ND {
-		for i := 0; i < n; i += k.inner {
-			at := k.slice(x.Shape, idx, i/k.inner)
-			if k.op.Fn == ScatterSet {
-				copy(a.Out.Data[at*size:], up.Data[i*size:(i+k.inner)*size])
-				continue
-			}
-			for j := range k.inner {
-				k.set(&a.Out, at+j, up, i+j)
-			}
-		}
-		return
+		run = k.inner
 	}
 	var room [elementBlock]int
 	for i := 0; i < n; {
-		places := elementPlaces(room[:], x.Shape, idx, i, k.axis)
-		if k.op.Fn == ScatterSet && size == 4 {
-			src, dst := asBits(f32(up))[i:], asBits(f32(&a.Out))
-			for e, at := range places {
-				dst[at] = src[e]
-			}
+		var places []int
+		if k.op.ND {
+			places = room[:min(elementBlock, (n-i)/run)]
+			k.slices(places, x.Shape, idx, i/run)
 		} else {
-			for e, at := range places {
-				k.set(&a.Out, at, up, i+e)
-			}
+			places = elementPlaces(room[:], x.Shape, idx, i, k.axis)
 		}
-		i += len(places)
+		if k.op.Fn == ScatterSet {
+			putRuns(a.Out.Data, up.Data[i*size:], places, size, run*size)
+		} else {
+			k.combine(f32(&a.Out), f32(up)[i:], places, run)
+		}
+		i += len(places) * run
 	}
 }
 
-func (k *scatterKernel) set(y *tensor.Tensor, at int, up *tensor.Tensor, i int) {
-	if k.op.Fn == ScatterSet {
-		size := y.DType.Size()
-		copy(y.Data[at*size:][:size], up.Data[i*size:])
+// slices is where the slices of x start that slices i and later of the updates go to.
+func (k *scatterKernel) slices(places []int, x tensor.Shape, idx *tensor.Tensor, i int) {
+	st := x.Strides()
+	clear(places)
+	for d := range k.depth {
+		addIndices(places, idx, i*k.depth+d, k.depth, x.Dim(d), st[d], 0)
+	}
+}
+
+// putRuns copies runs of bytes that lie one behind the other to places, which count in elements.
+func putRuns(dst, src []byte, places []int, size, run int) {
+	if size == 4 && run == 4 {
+		d, s := tensor.CastSlice[uint32](dst), tensor.CastSlice[uint32](src)[:len(places)]
+		for e, at := range places {
+			d[at] = s[e]
+		}
 		return
 	}
-	p, v := &f32(y)[at], f32(up)[i]
-	switch k.op.Fn {
-	case ScatterAdd:
-		*p += v
-	case ScatterMul:
-		*p *= v
-	case ScatterMax:
-		*p = max(*p, v)
-	case ScatterMin:
-		*p = min(*p, v)
+	for e, at := range places {
+		copy(dst[at*size:][:run], src[e*run:])
+	}
+}
+
+func (k *scatterKernel) combine(y, up []float32, places []int, run int) {
+	for _, at := range places {
+		for j, v := range up[:run] {
+			p := &y[at+j]
+			switch k.op.Fn {
+			case ScatterAdd:
+				*p += v
+			case ScatterMul:
+				*p *= v
+			case ScatterMax:
+				*p = max(*p, v)
+			case ScatterMin:
+				*p = min(*p, v)
+			}
+		}
+		up = up[run:]
 	}
 }
 
@@ -183,7 +188,9 @@ func (k *scatterGrad) Run(g *Grads) {
 	for i := n - 1; i >= 0; i-- {
 		at := 0
 		if k.op.ND {
-			at = k.slice(g.DOut.Shape, idx, i/k.inner) + i%k.inner
+			var slice [1]int
+			k.slices(slice[:], g.DOut.Shape, idx, i/k.inner)
+			at = slice[0] + i%k.inner
 		} else {
 			at = elementAt(g.DOut.Shape, idx, i, k.axis)
 		}
