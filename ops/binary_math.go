@@ -141,6 +141,8 @@ func binaryRowPlain(fn BinaryFn, dst, x, y []float32, sx, sy int) {
 		for i := range dst {
 			dst[i] = min(x[i*sx], y[i*sy])
 		}
+	case BinaryPow:
+		powRow(dst, x, y, sx, sy)
 	case binaryPRelu:
 		for i := range dst {
 			v := x[i*sx]

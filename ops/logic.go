@@ -106,8 +106,9 @@ func (k *logicKernel) Run(a *Args) {
 
 // words computes eight truth values at once.
 func (k *logicKernel) words(out, x, y []uint8) {
-	for i := 0; i < len(out); i += 8 {
-		v, w := truths(binary.LittleEndian.Uint64(x[i:])), truths(binary.LittleEndian.Uint64(y[i:]))
+	x, y = x[:len(out)], y[:len(out)]
+	for len(out) >= 8 && len(x) >= 8 && len(y) >= 8 {
+		v, w := truths(binary.LittleEndian.Uint64(x)), truths(binary.LittleEndian.Uint64(y))
 		switch k.fn {
 		case LogicAnd:
 			v &= w
@@ -118,7 +119,8 @@ func (k *logicKernel) words(out, x, y []uint8) {
 		case LogicNot:
 			v ^= eachByte
 		}
-		binary.LittleEndian.PutUint64(out[i:], v)
+		binary.LittleEndian.PutUint64(out, v)
+		out, x, y = out[8:], x[8:], y[8:]
 	}
 }
 

@@ -207,5 +207,6 @@ func logSumExp(x []float32) float32 {
 		}
 		return top
 	}
-	return float32(float64(top) + math.Log(expSum(x, top)))
+	var buf [rowBuffer]float32
+	return float32(float64(top) + math.Log(expSum(x, top, buf[:])))
 }

@@ -146,19 +146,20 @@ func (k *softmaxKernel) Run(a *Args) {
 
 func (k *softmaxKernel) Do(a *Args, i, worker int) {
 	x, y := argF32(a, k.params, 0), f32(&a.Out)
+	room := tensor.CastSlice[float32](a.Scratch)[worker*k.room:][:k.room]
 	if k.cols > 0 {
-		k.sideBySide(y, x, i, tensor.CastSlice[float32](a.Scratch)[worker*k.room:][:k.room])
+		k.sideBySide(y, x, i, room)
 		return
 	}
 	from, to := k.of(i)
+	if k.vec && k.log {
+		k.logRows(y, x, from, to, room)
+		return
+	}
 	for l := from; l < to; l++ {
 		at := k.at(l)
 		if k.vec {
-			if k.log {
-				k.logRow(y[at:at+k.n], x[at:at+k.n])
-			} else {
-				kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
-			}
+			kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
 			continue
 		}
 		k.line(y[at:], x[at:])

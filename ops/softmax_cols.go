@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"math"
-
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -31,6 +29,9 @@ func (k *softmaxKernel) prepareVector() bool {
 		k.chunk = 1
 	default:
 		k.vec = true
+		if k.log {
+			k.room = 2 * rowBuffer
+		}
 	}
 	return true
 }
@@ -86,7 +87,7 @@ func (k *softmaxKernel) columns(y, x []float32, pitch, w int, top, sum []float32
 	}
 	op := kern.Div
 	if k.log {
-		logRow(sum, sum)
+		unarySteps(UnaryLog, 0, 0, sum, sum)
 		op = kern.Sub
 	}
 	for at := 0; at < k.n*pitch; at += pitch {
@@ -108,30 +109,42 @@ func (k *softmaxKernel) less(dst, x, top []float32) {
 	}
 }
 
-// logRow is the logarithm of one line in one piece; y may be x.
-func (k *softmaxKernel) logRow(y, x []float32) {
-	if len(x) == 0 {
-		return
+// logRows is the logarithm of lines [from, to), each in one piece and sums of as many in room; y may be x.
+func (k *softmaxKernel) logRows(y, x []float32, from, to int, room []float32) {
+	buf, sums := room[:rowBuffer], room[rowBuffer:]
+	for n := k.n; from < to && n > 0; {
+		some := sums[:min(len(sums), to-from)]
+		for i := range some {
+			at := (from + i) * n
+			k.logSum(y[at:at+n], x[at:at+n], &some[i], buf)
+		}
+		unarySteps(UnaryLog, 0, 0, some, some)
+		for i, log := range some {
+			row := y[(from+i)*n:][:n]
+			scalarStep(kern.Sub, row, row, log)
+		}
+		from += len(some)
 	}
+}
+
+// logSum sets y to beta·x less the largest of that, and sum to that of its exponentials.
+func (k *softmaxKernel) logSum(y, x []float32, sum *float32, buf []float32) {
 	if k.beta != 1 {
 		scalarStep(kern.Mul, y, x, k.beta)
 		x = y
 	}
 	top := kern.MaxOfF32(x)
-	sum := expSum(x, top)
+	*sum = float32(expSum(x, top, buf))
 	scalarStep(kern.Sub, y, x, top)
-	scalarStep(kern.Sub, y, y, float32(math.Log(sum)))
 }
 
-// expSum is the sum of exp(x - top).
-func expSum(x []float32, top float32) float64 {
+// expSum is the sum of exp(x - top), a buffer at a time.
+func expSum(x []float32, top float32, buf []float32) float64 {
 	sum := 0.0
-	var exp [rowBuffer]float32
-	for at := 0; at < len(x); at += rowBuffer {
-		e := exp[:min(rowBuffer, len(x)-at)]
-		scalarStep(kern.Sub, e, x[at:at+len(e)], top)
-		kern.ExpF32(e, e)
-		sum += float64(kern.SumF32(e))
+	for len(x) > 0 {
+		n := min(len(buf), len(x))
+		sum += float64(kern.ExpSumF32(buf[:n], x[:n], top))
+		x = x[n:]
 	}
 	return sum
 }

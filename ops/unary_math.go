@@ -186,8 +186,6 @@ func unaryRow(fn UnaryFn, a, b float32, dst, x []float32) {
 		kern.BinaryF32(kern.Mul, dst, x, x, negInf, posInf)
 	case UnaryGelu:
 		geluRow(a == 1, dst, x)
-	case UnaryLog:
-		logRow(dst, x)
 	case UnaryAbs:
 		kern.AbsF32(dst, x)
 	case UnaryErf:

@@ -241,14 +241,17 @@ func SoftmaxF32(dst, x []float32, beta float32) {
 		BinaryScalarF32(Mul, dst, x, beta, float32(math.Inf(-1)), float32(math.Inf(1)))
 		x = dst
 	}
-	m := MaxOfF32(x)
-	var sum float32
-	if useVec() {
-		t := vecArgs{dst: first(dst), x: first(x), n: len(x), p1: m}
-		vecRun(vecExpSum, &t)
-		sum = t.p2
-	} else {
-		sum = expSumGeneric(dst, x, m)
-	}
+	sum := ExpSumF32(dst, x, MaxOfF32(x))
 	BinaryScalarF32(Mul, dst, dst, 1/sum, float32(math.Inf(-1)), float32(math.Inf(1)))
+}
+
+// ExpSumF32 sets dst = e^(x - m) and returns the sum.
+func ExpSumF32(dst, x []float32, m float32) float32 {
+	x = x[:len(dst)]
+	if !useVec() {
+		return expSumGeneric(dst, x, m)
+	}
+	t := vecArgs{dst: first(dst), x: first(x), n: len(x), p1: m}
+	vecRun(vecExpSum, &t)
+	return t.p2
 }
