@@ -66,20 +66,8 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 	case x.DType == a.Out.DType:
 		size := x.DType.Size()
 		copy(a.Out.Data[from*size:to*size], x.Data[from*size:])
-	case a.Out.DType == tensor.F32 && x.DType == tensor.Bool:
-		var ones, zeros repeated
-		ones.set(zeroOne[1:], 0)
-		zeros.set(zeroOne[:], 0)
-		for from < to {
-			n := min(rowBuffer, to-from)
-			kern.WhereF32(f32(&a.Out)[from:from+n], x.Data[from:from+n], ones.block(0, n), zeros.block(0, n))
-			from += n
-		}
-	case a.Out.DType == tensor.F32 && x.DType == tensor.U8:
-		out := f32(&a.Out)[from:to]
-		for j, v := range x.Data[from:to] {
-			out[j] = float32(v)
-		}
+	case a.Out.DType == tensor.F32 && (x.DType == tensor.Bool || x.DType == tensor.U8):
+		kern.DequantizeI8(f32(&a.Out)[from:to], x.Data[from:to], false, 1, 0)
 	case x.DType.IsFloat() && a.Out.DType.IsFloat():
 		for j := from; j < to; j++ {
 			setFloat(&a.Out, j, floatAt(x, j))
@@ -102,8 +90,6 @@ func (k *castKernel) Do(a *Args, i, _ int) {
 		}
 	}
 }
-
-var zeroOne = [...]float32{0, 1}
 
 // floatAt is element i of a float tensor.
 func floatAt(t *tensor.Tensor, i int) float32 {

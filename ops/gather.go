@@ -101,30 +101,38 @@ func (k *gatherKernel) Run(a *Args) {
 		clear(from)
 		addIndices(from, idx, i, 1, k.n, 1, 0)
 		for o := range k.outer {
-			pickRuns(a.Out.Data[(o*count+i)*run:], x.Data[o*k.n*run:], from, k.size, run)
+			moveRuns(a.Out.Data[(o*count+i)*run:], x.Data[o*k.n*run:], from, run, run, false)
 		}
 	}
 }
 
-// pickRuns copies runs of bytes one behind the other, from the places given, which count in runs of elements of a size.
-func pickRuns(dst, src []byte, from []int, size, run int) {
-	switch {
-	case run == 1:
-		dst = dst[:len(from)]
-		for e, at := range from {
-			dst[e] = src[at]
+// moveRuns copies runs of bytes that lie one behind the other in one slice and at places, which count in units, in the
+// other: from there, or there with put.
+func moveRuns(dst, src []byte, places []int, unit, run int, put bool) {
+	if unit == 4 && run == 4 && tensor.Aligned(dst, 4) && tensor.Aligned(src, 4) {
+		d, s := words(dst), words(src)
+		for e, at := range places {
+			if put {
+				d[at] = s[e]
+			} else {
+				d[e] = s[at]
+			}
 		}
-	case run == 4 && size == 4:
-		d, s := tensor.CastSlice[uint32](dst)[:len(from)], tensor.CastSlice[uint32](src)
-		for e, at := range from {
-			d[e] = s[at]
+		return
+	}
+	for e, at := range places {
+		e, at = e*run, at*unit
+		if put {
+			e, at = at, e
 		}
-	default:
-		for e, at := range from {
-			copy(dst[e*run:][:run], src[at*run:])
-		}
+		copy(dst[e:e+run], src[at:])
 	}
 }
+
+// words is elements of four bytes.
+//
+//go:noinline
+func words(b []byte) []uint32 { return tensor.CastSlice[uint32](b) }
 
 // addIndices adds step times each of the indices i, i+stride, ... of t, within a dimension of n, to places, and next once
 // more for each place than for the one before.

@@ -52,7 +52,7 @@ func (k *gatherElementsKernel) Run(a *Args) {
 	var room [elementBlock]int
 	for i := 0; i < idx.Shape.Elems(); {
 		places := elementPlaces(room[:], x.Shape, idx, i, k.axis)
-		pickRuns(a.Out.Data[i*size:], x.Data, places, size, size)
+		moveRuns(a.Out.Data[i*size:], x.Data, places, size, size, false)
 		i += len(places)
 	}
 }
@@ -63,22 +63,27 @@ const elementBlock = 256
 // elementPlaces is the places in a tensor of shape x that elements of the indices, from i
 // on, name along axis: as many as there are in a row and in room.
 func elementPlaces(room []int, x tensor.Shape, idx *tensor.Tensor, i, axis int) []int {
-	n, last, st := idx.Shape.Dim(-1), x.Rank()-1, x.Strides()
+	n, last := idx.Shape.Dim(-1), x.Rank()-1
 	room = room[:min(len(room), n-i%n)]
-	at, next, rest := i%n, 1, i/n
+	at, next, step, stride, rest := i%n, 1, 1, 1, i/n
 	if axis == last {
 		at, next = 0, 0
 	}
-	for d := last - 1; d >= 0; d-- {
-		if d != axis {
-			at += rest % idx.Shape.Dim(d) * st[d]
+	for d := last; d >= 0; d-- {
+		if d == axis {
+			step = stride
+		} else if d < last {
+			at += rest % idx.Shape.Dim(d) * stride
 		}
-		rest /= idx.Shape.Dim(d)
+		if d < last {
+			rest /= idx.Shape.Dim(d)
+		}
+		stride *= x.Dim(d)
 	}
 	for e := range room {
 		room[e] = at
 	}
-	addIndices(room, idx, i, 1, x.Dim(axis), st[axis], next)
+	addIndices(room, idx, i, 1, x.Dim(axis), step, next)
 	return room
 }
 

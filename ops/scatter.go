@@ -117,7 +117,7 @@ func (k *scatterKernel) Run(a *Args) {
 			places = elementPlaces(room[:], x.Shape, idx, i, k.axis)
 		}
 		if k.op.Fn == ScatterSet {
-			putRuns(a.Out.Data, up.Data[i*size:], places, size, run*size)
+			moveRuns(a.Out.Data, up.Data[i*size:], places, size, run*size, true)
 		} else {
 			k.combine(f32(&a.Out), f32(up)[i:], places, run)
 		}
@@ -127,41 +127,20 @@ func (k *scatterKernel) Run(a *Args) {
 
 // slices is where the slices of x start that slices i and later of the updates go to.
 func (k *scatterKernel) slices(places []int, x tensor.Shape, idx *tensor.Tensor, i int) {
-	st := x.Strides()
 	clear(places)
-	for d := range k.depth {
-		addIndices(places, idx, i*k.depth+d, k.depth, x.Dim(d), st[d], 0)
+	step := k.inner
+	for d := k.depth - 1; d >= 0; d-- {
+		addIndices(places, idx, i*k.depth+d, k.depth, x.Dim(d), step, 0)
+		step *= x.Dim(d)
 	}
 }
 
-// putRuns copies runs of bytes that lie one behind the other to places, which count in elements.
-func putRuns(dst, src []byte, places []int, size, run int) {
-	if size == 4 && run == 4 {
-		d, s := tensor.CastSlice[uint32](dst), tensor.CastSlice[uint32](src)[:len(places)]
-		for e, at := range places {
-			d[at] = s[e]
-		}
-		return
-	}
-	for e, at := range places {
-		copy(dst[at*size:][:run], src[e*run:])
-	}
-}
-
+// combine lets runs of updates meet what is there.
 func (k *scatterKernel) combine(y, up []float32, places []int, run int) {
+	fn := [...]BinaryFn{ScatterAdd: BinaryAdd, ScatterMul: BinaryMul, ScatterMax: BinaryMax, ScatterMin: BinaryMin}[k.op.Fn]
 	for _, at := range places {
 		for j, v := range up[:run] {
-			p := &y[at+j]
-			switch k.op.Fn {
-			case ScatterAdd:
-				*p += v
-			case ScatterMul:
-				*p *= v
-			case ScatterMax:
-				*p = max(*p, v)
-			case ScatterMin:
-				*p = min(*p, v)
-			}
+			y[at+j] = binaryScalar(fn, y[at+j], v)
 		}
 		up = up[run:]
 	}

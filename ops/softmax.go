@@ -152,14 +152,14 @@ func (k *softmaxKernel) Do(a *Args, i, worker int) {
 		return
 	}
 	from, to := k.of(i)
-	if k.vec && k.log {
-		k.logRows(y, x, from, to, room)
-		return
-	}
 	for l := from; l < to; l++ {
 		at := k.at(l)
 		if k.vec {
-			kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
+			if k.log {
+				k.logRow(y[at:at+k.n], x[at:at+k.n], room)
+			} else {
+				kern.SoftmaxF32(y[at:at+k.n], x[at:at+k.n], k.beta)
+			}
 			continue
 		}
 		k.line(y[at:], x[at:])

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"math"
+
 	"github.com/teff-ml/teff/ops/internal/kern"
 	"github.com/teff-ml/teff/ops/tensor"
 )
@@ -30,7 +32,7 @@ func (k *softmaxKernel) prepareVector() bool {
 	default:
 		k.vec = true
 		if k.log {
-			k.room = 2 * rowBuffer
+			k.room = rowBuffer
 		}
 	}
 	return true
@@ -109,33 +111,16 @@ func (k *softmaxKernel) less(dst, x, top []float32) {
 	}
 }
 
-// logRows is the logarithm of lines [from, to), each in one piece and sums of as many in room; y may be x.
-func (k *softmaxKernel) logRows(y, x []float32, from, to int, room []float32) {
-	buf, sums := room[:rowBuffer], room[rowBuffer:]
-	for n := k.n; from < to && n > 0; {
-		some := sums[:min(len(sums), to-from)]
-		for i := range some {
-			at := (from + i) * n
-			k.logSum(y[at:at+n], x[at:at+n], &some[i], buf)
-		}
-		unarySteps(UnaryLog, 0, 0, some, some)
-		for i, log := range some {
-			row := y[(from+i)*n:][:n]
-			scalarStep(kern.Sub, row, row, log)
-		}
-		from += len(some)
-	}
-}
-
-// logSum sets y to beta·x less the largest of that, and sum to that of its exponentials.
-func (k *softmaxKernel) logSum(y, x []float32, sum *float32, buf []float32) {
+// logRow is the logarithm of one line in one piece; y may be x.
+func (k *softmaxKernel) logRow(y, x, room []float32) {
 	if k.beta != 1 {
 		scalarStep(kern.Mul, y, x, k.beta)
 		x = y
 	}
 	top := kern.MaxOfF32(x)
-	*sum = float32(expSum(x, top, buf))
+	sum := expSum(x, top, room)
 	scalarStep(kern.Sub, y, x, top)
+	scalarStep(kern.Sub, y, y, float32(math.Log(sum)))
 }
 
 // expSum is the sum of exp(x - top), a buffer at a time.
