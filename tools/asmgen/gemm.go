@@ -14,6 +14,7 @@ const (
 	tileLDC, tileN, tileMin, tileMax, tileMaskSize = 80, 88, 96, 100, 0
 	tilePanels                                     = 104      // bytes from one panel to the next
 	tileAhead, tileStep                            = 112, 120 // what to ask for, bytes of it a step of k
+	tileLeft, tileKernel, tileBy                   = 128, 136, 144
 )
 
 // gemmF32 writes the tile kernels of an ISA: every height up to its largest, two vectors and one vector wide.
@@ -24,6 +25,43 @@ func gemmF32(a *asm, v isa) {
 		}
 	}
 	gemvF32(a, v)
+	if !v.wide() {
+		gemmTiles(a, v)
+	}
+}
+
+// gemmTiles calls a tile kernel as often as it is told, and goes from what each is handed to the next one's in between:
+// Go takes three times as long for that.
+func gemmTiles(a *asm, v isa) {
+	a.fn("tiles"+v.suffix, "GemmF32.each")
+	local := a.AllocLocal(8) // the kernel's argument
+	t, s := reg.RAX, reg.RCX
+	again, next, done := a.label("again"), a.label("next"), a.label("done")
+	a.Label(again)
+	a.arg(t)
+	a.MOVQ(t, local)
+	a.MOVQ(mem(t, tileKernel), s)
+	for nv := 2; nv >= 1; nv-- {
+		for mr := v.rows; mr >= 1; mr-- {
+			other := a.label("other")
+			a.CMPQ(s, imm((2-nv)*v.rows+mr))
+			a.JNE(operand.LabelRef(other))
+			a.CALL(operand.LabelRef(fmt.Sprintf("·gemmF32x%dx%d%s(SB)", mr, nv*v.lanes, v.suffix)))
+			a.JMP(operand.LabelRef(next))
+			a.Label(other)
+		}
+	}
+	a.Label(next)
+	a.arg(t)
+	a.DECQ(mem(t, tileLeft))
+	a.JZ(operand.LabelRef(done))
+	for i, at := range []int{tileA, tileRows, tileB, tileBias, tileRes, tileC, tileAhead} {
+		a.MOVQ(mem(t, tileBy+8*i), s)
+		a.ADDQ(s, mem(t, at))
+	}
+	a.JMP(operand.LabelRef(again))
+	a.Label(done)
+	a.RET()
 }
 
 // gemm is one tile kernel: mr rows of nv vectors. Accumulator of row i, vector j is register i*nv+j; the two registers

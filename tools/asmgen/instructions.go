@@ -43,6 +43,7 @@ type instructions interface {
 	ADDQ(imr, mr operand.Op)
 	ANDL(imr, emr operand.Op)
 	ANDQ(imr, mr operand.Op)
+	CALL(r operand.Op)
 	CMOVQCS(mr, r operand.Op)
 	CMOVQEQ(mr, r operand.Op)
 	CMOVQGT(mr, r operand.Op)

@@ -208,6 +208,13 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 		}
 		cut = evenTiles(mr, m1-m0)
 	}
+	t.by = stepsF32{b: t.panels, c: 4 * g.NR}
+	if a.Bias != nil {
+		t.by.bias = 4 * g.NR
+	}
+	if a.Res != nil {
+		t.by.res = 4 * g.NR
+	}
 	mt := 0
 	for i, m := 0, m0; m < m1; i, m = i+1, m+mt {
 		if a.Rows == nil {
@@ -219,8 +226,8 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 		if rest := m1 - m - mt; far != nil && rest >= mr {
 			far.next(a, m+mt, m0+(i+1)*g.MR, cut.height(i+1, mr, rest), n0, n1, (n1-n0+g.NR-1)/g.NR)
 		}
-		for n := n0; n < n1; {
-			nr, wide := min(g.NR, n1-n), mt == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON
+		for n := n0; n < n1; n += t.count * g.NR {
+			t.n, t.count = min(g.NR, n1-n), g.together(max(1, (n1-n)/g.NR))
 			t.b = &a.B[n*k]
 			t.c = &a.C[m*a.LDC+n]
 			if a.Bias != nil {
@@ -229,17 +236,15 @@ func (g *GemmF32) tiles(a *GemmF32Args, t *tileF32, far *rowsAhead, m0, m1, n0, 
 			if a.Res != nil {
 				t.res = &a.Res[m*a.LDR+n]
 			}
-			if wide {
+			if mt == 1 && n1-n >= rowPanels*g.NR && g.isa != isaNEON {
+				t.count = rowPanels
 				g.row(t)
-				n += rowPanels * g.NR
 				continue
 			}
-			t.n = nr
 			if far != nil {
-				far.ask(t, (n-n0)/g.NR)
+				t.count = min(t.count, far.ask(t, (n-n0)/g.NR))
 			}
-			g.tile(t, mt, nr <= g.Half)
-			n += g.NR
+			g.each(t, mt)
 		}
 	}
 }
@@ -311,4 +316,33 @@ type tileF32 struct {
 
 	ahead uintptr // what will be read soon, or 0
 	step  int     // bytes of it a step of k
+
+	left   int // tiles of this call, which ends with none
+	kernel int // mr, and MR more for a panel of half the width
+	by     stepsF32
+	count  int // tiles of a call
+}
+
+// stepsF32 is bytes from what one tile is handed to what the next is.
+type stepsF32 struct{ a, rows, b, bias, res, c, ahead int }
+
+// each runs t.count tiles of mr rows. Go around every tile costs as much as four or five of depth, so by AVX2 the way from
+// tile to tile is assembly's, too; other forms take one at a time.
+func (g *GemmF32) each(t *tileF32, mr int) {
+	if t.left = t.count; g.isa == isaAVX2 {
+		if t.kernel = mr; t.n <= g.Half {
+			t.kernel += g.MR
+		}
+		tilesAVX2(t)
+		return
+	}
+	g.tile(t, mr, t.n <= g.Half)
+}
+
+// together is how many of n tiles each takes.
+func (g *GemmF32) together(n int) int {
+	if g.isa == isaAVX2 {
+		return n
+	}
+	return 1
 }

@@ -101,8 +101,8 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, til
 		if p := min(tiles-first, aheadParts); p != parts { // divisions are dear beside small tiles
 			parts, part, step = p, 4*k*g.NR/p, (4*g.NR+p-1)/p
 		}
-		for m, i, mt := m0, -first, 0; m < m1; m, i = m+mt, i+1 {
-			mt = cut.height(tile0+first+i, g.MR, m1-m)
+		for m, i := m0, -first; m < m1; i += t.count {
+			mt, same := cut.run(tile0+first+i, g.MR, m1-m)
 			if a.Rows == nil {
 				t.a = &a.A[m*a.LDA]
 			} else {
@@ -112,28 +112,48 @@ func (g *GemmF32) panelsAhead(a *GemmF32Args, t *tileF32, cut *Tiles, tile0, til
 			if a.Res != nil {
 				t.res = &a.Res[m*a.LDR+n]
 			}
-			t.ahead, t.step = 0, step
+			t.ahead, t.step, t.count = 0, step, g.together(same)
 			switch {
 			case i < 0 || tiles == 1: // panels lie one after the other
-				t.ahead, t.step = own, 4*g.NR
+				t.ahead, t.step, t.count = own, 4*g.NR, 1
 			case i < parts && then != 0:
-				t.ahead = then + uintptr(i*part)
+				t.ahead, t.count = then+uintptr(i*part), min(t.count, parts-i)
 			}
-			g.tile(t, mt, t.n <= g.Half)
+			t.by = a.rowSteps(g, mt)
+			if t.ahead != 0 {
+				t.by.ahead = part
+			}
+			g.each(t, mt)
+			m += t.count * mt
 		}
 		asked = then != 0
 	}
+}
+
+// rowSteps are those from a tile of mt rows to that below.
+func (a *GemmF32Args) rowSteps(g *GemmF32, mt int) (by stepsF32) {
+	by.c = 4 * mt * a.LDC
+	if a.Res != nil {
+		by.res = 4 * mt * a.LDR
+	}
+	if a.Rows == nil {
+		by.a = 4 * mt * a.LDA
+	} else {
+		by.rows = 4 * g.MR * a.Taps
+	}
+	return by
 }
 
 // rowsAhead is what a tile of rows, in the usual order, asks for in the next one's name: its lines of A, C and the residual,
 // where they are contiguous: ResNet-50's 56x56 layers take 0.81 to 0.90 of the time. Of a table's rows each is asked for by a
 // panel, where there are so many: its layer of 56x56 at stride 2 takes 0.89. The zero value asks for nothing.
 type rowsAhead struct {
-	at, size [3]uintptr
-	quota    uintptr // bytes a panel
-	k        uintptr
-	a        []float32
-	rows     []int32 // of a table: the first panels' parts
+	at   [3]uintptr
+	size [3]int
+	end  [3]int // the panel behind those that ask for it
+	k    int
+	a    []float32
+	rows []int32 // of a table: the first panels' parts
 }
 
 // farPanels is how many panels are left for C and the residual when each of the others asks for a row.
@@ -149,42 +169,45 @@ func (g *GemmF32) asksRows(a *GemmF32Args, m, n int) bool {
 
 // next prepares the asking of panels panels for rows m to m+rows, which are at row table of a table.
 func (r *rowsAhead) next(a *GemmF32Args, m, table, rows, n0, n1, panels int) {
-	*r = rowsAhead{k: uintptr(a.Taps * a.KC)}
+	*r = rowsAhead{k: a.Taps * a.KC}
 	if a.Rows != nil {
 		if panels >= rows+farPanels {
 			r.a, r.rows = a.A, a.Rows[table:][:rows]
 			panels -= rows
 		}
 	} else if a.LDA == a.KC {
-		r.at[0], r.size[0] = uintptr(unsafe.Pointer(&a.A[m*a.LDA])), uintptr(4*rows*a.LDA)
+		r.at[0], r.size[0] = uintptr(unsafe.Pointer(&a.A[m*a.LDA])), 4*rows*a.LDA
 	}
 	if a.LDC == n1-n0 {
-		r.at[1], r.size[1] = uintptr(unsafe.Pointer(&a.C[m*a.LDC+n0])), uintptr(4*rows*a.LDC)
+		r.at[1], r.size[1] = uintptr(unsafe.Pointer(&a.C[m*a.LDC+n0])), 4*rows*a.LDC
 	}
 	if a.Res != nil && a.LDR == n1-n0 {
-		r.at[2], r.size[2] = uintptr(unsafe.Pointer(&a.Res[m*a.LDR+n0])), uintptr(4*rows*a.LDR)
+		r.at[2], r.size[2] = uintptr(unsafe.Pointer(&a.Res[m*a.LDR+n0])), 4*rows*a.LDR
 	}
-	r.quota = (r.size[0] + r.size[1] + r.size[2] + uintptr(panels) - 1) / uintptr(panels)
+	sum, all := 0, max(1, r.size[0]+r.size[1]+r.size[2])
+	for i, size := range r.size {
+		sum += size
+		r.end[i] = len(r.rows) + (sum*panels+all/2)/all
+	}
 }
 
-// ask is panel i's part: of the one that lies in the middle of its share.
-func (r *rowsAhead) ask(t *tileF32, i int) {
-	t.ahead = 0
-	if i < len(r.rows) {
+// ask is panel i's part, and that of as many behind it as it says, which ask for what lies behind.
+func (r *rowsAhead) ask(t *tileF32, i int) int {
+	t.ahead, t.by.ahead = 0, 0
+	from := len(r.rows)
+	if i < from {
 		if at := r.rows[i]; at >= 0 {
 			t.ahead, t.step = uintptr(unsafe.Pointer(&r.a[at])), 4
 		}
-		return
+		return 1
 	}
-	from := uintptr(i-len(r.rows)) * r.quota
-	middle := from + r.quota/2
-	start := uintptr(0)
-	for s, size := range r.size {
-		if middle < start+size {
-			skip := max(from, start) - start
-			t.ahead, t.step = r.at[s]+skip, int((min(r.quota, size-skip)+r.k-1)/r.k)
-			return
+	for s, end := range r.end {
+		if n := end - from; i < end {
+			part := (r.size[s] + n - 1) / n
+			t.ahead, t.by.ahead, t.step = r.at[s]+uintptr((i-from)*part), part, (part+r.k-1)/r.k
+			return end - i
 		}
-		start += size
+		from = end
 	}
+	return 1
 }

@@ -132,21 +132,35 @@ func testAsksAhead(t *testing.T) {
 	require.False(t, g.asksAhead(large, 49, 512))
 }
 
-// What the next rows are asked for never lies outside of them, and all of it is asked for where a panel's share is of one kind.
+// What the next rows are asked for never lies outside of them, and all of it is asked for.
 func TestRowsAhead(t *testing.T) {
 	const m, n, k, rows = 48, 96, 64, 12
 	a := GemmF32Args{A: make([]float32, m*k), LDA: k, Taps: 1, KC: k, N: n, C: make([]float32, m*n), LDC: n, Res: make([]float32, m*n), LDR: n}
 	var r rowsAhead
-	r.next(&a, 12, 0, rows, 0, n, 3)
-	for i := range 3 {
-		var tile tileF32
-		r.ask(&tile, i)
-		inside := false
-		for j := range r.at {
-			inside = inside || tile.ahead >= r.at[j] && tile.ahead < r.at[j]+r.size[j]
+	for _, panels := range []int{3, 6, 17} {
+		r.next(&a, 12, 0, rows, 0, n, panels)
+		var asked [3]int
+		for i := 0; i < panels; {
+			var tile tileF32
+			same := r.ask(&tile, i)
+			j := 0
+			for tile.ahead-r.at[j] >= uintptr(r.size[j]) {
+				j++
+			}
+			require.Equal(t, r.at[j], tile.ahead)
+			require.InDelta(t, r.size[j], same*tile.by.ahead, float64(same))
+			require.InDelta(t, tile.by.ahead, tile.step*k, k)
+			asked[j]++
+			for range same - 1 { // from further in, too
+				var one tileF32
+				i++
+				tile.ahead += uintptr(tile.by.ahead)
+				require.Equal(t, panels, i+r.ask(&one, i)+panels-r.end[j])
+				require.Equal(t, tile.ahead, one.ahead)
+			}
+			i++
 		}
-		require.True(t, inside)
-		require.LessOrEqual(t, tile.step*k, int(r.quota)+k)
+		require.Equal(t, [3]int{1, 1, 1}, asked)
 	}
 	a.LDA, a.LDC, a.LDR = k+1, n+1, n+1
 	r.next(&a, 12, 0, rows, 0, n-1, 3)
@@ -159,7 +173,7 @@ func TestRowsAhead(t *testing.T) {
 	}
 	r.next(&a, 12, 2*rows, rows, 0, n, rows+farPanels)
 	for i := range rows {
-		r.ask(&tile, i)
+		require.Equal(t, 1, r.ask(&tile, i))
 		require.Equal(t, uintptr(unsafe.Pointer(&a.A[k*(rows+i)])), tile.ahead)
 	}
 	r.ask(&tile, rows)

@@ -5,13 +5,12 @@ package kern
 const haveAsm, haveNEON = true, false
 
 // tile runs one tile of mr rows; half says that the panel is Half columns wide.
-func (g *GemmF32) tile(t *tileF32, mr int, half bool) {
-	if g.isa == isaAVX512 {
-		tileAVX512(t, mr, half)
-		return
-	}
-	tileAVX2(t, mr, half)
-}
+func (g *GemmF32) tile(t *tileF32, mr int, half bool) { tileAVX512(t, mr, half) }
+
+// tilesAVX2 is each.
+//
+//go:noescape
+func tilesAVX2(t *tileF32)
 
 // row runs rowPanels whole panels of a single row.
 func (g *GemmF32) row(t *tileF32) {
@@ -83,40 +82,6 @@ func tileAVX512(t *tileF32, mr int, half bool) {
 		gemmF32x2x32AVX512(t)
 	case 1:
 		gemmF32x1x32AVX512(t)
-	}
-}
-
-func tileAVX2(t *tileF32, mr int, half bool) {
-	if half {
-		switch mr {
-		case 6:
-			gemmF32x6x8AVX2(t)
-		case 5:
-			gemmF32x5x8AVX2(t)
-		case 4:
-			gemmF32x4x8AVX2(t)
-		case 3:
-			gemmF32x3x8AVX2(t)
-		case 2:
-			gemmF32x2x8AVX2(t)
-		case 1:
-			gemmF32x1x8AVX2(t)
-		}
-		return
-	}
-	switch mr {
-	case 6:
-		gemmF32x6x16AVX2(t)
-	case 5:
-		gemmF32x5x16AVX2(t)
-	case 4:
-		gemmF32x4x16AVX2(t)
-	case 3:
-		gemmF32x3x16AVX2(t)
-	case 2:
-		gemmF32x2x16AVX2(t)
-	case 1:
-		gemmF32x1x16AVX2(t)
 	}
 }
 

@@ -6,6 +6,8 @@ import "unsafe"
 
 const haveAsm, haveNEON = false, true
 
+func tilesAVX2(*tileF32) { panic("kern: BUG: AVX2 on another processor") }
+
 // tile runs one tile of mr rows. A panel that is not whole goes through a block of its own: the kernels know whole ones.
 func (g *GemmF32) tile(t *tileF32, mr int, _ bool) {
 	if t.n == g.NR {

@@ -29,11 +29,14 @@ func skipUnless64(t *testing.T) {
 func TestTileLayout(t *testing.T) {
 	skipUnless64(t)
 	var x tileF32
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 104, 112, 120}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 104, 112, 120, 128, 136, 144, 152, 160, 168, 176, 184, 192}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.res), unsafe.Offsetof(x.ldr), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.panels),
-		unsafe.Offsetof(x.ahead), unsafe.Offsetof(x.step)})
+		unsafe.Offsetof(x.ahead), unsafe.Offsetof(x.step), unsafe.Offsetof(x.left), unsafe.Offsetof(x.kernel),
+		unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.a), unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.rows), unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.b),
+		unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.bias), unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.res), unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.c),
+		unsafe.Offsetof(x.by) + unsafe.Offsetof(x.by.ahead)})
 }
 
 var noMin, noMax = float32(math.Inf(-1)), float32(math.Inf(1))

@@ -32,6 +32,20 @@ func (t *Tiles) height(i, mr, left int) int {
 	return t.h - 1
 }
 
+// run is the height of tile i and how many there are of it from there on.
+func (t *Tiles) run(i, mr, left int) (h, n int) {
+	h = t.height(i, mr, left)
+	n = left / h
+	switch {
+	case t.h == 0:
+	case i < t.full:
+		n = min(n, t.full-i)
+	case i-t.full < t.tall:
+		n = min(n, t.full+t.tall-i)
+	}
+	return h, n
+}
+
 // Even is the cut of m rows for a table that g prefers: what is over behind tiles of twelve goes to the last of them,
 // which are then two or three of nine and eight rows, the heights that there are kernels of. 49 rows are 12, 12, 9, 8, 8.
 func (g *GemmI8) Even(m int) Tiles {
