@@ -11,9 +11,9 @@ const (
 	awLo, awHi, awOut                           = 576, 640, 704
 )
 
-// adder adds 64 bytes of two operands by kern.addWords: see there for the arithmetic.
+// adder adds a vector of bytes of each of two operands by kern.addWords: see there for the arithmetic.
 type adder struct {
-	*asm
+	*vecInt
 	words  reg.GPPhysical
 	digits [3]reg.VecPhysical
 }
@@ -21,7 +21,7 @@ type adder struct {
 // load brings the digits into their registers: they are the unsigned operand, which cannot come from memory.
 func (a *adder) load() {
 	for i, d := range a.digits {
-		a.VMOVDQU64(mem(a.words, awDigits+64*i), d)
+		a.move(mem(a.words, awDigits+64*i), d)
 	}
 }
 
@@ -40,29 +40,42 @@ func (a *adder) add(x, y, high, s, t reg.VecPhysical) {
 		a.VPADDSW(mem(a.words, awBias+128), s, s)
 		a.VPMADDUBSW(p, a.digits[2], p)
 		a.VPADDSW(s, p, p)
-		a.VPSRAVW(mem(a.words, awShift), p, p)
+		if a.wide() {
+			a.VPSRAVW(mem(a.words, awShift), p, p)
+		} else {
+			a.VPSRAW(reg.X15, p, p) // vecI8Args' shift
+		}
 	}
 	a.VPACKSSWB(high, x, x)
 	a.VPMAXSB(mem(a.words, awLo), x, x)
 	a.VPMINSB(mem(a.words, awHi), x, x)
-	a.VPXORD(mem(a.words, awOut), x, x)
+	a.VPXOR3(mem(a.words, awOut), x)
 }
 
-// addI8Words is AddI8 on 64 numbers a step.
+// addI8Words is AddI8 on a vector a step.
 func (g *vecInt) addI8Words() {
 	g.start("vecAddI8Words", nil)
-	a := &adder{g.asm, reg.RDX, [3]reg.VecPhysical{g.reg(2), g.reg(3), g.reg(4)}}
+	a := &adder{g, reg.RDX, [3]reg.VecPhysical{g.reg(2), g.reg(3), g.reg(4)}}
 	g.MOVQ(g.at(viX), reg.RSI)
 	g.MOVQ(g.at(viY), reg.RDI)
 	g.MOVQ(g.at(viWords), a.words)
 	a.load()
 	x, y := g.reg(0), g.reg(1)
-	g.steps(64, func() {
-		g.VMOVDQU64(memx(reg.RSI, reg.RAX, 1, 0), x)
-		g.VPXORD(mem(a.words, awFlipX), x, x)
-		g.VMOVDQU64(memx(reg.RDI, reg.RAX, 1, 0), y)
-		g.VPXORD(mem(a.words, awFlipY), y, y)
+	g.steps(g.bytes(), func() {
+		g.move(memx(reg.RSI, reg.RAX, 1, 0), x)
+		g.VPXOR3(mem(a.words, awFlipX), x)
+		g.move(memx(reg.RDI, reg.RAX, 1, 0), y)
+		g.VPXOR3(mem(a.words, awFlipY), y)
 		a.add(x, y, g.reg(5), y, g.reg(6))
-		g.VMOVDQU64(x, memx(reg.R9, reg.RAX, 1, 0))
+		g.move(x, memx(reg.R9, reg.RAX, 1, 0))
 	})
+}
+
+// move loads or stores a vector of bytes.
+func (g *vecInt) move(from, to operand.Op) {
+	if g.wide() {
+		g.VMOVDQU64(from, to)
+	} else {
+		g.VMOVDQU(from, to)
+	}
 }

@@ -32,9 +32,7 @@ func vecI8(a *asm, v isa) {
 		g.VPMINSD(p[5], r[0], r[0])
 		g.narrow(r[0])
 	})
-	if v.wide() {
-		g.addI8Words()
-	}
+	g.addI8Words()
 	// dst = clamp(round(float(x·y)·scale) + zero), with mx and my the zero points of x and y after flipping
 	g.loop("vecMulI8", []operand.Mem{g.at(viX), g.at(viY)}, []int{viMX, viMY, viScale, viZero, viFLo, viFHi, viFlipX, viFlipY}, func(r, p []reg.VecPhysical) {
 		g.VPXOR3(p[6], r[0])
@@ -103,7 +101,7 @@ type vecInt struct {
 func (g *vecInt) at(disp int) operand.Mem { return mem(reg.RBX, disp) }
 
 // VPXOR3 is d ^= x under the name each instruction set has for it.
-func (g *vecInt) VPXOR3(x, d reg.VecPhysical) {
+func (g *vecInt) VPXOR3(x operand.Op, d reg.VecPhysical) {
 	if g.wide() {
 		g.VPXORD(x, d, d)
 	} else {

@@ -16,8 +16,8 @@ func AddI8(dst, x, y []byte, a *AddI8Args) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	n := 0
 	if useVecI8Words && a.words != nil {
-		if n = len(dst) &^ 63; n > 0 {
-			vecI8Run(vecAddI8Words, &vecI8Args{dst: &dst[0], x: &x[0], y: &y[0], n: n, words: a.words})
+		if n = len(dst) &^ wordsI8(); n > 0 {
+			vecI8Run(vecAddI8Words, &vecI8Args{dst: &dst[0], x: &x[0], y: &y[0], n: n, shift: int32(a.Shift) - addDigits, words: a.words})
 		}
 	}
 	rest := vectorsI8(len(dst) - n)
@@ -58,6 +58,14 @@ type addWords struct {
 	shift        [32]int16
 	flipX, flipY [64]byte // what makes them signed
 	lo, hi, out  [64]byte // limits of r, and what makes it the result
+}
+
+// wordsI8 is one less than the bytes of a vector of the additions in 16-bit numbers.
+func wordsI8() int {
+	if useVecI8AVX512 {
+		return 63
+	}
+	return 31
 }
 
 // addDigits are those above the binary point of a digit's carry.

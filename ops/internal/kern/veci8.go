@@ -11,7 +11,7 @@ import (
 // Every path gives the same bits.
 
 var (
-	useVecI8Words  = cpu.AVX512 && haveAsm
+	useVecI8Words  = cpu.AVX2 && haveAsm
 	useVecI8AVX512 = cpu.AVX512 && haveAsm
 	useVecI8AVX2   = cpu.AVX2 && haveAsm
 	useVecI8NEON   = cpu.NEON && haveNEON
@@ -48,7 +48,7 @@ type vecI8Args struct {
 	zero, lo, hi    int32
 	flipX, flipY    uint32
 	scale, flo, fhi float32
-	words           *addWords // vecAddI8Words, which needs nothing else but pointers and n
+	words           *addWords // vecAddI8Words, which needs nothing else but pointers, n and, for AVX2, what the last sum is shifted by
 }
 
 func flipOf(signed bool) uint32 {

@@ -6,7 +6,11 @@ package kern
 func vecI8Run(op vecI8Op, t *vecI8Args) {
 	switch op {
 	case vecAddI8Words:
-		vecAddI8WordsAVX512(t)
+		if useVecI8AVX512 {
+			vecAddI8WordsAVX512(t)
+		} else {
+			vecAddI8WordsAVX2(t)
+		}
 		return
 	case vecQuantizeTimes:
 		vecQuantizeTimesAVX512(t)
@@ -63,6 +67,9 @@ func vecAccI8AVX512(t *vecI8Args)
 
 //go:noescape
 func vecAddI8AVX2(t *vecI8Args)
+
+//go:noescape
+func vecAddI8WordsAVX2(t *vecI8Args)
 
 //go:noescape
 func vecMulI8AVX2(t *vecI8Args)
