@@ -61,7 +61,7 @@ type winoI8Rates struct{ pairs, direct, input, output, near, far, under float32 
 var (
 	winoI8Measured = winoI8Rates{62, 122, 190, 155, 7, 14, 9}
 	winoI8Counted  = winoI8Rates{31, 61, 220, 160, 5, 12, 7}
-	winoI8Narrow   = winoI8Rates{19, 25, 300, 370, 10, 22, 9}
+	winoI8Narrow   = winoI8Rates{19, 22, 300, 370, 10, 22, 9}
 )
 
 func (f *winoI8Form) rates() *winoI8Rates {
