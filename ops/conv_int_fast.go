@@ -113,7 +113,7 @@ func (k *convGemmInt) split(threads int) {
 	k.rowChunk, k.colChunk = tiles, panels
 	want := 1
 	if k.images*k.groups < 4*threads {
-		want = parts(k.rows*k.ocg*depth, taskMACsInt, threads)
+		want = parts(k.rows*k.ocg*depth, taskMACsInt(), threads)
 	}
 	if k.band.rows > 0 {
 		k.splitBands(want, threads)
@@ -230,7 +230,7 @@ func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requan
 	k.args.Quads = k.args.NewQuads()
 	k.bands = 1
 	if threads := max(1, p.Threads); s.n < 4*threads {
-		k.bands = parts(s.OutSize()*s.oc*taps, taskMACs, threads)
+		k.bands = parts(depthwiseMACsInt()*s.OutSize()*s.oc*taps, taskMACs, threads)
 	}
 	k.band = (s.Out[1] + k.bands - 1) / k.bands
 	k.bands = (s.Out[1] + k.band - 1) / k.band

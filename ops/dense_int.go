@@ -72,7 +72,7 @@ func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth i
 		k.gemm.Pack(dst, w.Data, k.out, 1, depth, depth, signed, w.Quant.Zero)
 	})
 	panels := (k.out + k.gemm.NR - 1) / k.gemm.NR
-	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt, max(1, p.Threads)))
+	tasks := min(panels, parts(rows*k.out*depth, taskMACsInt(), max(1, p.Threads)))
 	k.chunk = (panels + tasks - 1) / tasks * k.gemm.NR
 	k.wideBytes = roundUp(k.gemm.WideSize(rows, 1, depth), 64)
 	p.NeedScratch(k.wideBytes * max(1, p.Threads))

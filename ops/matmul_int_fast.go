@@ -46,7 +46,7 @@ func (o *MatMul) prepareGemmInt(p *Prep, s matMulSpec, a, b tensor.Spec, rq requ
 	k.size = k.biases + roundUp(k.gemm.PackedSize(s.n, 1, s.k), 64)
 	k.chunk = k.rows
 	if p.Threads > 1 && k.products < 4*p.Threads {
-		tasks := parts(k.rows*s.n*s.k, taskMACsInt, p.Threads)
+		tasks := parts(k.rows*s.n*s.k, taskMACsInt(), p.Threads)
 		k.chunk = roundUp((k.rows+tasks-1)/tasks, k.gemm.MR)
 	}
 	k.chunks = (k.rows + k.chunk - 1) / k.chunk

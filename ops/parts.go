@@ -1,12 +1,27 @@
 package ops
 
+import "github.com/teff-ml/teff/ops/internal/kern"
+
 // taskMACs is about 1.5 µs of float32 work, below which a part is not worth
 // another worker: handing it over costs half a microsecond, and half of what it
 // reads and writes changes cores.
 const taskMACs = 1 << 17
 
-// taskMACsInt is the same for integers.
-const taskMACsInt = 4 * taskMACs
+// taskMACsInt is the same for integers, which are multiplied four times as fast where there are products of bytes.
+func taskMACsInt() int {
+	if kern.SelectGemmI8().Widens() {
+		return taskMACs * 3 / 2
+	}
+	return 4 * taskMACs
+}
+
+// depthwiseMACsInt is depthwiseMACs in integers.
+func depthwiseMACsInt() int {
+	if kern.SelectGemmI8().Widens() {
+		return 4
+	}
+	return 1
+}
 
 // depthwiseMACs is how many of a product's multiply-adds take as long as one of a
 // depthwise convolution.

@@ -20,9 +20,13 @@ const (
 // dwF32 writes the depthwise kernels: for the common widths and strides tiles of one to four neighbouring outputs, which
 // share the input columns they read, and one for any width, stride and dilation.
 func dwF32(a *asm, v isa) {
+	if !v.wide() {
+		dwDownF32(a, v)
+		dwRollF32(a, v)
+	}
 	for _, k := range []int{3, 5} {
 		for _, s := range []int{1, 2} {
-			for t := 4; t >= 1; t-- {
+			for t := 4; t >= 1 && (k == 5 || v.wide()); t-- {
 				(&dw{asm: a, isa: v, kw: k, stride: s, outs: t}).write()
 				if v.wide() && k == 3 && s == 1 {
 					(&dw{asm: a, isa: v, kw: k, stride: s, outs: t, pair: true}).write()

@@ -15,10 +15,13 @@ const (
 // dwI8 writes the integer depthwise kernels, for signed and unsigned inputs: tiles of one to four neighbouring outputs
 // for the common shapes and one kernel for any. AVX2 leaves channels past the last whole vector to Go.
 func dwI8(a *asm, v isa) {
+	if !v.wide() {
+		dwDownI8(a, v)
+	}
 	for _, signed := range []bool{true, false} {
 		for _, k := range []int{3, 5} {
 			for _, s := range []int{1, 2} {
-				for t := 4; t >= 1; t-- {
+				for t := 4; t >= 1 && (k == 5 || v.wide()); t-- {
 					(&dwInt{dw: dw{asm: a, isa: v, kw: k, stride: s, outs: t}, signed: signed}).write()
 				}
 			}

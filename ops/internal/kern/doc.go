@@ -17,7 +17,7 @@
 //	winofly/…           with weights transformed as they are used        winofly.go, winomany.go
 //	winophase/…         3x3 convolution of stride 2                      winophase.go
 //	winostem/…          7x7 convolution of stride 2                      winostem.go
-//	dw/…                fp32 depthwise convolution, pooling              dw.go, pool.go
+//	dw/…                fp32 depthwise convolution, pooling              dw.go, dwdown.go, pool.go
 //	grouped/…           fp32 convolution of narrow groups                grouped.go, groupgrad.go
 //	vec/…               elementwise, activations, reductions, SGD        vec.go, vecmath.go, rows.go
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
@@ -25,7 +25,7 @@
 //	gemmi8/…            integer products                                 gemmi8.go
 //	gemmi8ahead/…       they ask for the next weights                    gemmi8.go
 //	gemmi8unsigned/…    networks keep activations unsigned for them      gemmi8.go
-//	dwi8/…              integer depthwise convolution                    dwi8.go
+//	dwi8/…              integer depthwise convolution                    dwi8.go, dwdown.go
 //	winoi8/…            integer 3x3 convolution of stride 1              winoi8.go
 //	veci8/…             integer sums, products and conversions           veci8.go
 //	maxi8/…, sumsi8/…   integer maxima, and sums of weights              maxi8.go, sumsi8.go

@@ -90,6 +90,7 @@ const (
 	dwFormShared
 	dwFormPairs
 	dwFormSeven
+	dwFormDown
 )
 
 func (c *dwCall) run() {
@@ -102,6 +103,8 @@ func (c *dwCall) run() {
 		dwPairs(&c.tile, c.n)
 	case dwFormSeven:
 		dwSeven(&c.tile)
+	case dwFormDown:
+		dwDown(&c.tile, c.sw, c.n)
 	}
 }
 
@@ -130,7 +133,11 @@ func (a *DWF32Args) walk(y0, y1 int, p *DWPlan) {
 		a.walkSeven(y0, y1, p)
 		return
 	}
-	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
+	if d, ok := a.down(y1 - y0); ok {
+		a.walkDown(&d, y0, y1, p)
+		return
+	}
+	s := span{noThree: useDWAVX2 && !useDWAVX512, kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	most := max(2, rowsBytes/(4*a.SH*a.W*a.Pixel))
 	for y := y0; y < y1; {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
@@ -251,6 +258,8 @@ type dwTile struct {
 	pair      int // from the first of two rows computed at once to the second
 	both      int // kernels 7 wide: rows of input for both, where rows are those for the first
 	last      int // and for the second alone
+	top       int // kernels that go down: rows left at the one that lacks the first row of the kernel, and the last
+	bottom    int
 }
 
 // tile sets c to one output, or the first of a tile; false where it sees padding alone.

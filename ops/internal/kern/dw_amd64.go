@@ -77,22 +77,6 @@ func dwShared(t *dwTile, kw, s, n int) {
 		return
 	}
 	switch which {
-	case 4:
-		dwF32w3s1x4AVX2(t)
-	case 3:
-		dwF32w3s1x3AVX2(t)
-	case 2:
-		dwF32w3s1x2AVX2(t)
-	case 1:
-		dwF32w3s1x1AVX2(t)
-	case 8:
-		dwF32w3s2x4AVX2(t)
-	case 7:
-		dwF32w3s2x3AVX2(t)
-	case 6:
-		dwF32w3s2x2AVX2(t)
-	case 5:
-		dwF32w3s2x1AVX2(t)
 	case 12:
 		dwF32w5s1x4AVX2(t)
 	case 11:
@@ -162,6 +146,27 @@ func dwF32w5s2x2AVX512(t *dwTile)
 //go:noescape
 func dwF32w5s2x1AVX512(t *dwTile)
 
+// dwDown runs tiles of n neighbouring outputs for 3x3 kernels at stride s, down the rows.
+func dwDown(t *dwTile, s, n int) {
+	switch {
+	case s == 2:
+		dwF32down2x3AVX2(t)
+	case n == 3:
+		dwF32down1x3AVX2(t)
+	default:
+		dwF32roll1x2AVX2(t)
+	}
+}
+
+//go:noescape
+func dwF32roll1x2AVX2(t *dwTile)
+
+//go:noescape
+func dwF32down1x3AVX2(t *dwTile)
+
+//go:noescape
+func dwF32down2x3AVX2(t *dwTile)
+
 // dwSeven runs tiles of sevenOuts neighbouring outputs, with AVX-512 in two rows, for a kernel 7 wide at stride 1.
 func dwSeven(t *dwTile) {
 	if useDWAVX512 {
@@ -179,30 +184,6 @@ func dwF32w7s1AVX2(t *dwTile)
 
 //go:noescape
 func dwF32anyAVX512(t *dwTile)
-
-//go:noescape
-func dwF32w3s1x4AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s1x3AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s1x2AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s1x1AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s2x4AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s2x3AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s2x2AVX2(t *dwTile)
-
-//go:noescape
-func dwF32w3s2x1AVX2(t *dwTile)
 
 //go:noescape
 func dwF32w5s1x4AVX2(t *dwTile)

@@ -8,6 +8,8 @@ func dwPairs(t *dwTile, n int) { panic("kern: BUG: NEON has no kernel for pairs 
 
 func dwSeven(t *dwTile) { panic("kern: BUG: NEON has no kernel 7 wide") }
 
+func dwDown(t *dwTile, s, n int) { panic("kern: BUG: NEON has no kernel down the rows") }
+
 // dwShared runs tiles of n neighbouring outputs for a kernel kw wide at stride s.
 func dwShared(t *dwTile, kw, s, n int) {
 	switch (kw-3)*4 + (s-1)*4 + n {

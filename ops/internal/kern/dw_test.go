@@ -15,12 +15,13 @@ import (
 func TestDWLayout(t *testing.T) {
 	skipUnless64(t)
 	var x dwTile
-	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 144, 152, 160, 168, 176, 184, 192, 200, 208}, []uintptr{
+	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 124, 144, 152, 160, 168, 176, 184, 192, 200, 208, 216, 224}, []uintptr{
 		unsafe.Offsetof(x.in), unsafe.Offsetof(x.rowStride), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.cols), unsafe.Offsetof(x.colStride),
 		unsafe.Offsetof(x.w), unsafe.Offsetof(x.wRow), unsafe.Offsetof(x.wTap), unsafe.Offsetof(x.out), unsafe.Offsetof(x.outStride),
 		unsafe.Offsetof(x.bias), unsafe.Offsetof(x.channels), unsafe.Offsetof(x.tiles), unsafe.Offsetof(x.inStep),
 		unsafe.Offsetof(x.outStep), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max), unsafe.Offsetof(x.left), unsafe.Offsetof(x.right), unsafe.Offsetof(x.back),
-		unsafe.Offsetof(x.outRows), unsafe.Offsetof(x.inRow), unsafe.Offsetof(x.outRow), unsafe.Offsetof(x.pair), unsafe.Offsetof(x.both), unsafe.Offsetof(x.last)})
+		unsafe.Offsetof(x.outRows), unsafe.Offsetof(x.inRow), unsafe.Offsetof(x.outRow), unsafe.Offsetof(x.pair), unsafe.Offsetof(x.both), unsafe.Offsetof(x.last),
+		unsafe.Offsetof(x.top), unsafe.Offsetof(x.bottom)})
 }
 
 func dwRandom(r *rand.Rand, h, w, c, k, s, d, p int) *DWF32Args {
@@ -64,6 +65,9 @@ func TestDWF32(t *testing.T) {
 				if g[0] == 7 { // tiles of seven outputs and pairs of rows
 					h, w = 7+r.IntN(8), 8+r.IntN(22)
 				}
+				if g[0] == 3 && c == 70 { // more than passes before the next channels
+					h, w = 21, 18+r.IntN(4)
+				}
 				a := dwRandom(r, h, w, c, g[0], g[1], g[2], g[3])
 				if g[0] == 7 && r.IntN(3) == 0 { // fewer rows than columns
 					a.KH = 1 + r.IntN(4)
@@ -98,7 +102,7 @@ func TestDWF32(t *testing.T) {
 }
 
 func BenchmarkDWF32(b *testing.B) {
-	for _, g := range [][4]int{{112, 32, 3, 1}, {56, 144, 3, 1}, {56, 144, 3, 2}, {14, 512, 3, 1}, {7, 960, 3, 1}, {14, 480, 5, 1}, {24, 64, 3, 1}, {56, 96, 7, 1}, {28, 192, 7, 1}, {14, 384, 7, 1}, {7, 768, 7, 1}} {
+	for _, g := range [][4]int{{112, 32, 3, 1}, {56, 144, 3, 1}, {56, 144, 3, 2}, {14, 512, 3, 1}, {7, 960, 3, 1}, {14, 480, 5, 1}, {24, 64, 3, 1}, {5, 64, 3, 1}, {14, 384, 3, 1}, {28, 192, 3, 1}, {28, 192, 3, 2}, {24, 32, 3, 1}, {48, 8, 3, 1}, {6, 256, 3, 1}, {56, 96, 7, 1}, {28, 192, 7, 1}, {14, 384, 7, 1}, {7, 768, 7, 1}} {
 		b.Run(fmt.Sprintf("%dx%d/k%ds%d", g[0], g[1], g[2], g[3]), func(b *testing.B) {
 			cputest.ForEachPathB(b, "dw/", func(b *testing.B) {
 				a := dwRandom(rand.New(rand.NewPCG(1, 1)), g[0], g[0], g[1], g[2], g[3], 1, g[2]/2)

@@ -33,7 +33,8 @@ type DWI8Weights struct {
 	bias  []int32
 	scale []float32
 
-	half []int16 // w again, without gaps, as NEON wants it
+	half  []int16 // w again, without gaps, as NEON wants it
+	pairs []int32 // w of nine taps again, [2][3][padded C]: the first two rows' 16 bits side by side, and the third's
 }
 
 // padC is the channels rounded up to the widest vector.
@@ -61,6 +62,12 @@ func PackDWI8(w []byte, taps, c int, signed bool, zero, bias []int32, scale []fl
 		d.half = make([]int16, len(d.w))
 		for i, v := range d.w {
 			d.half[i] = int16(v)
+		}
+	}
+	if useDWI8AVX2 && taps == 9 {
+		d.pairs = make([]int32, 6*p)
+		for i := range 3 * p {
+			d.pairs[i], d.pairs[3*p+i] = d.w[i]|d.w[3*p+i]<<16, d.w[6*p+i]
 		}
 	}
 	return d
@@ -104,7 +111,11 @@ func (a *DWI8Args) Run(y0, y1 int) {
 		a.runQuads(y0, y1)
 		return
 	}
-	s := span{kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
+	if d, ok := a.down(y1 - y0); ok {
+		a.runDown(&d, y0, y1)
+		return
+	}
+	s := span{noThree: useDWI8AVX2 && !useDWI8VNNI, kw: a.KW, stride: a.SW, dilation: a.DW, pad: a.PL, width: a.W, out: a.OW}
 	vector := a.vectorChannels()
 	for y := y0; y < y1; y++ {
 		ky0, ky1 := tapRange(y*a.SH-a.PT, a.KH, a.DH, a.H)
@@ -157,6 +168,15 @@ type dwTileI8 struct {
 	left      int
 	right     int
 	back      int
+	outRows   int // kernels that go down: rows of outputs, as in dwTile
+	inRow     int
+	outRow    int
+	second    int // from a row of input to the one that the second weights are for, and to the third
+	third     int
+	pairMask  uint32 // which bits of the weights count
+	thirdMask uint32
+	inZeros   uint32 // zero points in 16 bits, twice
+	outZeros  uint32
 }
 
 func (a *DWI8Args) tile(y, x, ky0, ky1, kx0, kx1, channels int) dwTileI8 {

@@ -30,6 +30,24 @@ func dwI8Shared(t *dwTileI8, signed bool, kw, s, n int) {
 	}
 }
 
+// dwI8Down runs tiles of n neighbouring outputs for 3x3 kernels at stride s, down the rows.
+func dwI8Down(t *dwTileI8, signed bool, s, n int) {
+	switch {
+	case s == 2 && signed:
+		dwI8down2x3AVX2(t)
+	case s == 2:
+		dwU8down2x3AVX2(t)
+	case n == 3 && signed:
+		dwI8down1x3AVX2(t)
+	case n == 3:
+		dwU8down1x3AVX2(t)
+	case signed:
+		dwI8down1x4AVX2(t)
+	default:
+		dwU8down1x4AVX2(t)
+	}
+}
+
 func dwI8SharedAVX512(t *dwTileI8, which int) {
 	switch which {
 	case 4:
@@ -106,22 +124,6 @@ func dwU8SharedAVX512(t *dwTileI8, which int) {
 
 func dwI8SharedAVX2(t *dwTileI8, which int) {
 	switch which {
-	case 4:
-		dwI8w3s1x4AVX2(t)
-	case 3:
-		dwI8w3s1x3AVX2(t)
-	case 2:
-		dwI8w3s1x2AVX2(t)
-	case 1:
-		dwI8w3s1x1AVX2(t)
-	case 8:
-		dwI8w3s2x4AVX2(t)
-	case 7:
-		dwI8w3s2x3AVX2(t)
-	case 6:
-		dwI8w3s2x2AVX2(t)
-	case 5:
-		dwI8w3s2x1AVX2(t)
 	case 12:
 		dwI8w5s1x4AVX2(t)
 	case 11:
@@ -143,22 +145,6 @@ func dwI8SharedAVX2(t *dwTileI8, which int) {
 
 func dwU8SharedAVX2(t *dwTileI8, which int) {
 	switch which {
-	case 4:
-		dwU8w3s1x4AVX2(t)
-	case 3:
-		dwU8w3s1x3AVX2(t)
-	case 2:
-		dwU8w3s1x2AVX2(t)
-	case 1:
-		dwU8w3s1x1AVX2(t)
-	case 8:
-		dwU8w3s2x4AVX2(t)
-	case 7:
-		dwU8w3s2x3AVX2(t)
-	case 6:
-		dwU8w3s2x2AVX2(t)
-	case 5:
-		dwU8w3s2x1AVX2(t)
 	case 12:
 		dwU8w5s1x4AVX2(t)
 	case 11:
@@ -283,30 +269,6 @@ func dwU8w5s2x1AVX512(t *dwTileI8)
 func dwU8anyAVX512(t *dwTileI8)
 
 //go:noescape
-func dwI8w3s1x4AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s1x3AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s1x2AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s1x1AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s2x4AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s2x3AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s2x2AVX2(t *dwTileI8)
-
-//go:noescape
-func dwI8w3s2x1AVX2(t *dwTileI8)
-
-//go:noescape
 func dwI8w5s1x4AVX2(t *dwTileI8)
 
 //go:noescape
@@ -334,30 +296,6 @@ func dwI8w5s2x1AVX2(t *dwTileI8)
 func dwI8anyAVX2(t *dwTileI8)
 
 //go:noescape
-func dwU8w3s1x4AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s1x3AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s1x2AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s1x1AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s2x4AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s2x3AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s2x2AVX2(t *dwTileI8)
-
-//go:noescape
-func dwU8w3s2x1AVX2(t *dwTileI8)
-
-//go:noescape
 func dwU8w5s1x4AVX2(t *dwTileI8)
 
 //go:noescape
@@ -383,3 +321,21 @@ func dwU8w5s2x1AVX2(t *dwTileI8)
 
 //go:noescape
 func dwU8anyAVX2(t *dwTileI8)
+
+//go:noescape
+func dwI8down1x4AVX2(t *dwTileI8)
+
+//go:noescape
+func dwI8down1x3AVX2(t *dwTileI8)
+
+//go:noescape
+func dwI8down2x3AVX2(t *dwTileI8)
+
+//go:noescape
+func dwU8down1x4AVX2(t *dwTileI8)
+
+//go:noescape
+func dwU8down1x3AVX2(t *dwTileI8)
+
+//go:noescape
+func dwU8down2x3AVX2(t *dwTileI8)

@@ -201,3 +201,7 @@ func dwU8w5s2x1NEON(t *dwTileI8)
 
 //go:noescape
 func dwU8anyNEON(t *dwTileI8)
+
+func dwI8Down(t *dwTileI8, signed bool, s, n int) {
+	panic("kern: BUG: NEON has no kernel down the rows")
+}

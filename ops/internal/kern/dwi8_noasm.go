@@ -11,3 +11,5 @@ func dwI8Shared(t *dwTileI8, signed bool, kw, s, n int) {
 func dwQuads(t *dwQuadTile, rows int) { panic("kern: BUG: no assembly in this build") }
 
 func dwQuadRow(t *dwRow) { panic("kern: BUG: no assembly in this build") }
+
+func dwI8Down(t *dwTileI8, signed bool, s, n int) { panic("kern: BUG: no assembly in this build") }

@@ -58,13 +58,7 @@ func (a *DWF32Args) walkSeven(y0, y1 int, p *DWPlan) {
 // sevenTiles computes tiles from x on, in count times n rows from y, and returns how many: as many as have no padding, or one.
 func (a *DWF32Args) sevenTiles(p *DWPlan, s *span, y, x, n, count int, rows *sevenRows) int {
 	left, right := s.reach(x, sevenOuts)
-	tiles := 1
-	for left == 0 && right == 0 && x+sevenOuts*(tiles+1) <= a.OW {
-		if _, beyond := s.reach(x+sevenOuts*tiles, sevenOuts); beyond > 0 {
-			break
-		}
-		tiles++
-	}
+	tiles := s.alike(x, sevenOuts)
 	c := dwCall{form: dwFormSeven}
 	a.tile(&c, y, x, rows.ky0, a.KH, left, a.KW)
 	t := &c.tile

@@ -3,6 +3,7 @@ package kern
 // span is one row of outputs of a depthwise convolution, cut into tiles of neighbours that share columns.
 type span struct {
 	kw, stride, dilation, pad, width, out int
+	noThree                               bool // no kernels that share the columns of 3
 }
 
 // tiles is a run of count tiles of n outputs from x. With shared, one tile may reach left or right columns into the
@@ -27,7 +28,7 @@ func (s *span) at(x int) tiles {
 	if x >= s.out {
 		return tiles{}
 	}
-	if (s.kw == 3 || s.kw == 5) && (s.stride == 1 || s.stride == 2) && s.dilation == 1 {
+	if (s.kw == 3 && !s.noThree || s.kw == 5) && (s.stride == 1 || s.stride == 2) && s.dilation == 1 {
 		most := min(4, s.out-x)
 		if s.out-x == 5 { // a tile of one waits for its own sums
 			most = 3
@@ -39,22 +40,24 @@ func (s *span) at(x int) tiles {
 			}
 			r := tiles{x: x, n: n, count: 1, shared: true, left: left, right: right, kx1: s.kw}
 			r.kx0 = left // where the first column that exists is
-			for left == 0 && right == 0 && x+n*(r.count+1) <= s.out {
-				if _, beyond := s.reach(x+n*r.count, n); beyond > 0 {
-					break
-				}
-				r.count++
-			}
+			r.count = s.alike(x, n)
 			return r
 		}
 	}
 	r := tiles{x: x, n: 1, count: 1}
 	r.kx0, r.kx1 = tapRange(x*s.stride-s.pad, s.kw, s.dilation, s.width)
-	for r.kx0 == 0 && r.kx1 == s.kw && x+r.count < s.out {
-		if _, beyond := s.reach(x+r.count, 1); beyond > 0 {
-			break
-		}
-		r.count++
-	}
+	r.count = s.alike(x, 1)
 	return r
+}
+
+// alike counts the tiles of n outputs from x on that see no padding; it is 1 where the first does.
+func (s *span) alike(x, n int) int {
+	count := 1
+	left, beyond := s.reach(x, n)
+	for left == 0 && beyond == 0 && x+n*(count+1) <= s.out {
+		if _, beyond = s.reach(x+n*count, n); beyond == 0 {
+			count++
+		}
+	}
+	return count
 }

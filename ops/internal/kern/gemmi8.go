@@ -83,6 +83,9 @@ func SelectGemmI8() *GemmI8 {
 	return &gemmI8Generic
 }
 
+// Widens says that bytes are widened to be multiplied, which then takes about as long as with floats.
+func (g *GemmI8) Widens() bool { return g.wide }
+
 // UnsignedI8 says that the best form is faster on unsigned activations.
 func UnsignedI8() bool { return useGemmI8VNNI && useGemmI8Unsigned }
 

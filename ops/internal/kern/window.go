@@ -41,7 +41,9 @@ func (w *Window) FillRows(dst []int32, mr int, cut Tiles, m0, m1 int) {
 		step[i], stepLin[i] = int32(i*w.Stride[2]), int32(i*w.Stride[2]*w.Pixel)
 	}
 	ox, oy, oz := m0%w.Out[2], m0/w.Out[2]%w.Out[1], m0/w.Out[2]/w.Out[1]
-	n := 0 // rows of a tile
+	n := 0           // rows of a tile
+	var like []int32 // a tile that sees no padding, and its lin0: the next such one differs by that alone
+	var likeLin int32
 	for i, m := 0, m0; m < m1; i, m = i+1, m+n {
 		n = cut.height(i, mr, m1-m)
 		if w.Kernel[0] == 1 && w.In[0] == 1 && w.Pad[0] == 0 && ox+n <= w.Out[2] { // all in one line of the image
@@ -49,7 +51,17 @@ func (w *Window) FillRows(dst []int32, mr int, cut Tiles, m0, m1 int) {
 			t.y0, t.x0 = int32(oy*w.Stride[1]-w.Pad[1]), int32(ox*w.Stride[2]-w.Pad[2])
 			t.lin0 = (t.y0*t.w + t.x0) * int32(w.Pixel)
 			t.dst = dst[:plane*mr]
-			tapOffsets(&t)
+			inside := t.inside()
+			if inside && like != nil {
+				for i, v := range like[:len(t.dst)] {
+					t.dst[i] = v + t.lin0 - likeLin
+				}
+			} else {
+				tapOffsets(&t)
+			}
+			if inside && !tapsAsm() {
+				like, likeLin = t.dst, t.lin0
+			}
 			dst = dst[plane*mr:]
 			if ox += n; ox == w.Out[2] {
 				ox, oy = 0, oy+1
@@ -107,6 +119,11 @@ type tapTile struct {
 	kh, kw int
 
 	y0, x0, lin0 int32
+}
+
+// inside reports that rows in one line of an image see no padding.
+func (t *tapTile) inside() bool {
+	return t.y0 >= 0 && t.x0 >= 0 && t.y0+int32(t.kh-1)*t.dh < t.h && t.x0+t.x[t.rows-1]+int32(t.kw-1)*t.dw < t.w
 }
 
 func tapOffsetsGeneric(t *tapTile) {

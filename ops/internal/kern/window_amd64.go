@@ -12,3 +12,6 @@ func tapOffsets(t *tapTile) {
 
 //go:noescape
 func tapOffsetsAVX512(t *tapTile)
+
+// tapsAsm reports that tapOffsets is assembly, as fast as copying what it writes.
+func tapsAsm() bool { return useGemmAVX512 }

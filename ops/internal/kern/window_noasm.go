@@ -3,3 +3,5 @@
 package kern
 
 func tapOffsets(t *tapTile) { tapOffsetsGeneric(t) }
+
+func tapsAsm() bool { return false }
