@@ -10,6 +10,7 @@ import (
 type convStem struct {
 	convSpec
 	stem   kern.StemF32
+	weight tensor.Tensor
 	packed []float32
 	bias   []float32
 	lo, hi float32
@@ -23,7 +24,7 @@ type convStem struct {
 // than it has to.
 func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 	two, one := [MaxSpatial]int{1, 2, 2}, [MaxSpatial]int{1, 1, 1}
-	if p.Exact || p.Training || p.Choice.Winograd == WinogradNone || c.Residual || s.groups != 1 || s.Stride != two || s.Dilation != one ||
+	if p.Exact || p.Choice.Winograd == WinogradNone || c.Residual || s.groups != 1 || s.Stride != two || s.Dilation != one ||
 		s.Kernel[0] != 1 || s.In[0] != 1 || s.Out[0] != 1 || !kern.StemWorthwhile(s.Kernel[1], s.Kernel[2], s.ic, s.oc) {
 		return nil
 	}
@@ -35,6 +36,7 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 		return nil
 	}
 	weight := p.Params[0]
+	k.weight = weight
 	packed := p.PackParts(&weight, "winostem", 4*k.stem.PackedSize(), 1, func(dst []byte, _ int, buf *packBuffer) {
 		k.stem.Pack(tensor.CastSlice[float32](dst), weightRows(&weight, 0, s.oc, buf))
 	})
@@ -62,6 +64,9 @@ func (c *Conv) prepareStem(p *Prep, s convSpec) *convStem {
 	p.NeedScratch(4 * roundUp(k.stem.ScratchSize(), 16) * threads)
 	return k
 }
+
+// Repack transforms changed weights again.
+func (k *convStem) Repack(*Args) { k.stem.Pack(k.packed, weightRows(&k.weight, 0, k.oc, nil)) }
 
 func (k *convStem) Run(a *Args) { a.Parallel(k.n*k.parts, k) }
 

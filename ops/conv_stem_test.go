@@ -58,11 +58,32 @@ func TestConvStem(t *testing.T) {
 				}
 				require.Equal(t, first, got.F32())
 			}
-			for _, p := range []*Prep{{Exact: true}, {Training: true}, {Choice: Choice{Winograd: WinogradNone}}, {MemoryBudget: 1000}} {
+			for _, p := range []*Prep{{Exact: true}, {Choice: Choice{Winograd: WinogradNone}}, {MemoryBudget: 1000}} {
 				_, err := RunPrepared(op, in, params, p, nil)
 				require.NoError(t, err)
 				require.NotContains(t, p.Requests().Path, "winograd")
 			}
 		})
 	}
+}
+
+// TestConvStemRepack: a trainer's weights count once they are packed again.
+func TestConvStemRepack(t *testing.T) {
+	two, pad := []int{2, 2}, []int{3, 3}
+	op := &Conv{Window: Window{Stride: two, PadLo: pad, PadHi: pad}}
+	in, params := []tensor.Tensor{normalTensor(7, 2, 30, 33, 3)}, []tensor.Tensor{normalTensor(8, 16, 7, 7, 3)}
+	p := &Prep{In: Specs(in), Params: params, Threads: 1, Training: true}
+	var err error
+	p.Out, err = op.Infer(p.In, Specs(params))
+	require.NoError(t, err)
+	k, err := PrepareLive(op, p)
+	require.NoError(t, err)
+	a := &Args{In: in, Out: tensor.New(p.Out), Scratch: tensor.AlignedBytes(p.Requests().Scratch)}
+	for i, w := 0, params[0].F32(); i < len(w); i++ {
+		w[i] += float32(i%7) - 3
+	}
+	noAllocs(t, 3, func() { k.(Repacker).Repack(a); k.Run(a) })
+	want, err := Run(op, in, params)
+	require.NoError(t, err)
+	require.Less(t, relative(a.Out.F32(), want.F32()), 1e-5)
 }

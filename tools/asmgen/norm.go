@@ -13,21 +13,25 @@ const (
 )
 
 // norm writes the loops of batch norm: over lines of some vectors, all lines of a few vectors at a time, whose sums and
-// factors stay in registers meanwhile. By AVX2, which has few, line after line: what memory gives as fast as it can.
+// factors stay in registers meanwhile. Gradients by AVX2, which has few, go line after line: so memory gives them faster.
 func normF32(a *asm, v isa) {
 	g := &norm{asm: a, isa: v}
-	g.loop("normSum", 1, 0, []int{normX}, nil, func(r *normRegs) {
+	most := 4
+	if !v.wide() {
+		most = 8 // a whole line of sums
+	}
+	g.loop("normSum", most, 1, 0, []int{normX}, nil, func(r *normRegs) {
 		for i := range r.n {
 			a.VADDPS(r.x(i), r.sum(i), r.sum(i))
 		}
 	})
-	g.loop("normSquare", 1, 0, []int{normX}, []int{normMean}, func(r *normRegs) {
+	g.loop("normSquare", 4, 1, 0, []int{normX}, []int{normMean}, func(r *normRegs) {
 		for i := range r.n {
 			a.VSUBPS(r.factor(0, i), r.x(i), r.x(i))
 			a.VFMADD231PS(r.x(i), r.x(i), r.sum(i))
 		}
 	})
-	g.loop("normGradSums", 2, 0, []int{normX, normD}, []int{normMean, normScale, normShift}, func(r *normRegs) {
+	g.loop("normGradSums", 4, 2, 0, []int{normX, normD}, []int{normMean, normScale, normShift}, func(r *normRegs) {
 		for i := range r.n {
 			r.mask(i, 1, 2)
 			a.VSUBPS(r.factor(0, i), r.x(i), r.x(i))
@@ -40,7 +44,7 @@ func normF32(a *asm, v isa) {
 		if add {
 			name, mode = "normGradAdd", 2
 		}
-		g.loop(name, 0, mode, []int{normX, normD}, []int{normA, normScale, normShift, normB, normC}, func(r *normRegs) {
+		g.loop(name, 4, 0, mode, []int{normX, normD}, []int{normA, normScale, normShift, normB, normC}, func(r *normRegs) {
 			for i := range r.n {
 				r.mask(i, 1, 2)
 				a.VFMADD213PS(r.factor(4, i), r.factor(3, i), r.x(i)) // b·x + c
@@ -96,23 +100,23 @@ func (r *normRegs) mask(i, scale, shift int) {
 	r.g.VANDPS(z, r.d(i), r.d(i))
 }
 
-// loop writes a function: groups of four vectors, then one vector at a time. mode 1 stores x to the result, 2 adds it.
-func (g *norm) loop(name string, sums, mode int, inputs, factors []int, body func(r *normRegs)) {
+// loop writes a function: groups of vectors, then one vector at a time. mode 1 stores x to the result, 2 adds it.
+func (g *norm) loop(name string, group, sums, mode int, inputs, factors []int, body func(r *normRegs)) {
 	g.fn(name+g.suffix, "NormLines.runGeneric")
 	t := g.arg(reg.RBX)
-	if !g.wide() {
+	if !g.wide() && len(inputs) > 1 {
 		g.inOrder(t, &normRegs{g, 1, sums, len(factors), len(inputs)}, mode, inputs, factors, body)
 		return
 	}
 	col, left := reg.RAX, reg.R8
 	g.XORQ(col, col)
 	g.MOVQ(mem(t, normN), left)
-	g.columns(g.isa, 4, func(n int, masked bool) {
+	g.columns(g.isa, group, func(n int, masked bool) {
 		g.lines(t, &normRegs{g, n, sums, len(factors), len(inputs)}, mode, inputs, factors, masked, body)
 	})
 }
 
-// inOrder goes over lines one after the other, a vector at a time.
+// inOrder goes over lines one after the other, a vector at a time, for gradients.
 func (g *norm) inOrder(t reg.Register, r *normRegs, mode int, inputs, factors []int, body func(r *normRegs)) {
 	col, left, lines, pitch := reg.RAX, reg.R8, reg.R10, reg.R11
 	if mode > 0 {
@@ -127,10 +131,8 @@ func (g *norm) inOrder(t reg.Register, r *normRegs, mode int, inputs, factors []
 	for i, k := range kept {
 		g.MOVQ(mem(t, k), keptPtrs[i])
 	}
-	if r.inputs > 1 {
-		g.VBROADCASTSS(mem(t, normLo), r.last(0))
-		g.VBROADCASTSS(mem(t, normHi), r.last(1))
-	}
+	g.VBROADCASTSS(mem(t, normLo), r.last(0))
+	g.VBROADCASTSS(mem(t, normHi), r.last(1))
 	g.MOVQ(mem(t, normLines), lines)
 	g.MOVQ(mem(t, normPitch), pitch)
 	vector := func(masked bool) {
