@@ -56,8 +56,8 @@ func runConvert(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *out == "" {
-		return usagef("-o OUT is missing")
+	if err := modelOut(*out); err != nil {
+		return err
 	}
 	if ld.batch < 0 {
 		return usagef("--batch %d", ld.batch)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/teff-ml/teff/tools/arch"
@@ -20,8 +21,12 @@ func runExport(_ context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *out == "" {
+	ext := strings.ToLower(filepath.Ext(*out))
+	switch {
+	case *out == "":
 		return usagef("-o OUT.onnx is missing")
+	case ext != "" && ext != ".onnx" && ext != ".safetensors":
+		return usagef("-o %s: .onnx and .safetensors can be written", *out)
 	}
 	if err := canWrite(*out); err != nil {
 		return err
@@ -31,7 +36,7 @@ func runExport(_ context.Context, c *cli, args []string) error {
 		return err
 	}
 	defer m.close()
-	if strings.HasSuffix(*out, ".safetensors") {
+	if ext == ".safetensors" {
 		return exportWeights(c, m, *out, f.json)
 	}
 	var b bytes.Buffer

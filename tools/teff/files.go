@@ -257,6 +257,21 @@ func fileSize(path string) int64 {
 	return st.Size()
 }
 
+// modelOut checks the name that a .teff file is to have: one that says another
+// kind of file was meant for another command, or is the model to be read.
+func modelOut(path string) error {
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".onnx", ".safetensors":
+		return usagef("-o %s: a .teff file is written; teff export writes %s", path, ext)
+	case ".tflite", ".pth", ".pt":
+		return usagef("-o %s: a .teff file is written", path)
+	}
+	if path == "" {
+		return usagef("-o OUT is missing")
+	}
+	return nil
+}
+
 // canWrite finds out before long work whether path can be written.
 func canWrite(path string) error {
 	switch st, err := os.Stat(path); {

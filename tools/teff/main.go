@@ -94,6 +94,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			usage(stderr)
 			return 2
 		}
+		if len(args) > 1 && args[0] == "help" {
+			return Main(ctx, []string{args[1], "-h"}, stdout, stderr)
+		}
 		usage(out)
 		if out.err != nil {
 			fmt.Fprintf(stderr, "teff: %v\n", out.err)

@@ -114,6 +114,10 @@ func TestUsage(t *testing.T) {
 		"--limit, --threads":       {"compare", model, model, "--data", data, "--layers", "-1"},
 		"--width is not for":       {"new", "resnet8", "-o", out, "--width", "2"},
 		`no architecture "lenet"`:  {"new", "lenet", "-o", out},
+		`no command "soar"`:        {"help", "soar"},
+		"teff export writes .onnx": {"convert", model, "-o", filepath.Join(dir, "m.onnx")},
+		"a .teff file is written":  {"train", model, "--data", data, "-o", filepath.Join(dir, "m.pth")},
+		".onnx and .safetensors":   {"export", model, "-o", model},
 		"-n 0":                     {"draw", filepath.Join(dir, "none"), "-n", "0"},
 	} {
 		misused(t, want, args...)
@@ -127,6 +131,8 @@ func TestUsage(t *testing.T) {
 		require.Equal(t, 0, code, c.name)
 		require.Empty(t, msg, c.name)
 		require.Contains(t, text, "usage: teff "+c.name)
+		_, same, _ := call("help", c.name)
+		require.Equal(t, text, same)
 	}
 	code, _, _ = call()
 	require.Equal(t, 2, code)
@@ -153,7 +159,7 @@ func TestFailures(t *testing.T) {
 	require.NoError(t, os.WriteFile(image, []byte(b.String()), 0o644))
 	for _, cmd := range [][]string{
 		{"convert", "", "-o", out}, {"inspect", ""}, {"run", "", image}, {"bench", ""}, {"eval", "", "--data", data},
-		{"train", "", "--data", data, "-o", out}, {"export", "", "-o", out}, {"verify", ""},
+		{"train", "", "--data", data, "-o", out}, {"export", "", "-o", out + ".onnx"}, {"verify", ""},
 	} {
 		for _, bad := range []string{missing, empty, text, cut, tfl, dir} {
 			cmd[1] = bad

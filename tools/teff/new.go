@@ -35,8 +35,8 @@ func runNew(_ context.Context, c *cli, args []string) error {
 	if option := arch.Ignored(pos[0], o); option != "" {
 		return usagef("--%s is not for %s", option, pos[0])
 	}
-	if *out == "" {
-		return usagef("-o OUT is missing")
+	if err := modelOut(*out); err != nil {
+		return err
 	}
 	if err := canWrite(*out); err != nil {
 		return err

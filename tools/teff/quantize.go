@@ -62,8 +62,8 @@ func (q *quantizeFlags) check(f *flags) (err error) {
 		return &usageError{err.Error()}
 	}
 	switch {
-	case q.out == "":
-		return usagef("-o OUT is missing")
+	case modelOut(q.out) != nil:
+		return modelOut(q.out)
 	case len(q.calib) == 0:
 		return usagef("--calib PATH is missing")
 	case q.samples < 1:

@@ -87,8 +87,8 @@ func (o *trainOptions) check() error {
 	switch {
 	case len(o.data) == 0:
 		return usagef("--data PATH is missing")
-	case o.out == "":
-		return usagef("-o OUT is missing")
+	case modelOut(o.out) != nil:
+		return modelOut(o.out)
 	case o.given["epochs"] && o.epochs < 1 || o.batch < 1 || !(o.split >= 0 && o.split < 1) || o.warmup < 0 || o.threads < 0 || o.skip < 0:
 		return usagef("--epochs, --batch, --val-split, --warmup, --threads or --max-skipped is out of range")
 	case !(o.lr >= 0 && o.lr <= math.MaxFloat32 && o.momentum >= 0 && o.momentum < 1 && o.decay >= 0 && o.decay <= math.MaxFloat32 && o.clip >= 0 && o.smoothing >= 0 && o.smoothing < 1 && o.dropout >= 0 && o.dropout < 1):
