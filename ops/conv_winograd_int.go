@@ -21,12 +21,16 @@ type convWinogradInt struct {
 	slots    int                 // blocks that are there at once
 	perBlock bool
 	chunks   int // parts of a block in the transform
+	onStack  int // tasks whose scratch lies on the stack, or 0
 	input    winogradIntInput
 	panels   winogradIntPanels
 }
 
 // winoIntTiles is the least tiles of a block that is made smaller to fit.
 const winoIntTiles = 16
+
+// winoIntStack is what a block takes on the stack at most, where a small network's arena has no room for it.
+const winoIntStack = 28 << 10
 
 // prepareWinogradInt is nil where the direct product is the better choice, was
 // asked for, or has sums that only it gets right.
@@ -53,7 +57,12 @@ func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant
 	scratch := k.plan(max(1, p.Threads))
 	for p.ScratchBudget > 0 && scratch > p.ScratchBudget {
 		if k.w.Tiles <= winoIntTiles {
-			return nil
+			k.w.Tiles = 6
+			if scratch = k.plan(1); scratch > winoIntStack || k.perBlock {
+				return nil
+			}
+			k.onStack, scratch = min(max(1, p.Threads), k.w.Blocks()), 0
+			break
 		}
 		k.w.Tiles = max(winoIntTiles, (k.w.Tiles-1)/12*12)
 		scratch = k.plan(max(1, p.Threads))
@@ -94,28 +103,48 @@ func (k *convWinogradInt) plan(threads int) int {
 	return k.slots*k.v + threads*k.m
 }
 
+// runOnStack computes blocks b0 to b1.
+func (k *convWinogradInt) runOnStack(a *Args, b0, b1 int) {
+	var room [winoIntStack / 8]int64
+	k.blocks(a, tensor.BytesOf(room[:]), 0, b0, b1)
+}
+
+// blocks computes blocks b0 to b1 with the worker's part of scratch.
+//
+//go:noinline
+func (k *convWinogradInt) blocks(a *Args, scratch []byte, worker, b0, b1 int) {
+	args := k.at(a, scratch, worker, worker)
+	k.w.Run(&args, b0, b1)
+}
+
 // at is the arguments of a run, with the input of one slot and a worker's sums.
-func (k *convWinogradInt) at(a *Args, slot, worker int) kern.WinogradI8Args {
+func (k *convWinogradInt) at(a *Args, scratch []byte, slot, worker int) kern.WinogradI8Args {
 	w := k.args
 	w.In, w.Out = a.In[0].Data, a.Out.Data
-	w.V = tensor.CastSlice[int16](a.Scratch[slot*k.v : (slot+1)*k.v])
-	w.M = tensor.CastSlice[int32](a.Scratch[k.slots*k.v+worker*k.m:][:k.m])
+	w.V = tensor.CastSlice[int16](scratch[slot*k.v : (slot+1)*k.v])
+	w.M = tensor.CastSlice[int32](scratch[k.slots*k.v+worker*k.m:][:k.m])
 	return w
 }
 
 func (k *convWinogradInt) Run(a *Args) {
-	if k.perBlock {
+	switch {
+	case k.onStack > 0:
+		a.Parallel(k.onStack, k)
+	case k.perBlock:
 		a.Parallel(k.w.Blocks()*k.chunks, &k.input)
 		a.Parallel(k.w.Blocks()*k.w.Panels(), &k.panels)
-	} else {
+	default:
 		a.Parallel(k.w.Blocks(), k)
 	}
 }
 
-// Do computes block b with the worker's scratch.
+// Do computes block b with the worker's scratch, or part b of the blocks on the stack.
 func (k *convWinogradInt) Do(a *Args, b, worker int) {
-	args := k.at(a, worker, worker)
-	k.w.Run(&args, b, b+1)
+	if n := k.w.Blocks(); k.onStack > 0 {
+		k.runOnStack(a, n*b/k.onStack, n*(b+1)/k.onStack)
+		return
+	}
+	k.blocks(a, a.Scratch, worker, b, b+1)
 }
 
 type winogradIntInput struct{ k *convWinogradInt }
@@ -123,7 +152,7 @@ type winogradIntInput struct{ k *convWinogradInt }
 func (t *winogradIntInput) Do(a *Args, i, worker int) {
 	k := t.k
 	b, c := i/k.chunks, i%k.chunks
-	args, n := k.at(a, b, worker), k.w.BlockTiles(b)
+	args, n := k.at(a, a.Scratch, b, worker), k.w.BlockTiles(b)
 	k.w.Input(&args, b, n*c/k.chunks, n*(c+1)/k.chunks)
 }
 
@@ -131,6 +160,6 @@ type winogradIntPanels struct{ k *convWinogradInt }
 
 func (t *winogradIntPanels) Do(a *Args, i, worker int) {
 	k := t.k
-	args := k.at(a, i/k.w.Panels(), worker)
+	args := k.at(a, a.Scratch, i/k.w.Panels(), worker)
 	k.w.Panel(&args, i/k.w.Panels(), i%k.w.Panels())
 }

@@ -67,7 +67,8 @@ var files = []file{
 	{"narrow_avx2_amd64.s", avo(func(a *asm) { narrowF32(a, ymm) })},
 	{"strips_avx512_amd64.s", avo(func(a *asm) { stripsF32(a, zmm) })},
 	{"strips_avx2_amd64.s", avo(func(a *asm) { stripsF32(a, ymm) })},
-	{"stripsi8_avx512_amd64.s", avo(stripI8)},
+	{"stripsi8_avx512_amd64.s", avo(func(a *asm) { stripI8(a, zmm) })},
+	{"stripsi8_avx2_amd64.s", avo(func(a *asm) { stripI8(a, ymm) })},
 	{"rows_amd64.s", avo(func(a *asm) {
 		for _, v := range []isa{zmm, ymm} {
 			rowsMove(a, v, "rowsAdd", true)

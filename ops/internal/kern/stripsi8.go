@@ -10,9 +10,15 @@ import (
 // That is there where the zero point is the least number there is, as behind a Relu: then the others, as they are, are how far
 // they are from it, and no sum of weights is needed. Weights must have no zero points.
 
-var useStripsVNNI = cpu.VNNI && haveAsm
+var (
+	useStripsVNNI  = cpu.VNNI && haveAsm
+	useStripsPairs = cpu.AVX2 && haveAsm
+)
 
-func init() { cpu.Register("strips/vnni", &useStripsVNNI) }
+func init() {
+	cpu.Register("strips/vnni", &useStripsVNNI)
+	cpu.Register("strips/i8avx2", &useStripsPairs)
+}
 
 const (
 	// StripColumnsI8 is StripColumns for bytes: as many bytes in a row.
@@ -28,7 +34,9 @@ func stripWidthI8(n, at int) int { return wholeSteps(min(StripColumnsI8, n-at&^(
 func wholeSteps(n int) int { return (n + StripStep - 1) &^ (StripStep - 1) }
 
 // Strips says whether g multiplies a single row by weights in strips.
-func (g *GemmI8) Strips() bool { return g.isa == isaAVX512 && useStripsVNNI }
+func (g *GemmI8) Strips() bool {
+	return g.isa == isaAVX512 && useStripsVNNI || g.wide && useStripsPairs
+}
 
 // PackStripsI8 lays StripStep columns of weights [n, k], from n0 on, out in strips: dst is StripsSize(n, k) zeros, unsigned weights get
 // the top bit flipped.
