@@ -67,14 +67,8 @@ func (q *dwQuad) write(rows int) {
 	r := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9}
 	step, tap, out, outRow, outStep, n := reg.R10, reg.R11, reg.R12, reg.R13, reg.R14, reg.R15
 	block, w, cols := reg.RAX, reg.RCX, reg.RDX // block counts channels; what is left comes from memory
-	quads, zero, lo, hi, flip, split := zs[20:22], zs[22], zs[23], zs[24], zs[25], zs[26]
-	q.VMOVDQU64(q.quads[0], quads[0])
-	q.VMOVDQU64(q.quads[1], quads[1])
-	q.VMOVDQU64(q.split, split)
-	q.VPBROADCASTD(mem(t, dwqZero), zero)
-	q.VPBROADCASTD(mem(t, dwqLo), lo)
-	q.VPBROADCASTD(mem(t, dwqHi), hi)
-	q.VPBROADCASTD(mem(t, dwqXor), flip)
+	quads, split, limits := zs[20:22], zs[26], [4]operand.Op{zs[22], zs[23], zs[24], zs[25]}
+	q.constants(t, quads, split, limits)
 	q.MOVQ(mem(t, dwqW), w)
 	q.MOVQ(mem(t, dwqCols), cols)
 	q.MOVQ(mem(t, dwqTap), tap)
@@ -83,7 +77,7 @@ func (q *dwQuad) write(rows int) {
 	q.MOVQ(mem(t, dwqOutStep), outStep)
 	q.XORQ(block, block)
 
-	loop, last, pixel := q.label("block"), q.label("last"), q.label("pixel")
+	loop, pixel := q.label("block"), q.label("pixel")
 	q.Label(loop)
 	for i := range 6 * rows {
 		q.VMOVDQU64(mem(w, 64*i), zs[4+i])
@@ -91,19 +85,7 @@ func (q *dwQuad) write(rows int) {
 	for i := range 4 {
 		q.VMOVDQU64(mem(cols, 64*i), zs[16+i])
 	}
-	for i, p := range r {
-		q.MOVQ(mem(t, 8*i), p)
-		q.ADDQ(block, p)
-	}
-	q.MOVQ(mem(t, dwqOut), out)
-	q.ADDQ(block, out)
-	q.MOVQ(mem(t, dwqSteps), n)
-	q.KXNORD(ks[0], ks[0], ks[0])
-	q.ADDQ(imm(32), block)
-	q.CMPQ(block, mem(t, dwqChannels))
-	q.JLT(operand.LabelRef(last))
-	q.KMOVD(mem(t, dwqMask), ks[0])
-	q.Label(last)
+	q.pointers(t, r, out, n, block)
 
 	q.Label(pixel)
 	for i := range rows {
@@ -133,7 +115,7 @@ func (q *dwQuad) write(rows int) {
 	for _, p := range r {
 		q.ADDQ(step, p)
 	}
-	q.finish(rows, zs[18:20], [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
+	q.finish(rows, zs[18:20], limits, split, out, outRow)
 	q.ADDQ(outStep, out)
 	q.DECQ(n)
 	q.JNZ(operand.LabelRef(pixel))
@@ -154,15 +136,8 @@ func (q *dwQuad) along(rows, stride int) {
 	r := []reg.GPPhysical{reg.RSI, reg.RDI, reg.R8, reg.R9}
 	tap, out, outRow, outStep, n := reg.R11, reg.R12, reg.R13, reg.R14, reg.R15
 	block, w, cols := reg.RAX, reg.RCX, reg.RDX
-	scale, quads, split := zs[22:24], zs[24:26], zs[26]
-	zero, lo, hi, flip := zs[27], zs[28], zs[29], zs[30]
-	q.VMOVDQU64(q.quads[0], quads[0])
-	q.VMOVDQU64(q.quads[1], quads[1])
-	q.VMOVDQU64(q.split, split)
-	q.VPBROADCASTD(mem(t, dwqZero), zero)
-	q.VPBROADCASTD(mem(t, dwqLo), lo)
-	q.VPBROADCASTD(mem(t, dwqHi), hi)
-	q.VPBROADCASTD(mem(t, dwqXor), flip)
+	scale, quads, split, limits := zs[22:24], zs[24:26], zs[26], [4]operand.Op{zs[27], zs[28], zs[29], zs[30]}
+	q.constants(t, quads, split, limits)
 	q.MOVQ(mem(t, dwqW), w)
 	q.MOVQ(mem(t, dwqCols), cols)
 	q.MOVQ(mem(t, dwqTap), tap)
@@ -170,7 +145,7 @@ func (q *dwQuad) along(rows, stride int) {
 	q.MOVQ(mem(t, dwqOutStep), outStep)
 	q.XORQ(block, block)
 
-	loop, last, pixel, done := q.label("block"), q.label("last"), q.label("pixel"), q.label("done")
+	loop, pixel, done := q.label("block"), q.label("pixel"), q.label("done")
 	q.Label(loop)
 	for i := range 6 * rows {
 		q.VMOVDQU64(mem(w, 64*i), zs[4+i])
@@ -178,35 +153,9 @@ func (q *dwQuad) along(rows, stride int) {
 	for i := range 2 {
 		q.VMOVDQU64(mem(cols, 64*(2+i)), scale[i])
 	}
-	for i, p := range r {
-		q.MOVQ(mem(t, 8*i), p)
-		q.ADDQ(block, p)
-	}
-	q.MOVQ(mem(t, dwqOut), out)
-	q.ADDQ(block, out)
-	q.MOVQ(mem(t, dwqSteps), n)
-	q.KXNORD(ks[0], ks[0], ks[0])
-	q.ADDQ(imm(32), block)
-	q.CMPQ(block, mem(t, dwqChannels))
-	q.JLT(operand.LabelRef(last))
-	q.KMOVD(mem(t, dwqMask), ks[0])
-	q.Label(last)
+	q.pointers(t, r, out, n, block)
 
-	column := func(i int) { // the next one
-		x, y, z := 16+2*(i%3), reg.Z31, zs[17+2*(i%3)]
-		q.VMOVDQU64(mem(r[0], 0), ys[x])
-		q.VINSERTI64X4(operand.U8(1), mem(r[1], 0), zs[x], zs[x])
-		q.VMOVDQU64(mem(r[2], 0), reg.Y31)
-		if rows == 2 { // else the fourth row's weights are 0
-			q.VINSERTI64X4(operand.U8(1), mem(r[3], 0), y, y)
-		}
-		q.VMOVDQA64(zs[x], z)
-		q.VPERMT2B(y, quads[0], zs[x])
-		q.VPERMT2B(y, quads[1], z)
-		for _, p := range r[:2+rows] {
-			q.ADDQ(tap, p)
-		}
-	}
+	column := func(i int) { q.column(i, rows, r, tap, quads) }
 	for i := range 3 - stride {
 		column(i)
 	}
@@ -229,7 +178,7 @@ func (q *dwQuad) along(rows, stride int) {
 				}
 			}
 		}
-		q.finish(rows, scale, [4]operand.Op{zero, lo, hi, flip}, split, out, outRow)
+		q.finish(rows, scale, limits, split, out, outRow)
 		q.ADDQ(outStep, out)
 		q.DECQ(n)
 		q.JZ(operand.LabelRef(done))
@@ -243,6 +192,51 @@ func (q *dwQuad) along(rows, stride int) {
 	q.JLT(operand.LabelRef(loop))
 	q.VZEROUPPER()
 	q.RET()
+}
+
+// constants loads what all pixels need.
+func (q *dwQuad) constants(t reg.Register, quads []reg.VecPhysical, split reg.VecPhysical, limits [4]operand.Op) {
+	q.VMOVDQU64(q.quads[0], quads[0])
+	q.VMOVDQU64(q.quads[1], quads[1])
+	q.VMOVDQU64(q.split, split)
+	for i, from := range []int{dwqZero, dwqLo, dwqHi, dwqXor} {
+		q.VPBROADCASTD(mem(t, from), limits[i])
+	}
+}
+
+// pointers begins a block of 32 channels: where its rows of inputs and its outputs are, how many outputs, and the mask of channels.
+func (q *dwQuad) pointers(t reg.Register, rows []reg.GPPhysical, out, n, block reg.Register) {
+	last := q.label("last")
+	for i, p := range rows {
+		q.MOVQ(mem(t, 8*i), p)
+		q.ADDQ(block, p)
+	}
+	q.MOVQ(mem(t, dwqOut), out)
+	q.ADDQ(block, out)
+	q.MOVQ(mem(t, dwqSteps), n)
+	q.KXNORD(ks[0], ks[0], ks[0])
+	q.ADDQ(imm(32), block)
+	q.CMPQ(block, mem(t, dwqChannels))
+	q.JLT(operand.LabelRef(last))
+	q.KMOVD(mem(t, dwqMask), ks[0])
+	q.Label(last)
+}
+
+// column takes the quads of the next column of along, the i-th, apart.
+func (q *dwQuad) column(i, rows int, r []reg.GPPhysical, tap reg.Register, quads []reg.VecPhysical) {
+	x, y, z := 16+2*(i%3), reg.Z31, zs[17+2*(i%3)]
+	q.VMOVDQU64(mem(r[0], 0), ys[x])
+	q.VINSERTI64X4(operand.U8(1), mem(r[1], 0), zs[x], zs[x])
+	q.VMOVDQU64(mem(r[2], 0), reg.Y31)
+	if rows == 2 { // else the fourth row's weights are 0
+		q.VINSERTI64X4(operand.U8(1), mem(r[3], 0), y, y)
+	}
+	q.VMOVDQA64(zs[x], z)
+	q.VPERMT2B(y, quads[0], zs[x])
+	q.VPERMT2B(y, quads[1], z)
+	for _, p := range r[:2+rows] {
+		q.ADDQ(tap, p)
+	}
 }
 
 // finish requantises and stores sums 0..3, two a row of outputs.

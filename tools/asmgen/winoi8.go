@@ -219,70 +219,25 @@ func (w *winoInt) output() {
 	w.XORQ(at16, at16)
 	w.MOVQ(mem(t, winoI8Bias), bias)
 	w.MOVQ(mem(t, winoI8Scale), scale)
-	d := func(i int) reg.VecPhysical { return zs[24+i] }
 	loop := w.label("loop")
 	w.Label(loop)
 	w.MOVQ(planes, from)
 	for j := range 6 {
-		m := func(i int) operand.Mem {
-			if i < 3 {
-				return memx(from, stride, uint8(i), 0)
-			}
-			return memx(reg.RDI, stride, uint8(i-3), 0)
-		}
-		m0 := mem(from, 0)
-		m3 := mem(reg.RDI, 0)
-		w.LEAQ(memx(from, three, 1, 0), reg.RDI)
-		w.VMOVDQU64(m(1), d(0))
+		var also operand.Op
 		if j == 1 {
-			w.VPADDD(memx(bias, at16, 4, 0), d(0), d(0))
+			also = memx(bias, at16, 4, 0)
 		}
-		w.VMOVDQU64(m3, d(1))
-		w.VPADDD(m(2), d(0), d(2))
-		w.VPSUBD(m(2), d(0), d(0))
-		w.VPADDD(m(4), d(1), d(3))
-		w.VPSUBD(m(4), d(1), d(1))
-		w.at(d, m0, m(5), [4]reg.VecPhysical{zs[4*j], zs[4*j+1], zs[4*j+2], zs[4*j+3]})
-		w.LEAQ(memx(reg.RDI, three, 1, 0), from)
+		w.outputColumn(j, from, stride, three, also)
 	}
 	factor := zs[30]
 	w.VMOVUPS(memx(scale, at16, 4, 0), factor)
 	for i := range 4 {
-		m := func(j int) reg.VecPhysical { return zs[4*j+i] }
-		w.VPADDD(m(2), m(1), d(2))
-		w.VPSUBD(m(2), m(1), d(0))
-		w.VPADDD(m(4), m(3), d(3))
-		w.VPSUBD(m(4), m(3), d(1))
-		y := [4]reg.VecPhysical{m(1), m(2), m(3), m(4)}
-		w.at(d, m(0), m(5), y)
-		for j, x := range y {
-			w.VPMULLD_BCST(w.inv9, x, x)
-			w.VPSRAD(operand.U8(winoI8Shift[i]+winoI8Shift[j]), x, x)
-			w.VCVTDQ2PS(x, x)
-			w.VMULPS(factor, x, x)
-			w.VCVTPS2DQ(x, x) // half to even
-		}
-		words := d(0)
-		w.VPBROADCASTD(mem(t, winoI8Words), words)
-		w.VPBROADCASTD(mem(t, winoI8Lo), d(1))
-		w.VPBROADCASTD(mem(t, winoI8Hi), d(2))
-		w.VPBROADCASTD(mem(t, winoI8OutXor), d(3))
-		w.VMOVDQU64(w.order, d(4))
-		x := y[0]
-		w.VPACKSSDW(y[1], y[0], y[0])
-		w.VPACKSSDW(y[3], y[2], y[2])
-		w.VPADDSW(words, y[0], y[0])
-		w.VPADDSW(words, y[2], y[2])
-		w.VPACKUSWB(y[2], y[0], x)
-		w.VPMAXUB(d(1), x, x)
-		w.VPMINUB(d(2), x, x)
-		w.VPXORD(d(3), x, x)
-		w.VPERMD(x, d(4), x)
-		low := xs[x.ID().Index()]
+		y := w.outputRow(i, factor)
+		x := w.outputBytes(t, y)
 		for j := range 4 {
 			w.MOVQ(local.Offset(8*(4*i+j)), reg.RDI)
 			if j == 0 {
-				w.VMOVDQU32(low, memx(reg.RDI, channel, 1, 0))
+				w.VMOVDQU32(xs[x.ID().Index()], memx(reg.RDI, channel, 1, 0))
 			} else {
 				w.VEXTRACTI32X4(operand.U8(j), x, memx(reg.RDI, channel, 1, 0))
 			}
@@ -298,6 +253,72 @@ func (w *winoInt) output() {
 	w.JNZ(operand.LabelRef(loop))
 	w.VZEROUPPER()
 	w.RET()
+}
+
+// outD is what a side of the output transform works in.
+func outD(i int) reg.VecPhysical { return zs[24+i] }
+
+// outputColumn is one side of column j, from six planes to registers 4j to 4j+3, with also, or nil, added to the second; from then
+// is the next column's. RDI is lost.
+func (w *winoInt) outputColumn(j int, from, stride, three reg.Register, also operand.Op) {
+	m := func(i int) operand.Mem {
+		if i < 3 {
+			return memx(from, stride, uint8(i), 0)
+		}
+		return memx(reg.RDI, stride, uint8(i-3), 0)
+	}
+	d := outD
+	w.LEAQ(memx(from, three, 1, 0), reg.RDI)
+	w.VMOVDQU64(m(1), d(0))
+	if also != nil {
+		w.VPADDD(also, d(0), d(0))
+	}
+	w.VMOVDQU64(mem(reg.RDI, 0), d(1))
+	w.VPADDD(m(2), d(0), d(2))
+	w.VPSUBD(m(2), d(0), d(0))
+	w.VPADDD(m(4), d(1), d(3))
+	w.VPSUBD(m(4), d(1), d(1))
+	w.at(d, mem(from, 0), m(5), [4]reg.VecPhysical{zs[4*j], zs[4*j+1], zs[4*j+2], zs[4*j+3]})
+	w.LEAQ(memx(reg.RDI, three, 1, 0), from)
+}
+
+// outputRow is the other side of row i, of registers i, 4+i, …, scaled and rounded.
+func (w *winoInt) outputRow(i int, factor reg.VecPhysical) [4]reg.VecPhysical {
+	d, m := outD, func(j int) reg.VecPhysical { return zs[4*j+i] }
+	w.VPADDD(m(2), m(1), d(2))
+	w.VPSUBD(m(2), m(1), d(0))
+	w.VPADDD(m(4), m(3), d(3))
+	w.VPSUBD(m(4), m(3), d(1))
+	y := [4]reg.VecPhysical{m(1), m(2), m(3), m(4)}
+	w.at(d, m(0), m(5), y)
+	for j, x := range y {
+		w.VPMULLD_BCST(w.inv9, x, x)
+		w.VPSRAD(operand.U8(winoI8Shift[i]+winoI8Shift[j]), x, x)
+		w.VCVTDQ2PS(x, x)
+		w.VMULPS(factor, x, x)
+		w.VCVTPS2DQ(x, x) // half to even
+	}
+	return y
+}
+
+// outputBytes makes of a row the bytes of its four pixels, clamped.
+func (w *winoInt) outputBytes(t reg.Register, y [4]reg.VecPhysical) reg.VecPhysical {
+	d, x := outD, y[0]
+	w.VPBROADCASTD(mem(t, winoI8Words), d(0))
+	w.VPBROADCASTD(mem(t, winoI8Lo), d(1))
+	w.VPBROADCASTD(mem(t, winoI8Hi), d(2))
+	w.VPBROADCASTD(mem(t, winoI8OutXor), d(3))
+	w.VMOVDQU64(w.order, d(4))
+	w.VPACKSSDW(y[1], y[0], y[0])
+	w.VPACKSSDW(y[3], y[2], y[2])
+	w.VPADDSW(d(0), y[0], y[0])
+	w.VPADDSW(d(0), y[2], y[2])
+	w.VPACKUSWB(y[2], y[0], x)
+	w.VPMAXUB(d(1), x, x)
+	w.VPMINUB(d(2), x, x)
+	w.VPXORD(d(3), x, x)
+	w.VPERMD(x, d(4), x)
+	return x
 }
 
 // winoI8Shift is kern's.

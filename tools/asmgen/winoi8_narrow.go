@@ -87,44 +87,10 @@ func (w *winoInt) outputNarrow() {
 	w.LEAQ(w.inv9, next)
 	w.SHRQ(imm(3), i)
 	w.VPBROADCASTD(memx(next, i, 1, 0), inv9)
-	for j, x := range y {
-		w.VPMULLD(inv9, x, x)
-		if j < 2 {
-			w.VPADDD(inv9, inv9, inv9)
-		}
-		w.VPSRAD(operand.U8(6), x, x)
-		w.VCVTDQ2PS(x, x)
-		w.VMULPS(factor, x, x)
-		w.VCVTPS2DQ(x, x) // half to even
-	}
-	x, order := y[0], ys[0]
-	w.VMOVDQU(w.order, order)
-	w.VPACKSSDW(y[1], y[0], y[0])
-	w.VPACKSSDW(y[3], y[2], y[2])
-	w.VPADDSW(words, y[0], y[0])
-	w.VPADDSW(words, y[2], y[2])
-	w.VPACKUSWB(y[2], y[0], x)
-	w.VPMAXUB(lo, x, x)
-	w.VPMINUB(hi, x, x)
-	w.VPXOR(flip, x, x)
-	w.VPERMD(x, order, x)
+	w.requantNarrow(y, inv9, factor)
+	x := w.bytesNarrow(y, words, lo, hi, flip)
 	w.SHLQ(imm(3), i)
-	low, high, at := xs[x.ID().Index()], xs[1], local
-	w.VEXTRACTI128(operand.U8(1), x, high)
-	at.Index, at.Scale = i, 1
-	for j := range 4 {
-		w.MOVQ(at.Offset(8*j), next)
-		switch to := memx(next, channel, 1, 0); j {
-		case 0:
-			w.VMOVQ(low, to)
-		case 1:
-			w.VMOVHPS(low, to)
-		case 2:
-			w.VMOVQ(high, to)
-		case 3:
-			w.VMOVHPS(high, to)
-		}
-	}
+	w.storeNarrow(x, local, i, channel, next)
 	w.ADDQ(imm(32), i)
 	w.CMPQ(i, imm(128))
 	w.JLT(operand.LabelRef(row))
@@ -138,6 +104,57 @@ func (w *winoInt) outputNarrow() {
 	w.JNZ(operand.LabelRef(loop))
 	w.VZEROUPPER()
 	w.RET()
+}
+
+// requantNarrow scales four columns of sums, of which the first is four times too large and the second twice, to outputs before
+// their offset.
+func (w *winoInt) requantNarrow(y [4]reg.VecPhysical, inv9, factor reg.VecPhysical) {
+	for j, x := range y {
+		w.VPMULLD(inv9, x, x)
+		if j < 2 {
+			w.VPADDD(inv9, inv9, inv9)
+		}
+		w.VPSRAD(operand.U8(6), x, x)
+		w.VCVTDQ2PS(x, x)
+		w.VMULPS(factor, x, x)
+		w.VCVTPS2DQ(x, x) // half to even
+	}
+}
+
+// bytesNarrow makes of four columns the bytes of four pixels, eight channels each, clamped; ys[0] is lost.
+func (w *winoInt) bytesNarrow(y [4]reg.VecPhysical, words, lo, hi, flip reg.VecPhysical) reg.VecPhysical {
+	x, order := y[0], ys[0]
+	w.VMOVDQU(w.order, order)
+	w.VPACKSSDW(y[1], y[0], y[0])
+	w.VPACKSSDW(y[3], y[2], y[2])
+	w.VPADDSW(words, y[0], y[0])
+	w.VPADDSW(words, y[2], y[2])
+	w.VPACKUSWB(y[2], y[0], x)
+	w.VPMAXUB(lo, x, x)
+	w.VPMINUB(hi, x, x)
+	w.VPXOR(flip, x, x)
+	w.VPERMD(x, order, x)
+	return x
+}
+
+// storeNarrow writes eight bytes of x to each of the four pixels whose addresses are at local+row.
+func (w *winoInt) storeNarrow(x reg.VecPhysical, local operand.Mem, row, channel, next reg.Register) {
+	low, high, at := xs[x.ID().Index()], xs[1], local
+	w.VEXTRACTI128(operand.U8(1), x, high)
+	at.Index, at.Scale = row, 1
+	for j := range 4 {
+		w.MOVQ(at.Offset(8*j), next)
+		switch to := memx(next, channel, 1, 0); j {
+		case 0:
+			w.VMOVQ(low, to)
+		case 1:
+			w.VMOVHPS(low, to)
+		case 2:
+			w.VMOVQ(high, to)
+		case 3:
+			w.VMOVHPS(high, to)
+		}
+	}
 }
 
 // side is at of six vectors in memory, in registers 0 to 5; also, or nil, adds to the second.

@@ -115,21 +115,11 @@ func (f *fly) rows(name string) {
 	}
 	f.LEAQ(memx(g.tile, g.tile, 2, 0), g.tile3)
 	f.XORQ(planes, planes)
-	plane, group, start, zero, loop, done := f.label("plane"), f.label("group"), f.label("start"), f.label("zero"), f.label("loop"), f.label("done")
+	plane, group, loop := f.label("plane"), f.label("group"), f.label("loop")
 	f.Label(plane)
 	f.MOVQ(mem(t, manyGroups), groups)
 	f.Label(group)
-	f.CMPQ(mem(t, manyAdd), imm(0))
-	f.JEQ(operand.LabelRef(zero))
-	for i := range 2 * rows {
-		f.VMOVUPS(mem(m, 64*i), zs[i])
-	}
-	f.JMP(operand.LabelRef(start))
-	f.Label(zero)
-	for i := range 2 * rows {
-		f.VPXORD(zs[i], zs[i], zs[i])
-	}
-	f.Label(start)
+	g.start(m)
 	f.MOVQ(v, g.a)
 	f.LEAQ(memx(v, g.tile, 4, 0), g.a5)
 	f.ADDQ(g.tile, g.a5)
@@ -152,20 +142,7 @@ func (f *fly) rows(name string) {
 	f.ADDQ(operand.I32(2*manyChannel), g.u)
 	f.SUBQ(imm(2), n)
 	f.JNZ(operand.LabelRef(loop))
-	g.ask()
-	g.ask()
-	w := func(k int) [2]reg.VecPhysical { return [2]reg.VecPhysical{zs[24+2*k], zs[25+2*k]} }
-	for k := range 4 {
-		g.weights(k, w(k))
-	}
-	for i := range rows {
-		for k := range 4 {
-			g.product(i, k, zs[2*rows+(4*i+k)%(24-2*rows)], w(k))
-		}
-		for half := range 2 {
-			f.VMOVUPS(g.acc(i, half), mem(m, 128*i+64*half))
-		}
-	}
+	g.last(m)
 	f.ADDQ(operand.I32(128*rows), m)
 	f.LEAQ(memx(v, g.tile, 8, 0), v)
 	f.DECQ(groups)
@@ -175,27 +152,67 @@ func (f *fly) rows(name string) {
 	f.INCQ(planes)
 	f.CMPQ(planes, imm(6))
 	f.JNE(operand.LabelRef(plane))
-	f.MOVQ(mem(t, manyScale), n)
+	g.scale(m, n, groups, planes)
+	f.VZEROUPPER()
+	f.RET()
+}
+
+// start takes a group's sums as they are at m, or zeros.
+func (f *many) start(m reg.Register) {
+	start, zero := f.label("start"), f.label("zero")
+	f.CMPQ(mem(f.t, manyAdd), imm(0))
+	f.JEQ(operand.LabelRef(zero))
+	for i := range 2 * manyRows {
+		f.VMOVUPS(mem(m, 64*i), zs[i])
+	}
+	f.JMP(operand.LabelRef(start))
+	f.Label(zero)
+	for i := range 2 * manyRows {
+		f.VPXORD(zs[i], zs[i], zs[i])
+	}
+	f.Label(start)
+}
+
+// last takes the last four channels of a group, tile by tile, and stores its sums at m.
+func (f *many) last(m reg.Register) {
+	const rows = manyRows
+	f.ask()
+	f.ask()
+	w := func(k int) [2]reg.VecPhysical { return [2]reg.VecPhysical{zs[24+2*k], zs[25+2*k]} }
+	for k := range 4 {
+		f.weights(k, w(k))
+	}
+	for i := range rows {
+		for k := range 4 {
+			f.product(i, k, zs[2*rows+(4*i+k)%(24-2*rows)], w(k))
+		}
+		for half := range 2 {
+			f.VMOVUPS(f.acc(i, half), mem(m, 128*i+64*half))
+		}
+	}
+}
+
+// scale multiplies each plane's sums by its factor, where there are some. planes is how many.
+func (f *many) scale(m, n, groups, planes reg.Register) {
+	done, scales, scale := f.label("done"), f.label("scales"), f.label("scale")
+	f.MOVQ(mem(f.t, manyScale), n)
 	f.TESTQ(n, n)
 	f.JZ(operand.LabelRef(done))
-	scales, scale := f.label("scales"), f.label("scale")
-	f.MOVQ(mem(t, manyM), m)
+	f.MOVQ(mem(f.t, manyM), m)
 	f.Label(scales)
 	f.VBROADCASTSS(mem(n, 0), zs[31])
-	f.MOVQ(mem(t, manyGroups), groups)
+	f.MOVQ(mem(f.t, manyGroups), groups)
 	f.Label(scale)
-	for i := range 2 * rows {
+	for i := range 2 * manyRows {
 		f.VMULPS(mem(m, 64*i), zs[31], zs[i])
 		f.VMOVUPS(zs[i], mem(m, 64*i))
 	}
-	f.ADDQ(operand.I32(128*rows), m)
+	f.ADDQ(operand.I32(128*manyRows), m)
 	f.DECQ(groups)
 	f.JNZ(operand.LabelRef(scale))
-	f.ADDQ(mem(t, manyNextM), m)
+	f.ADDQ(mem(f.t, manyNextM), m)
 	f.ADDQ(imm(4), n)
 	f.DECQ(planes)
 	f.JNZ(operand.LabelRef(scales))
 	f.Label(done)
-	f.VZEROUPPER()
-	f.RET()
 }
