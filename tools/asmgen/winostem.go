@@ -26,21 +26,7 @@ func winoStem(a *asm, isa isa) {
 	p, p3, p5, k, w, room := reg.R12, reg.R13, reg.R14, reg.RAX, reg.RSI, reg.RDI
 	v := []reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11}[:isa.stemTiles()]
 	n := len(v)
-	var c2, c4 operand.Op
-	if isa.wide() {
-		c2, c4 = zs[26], zs[27]
-		for i, c := range []uint32{two, four} {
-			a.MOVL(operand.U32(c), reg.ECX)
-			a.VPBROADCASTD(reg.ECX, zs[26+i])
-		}
-	} else {
-		table := a.StaticGlobal("stemTable")
-		a.DataAttributes(build.RODATA | build.NOPTR)
-		for i := range 2 * isa.lanes {
-			a.AddDatum(4*i, operand.U32([]uint32{two, four}[i/isa.lanes]))
-		}
-		c2, c4 = table, table.Offset(isa.bytes())
-	}
+	c2, c4 := stemConstants(a, isa)
 	a.MOVQ(mem(t, stemK), p)
 	a.SHLQ(operand.U8(2), p)
 	a.LEAQ(memx(p, p, 2, 0), p3)
@@ -85,23 +71,9 @@ func winoStem(a *asm, isa isa) {
 	}
 	a.SUBQ(imm(2), k)
 	a.JNZ(operand.LabelRef(loop))
-	s, d, e, f := zs[24], zs[25], zs[29], zs[30]
-	if !isa.wide() {
-		s, d, e, f = ys[12], ys[13], ys[14], ys[15]
-	}
 	for j := range n {
 		a.ADDQ(p5, v[j]) // the loop went one plane
-		h := func(i int) reg.VecPhysical { return acc(i, j) }
-		a.VADDPS(h(2), h(1), s)
-		a.VSUBPS(h(2), h(1), d)
-		a.VADDPS(h(4), h(3), e)
-		a.VSUBPS(h(4), h(3), f)
-		a.VADDPS(s, h(0), h(0)) // m0 + m1 + m2 + m3 + m4
-		a.VADDPS(e, h(0), h(0))
-		a.VFMADD231PS(c2, f, d) // m1 - m2 + 2 (m3 - m4)
-		a.VADDPS(s, h(5), h(5)) // m1 + m2 + 4 (m3 + m4) + m5
-		a.VFMADD231PS(c4, e, h(5))
-		for i, r := range []reg.VecPhysical{h(0), d, h(5)} {
+		for i, r := range stemColumn(a, isa, func(i int) reg.VecPhysical { return acc(i, j) }, c2, c4) {
 			a.VMOVUPS(r, mem(room, isa.bytes()*(18*j+i)))
 		}
 	}
@@ -109,6 +81,41 @@ func winoStem(a *asm, isa isa) {
 	a.DECQ(local)
 	a.JNZ(operand.LabelRef(column))
 	stemBack(a, isa, t, local, c2, c4)
+}
+
+// stemConstants is 2 and 4, in registers where there are enough.
+func stemConstants(a *asm, isa isa) (c2, c4 operand.Op) {
+	if isa.wide() {
+		for i, c := range []uint32{two, four} {
+			a.MOVL(operand.U32(c), reg.ECX)
+			a.VPBROADCASTD(reg.ECX, zs[26+i])
+		}
+		return zs[26], zs[27]
+	}
+	table := a.StaticGlobal("stemTable")
+	a.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 2 * isa.lanes {
+		a.AddDatum(4*i, operand.U32([]uint32{two, four}[i/isa.lanes]))
+	}
+	return table, table.Offset(isa.bytes())
+}
+
+// stemColumn is the way back of a column of six sums h: three, in registers.
+func stemColumn(a *asm, isa isa, h func(int) reg.VecPhysical, c2, c4 operand.Op) [3]reg.VecPhysical {
+	s, d, e, f := zs[24], zs[25], zs[29], zs[30]
+	if !isa.wide() {
+		s, d, e, f = ys[12], ys[13], ys[14], ys[15]
+	}
+	a.VADDPS(h(2), h(1), s)
+	a.VSUBPS(h(2), h(1), d)
+	a.VADDPS(h(4), h(3), e)
+	a.VSUBPS(h(4), h(3), f)
+	a.VADDPS(s, h(0), h(0)) // m0 + m1 + m2 + m3 + m4
+	a.VADDPS(e, h(0), h(0))
+	a.VFMADD231PS(c2, f, d) // m1 - m2 + 2 (m3 - m4)
+	a.VADDPS(s, h(5), h(5)) // m1 + m2 + 4 (m3 + m4) + m5
+	a.VFMADD231PS(c4, e, h(5))
+	return [3]reg.VecPhysical{h(0), d, h(5)}
 }
 
 // stemTiles is how many tiles are multiplied at once.
