@@ -99,51 +99,12 @@ func (l *loader) load(path string) (*model, error) {
 		if len(shapes) > 0 {
 			return nil, fmt.Errorf("%s: the shapes of a .teff file are fixed; give --shape when converting to it", path)
 		}
-		switch {
-		case all != nil:
-			m.file, err = format.Parse(all)
-		case l.toRun:
-			m.file, err = format.OpenCompact(path)
-		default:
-			m.file, err = format.Open(path)
-		}
-		if err == nil {
-			m.graph = m.file.Graph
-		}
+		err = m.readTeff(all, l.toRun)
 	case len(head) == 8 && string(head[4:]) == "TFL3":
-		var b []byte
-		if b, err = read(); err == nil {
-			var opts []tflite.Option
-			for name, dims := range shapes {
-				opts = append(opts, tflite.WithShape(name, dims))
-			}
-			if m.graph, err = tflite.Parse(b, opts...); err == nil {
-				err = areInputs(m.graph, shapes)
-			}
-		}
+		err = m.readTFLite(read, shapes)
 	default:
 		isONNX = true
-		opts := []onnx.Option{onnx.WithDir(filepath.Dir(path))}
-		for name, dims := range shapes {
-			opts = append(opts, onnx.WithShape(name, dims))
-		}
-		if l.batch > 0 {
-			opts = append(opts, onnx.WithBatch(l.batch))
-		}
-		var b []byte
-		if b, err = read(); err == nil {
-			m.graph, err = onnx.ImportBytes(b, opts...)
-		}
-		if why := foreign(b[:min(32, len(b))]); why != "" && errors.Is(err, onnx.ErrFormat) {
-			err = errors.New(why)
-		}
-		switch {
-		case err == nil:
-			m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
-			m.meta, err = onnxMetadata(b)
-		case errors.Is(err, onnx.ErrFormat) && !strings.HasSuffix(path, ".onnx"):
-			err = fmt.Errorf("no .teff or .tflite file, and as ONNX: %w", err)
-		}
+		err = m.readONNX(read, shapes, l.batch)
 	}
 	if err == nil && !isONNX && l.batch > 0 { // an ONNX model was built for it
 		if m.graph.Batched() {
@@ -160,6 +121,65 @@ func (l *loader) load(path string) (*model, error) {
 		m.nodesIn = m.graph.Len()
 	}
 	return m, nil
+}
+
+// readTeff opens the model's path, or reads all of it if that is there; toRun is loader's.
+func (m *model) readTeff(all []byte, toRun bool) (err error) {
+	switch {
+	case all != nil:
+		m.file, err = format.Parse(all)
+	case toRun:
+		m.file, err = format.OpenCompact(m.path)
+	default:
+		m.file, err = format.Open(m.path)
+	}
+	if err == nil {
+		m.graph = m.file.Graph
+	}
+	return err
+}
+
+func (m *model) readTFLite(read func() ([]byte, error), shapes map[string][]int) error {
+	b, err := read()
+	if err != nil {
+		return err
+	}
+	var opts []tflite.Option
+	for name, dims := range shapes {
+		opts = append(opts, tflite.WithShape(name, dims))
+	}
+	if m.graph, err = tflite.Parse(b, opts...); err != nil {
+		return err
+	}
+	return areInputs(m.graph, shapes)
+}
+
+// readONNX reads what is no other kind of file; batch is 0 or what the model is built for.
+func (m *model) readONNX(read func() ([]byte, error), shapes map[string][]int, batch int) error {
+	opts := []onnx.Option{onnx.WithDir(filepath.Dir(m.path))}
+	for name, dims := range shapes {
+		opts = append(opts, onnx.WithShape(name, dims))
+	}
+	if batch > 0 {
+		opts = append(opts, onnx.WithBatch(batch))
+	}
+	b, err := read()
+	if err != nil {
+		return err
+	}
+	m.graph, err = onnx.ImportBytes(b, opts...)
+	if err == nil {
+		m.nodesIn, _ = onnx.NodeCount(b) // it was read just now
+		m.meta, err = onnxMetadata(b)
+		return err
+	}
+	if why := foreign(b[:min(32, len(b))]); why != "" && errors.Is(err, onnx.ErrFormat) {
+		return errors.New(why)
+	}
+	if errors.Is(err, onnx.ErrFormat) && !strings.HasSuffix(m.path, ".onnx") {
+		err = fmt.Errorf("no .teff or .tflite file, and as ONNX: %w", err)
+	}
+	return err
 }
 
 // fixBatch is g with batch n, which is open no more.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path"
@@ -52,21 +53,22 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 	out := f.String("out", "", "folder for output_N.npy, or an .npz file for all of them")
 	form := "text"
 	f.Var(oneOf{&form, runFormats}, "format", "how results are printed, as they come: text, csv (a line for each class) or jsonl (a line for each output)")
-	threads := f.Int("threads", 0, "threads; 0: all")
-	device := f.String("device", "cpu", deviceHelp)
-	precision := f.String("precision", "f32", precisionHelp)
-	untuned := f.Bool("untuned", false, untunedHelp)
+	var how runHow
+	f.IntVar(&how.threads, "threads", 0, "threads; 0: all")
+	f.StringVar(&how.device, "device", "cpu", deviceHelp)
+	f.StringVar(&how.precision, "precision", "f32", precisionHelp)
+	f.BoolVar(&how.untuned, "untuned", false, untunedHelp)
 	pre := preprocessFlags(f)
 	f.more = runHelp
 	pos, err := f.parse(args, 2, -1)
 	if err != nil {
 		return err
 	}
-	if *top < 0 || *threads < 0 {
+	if *top < 0 || how.threads < 0 {
 		return usagef("--top and --threads cannot be negative")
 	}
 	betweenStages()
-	ld.toRun = *device == "cpu"
+	ld.toRun = how.device == "cpu"
 	m, err := ld.load(pos[0])
 	if err != nil {
 		return err
@@ -80,25 +82,7 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		}
 	}
 	files := pos[1:]
-	opts, err := withPrecision([]runtime.Option{runtime.WithThreads(*threads)}, *precision, *device)
-	if err != nil {
-		return err
-	}
-	if !*untuned {
-		more, err := m.tuned(c, tune.Setting{Threads: *threads, Batch: 1, Precision: *precision})
-		if err != nil {
-			return err
-		}
-		opts = append(opts, more...)
-	}
-	batch := 1 // of the session
-	rm, s, err := m.onDevice(c, *device, opts, func(rm *runtime.Model) []runtime.SessionOption {
-		x, err := npy.ReadFile(files[0])
-		if batch = rowsOf(x, rm); err == nil && batch > 1 {
-			return []runtime.SessionOption{runtime.WithBatch(batch)}
-		}
-		return nil
-	})
+	rm, s, batch, err := how.session(c, m, files[0])
 	if err != nil {
 		return err
 	}
@@ -127,15 +111,51 @@ func runRun(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	if f.json && len(failed) < len(runs) {
-		all := map[string]any{"outputs": outputs}
-		if len(failed) > 0 {
-			all["failed"] = errorTexts(failed)
-		}
-		if err := printJSON(c.out, all); err != nil {
+		if err := printRun(c.out, outputs, failed); err != nil {
 			return err
 		}
 	}
 	return firstOf(failed, len(runs))
+}
+
+// runHow is what a session runs with.
+type runHow struct {
+	threads           int
+	device, precision string
+	untuned           bool
+}
+
+// session is one of a model, for as many rows as the first input has, which is batch.
+func (h *runHow) session(c *cli, m *model, first string) (rm *runtime.Model, s *runtime.Session, batch int, err error) {
+	opts, err := withPrecision([]runtime.Option{runtime.WithThreads(h.threads)}, h.precision, h.device)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if !h.untuned {
+		more, err := m.tuned(c, tune.Setting{Threads: h.threads, Batch: 1, Precision: h.precision})
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		opts = append(opts, more...)
+	}
+	batch = 1
+	rm, s, err = m.onDevice(c, h.device, opts, func(rm *runtime.Model) []runtime.SessionOption {
+		x, err := npy.ReadFile(first)
+		if batch = rowsOf(x, rm); err == nil && batch > 1 {
+			return []runtime.SessionOption{runtime.WithBatch(batch)}
+		}
+		return nil
+	})
+	return rm, s, batch, err
+}
+
+// printRun prints outputs, and what could not be read, as one object.
+func printRun(w io.Writer, outputs []runOutput, failed []error) error {
+	all := map[string]any{"outputs": outputs}
+	if len(failed) > 0 {
+		all["failed"] = errorTexts(failed)
+	}
+	return printJSON(w, all)
 }
 
 // firstOf is the error of a run of n inputs, of which some could not be read.
