@@ -161,7 +161,7 @@ func binaryRowPlain(fn BinaryFn, dst, x, y []float32, sx, sy int) {
 	}
 }
 
-// pow is math.Pow with shorter ways to the usual powers, and one to 1e-13 in a third of its time where x has a logarithm.
+// pow is math.Pow with shorter ways to the usual powers, and one to 1e-13 in about half of its time where x has a logarithm.
 //
 //go:noinline
 func pow(x, y float64) float64 {
