@@ -189,10 +189,10 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 const cacheBytes = 512 << 10
 
 // rowWorkers is how many workers may each read all weights of a 1x1 layer,
-// and rowTiles how many tiles of rows each must have for them to be asked for in
+// and rowsEach how many rows each must have at least for them to be asked for in
 // time. Cut along columns, every worker reads all rows, half of which
 // another wrote to a cache of its own.
-const rowWorkers, rowTiles = 2, 4
+const rowWorkers, rowsEach = 2, 42
 
 // split cuts the product into tasks: along rows while the weights fit the
 // cache or are asked for ahead, along columns when they do not. Where the cuts
@@ -211,7 +211,7 @@ func (k *convGemm) split(threads, room, cut int) {
 		want = parts(k.rows*k.ocg*depth, taskMACs, threads)
 	}
 	columns := (4*depth*k.ocg > cacheBytes || tiles < want) && panels >= want
-	if k.taps == 1 && threads <= rowWorkers && tiles >= rowTiles*threads && k.gemm.AheadPays() {
+	if k.taps == 1 && threads <= rowWorkers && k.rows > rowsEach*threads && k.gemm.AheadPays() {
 		columns = false
 	}
 	if cut != 0 {
@@ -219,6 +219,9 @@ func (k *convGemm) split(threads, room, cut int) {
 	}
 	if columns {
 		k.colChunk = (panels + want - 1) / want
+		if nr <= 16 && k.gemm.AheadPays() { // AVX2, where it was measured
+			k.colChunk = alike(panels, k.colChunk, threads)
+		}
 	} else {
 		k.rowChunk = (k.rows + want - 1) / want
 		// A table for many rows would push the weights out of the cache.

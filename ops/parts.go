@@ -46,3 +46,15 @@ func parts(macs, task, threads int) int {
 	}
 	return max(1, n)
 }
+
+// alike is each of n a part, or fewer where no thread takes as many then: of ten
+// in parts of two, one of two threads takes six, in parts of one, five.
+func alike(n, each, threads int) int {
+	best, least := each, n+each
+	for ; each > 0; each-- {
+		if busiest := ((n+each-1)/each + threads - 1) / threads * each; busiest < least {
+			best, least = each, busiest
+		}
+	}
+	return best
+}

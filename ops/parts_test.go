@@ -14,3 +14,13 @@ func TestParts(t *testing.T) {
 		require.Equal(t, c[2], parts(c[0], taskMACs, c[1]), "%v", c)
 	}
 }
+
+func TestAlike(t *testing.T) {
+	for _, c := range []struct{ n, each, threads, want int }{
+		{10, 2, 2, 1}, {20, 3, 2, 2}, {64, 8, 2, 8}, {7, 7, 1, 7}, {5, 5, 4, 2}, {1, 1, 2, 1}, {0, 0, 2, 0},
+	} {
+		if got := alike(c.n, c.each, c.threads); got != c.want {
+			t.Errorf("%d in parts of %d for %d threads: %d each, want %d", c.n, c.each, c.threads, got, c.want)
+		}
+	}
+}
