@@ -44,6 +44,7 @@ func commands() []command {
 		{"export", "MODEL -o OUT", "write a model as ONNX, or its weights", runExport},
 		{"demo", "", "all of it on a small network and drawn images", runDemo},
 		{"draw", "DIR", "labelled images to try things on, drawn here", runDraw},
+		{"version", "", "which build this is, and the kernels it takes here", runVersion},
 	}
 }
 
@@ -104,8 +105,12 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
+	name := args[0]
+	if name == "--version" { // as of other commands
+		name = "version"
+	}
 	for _, cmd := range commands() {
-		if cmd.name != args[0] {
+		if cmd.name != name {
 			continue
 		}
 		err := cmd.run(ctx, c, args[1:])

@@ -48,12 +48,9 @@ func runVerify(ctx context.Context, c *cli, args []string) error {
 
 // check looks at everything a file says of itself.
 func (r *verifyResult) check(ctx context.Context, path string) error {
-	file, err := format.Open(path)
-	if errors.Is(err, format.ErrMagic) {
-		return fmt.Errorf("%w: other files hold no checksums to verify", err)
-	}
+	file, err := openSealed(path)
 	if err != nil {
-		return err
+		return named(path, err)
 	}
 	defer file.Close()
 	r.Sections = file.Sections
@@ -71,6 +68,24 @@ func (r *verifyResult) check(ctx context.Context, path string) error {
 		}
 	}
 	return nil
+}
+
+// openSealed opens a .teff file; of another it says what it is, where that can be told.
+func openSealed(path string) (*format.File, error) {
+	head, all, err := begin(path)
+	if err != nil {
+		return nil, err
+	}
+	if !format.IsTeff(head) {
+		if why := foreign(head); why != "" {
+			return nil, errors.New(why)
+		}
+		return nil, fmt.Errorf("%w: other files hold no checksums to verify", format.ErrMagic)
+	}
+	if all != nil {
+		return format.Parse(all)
+	}
+	return format.Open(path)
 }
 
 // checkGolden runs the recorded input and compares.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,4 +54,14 @@ func TestVerifyGolden(t *testing.T) {
 		require.Equal(t, "teff verify: "+r.Error+"\n", msg)
 	}
 	fails(t, "no checksums", "verify", "../../tests/golden/glyphs.onnx")
+
+	// What is no model is named as elsewhere.
+	dir := t.TempDir()
+	fails(t, "this is a folder, a model is a file", "verify", dir)
+	other := filepath.Join(dir, "other.teff")
+	for content, want := range map[string]string{"": "the file is empty", "T": "no checksums", "<!DOCTYPE html>": "web page", "GGUF\x03": "GGUF"} {
+		require.NoError(t, os.WriteFile(other, []byte(content), 0o644))
+		fails(t, "teff verify: "+other+": ", "verify", other)
+		fails(t, want, "verify", other)
+	}
 }
