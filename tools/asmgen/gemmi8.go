@@ -39,6 +39,9 @@ func gemmI8(a *asm) {
 // groupI8 is how many bytes of A meet as many weights at once.
 const groupI8 = 4
 
+// unrollI8 is how many groups a turn of the main loop takes.
+const unrollI8 = 2
+
 // gemmInt differs from gemm in its step (a group of bytes of A against as many weights), in the rest of a tap that is not
 // a whole group, and in its end. Registers after the accumulators: B twice, the sign flip and five broadcasts. For AVX2 see
 // writeNarrow.
@@ -61,8 +64,32 @@ func (g *gemmInt) write() {
 	g.rows, g.taps, g.kc = local, local.Offset(8), local.Offset(16)
 	g.main, g.zero, g.base = local.Offset(24), local.Offset(32), local.Offset(40)
 
-	unroll := 2
-	t, s := g.arg(reg.RAX), reg.RCX
+	t := g.arg(reg.RAX)
+	g.prologue(t)
+	panel := g.label("panel")
+	g.Label(panel)
+	g.arg(t)
+	g.startPanel(t)
+	b, k := reg.RCX, reg.RAX
+	g.MOVQ(g.panelB, b)
+
+	tap := g.label("tap")
+	g.Label(tap)
+	g.tap(b, k)
+	g.DECQ(g.taps)
+	g.JNZ(operand.LabelRef(tap))
+	g.MOVQ(b, g.panelB)
+	g.finishWide()
+	g.ADDQ(imm(g.nv*g.isa.bytes()), g.panelAt)
+	g.DECQ(g.panels)
+	g.JNZ(operand.LabelRef(panel))
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// prologue puts the arguments t that hold for all panels into the frame and into masks.
+func (g *gemmInt) prologue(t reg.Register) {
+	s := reg.RCX
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
@@ -86,14 +113,15 @@ func (g *gemmInt) write() {
 	g.MOVQ(mem(t, tileI8Ahead), aheadReg)
 	g.MOVQ(mem(t, tileKC), s)
 	g.MOVQ(s, g.kc)
-	g.ANDQ(imm(-groupI8*unroll), s)
+	g.ANDQ(imm(-groupI8*unrollI8), s)
 	g.MOVQ(s, g.main)
 	g.XORQ(s, s)
 	g.MOVQ(s, g.panelAt)
+}
 
-	panel := g.label("panel")
-	g.Label(panel)
-	g.arg(t)
+// startPanel begins a panel: its rows and taps, and sums that start as the bias.
+func (g *gemmInt) startPanel(t reg.Register) {
+	s := reg.RCX
 	for _, f := range []struct {
 		from int
 		to   operand.Mem
@@ -111,11 +139,10 @@ func (g *gemmInt) write() {
 			g.VMOVAPS(g.acc(0, j), g.acc(i, j))
 		}
 	}
-	b, k := reg.RCX, reg.RAX
-	g.MOVQ(g.panelB, b)
+}
 
-	tap := g.label("tap")
-	g.Label(tap)
+// tap multiplies one tap's bytes by the weights from b on; k counts bytes.
+func (g *gemmInt) tap(b, k reg.GPPhysical) {
 	g.pointers(k)
 	g.XORQ(k, k)
 	rest, partial, next := g.label("rest"), g.label("partial"), g.label("next")
@@ -125,10 +152,10 @@ func (g *gemmInt) write() {
 	plain := g.label("plain")
 	g.KTESTW(ks[1], ks[1])
 	g.JZ(operand.LabelRef(plain))
-	g.mainLoop(b, k, unroll, whole)
+	g.mainLoop(b, k, whole)
 	g.JMP(operand.LabelRef(rest))
 	g.Label(plain)
-	g.mainLoop(b, k, unroll, unsigned)
+	g.mainLoop(b, k, unsigned)
 	g.Label(rest) // at most one whole group, for the unrolling is two
 	g.SUBQ(g.kc, k)
 	g.NEGQ(k) // bytes left
@@ -148,15 +175,6 @@ func (g *gemmInt) write() {
 	g.step(b, k, 0, partialGroup)
 	g.ADDQ(imm(g.nv*g.isa.bytes()), b)
 	g.Label(next)
-	g.DECQ(g.taps)
-	g.JNZ(operand.LabelRef(tap))
-	g.MOVQ(b, g.panelB)
-	g.finishWide()
-	g.ADDQ(imm(g.nv*g.isa.bytes()), g.panelAt)
-	g.DECQ(g.panels)
-	g.JNZ(operand.LabelRef(panel))
-	g.VZEROUPPER()
-	g.RET()
 }
 
 func (g *gemmInt) flipReg() reg.VecPhysical    { return g.reg(26) }
@@ -207,15 +225,15 @@ func (g *gemmInt) askAhead(unroll int) {
 }
 
 // mainLoop goes over a tap's whole groups, some at a time.
-func (g *gemmInt) mainLoop(b, k reg.Register, unroll int, f groupForm) {
+func (g *gemmInt) mainLoop(b, k reg.Register, f groupForm) {
 	loop := g.label("main")
 	g.Label(loop)
-	g.askAhead(unroll)
-	for u := range unroll {
+	g.askAhead(unrollI8)
+	for u := range unrollI8 {
 		g.step(b, k, u, f)
 	}
-	g.ADDQ(imm(unroll*g.nv*g.isa.bytes()), b)
-	g.ADDQ(imm(groupI8*unroll), k)
+	g.ADDQ(imm(unrollI8*g.nv*g.isa.bytes()), b)
+	g.ADDQ(imm(groupI8*unrollI8), k)
 	g.CMPQ(k, g.main)
 	g.JLT(operand.LabelRef(loop))
 }

@@ -54,6 +54,41 @@ func (w *neon) flipPairs(pairs int, label string, where ...func(i int) int) {
 func (w *neon) kernelMMLA(mr int) {
 	pairs := (mr + 1) / 2
 	w.function("gemmI8x"+string(rune('0'+mr))+"x8MMLA", "tileI8", "GemmI8Args.runGeneric", tileA, tileZero, tileRows, tileTaps, tileB)
+	w.startMMLA(pairs)
+	w.line("tap:")
+	w.tapRows(mr, 0)
+	w.sixteens(mr, pairs)
+	w.line("eight:")
+	w.op("CMP  $8, R19")
+	w.op("BLT  rest")
+	w.panel8()
+	for i := range mr {
+		if i%2 == 0 {
+			w.op("FMOVD.P 8(R%d), F%d", 8+i, firstHalf(i/2))
+		} else {
+			w.op("VLD1.P 8(R%d), V%d.D[1]", 8+i, firstHalf(i/2))
+		}
+	}
+	w.flipPairs(pairs, "as8", firstHalf)
+	w.eight(pairs, firstHalf, false)
+	w.op("SUB  $8, R19")
+	w.lastSeven(mr, pairs)
+	w.line("next:")
+	w.op("SUB  $1, R4")
+	w.op("CBNZ R4, tap")
+	for a := 0; a < 4*pairs; a += 4 { // rows' sums together
+		w.zip(1, 16, a, a+1)
+		w.zip(1, 17, a+2, a+3)
+		w.zip(2, a+3, a+2, a+3)
+		w.zip(2, a+2, a, a+1)
+		w.op("VMOV V16.B16, V%d.B16", a)
+		w.op("VMOV V17.B16, V%d.B16", a+1)
+	}
+	w.finishI8(mr, 0, 16)
+}
+
+// startMMLA loads what flips bytes and sets the sums to the bias, each for two rows.
+func (w *neon) startMMLA(pairs int) {
 	w.op("ADD  $%d, R0, R6", tileI8Xor)
 	w.op("VLD1R (R6), [V22.S4]")
 	w.op("VMOV V22.S[0], R20")
@@ -65,8 +100,10 @@ func (w *neon) kernelMMLA(mr int) {
 	for v := 4; v < 4*pairs; v++ {
 		w.op("VMOV V%d.B16, V%d.B16", v%4, v)
 	}
-	w.line("tap:")
-	w.tapRows(mr, 0)
+}
+
+// sixteens multiplies the bytes of a tap while there are 16 of a row.
+func (w *neon) sixteens(mr, pairs int) {
 	w.line("sixteen:")
 	w.op("CMP  $16, R19")
 	w.op("BLT  eight")
@@ -83,21 +120,11 @@ func (w *neon) kernelMMLA(mr int) {
 	w.eight(pairs, lastHalf, false)
 	w.op("SUB  $16, R19")
 	w.op("B    sixteen")
-	w.line("eight:")
-	w.op("CMP  $8, R19")
-	w.op("BLT  rest")
-	w.panel8()
-	for i := range mr {
-		if i%2 == 0 {
-			w.op("FMOVD.P 8(R%d), F%d", 8+i, firstHalf(i/2))
-		} else {
-			w.op("VLD1.P 8(R%d), V%d.D[1]", 8+i, firstHalf(i/2))
-		}
-	}
-	w.flipPairs(pairs, "as8", firstHalf)
-	w.eight(pairs, firstHalf, false)
-	w.op("SUB  $8, R19")
-	w.line("rest:") // one to seven bytes, and no byte after them is read
+}
+
+// lastSeven multiplies a tap's last one to seven bytes of a row, and reads no byte after them.
+func (w *neon) lastSeven(mr, pairs int) {
+	w.line("rest:")
 	w.op("CBZ  R19, next")
 	w.panel8()
 	w.op("MOVD %d(R0), R6", tileKC)
@@ -134,16 +161,4 @@ func (w *neon) kernelMMLA(mr int) {
 	w.line("last:")
 	w.flipPairs(pairs, "as7", firstHalf)
 	w.eight(pairs, firstHalf, false)
-	w.line("next:")
-	w.op("SUB  $1, R4")
-	w.op("CBNZ R4, tap")
-	for a := 0; a < 4*pairs; a += 4 { // rows' sums together
-		w.zip(1, 16, a, a+1)
-		w.zip(1, 17, a+2, a+3)
-		w.zip(2, a+3, a+2, a+3)
-		w.zip(2, a+2, a, a+1)
-		w.op("VMOV V16.B16, V%d.B16", a)
-		w.op("VMOV V17.B16, V%d.B16", a+1)
-	}
-	w.finishI8(mr, 0, 16)
 }

@@ -62,96 +62,45 @@ func (g *gemmInt) pairs(t, b reg.Register) {
 // what is too much is written over by the next tap, but where A ends before: there they are taken one by one.
 func widenRows(a *asm) {
 	a.fn("widenRowsAVX2", "tileI8.widenRows")
+	w := &widening{asm: a, place: reg.R12, from: reg.R13, n: reg.RCX, at: reg.R14, flip: reg.Y1, zero: reg.Y0, order: reg.Y3}
 	rows, to, base, last := reg.RSI, reg.RDI, reg.R8, reg.R9
-	kc, taps, place, from, n, left, at, byte1 := reg.R10, reg.R11, reg.R12, reg.R13, reg.RCX, reg.RBX, reg.R14, reg.R15
+	kc, taps, left := reg.R10, reg.R11, reg.RBX
 	t := a.arg(reg.RAX)
-	flip, zero, x := reg.Y1, reg.Y0, reg.Y2
-	a.VPBROADCASTD(mem(t, tileI8Xor), reg.X1)
-	a.VPMOVZXBW(reg.X1, flip)
-	table := a.label("table")
-	a.MOVQ(mem(t, tileZero), from)
-	a.TESTQ(from, from)
-	a.JZ(operand.LabelRef(table))
-	a.VPBROADCASTB(mem(from, 0), reg.X0)
-	a.VPMOVZXBW(reg.X0, zero)
-	a.VPXOR(flip, zero, zero)
-	a.Label(table)
+	w.constants(t)
 	for _, f := range []struct {
 		from int
 		to   reg.Register
 	}{{tileRows, rows}, {tileI8Wide, to}, {tileA, base}, {tileI8Last, last}, {tileKC, kc}, {tileI8MR, left}} {
 		a.MOVQ(mem(t, f.from), f.to)
 	}
-	wideBytes := a.StaticGlobal("wideBytes") // in each half: eight bytes of a vector of sixteen, zeros between them
-	a.DataAttributes(build.RODATA | build.NOPTR)
-	for i := range 16 {
-		a.AddDatum(2*i, operand.U16(0x8000+i))
-	}
-	order := reg.Y3
-	a.VMOVDQU(wideBytes, order)
-	widen := func(k int) {
-		a.VBROADCASTI128(mem(from, k), x)
-		a.VPSHUFB(order, x, x)
-		a.VPXOR(flip, x, x)
-		a.VMOVDQU(x, mem(at, 2*k))
-	}
+	w.table()
 	row, tap, whole, rest, one, next := a.label("row"), a.label("tap"), a.label("whole"), a.label("rest"), a.label("one"), a.label("next")
 	inside, padding := a.label("inside"), a.label("padding")
 	a.Label(row)
-	a.MOVQ(rows, place)
-	a.MOVQ(to, at)
+	a.MOVQ(rows, w.place)
+	a.MOVQ(to, w.at)
 	a.MOVQ(mem(t, tileTaps), taps)
 	a.Label(tap)
-	a.MOVLQSX(mem(place, 0), from)
-	a.MOVQ(kc, n)
-	a.TESTQ(from, from)
+	a.MOVLQSX(mem(w.place, 0), w.from)
+	a.MOVQ(kc, w.n)
+	a.TESTQ(w.from, w.from)
 	a.JGE(operand.LabelRef(inside))
-	a.LEAQ(memx(at, kc, 2, 0), from)
+	a.LEAQ(memx(w.at, kc, 2, 0), w.from)
 	a.Label(padding)
-	a.VMOVDQU(zero, mem(at, 0))
-	a.ADDQ(imm(32), at)
-	a.SUBQ(imm(16), n)
+	a.VMOVDQU(w.zero, mem(w.at, 0))
+	a.ADDQ(imm(32), w.at)
+	a.SUBQ(imm(16), w.n)
 	a.JG(operand.LabelRef(padding))
-	a.MOVQ(from, at)
+	a.MOVQ(w.from, w.at)
 	a.JMP(operand.LabelRef(next))
 
 	a.Label(inside)
-	a.ADDQ(base, from)
-	half := a.label("half")
-	a.SUBQ(imm(32), n)
-	a.JLT(operand.LabelRef(half))
-	a.Label(whole)
-	widen(0)
-	widen(16)
-	a.ADDQ(imm(32), from)
-	a.ADDQ(imm(64), at)
-	a.SUBQ(imm(32), n)
-	a.JGE(operand.LabelRef(whole))
-	a.Label(half)
-	a.ADDQ(imm(16), n) // bytes left, less 16
-	a.JLT(operand.LabelRef(rest))
-	widen(0)
-	a.ADDQ(imm(16), from)
-	a.ADDQ(imm(32), at)
-	a.SUBQ(imm(16), n)
+	a.ADDQ(base, w.from)
+	w.sixteens(whole, rest)
 	a.Label(rest)
-	a.ADDQ(imm(16), n)
-	a.JZ(operand.LabelRef(next))
-	a.CMPQ(from, last)
-	a.JHI(operand.LabelRef(one))
-	widen(0)
-	a.LEAQ(memx(at, n, 2, 0), at)
-	a.JMP(operand.LabelRef(next))
-	a.Label(one)
-	a.MOVBLZX(mem(from, 0), byte1.As32())
-	a.XORB(mem(t, tileI8Xor), byte1.As8())
-	a.MOVW(byte1.As16(), mem(at, 0))
-	a.INCQ(from)
-	a.ADDQ(imm(2), at)
-	a.DECQ(n)
-	a.JNZ(operand.LabelRef(one))
+	w.lastBytes(t, last, one, next)
 	a.Label(next)
-	a.ADDQ(imm(4*ymm.rows), place)
+	a.ADDQ(imm(4*ymm.rows), w.place)
 	a.DECQ(taps)
 	a.JNZ(operand.LabelRef(tap))
 	a.ADDQ(imm(4), rows)
@@ -160,4 +109,85 @@ func widenRows(a *asm) {
 	a.JNZ(operand.LabelRef(row))
 	a.VZEROUPPER()
 	a.RET()
+}
+
+// widening is widenRowsAVX2 while it is written.
+type widening struct {
+	*asm
+	place, from, n, at reg.GPPhysical  // of the row's tap: its offset, its bytes, how many are left, and where they go
+	flip, zero, order  reg.VecPhysical // what is flipped, a byte of padding, and where bytes go in a vector
+}
+
+// constants fills flip, and zero where there is a zero point.
+func (w *widening) constants(t reg.Register) {
+	w.VPBROADCASTD(mem(t, tileI8Xor), reg.X1)
+	w.VPMOVZXBW(reg.X1, w.flip)
+	table := w.label("table")
+	w.MOVQ(mem(t, tileZero), w.from)
+	w.TESTQ(w.from, w.from)
+	w.JZ(operand.LabelRef(table))
+	w.VPBROADCASTB(mem(w.from, 0), reg.X0)
+	w.VPMOVZXBW(reg.X0, w.zero)
+	w.VPXOR(w.flip, w.zero, w.zero)
+	w.Label(table)
+}
+
+// table fills order.
+func (w *widening) table() {
+	wideBytes := w.StaticGlobal("wideBytes") // in each half: eight bytes of a vector of sixteen, zeros between them
+	w.DataAttributes(build.RODATA | build.NOPTR)
+	for i := range 16 {
+		w.AddDatum(2*i, operand.U16(0x8000+i))
+	}
+	w.VMOVDQU(wideBytes, w.order)
+}
+
+// widen is for the 16 bytes k bytes on.
+func (w *widening) widen(k int) {
+	x := reg.Y2
+	w.VBROADCASTI128(mem(w.from, k), x)
+	w.VPSHUFB(w.order, x, x)
+	w.VPXOR(w.flip, x, x)
+	w.VMOVDQU(x, mem(w.at, 2*k))
+}
+
+// sixteens widens while there are 16 bytes, and leaves in n how many are left, less 16.
+func (w *widening) sixteens(whole, rest string) {
+	half := w.label("half")
+	w.SUBQ(imm(32), w.n)
+	w.JLT(operand.LabelRef(half))
+	w.Label(whole)
+	w.widen(0)
+	w.widen(16)
+	w.ADDQ(imm(32), w.from)
+	w.ADDQ(imm(64), w.at)
+	w.SUBQ(imm(32), w.n)
+	w.JGE(operand.LabelRef(whole))
+	w.Label(half)
+	w.ADDQ(imm(16), w.n) // bytes left, less 16
+	w.JLT(operand.LabelRef(rest))
+	w.widen(0)
+	w.ADDQ(imm(16), w.from)
+	w.ADDQ(imm(32), w.at)
+	w.SUBQ(imm(16), w.n)
+}
+
+// lastBytes widens fewer than 16: all at once where as many can be read, up to last, else one by one.
+func (w *widening) lastBytes(t, last reg.Register, one, next string) {
+	byte1 := reg.R15
+	w.ADDQ(imm(16), w.n)
+	w.JZ(operand.LabelRef(next))
+	w.CMPQ(w.from, last)
+	w.JHI(operand.LabelRef(one))
+	w.widen(0)
+	w.LEAQ(memx(w.at, w.n, 2, 0), w.at)
+	w.JMP(operand.LabelRef(next))
+	w.Label(one)
+	w.MOVBLZX(mem(w.from, 0), byte1.As32())
+	w.XORB(mem(t, tileI8Xor), byte1.As8())
+	w.MOVW(byte1.As16(), mem(w.at, 0))
+	w.INCQ(w.from)
+	w.ADDQ(imm(2), w.at)
+	w.DECQ(w.n)
+	w.JNZ(operand.LabelRef(one))
 }

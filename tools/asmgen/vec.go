@@ -21,6 +21,20 @@ const (
 func vecF32(a *asm, v isa) {
 	g := &vec{asm: a, isa: v}
 	g.dispatch()
+	g.binary()
+	g.combined()
+	g.activations()
+	g.exponentials()
+	g.rest()
+	g.reductions()
+	g.finish()
+	g.training()
+	g.constants()
+}
+
+// binary are the operations of two operands.
+func (g *vec) binary() {
+	a := g.asm
 	type op = func(x, y, dst reg.VecPhysical)
 	for _, b := range []struct {
 		name string
@@ -38,6 +52,11 @@ func vecF32(a *asm, v isa) {
 		g.entry()
 		g.loop(2, 4, func(r []reg.VecPhysical) { b.op(r[0], r[1], r[0]); g.bound(r[0]) })
 	}
+}
+
+// combined are clamping and the sums of products.
+func (g *vec) combined() {
+	a, v := g.asm, g.isa
 	g.entry()
 	g.loop(1, 4, func(r []reg.VecPhysical) { g.bound(r[0]) })
 	g.entry()
@@ -50,6 +69,11 @@ func vecF32(a *asm, v isa) {
 		a.VMULPS(v.reg(9), r[1], r[1])
 		a.VFMADD213PS(r[1], v.reg(8), r[0])
 	})
+}
+
+// activations are those that need no exponential.
+func (g *vec) activations() {
+	a, v := g.asm, g.isa
 	g.entry() // LeakyReluF32
 	g.loop(1, 2, func(r []reg.VecPhysical) {
 		z := v.reg(12)
@@ -75,6 +99,11 @@ func vecF32(a *asm, v isa) {
 		hard(r, v.reg(13))
 		a.VMULPS(v.reg(13), r[0], r[0])
 	})
+}
+
+// exponentials are Exp and what is made of it.
+func (g *vec) exponentials() {
+	a, v := g.asm, g.isa
 	g.entry() // Exp
 	g.loop(1, 1, func(r []reg.VecPhysical) { g.exp(r[0]) })
 	g.entry() // Sigmoid
@@ -97,6 +126,11 @@ func vecF32(a *asm, v isa) {
 	})
 	g.entry() // Tanh
 	g.loop(1, 1, func(r []reg.VecPhysical) { g.tanh(r[0]) })
+}
+
+// rest are the functions and comparisons that were added one after the other: their order is that of vecOp.
+func (g *vec) rest() {
+	a := g.asm
 	g.entry() // Sqrt
 	g.loop(1, 1, func(r []reg.VecPhysical) { a.VSQRTPS(r[0], r[0]) })
 	g.entry() // Gelu
@@ -121,10 +155,6 @@ func vecF32(a *asm, v isa) {
 	}
 	g.entry() // SinF32
 	g.loop(1, 1, func(r []reg.VecPhysical) { g.sine(r[0]) })
-	g.reductions()
-	g.finish()
-	g.training()
-	g.constants()
 }
 
 // training writes the loops of gradients and steps.

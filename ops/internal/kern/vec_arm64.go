@@ -4,6 +4,18 @@ package kern
 
 // vecRun runs one loop.
 func vecRun(op vecOp, t *vecArgs) {
+	switch {
+	case op < vecClamp:
+		vecRunBinary(op, t)
+	case op < vecLarger:
+		vecRunUnary(op, t)
+	default:
+		vecRunRest(op, t)
+	}
+}
+
+// vecRunBinary is vecRun of the binary operations, of two vectors and of one and a number.
+func vecRunBinary(op vecOp, t *vecArgs) {
 	switch op {
 	case vecOp(Add):
 		vecAddF32NEON(t)
@@ -37,6 +49,12 @@ func vecRun(op vecOp, t *vecArgs) {
 		vecMaxScalarF32NEON(t)
 	case vecScalar + vecOp(Min):
 		vecMinScalarF32NEON(t)
+	}
+}
+
+// vecRunUnary is vecRun of clamping, of sums of products and of functions of an element.
+func vecRunUnary(op vecOp, t *vecArgs) {
+	switch op {
 	case vecClamp:
 		vecClampF32NEON(t)
 	case vecScaleShift:
@@ -73,6 +91,12 @@ func vecRun(op vecOp, t *vecArgs) {
 		vecAbsF32NEON(t)
 	case vecErf:
 		vecErfF32NEON(t)
+	}
+}
+
+// vecRunRest is vecRun of comparisons, reductions and training.
+func vecRunRest(op vecOp, t *vecArgs) {
+	switch op {
 	case vecLarger:
 		vecLargerF32NEON(t)
 	case vecWhere:
