@@ -74,7 +74,7 @@ type binaryInt struct {
 	params       []tensor.Tensor
 	fn           BinaryFn
 	a, b         q8
-	walk         bcast
+	walk         *bcast
 	zero, lo, hi int32
 	sa, sb, sy   float32
 	scale        float32 // of Mul
@@ -111,7 +111,7 @@ func (k *binaryInt) Run(r *Args) { r.Parallel(k.cut.tasks, k) }
 func (k *binaryInt) Do(r *Args, i, _ int) {
 	a, b, y := arg(r, k.params, 0).Data, arg(r, k.params, 1).Data, r.Out.Data
 	da, db := k.walk.step(0), k.walk.step(1)
-	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	r0, r1, e0, e1 := k.cut.task(k.walk, i)
 	for row := r0; row < r1; row++ {
 		ia, ib := k.walk.at(0, row)+e0*da, k.walk.at(1, row)+e0*db
 		to := y[row*k.walk.inner+e0 : row*k.walk.inner+e1]

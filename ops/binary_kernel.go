@@ -39,7 +39,7 @@ type binaryKernel struct {
 	lo, hi    float32 // the activation as limits
 	late      bool    // the activation is no clamp: it is applied to stored rows
 	params    []tensor.Tensor
-	walk      bcast
+	walk      *bcast
 	cut       chunks
 	vec       bool
 	op, rop   kern.Binary
@@ -59,7 +59,7 @@ func newBinaryKernel(p *Prep, fn BinaryFn, act Act) *binaryKernel {
 	}
 	k.op, k.rop, k.vec = kernBinary(fn)
 	if k.vec && !k.reference {
-		k.repeats = repeating(&k.walk)
+		k.repeats = repeating(k.walk)
 	}
 	inPlaceWhereSame(p)
 	p.Path("vec")
@@ -72,7 +72,7 @@ func newBinaryKernel(p *Prep, fn BinaryFn, act Act) *binaryKernel {
 func (k *binaryKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
 
 func (k *binaryKernel) Do(a *Args, i, _ int) {
-	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	r0, r1, e0, e1 := k.cut.task(k.walk, i)
 	x, y := arg(a, k.params, 0), arg(a, k.params, 1)
 	sx, sy := k.walk.step(0), k.walk.step(1)
 	if k.repeats != 0 && x.DType == tensor.F32 {

@@ -14,8 +14,8 @@ type bcast struct {
 }
 
 // newBcast plans the walk over out, to which every operand broadcasts.
-func newBcast(out tensor.Shape, operand ...tensor.Shape) bcast {
-	var b bcast
+func newBcast(out tensor.Shape, operand ...tensor.Shape) *bcast {
+	b := new(bcast)
 	var st [3][tensor.MaxRank]int
 	for i, s := range operand {
 		own := s.Strides()

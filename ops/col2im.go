@@ -63,7 +63,7 @@ func (o *Col2Im) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 type col2im struct {
-	convSpec
+	*convSpec
 	params []tensor.Tensor
 }
 
@@ -75,7 +75,7 @@ func (o *Col2Im) Prepare(p *Prep) (Kernel, error) {
 		return nil, err
 	}
 	p.Path("reference")
-	return &col2im{convSpec{Geom: g, n: x.Shape.Dim(0), ic: c}, p.Params}, nil
+	return &col2im{&convSpec{Geom: g, n: x.Shape.Dim(0), ic: c}, p.Params}, nil
 }
 
 func (k *col2im) Run(a *Args) {
@@ -108,7 +108,7 @@ func (*Col2Im) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 // Backward reads each column element's gradient from its place.
 func (o *Col2Im) Backward(p *GradPrep) (GradKernel, error) {
 	g, c, err := o.resolve(p.In[0].Shape)
-	return &col2imGrad{col2im{convSpec: convSpec{Geom: g, n: p.In[0].Shape.Dim(0), ic: c}}}, err
+	return &col2imGrad{col2im{convSpec: &convSpec{Geom: g, n: p.In[0].Shape.Dim(0), ic: c}}}, err
 }
 
 type col2imGrad struct{ col2im }

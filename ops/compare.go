@@ -73,14 +73,14 @@ type compareKernel struct {
 	fn     CompareFn
 	vec    bool
 	params []tensor.Tensor
-	walk   bcast
+	walk   *bcast
 	cut    chunks
 }
 
 func (k *compareKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
 
 func (k *compareKernel) Do(a *Args, i, _ int) {
-	r0, r1, e0, e1 := k.cut.task(&k.walk, i)
+	r0, r1, e0, e1 := k.cut.task(k.walk, i)
 	x, y, out := arg(a, k.params, 0), arg(a, k.params, 1), a.Out.Data
 	sx, sy := k.walk.step(0), k.walk.step(1)
 	for r := r0; r < r1; r++ {

@@ -43,7 +43,8 @@ func (c *Conv) Fields(f Fields) {
 // PitchedOutput says that results can be written into a wider tensor.
 func (*Conv) PitchedOutput() bool { return true }
 
-// convSpec is a convolution with everything resolved for one input size.
+// convSpec is a convolution with everything resolved for one input size. Once
+// resolved it does not change: kernels share it.
 type convSpec struct {
 	Geom
 	n, ic, oc, groups int
@@ -52,7 +53,7 @@ type convSpec struct {
 }
 
 // resolve checks all operands; residual is the spec of the residual input.
-func (c *Conv) resolve(in, params []tensor.Spec) (s convSpec, x tensor.Spec, err error) {
+func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, err error) {
 	var residual *tensor.Spec
 	if c.Residual {
 		if len(in) != 2 || len(params) == 0 {
@@ -100,7 +101,8 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s convSpec, x tensor.Spec, err
 }
 
 // resolveConv checks input and weight of a convolution of kind k.
-func resolveConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s convSpec, err error) {
+func resolveConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s *convSpec, err error) {
+	s = new(convSpec)
 	if w.Shape.Rank() != x.Shape.Rank() || x.Shape.Rank() < 3 {
 		return s, &ShapeError{k, "weight", "the rank of input " + x.Shape.String() + " (3 to 5)", w.Shape.String()}
 	}

@@ -20,17 +20,17 @@ type convBF16 struct {
 }
 
 // bf16Suits reports that a convolution may and can be of bfloat16 products.
-func bf16Suits(p *Prep, s convSpec) bool {
+func bf16Suits(p *Prep, s *convSpec) bool {
 	half, f32 := kern.SelectGemmBF16(), kern.SelectGemmF32()
 	return p.Precision == PrecisionBF16 && !p.Training && half != nil && kern.BF16Pays() && s.icg%2 == 0 && f32.MR == half.MR && f32.NR == half.NR
 }
 
 // HalfProducts prepares convolutions of bfloat16 products; nil where float32 is
 // the way. A program that never asks for them does not hold them.
-type HalfProducts func(c *Conv, p *Prep, s convSpec) Kernel
+type HalfProducts func(c *Conv, p *Prep, s *convSpec) Kernel
 
 // BF16Products are the HalfProducts of the processor.
-func BF16Products(c *Conv, p *Prep, s convSpec) Kernel {
+func BF16Products(c *Conv, p *Prep, s *convSpec) Kernel {
 	if k := c.prepareBF16(p, s); k != nil {
 		return k
 	}
@@ -38,7 +38,7 @@ func BF16Products(c *Conv, p *Prep, s convSpec) Kernel {
 }
 
 // prepareBF16 is nil where float32 is the way.
-func (c *Conv) prepareBF16(p *Prep, s convSpec) *convBF16 {
+func (c *Conv) prepareBF16(p *Prep, s *convSpec) *convBF16 {
 	if !bf16Suits(p, s) {
 		return nil
 	}

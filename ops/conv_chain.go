@@ -44,9 +44,9 @@ const sharedWeights = 256 << 10
 // chainShares is how many parts a depthwise convolution and the pointwise one behind
 // it are best cut into, where one core's cache would hold everything: of several
 // workers each then reads what it wrote, and they wait for each other once.
-func chainShares(s *[3]convSpec, weights, threads int) int {
-	dw, project := &s[1], &s[2]
-	if s[0].n > 0 || project.n == 0 || weights > sharedWeights || dw.n >= 4*threads || dw.Out[1] < 2*threads {
+func chainShares(s *[3]*convSpec, weights, threads int) int {
+	dw, project := s[1], s[2]
+	if s[0] != nil || project == nil || weights > sharedWeights || dw.n >= 4*threads || dw.Out[1] < 2*threads {
 		return 1
 	}
 	return parts(project.OutSize()*project.oc*project.ic+depthwiseMACs*dw.OutSize()*dw.oc*dw.Taps(), taskMACs, threads)
@@ -66,7 +66,7 @@ func (k *convChain) bandArgs(y0, y1 int) (args kern.DWF32Args, r0 int) {
 
 // chained is a chain that can be one step: what its convolutions are, and what it takes.
 type chained struct {
-	s                [3]convSpec
+	s                [3]*convSpec
 	last             *Prep // of the last convolution: the step's
 	between, weights int   // bytes of what lies between the convolutions, and of the pointwise ones' weights
 }
@@ -84,7 +84,7 @@ func newChained(convs [3]*Conv, p [3]*Prep) (c chained, ok bool) {
 			p[i].Reference || p[i].Training || p[i].Precision != PrecisionF32 {
 			return c, false
 		}
-		if s := &c.s[i]; i == 1 && (!s.isDepthwise() || op.Residual) || i != 1 && (!s.Pointwise() || s.groups != 1) || i == 0 && op.Residual {
+		if s := c.s[i]; i == 1 && (!s.isDepthwise() || op.Residual) || i != 1 && (!s.Pointwise() || s.groups != 1) || i == 0 && op.Residual {
 			return c, false
 		}
 		if i < 2 && (convs[2] != nil || i == 0) {

@@ -15,7 +15,7 @@ func (s *convSpec) isDepthwise() bool {
 // convDepthwise is depthwise convolution, vectors over channels. Tasks are
 // bands of output rows.
 type convDepthwise struct {
-	convSpec
+	*convSpec
 	args   kern.DWF32Args // but for In and Out
 	weight tensor.Tensor
 	packed []float32 // [taps][c]
@@ -27,7 +27,7 @@ type convDepthwise struct {
 	bands  int
 }
 
-func (c *Conv) prepareDepthwise(p *Prep, s convSpec) *convDepthwise {
+func (c *Conv) prepareDepthwise(p *Prep, s *convSpec) *convDepthwise {
 	k := &convDepthwise{convSpec: s, weight: p.Params[0], add: c.Residual}
 	packed := p.Pack(&k.weight, "depthwise", 4*s.Taps()*s.oc, func(dst []byte) { k.pack(tensor.CastSlice[float32](dst)) })
 	k.packed = tensor.CastSlice[float32](packed)

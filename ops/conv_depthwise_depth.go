@@ -9,7 +9,7 @@ import (
 // two-dimensional ones of a filter's slices, added up in bands of rows that stay in
 // a first-level cache.
 type convDepthwiseDepth struct {
-	convSpec
+	*convSpec
 	args              kern.DWF32Args // but for In and Out; Weights are all slices'
 	lo, hi            float32
 	late              *Act
@@ -17,7 +17,7 @@ type convDepthwiseDepth struct {
 }
 
 // prepareDepthwiseDepth is nil where the form does not fit.
-func (c *Conv) prepareDepthwiseDepth(p *Prep, s convSpec) Kernel {
+func (c *Conv) prepareDepthwiseDepth(p *Prep, s *convSpec) Kernel {
 	if p.Training || c.Residual || len(p.Params) == 0 || s.groups < 2 || s.icg != 1 || s.ocg != 1 || p.OutPitch != 0 && p.OutPitch != s.oc ||
 		(s.Out[1]-1)*s.Stride[1]-s.PadLo[1] >= s.In[1] || s.n*s.OutSize() == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 )
 
 // prepareFast picks a packed kernel.
-func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
+func (c *Conv) prepareFast(p *Prep, s *convSpec) (Kernel, error) {
 	if s.isDepthwise() {
 		return c.prepareDepthwise(p, s), nil
 	}
@@ -32,7 +32,7 @@ func (c *Conv) prepareFast(p *Prep, s convSpec) (Kernel, error) {
 			return k, nil
 		}
 	}
-	if k := c.prepareGrouped(p, &s); k != nil {
+	if k := c.prepareGrouped(p, s); k != nil {
 		return k, nil
 	}
 	return c.prepareGemm(p, s), nil
@@ -48,7 +48,7 @@ const fuseTapsBelow = 16
 // The patches are never stored; a table of offsets, written per task, says
 // where each row finds its taps.
 type convGemm struct {
-	convSpec
+	*convSpec
 	gemm     *kern.GemmF32
 	pairs    *kern.PairF32 // in place of gemm's product, of the same tiles; or nil
 	weight   tensor.Tensor
@@ -82,7 +82,7 @@ type convGemm struct {
 	copyTask convPadTask
 }
 
-func (c *Conv) prepareGemm(p *Prep, s convSpec) *convGemm {
+func (c *Conv) prepareGemm(p *Prep, s *convSpec) *convGemm {
 	k := c.newConvGemm(p, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg)))
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	layout, path := "conv/"+k.gemm.Name, "igemm/"+k.gemm.Name
@@ -139,7 +139,7 @@ func (k *convGemm) byPairs(p *Prep) bool {
 }
 
 // newConvGemm is everything but the packed weights and the tasks.
-func (c *Conv) newConvGemm(p *Prep, s convSpec, gemm *kern.GemmF32) *convGemm {
+func (c *Conv) newConvGemm(p *Prep, s *convSpec, gemm *kern.GemmF32) *convGemm {
 	k := &convGemm{convSpec: s, gemm: gemm, weight: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
 	if s.bias {
 		k.bias = f32(&p.Params[1])

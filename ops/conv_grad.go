@@ -59,7 +59,7 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	default:
 		wino := !p.Exact && s.winoTrains()
 		if p.NeedIn[0] && wino {
-			k.dx = newWinoGradIn(p, &s)
+			k.dx = newWinoGradIn(p, s)
 		} else if p.NeedIn[0] && s.strided() {
 			k.dx = newConvGradInStrided(p, k)
 		} else if p.NeedIn[0] && s.pointwiseGrad() {
@@ -68,7 +68,7 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 			k.dx = newConvGradIn(p, k, kern.SelectGemmF32())
 		}
 		if p.NeedParam[0] && wino {
-			k.dw = newWinoGradWeight(p, &s)
+			k.dw = newWinoGradWeight(p, s)
 		} else if p.NeedParam[0] && s.fewGrad() {
 			k.dw = newConvGradWeightFew(p, k)
 		} else if p.NeedParam[0] {
@@ -109,7 +109,7 @@ func (k *convGrad) join(p *GradPrep) {
 
 // convGrad runs the parts of a convolution's gradient one after the other.
 type convGrad struct {
-	convSpec
+	*convSpec
 	act      Act
 	residual bool
 	dx, dw   GradKernel

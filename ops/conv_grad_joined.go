@@ -30,11 +30,11 @@ func (s *convSpec) joins(gemm *kern.GemmF32) int {
 
 // joined wraps what build makes for the wide groups.
 func newConvGradJoined(p *GradPrep, k *convGrad, join int, dw bool, build func(*GradPrep, *convGrad) GradKernel) *convGradJoined {
-	j := &convGradJoined{k: k, wide: k.convSpec, join: join, dw: dw}
+	j := &convGradJoined{k: k, wide: *k.convSpec, join: join, dw: dw}
 	j.wide.groups, j.wide.icg, j.wide.ocg = k.groups/join, k.icg*join, k.ocg*join
 	q := *p
 	q.scratch = 0
-	j.inner = build(&q, &convGrad{convSpec: j.wide})
+	j.inner = build(&q, &convGrad{convSpec: &j.wide})
 	p.sets, p.shares = q.sets, q.shares
 	j.param[0].Spec = tensor.F32Spec(k.oc, k.Taps(), j.wide.icg)
 	j.at = roundUp(q.scratch, 64)

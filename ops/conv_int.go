@@ -10,7 +10,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // Positions outside x hold zx, so they add nothing.
 
 // inferInt is Infer for an 8-bit input.
-func (c *Conv) inferInt(s convSpec, x tensor.Spec, in, params []tensor.Spec) (tensor.Spec, error) {
+func (c *Conv) inferInt(s *convSpec, x tensor.Spec, in, params []tensor.Spec) (tensor.Spec, error) {
 	if c.Residual {
 		return tensor.Spec{}, errf(KindConv, "an integer convolution has no residual: the sum is rounded on its own")
 	}

@@ -11,7 +11,7 @@ import (
 // convGemmInt is convGemm on integers: an indirect product of bytes, whose
 // results are requantised as they are stored.
 type convGemmInt struct {
-	convSpec
+	*convSpec
 	gemm   *kern.GemmI8
 	packed []byte // one block a group
 	group  int    // bytes of packed a group takes
@@ -34,7 +34,7 @@ type convGemmInt struct {
 	wideBytes  int // and of its widened rows, behind that
 }
 
-func (c *Conv) prepareGemmInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convGemmInt {
+func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
 	k.layout(max(1, p.Threads))
 	w := p.Params[0]
@@ -198,7 +198,7 @@ func (k *convGemmInt) other(a *Args, args *kern.GemmI8Args, at int) {
 // convDepthwiseInt is one filter a channel, vectors over channels. Tasks are
 // bands of output rows.
 type convDepthwiseInt struct {
-	convSpec
+	*convSpec
 	args  kern.DWI8Args // but for In and Out
 	band  int           // output rows of a task
 	bands int
@@ -206,7 +206,7 @@ type convDepthwiseInt struct {
 	scratch int // bytes of a worker
 }
 
-func (c *Conv) prepareDepthwiseInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convDepthwiseInt {
+func (c *Conv) prepareDepthwiseInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convDepthwiseInt {
 	w := p.Params[0]
 	taps := s.Taps()
 	turned := make([]byte, len(w.Data)) // [taps][c]

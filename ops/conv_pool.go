@@ -139,7 +139,7 @@ func PoolConv(c *Conv, o *Pool, pc, pp *Prep) Kernel {
 // windows of 2x2, are pooled in registers before they are stored; nil where
 // either is another one. A window of padding and a result by halves is none, and
 // a budget for each node might be met at one call and not at the next.
-func (c *Conv) poolWinograd(pc, pp *Prep, s convSpec, g *Geom) Kernel {
+func (c *Conv) poolWinograd(pc, pp *Prep, s *convSpec, g *Geom) Kernel {
 	one, two := [MaxSpatial]int{1, 1, 1}, [MaxSpatial]int{1, 2, 2}
 	_, _, act := c.Act.limits()
 	if act != nil || pc.MemoryBudget > 0 || g.Kernel != two || g.Stride != two || g.Dilation != one ||
@@ -233,7 +233,7 @@ type gemmBands struct {
 
 // prepareGemmBands is for up to rows rows of results at once, cols columns of
 // them or the last last ones; nil where another way is better.
-func (c *Conv) prepareGemmBands(p *Prep, s convSpec, rows, cols, last int) *gemmBands {
+func (c *Conv) prepareGemmBands(p *Prep, s *convSpec, rows, cols, last int) *gemmBands {
 	k := &gemmBands{convGemm: c.newConvGemm(&Prep{Params: p.Params}, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg))), cols: cols}
 	if !k.padded || s.oc < fewColumns || p.Choice.Winograd > 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 // convStem is a first layer of stride 2 and a large kernel by Winograd's minimal
 // filtering of folded pixels (see kern.StemF32), alone or by bands before a pool.
 type convStem struct {
-	convSpec
+	*convSpec
 	stem   kern.StemF32
 	weight tensor.Tensor
 	packed []float32
@@ -22,7 +22,7 @@ type convStem struct {
 
 // newStem is nil where the layer is another one, or was asked to round no more
 // than it has to.
-func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
+func (c *Conv) newStem(p *Prep, s *convSpec) *convStem {
 	two, one := [MaxSpatial]int{1, 2, 2}, [MaxSpatial]int{1, 1, 1}
 	if p.Exact || p.Choice.Winograd == WinogradNone || c.Residual || s.groups != 1 || s.Stride != two || s.Dilation != one ||
 		s.Kernel[0] != 1 || s.In[0] != 1 || s.Out[0] != 1 || !kern.StemWorthwhile(s.Kernel[1], s.Kernel[2], s.ic, s.oc) {
@@ -50,7 +50,7 @@ func (c *Conv) newStem(p *Prep, s convSpec) *convStem {
 }
 
 // prepareStem is newStem for a layer of its own.
-func (c *Conv) prepareStem(p *Prep, s convSpec) *convStem {
+func (c *Conv) prepareStem(p *Prep, s *convSpec) *convStem {
 	k := c.newStem(p, s)
 	if k == nil {
 		return nil

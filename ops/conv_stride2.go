@@ -12,7 +12,7 @@ import (
 // Many blocks of tiles are a task each. Of few, all are transformed first, and
 // then tasks are panels of a block's outputs. The bits are the same.
 type convStride2 struct {
-	convSpec
+	*convSpec
 	w       kern.PhaseF32
 	packed  []float32
 	bias    []float32
@@ -27,7 +27,7 @@ type convStride2 struct {
 
 // prepareStride2 is nil where the direct product is the better choice or was
 // asked for.
-func (c *Conv) prepareStride2(p *Prep, s convSpec) *convStride2 {
+func (c *Conv) prepareStride2(p *Prep, s *convSpec) *convStride2 {
 	three, two, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 2, 2}, [MaxSpatial]int{1, 1, 1}
 	lo, hi, act := c.Act.limits()
 	if p.Exact || p.Training || c.Residual || act != nil || p.Choice.Winograd == WinogradNone || s.groups != 1 || s.Kernel != three || s.Stride != two || s.Dilation != one ||

@@ -28,7 +28,9 @@ func (k *convGemm) twin(p *Prep) bool {
 	k.window.Stride[2] *= 2
 	k.kc += shift
 	k.rows /= 2
-	k.oc, k.ocg, k.pitch = 2*k.oc, 2*k.ocg, 2*k.pitch
+	both := *k.convSpec
+	both.oc, both.ocg = 2*k.oc, 2*k.ocg
+	k.convSpec, k.pitch = &both, 2*k.pitch
 	k.bias = slices.Concat(k.bias, k.bias)
 	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
 	return true

@@ -15,7 +15,7 @@ import (
 // transforms the input for itself. Else every block has scratch of its own and
 // the three steps are split one after the other. The bits are the same.
 type convWinograd struct {
-	convSpec
+	*convSpec
 	w        kern.WinogradF32
 	packed   []float32
 	bias     []float32
@@ -35,7 +35,7 @@ type convWinograd struct {
 
 // prepareWinograd is nil where the direct product is the better choice or was
 // asked for.
-func (c *Conv) prepareWinograd(p *Prep, s convSpec) *convWinograd {
+func (c *Conv) prepareWinograd(p *Prep, s *convSpec) *convWinograd {
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
 	if p.Exact || s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 // With many blocks of tiles each task computes whole ones. With few, all blocks
 // are transformed first; then a task is a panel of output channels of a block.
 type convWinogradInt struct {
-	convSpec
+	*convSpec
 	w        kern.WinogradI8
 	args     kern.WinogradI8Args // but for what differs between runs
 	v, m     int                 // bytes of a block's input and of a panel's sums
@@ -34,7 +34,7 @@ const winoIntStack = 28 << 10
 
 // prepareWinogradInt is nil where the direct product is the better choice, was
 // asked for, or has sums that only it gets right.
-func (c *Conv) prepareWinogradInt(p *Prep, s convSpec, x tensor.Spec, rq requant) *convWinogradInt {
+func (c *Conv) prepareWinogradInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convWinogradInt {
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
 	w := p.Params[0]
 	if s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 ||

@@ -187,7 +187,7 @@ func (l *winoLive) filter(dst, weights, direct []float32, column, panel int) {
 
 // convWinogradLive is the forward convolution of a training step.
 type convWinogradLive struct {
-	convSpec
+	*convSpec
 	live     winoLive
 	weights  tensor.Tensor
 	bias     []float32
@@ -221,12 +221,12 @@ func (c *Conv) PrepareLive(p *Prep) (Kernel, error) {
 
 // prepareWinogradLive is nil where the direct product is the better choice or
 // was asked for.
-func (c *Conv) prepareWinogradLive(p *Prep, s convSpec) *convWinogradLive {
+func (c *Conv) prepareWinogradLive(p *Prep, s *convSpec) *convWinogradLive {
 	if p.Exact || !s.winoTrains() {
 		return nil
 	}
 	k := &convWinogradLive{convSpec: s, weights: p.Params[0], residual: c.Residual, pitch: outPitch(p.OutPitch, s.oc)}
-	k.live = newWinoLive(&s, k.pitch, max(1, p.Threads), false)
+	k.live = newWinoLive(s, k.pitch, max(1, p.Threads), false)
 	if s.bias {
 		k.bias = f32(&p.Params[1])
 	}

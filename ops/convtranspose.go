@@ -40,7 +40,8 @@ func (c *ConvTranspose) Fields(f Fields) {
 
 // resolve gives the convolution whose transpose this is: its input is our
 // result.
-func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s convSpec, err error) {
+func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s *convSpec, err error) {
+	s = new(convSpec)
 	o, err := wantOperands(KindConvTranspose, in, params, 2, 3)
 	if err != nil {
 		return s, err
@@ -158,7 +159,7 @@ func (c *ConvTranspose) Prepare(p *Prep) (Kernel, error) {
 }
 
 type convTranspose struct {
-	convSpec
+	*convSpec
 	act    Act
 	params []tensor.Tensor
 }

@@ -9,7 +9,7 @@ import (
 // bilinear upsampling is: each phase (see transposeFast) is a depthwise convolution
 // of stride 1, whose results lie a stride apart.
 type transposeDepthwise struct {
-	convSpec
+	*convSpec
 	params      []tensor.Tensor
 	late        *Act
 	args        []kern.DWF32Args // but for In and Out, of each residue of a result's row and column
@@ -18,7 +18,7 @@ type transposeDepthwise struct {
 
 // prepareDepthwise is nil where the form does not fit: the kernel is packed once, and
 // every result must have a tap.
-func (c *ConvTranspose) prepareDepthwise(p *Prep, s convSpec) Kernel {
+func (c *ConvTranspose) prepareDepthwise(p *Prep, s *convSpec) Kernel {
 	if p.Training || len(p.Params) == 0 || s.groups < 2 || s.icg != 1 || s.ocg != 1 || s.In[0] != 1 || s.Kernel[0] != 1 || s.n*s.OutSize() == 0 {
 		return nil
 	}

@@ -14,17 +14,17 @@ import (
 // columns (all of them, where the kernel is as large as the stride). What a task
 // computes lies in its worker's scratch and is copied to its places from there.
 type transposeFast struct {
-	convSpec // of the convolution whose transpose this is: its input is our result
-	gemm     *kern.GemmF32
-	params   []tensor.Tensor
-	act      Act
-	lo, hi   float32
-	late     *Act // an activation that is no clamp
-	step     [MaxSpatial]int
-	products []transposeProduct
-	table    int // entries of a worker's offset table
-	room     int // floats of its scratch
-	buf      packBuffer
+	*convSpec // of the convolution whose transpose this is: its input is our result
+	gemm      *kern.GemmF32
+	params    []tensor.Tensor
+	act       Act
+	lo, hi    float32
+	late      *Act // an activation that is no clamp
+	step      [MaxSpatial]int
+	products  []transposeProduct
+	table     int // entries of a worker's offset table
+	room      int // floats of its scratch
+	buf       packBuffer
 }
 
 // phases are residues of result coordinates along a dimension, by its step, whose
@@ -57,7 +57,7 @@ type transposeProduct struct {
 const transposeRoom = 64 << 10
 
 // prepareFast is nil where the plain path has to do.
-func (c *ConvTranspose) prepareFast(p *Prep, s convSpec) Kernel {
+func (c *ConvTranspose) prepareFast(p *Prep, s *convSpec) Kernel {
 	if len(p.Params) == 0 || s.ocg > kern.MaxTap || s.n*s.OutSize()*s.oc*s.ic == 0 {
 		return nil
 	}

@@ -28,7 +28,7 @@ func (c *ConvTranspose) Backward(p *GradPrep) (GradKernel, error) {
 // and the weights, some positions a task; that of the weights is what it is for the convolution whose
 // transpose this is, x and the result's gradient having changed places.
 type convTransposeGrad struct {
-	convSpec
+	*convSpec
 	act     actGrad
 	biasSum *channelSums // nil: no bias that learns
 	gemm    *kern.GemmF32
@@ -44,7 +44,7 @@ type convTransposeGrad struct {
 // windowFloats is how much of the windows is copied at once.
 const windowFloats = 24 << 10
 
-func newConvTransposeGrad(p *GradPrep, s convSpec, act Act) *convTransposeGrad {
+func newConvTransposeGrad(p *GradPrep, s *convSpec, act Act) *convTransposeGrad {
 	k := &convTransposeGrad{convSpec: s, act: newActGrad(act, p.Out.Shape.Elems()), gemm: kern.SelectGemmF32(), depth: s.Taps() * s.icg}
 	if s.bias && p.NeedParam[1] {
 		k.biasSum = &channelSums{newChannelLines(p.Out.Shape)}

@@ -7,7 +7,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // or with one group one for each output channel, which is their last dimension.
 
 // inferInt is Infer for an 8-bit input.
-func (c *ConvTranspose) inferInt(s convSpec, in, params []tensor.Spec) (tensor.Spec, error) {
+func (c *ConvTranspose) inferInt(s *convSpec, in, params []tensor.Spec) (tensor.Spec, error) {
 	o := operands(in, params)
 	shape, err := tensor.NewShape(append(append([]int{s.n}, s.In[MaxSpatial-s.Rank:]...), s.ic)...)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *ConvTranspose) inferInt(s convSpec, in, params []tensor.Spec) (tensor.S
 }
 
 // prepareInt is Prepare for an 8-bit input.
-func (c *ConvTranspose) prepareInt(p *Prep, s convSpec) (Kernel, error) {
+func (c *ConvTranspose) prepareInt(p *Prep, s *convSpec) (Kernel, error) {
 	x, _ := p.Operand(0)
 	w, _ := p.Operand(1)
 	rq, err := newRequant(KindConvTranspose, x, w, p.Out, c.Act)
@@ -43,11 +43,11 @@ func (c *ConvTranspose) prepareInt(p *Prep, s convSpec) (Kernel, error) {
 }
 
 type convTransposeInt struct {
-	convSpec // of the convolution whose transpose this is: its input is our result
-	params   []tensor.Tensor
-	weight   tensor.Spec
-	x, w     q8
-	rq       requant
+	*convSpec // of the convolution whose transpose this is: its input is our result
+	params    []tensor.Tensor
+	weight    tensor.Spec
+	x, w      q8
+	rq        requant
 }
 
 func (k *convTransposeInt) Run(a *Args) { a.Parallel(k.n, k) }

@@ -34,7 +34,7 @@ func (o *DepthToSpace) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // mover walks [n, h, block row, w, block column, c].
-func (o *DepthToSpace) mover(x, out tensor.Spec) mover {
+func (o *DepthToSpace) mover(x, out tensor.Spec) *mover {
 	n, h, w, b := x.Shape.Dim(0), x.Shape.Dim(1), x.Shape.Dim(2), o.Block
 	c := out.Shape.Channels()
 	all := b * b * c

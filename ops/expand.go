@@ -32,7 +32,7 @@ func (o *Expand) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: s[0].DType, Shape: shape, Quant: s[0].Quant}, nil
 }
 
-func (o *Expand) mover(x, out tensor.Spec) mover {
+func (o *Expand) mover(x, out tensor.Spec) *mover {
 	src := make([]int, out.Shape.Rank())
 	from := x.Shape.Strides()
 	for i := range x.Shape.Rank() {

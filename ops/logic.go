@@ -70,7 +70,7 @@ func (l *Logic) Prepare(p *Prep) (Kernel, error) {
 type logicKernel struct {
 	fn     LogicFn
 	params []tensor.Tensor
-	walk   bcast
+	walk   *bcast
 }
 
 func (k *logicKernel) Run(a *Args) {

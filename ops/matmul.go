@@ -39,7 +39,7 @@ type matMulSpec struct {
 	m, n, k        int
 	transA, transB bool
 	alpha          float32
-	batch          bcast // offsets of a and b, in matrices
+	batch          *bcast // offsets of a and b, in matrices
 	batches        int
 	shape          tensor.Shape
 }

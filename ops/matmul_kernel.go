@@ -36,7 +36,7 @@ func (s *matMulSpec) strides() (am, ak, bk, bn int) {
 
 // place is which matrix of operand i belongs to product p.
 func (s *matMulSpec) place(i, p int) int {
-	w := &s.batch
+	w := s.batch
 	return w.at(i, p/w.inner) + p%w.inner*w.step(i)
 }
 

@@ -18,8 +18,8 @@ type mover struct {
 	matrix   bool // the last two dimensions are a matrix to transpose, see plan
 }
 
-func newMover(size int, dims, src, dst []int, srcAt, dstAt int) mover {
-	m := mover{size: size, srcAt: srcAt, dstAt: dstAt}
+func newMover(size int, dims, src, dst []int, srcAt, dstAt int) *mover {
+	m := &mover{size: size, srcAt: srcAt, dstAt: dstAt}
 	for i, d := range dims {
 		if d == 1 {
 			continue
@@ -103,13 +103,13 @@ func strided[T any](dst, src []T, n, ds, ss, d, s int) {
 
 // moveKernel runs a mover over parts of one dimension in parallel.
 type moveKernel struct {
-	m      mover
+	m      *mover
 	params []tensor.Tensor
 	along  int // the dimension that is split
 	chunk  int // indices of a part
 }
 
-func newMoveKernel(p *Prep, m mover) *moveKernel {
+func newMoveKernel(p *Prep, m *mover) *moveKernel {
 	path := "move"
 	if !p.Reference && m.plan() {
 		path = "transpose"

@@ -11,14 +11,14 @@ import (
 // of one dimension. Where the copy moved every element once and there is no
 // gradient yet, it is a copy that goes back.
 type moveGrad struct {
-	m     mover
+	m     *mover
 	sets  bool
 	along int // the dimension that is split
 	tasks int
 }
 
 // newMoveGrad takes whole to say that the copy had every element of its input once.
-func newMoveGrad(p *GradPrep, m mover, whole bool) *moveGrad {
+func newMoveGrad(p *GradPrep, m *mover, whole bool) *moveGrad {
 	k := &moveGrad{m: m}
 	if whole && p.writes(0) {
 		k.sets = true
@@ -36,13 +36,13 @@ func newMoveGrad(p *GradPrep, m mover, whole bool) *moveGrad {
 }
 
 // back is the mover of the opposite direction.
-func (m *mover) back() mover {
+func (m *mover) back() *mover {
 	var dims, src, dst []int
 	for i := range m.rank {
 		dims, src, dst = append(dims, i), append(src, m.dst[i]), append(dst, m.src[i])
 	}
 	slices.SortStableFunc(dims, func(i, j int) int { return cmp.Compare(dst[j], dst[i]) })
-	b := mover{size: m.size, rank: m.rank, srcAt: m.dstAt, dstAt: m.srcAt}
+	b := &mover{size: m.size, rank: m.rank, srcAt: m.dstAt, dstAt: m.srcAt}
 	for to, i := range dims {
 		b.dims[to], b.src[to], b.dst[to] = m.dims[i], src[i], dst[i]
 	}

@@ -25,7 +25,7 @@ func (r *PRelu) prepareInt(p *Prep) (Kernel, error) {
 type preluInt struct {
 	params     []tensor.Tensor
 	x, slope   q8
-	walk       bcast
+	walk       *bcast
 	up, down   float32 // from units of x, and of x*slope, to the result's
 	zy, lo, hi int32
 }

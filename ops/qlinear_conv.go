@@ -103,7 +103,7 @@ func (c *ConvInteger) Prepare(p *Prep) (Kernel, error) {
 }
 
 // resolveIntConv checks input and weight of a convolution of plain integers.
-func resolveIntConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s convSpec, err error) {
+func resolveIntConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s *convSpec, err error) {
 	if !x.DType.IsInt8() || !w.DType.IsInt8() {
 		return s, errf(k, "input %v and weight %v, want i8 or u8", x.DType, w.DType)
 	}

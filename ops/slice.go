@@ -106,10 +106,10 @@ func (s *Slice) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: o[0].DType, Shape: shape, Quant: o[0].Quant}, err
 }
 
-func (s *Slice) mover(x, out tensor.Spec) (mover, error) {
+func (s *Slice) mover(x, out tensor.Spec) (*mover, error) {
 	first, step, dims, err := s.resolve(x.Shape)
 	if err != nil {
-		return mover{}, err
+		return nil, err
 	}
 	src, at := denseStrides(x.Shape), 0
 	for i := range src {

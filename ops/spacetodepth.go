@@ -27,7 +27,7 @@ func (o *SpaceToDepth) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // mover walks [n, h, block row, w, block column, c].
-func (o *SpaceToDepth) mover(x, out tensor.Spec) mover {
+func (o *SpaceToDepth) mover(x, out tensor.Spec) *mover {
 	n, h, w, b := out.Shape.Dim(0), out.Shape.Dim(1), out.Shape.Dim(2), o.Block
 	c := x.Shape.Channels()
 	all := b * b * c

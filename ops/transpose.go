@@ -56,10 +56,10 @@ func (t *Transpose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: o[0].DType, Shape: s, Quant: q}, err
 }
 
-func (t *Transpose) mover(x, out tensor.Spec) (mover, error) {
+func (t *Transpose) mover(x, out tensor.Spec) (*mover, error) {
 	perm, err := t.perm(x.Shape.Rank())
 	if err != nil {
-		return mover{}, err
+		return nil, err
 	}
 	from := denseStrides(x.Shape)
 	src := make([]int, len(perm))

@@ -54,7 +54,7 @@ func (*Where) Prepare(p *Prep) (Kernel, error) {
 
 type whereKernel struct {
 	params []tensor.Tensor
-	walk   bcast
+	walk   *bcast
 	cut    chunks
 }
 
@@ -77,7 +77,7 @@ func (k *whereKernel) Do(a *Args, task, _ int) {
 func whereRows[T uint8 | uint16 | int64](k *whereKernel, a *Args, task int, out, x, y []T) {
 	c := arg(a, k.params, 0).Data
 	sc, sx, sy := k.walk.step(0), k.walk.step(1), k.walk.step(2)
-	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
+	r0, r1, e0, e1 := k.cut.task(k.walk, task)
 	for r := r0; r < r1; r++ {
 		co, xo, yo := k.walk.at(0, r), k.walk.at(1, r), k.walk.at(2, r)
 		dst := out[r*k.walk.inner:][:k.walk.inner]
@@ -92,7 +92,7 @@ func whereRows[T uint8 | uint16 | int64](k *whereKernel, a *Args, task int, out,
 func (k *whereKernel) words(a *Args, task int, out, x, y []float32) {
 	c := arg(a, k.params, 0).Data
 	sc := k.walk.step(0)
-	r0, r1, e0, e1 := k.cut.task(&k.walk, task)
+	r0, r1, e0, e1 := k.cut.task(k.walk, task)
 	var px, py repeated
 	for r := r0; r < r1; r++ {
 		co := k.walk.at(0, r)
@@ -145,7 +145,7 @@ type whereGradPart struct {
 }
 
 func (k *whereGradPart) Do(g *Grads, task, _ int) {
-	w := &k.walk
+	w := k.walk
 	d, dv, cond := g.DOut.F32(), gradOf(g, 1+k.which).F32(), gradArg(g, 0).Bools()
 	for e := task * w.block; e < min(w.kept, (task+1)*w.block); e++ {
 		at, sum := w.keptAt(e), 0.0
