@@ -213,6 +213,8 @@ func (f *File) entry(e []byte, i int) error {
 }
 
 // section is the bytes of a section, nil when there is none.
+//
+//go:noinline
 func (f *File) section(kind int) []byte {
 	for _, s := range f.Sections {
 		if s.Kind == kind {

@@ -42,6 +42,8 @@ func (a Act) Clamp() (lo, hi float32, ok bool) {
 
 // limits is Clamp for a kernel that has rows of any other function done to them
 // once they are stored: rest is that function, or nil.
+//
+//go:noinline
 func (a *Act) limits() (lo, hi float32, rest *Act) {
 	lo, hi, ok := a.Clamp()
 	if !ok {

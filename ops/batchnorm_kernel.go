@@ -75,6 +75,8 @@ func (t *channelTiles) span(i int) (from, to int) {
 }
 
 // repeat fills a tile with copies of its first row.
+//
+//go:noinline
 func (t *channelTiles) repeat(tile []float32) {
 	for j := t.c; j < t.width; j += t.c {
 		copy(tile[j:j+t.c], tile[:t.c])
@@ -232,6 +234,8 @@ func (k *batchNorm) clamp(v float64) float32 {
 
 // move moves running statistics toward the batch's: its mean, or its variance
 // told from the inverse standard deviation.
+//
+//go:noinline
 func (k *batchNorm) move(running, batch []float32, variance bool) {
 	m := float64(k.op.Momentum)
 	for c, v := range batch {

@@ -100,6 +100,8 @@ type chunks struct {
 }
 
 // split cuts the walk into tasks of about elems elements.
+//
+//go:noinline
 func (b *bcast) split(elems int) chunks {
 	var c chunks
 	if b.inner > elems {

@@ -145,6 +145,8 @@ func denseStrides(s tensor.Shape) []int {
 }
 
 // normAxis is axis counted from the front; ok is false outside the rank.
+//
+//go:noinline
 func normAxis(axis, rank int) (int, bool) {
 	if axis < 0 {
 		axis += rank

@@ -162,6 +162,8 @@ type Requests struct {
 }
 
 // Requests is what the kernel asked for.
+//
+//go:noinline
 func (p *Prep) Requests() Requests {
 	return Requests{p.scratch, p.aux, p.inPlace, p.view - 1, p.path}
 }
@@ -230,6 +232,8 @@ func (a *Args) Do(i, worker int) { a.task.Do(a, i, worker) }
 
 // Run computes op once by the reference path on the given operands, allocating
 // what it needs. It is for constant folding and tests.
+//
+//go:noinline
 func Run(op Op, in, params []tensor.Tensor) (tensor.Tensor, error) {
 	return RunPrepared(op, in, params, &Prep{Reference: true, Threads: 1}, nil)
 }

@@ -181,6 +181,8 @@ func (r *packRegions) free() {
 type packBuffer struct{ rows, other []float32 }
 
 // floats are n floats beside the rows.
+//
+//go:noinline
 func (b *packBuffer) floats(n int) []float32 {
 	b.other = room(b.other, n)
 	return b.other

@@ -154,6 +154,8 @@ func (o *Pool) kernel(p *Prep, g Geom) *poolKernel {
 }
 
 // args is what the vector kernel is told of c channels, results pitch apart.
+//
+//go:noinline
 func (o *Pool) args(g *Geom, c, pitch int) kern.PoolF32Args {
 	return kern.PoolF32Args{
 		H: g.In[1], W: g.In[2], C: c, Pixel: c, Average: o.Fn == PoolAvg, CountPad: o.CountIncludePad,

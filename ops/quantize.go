@@ -172,6 +172,8 @@ type lut struct {
 }
 
 // newLUT tabulates f, which is given the stored integer of x.
+//
+//go:noinline
 func newLUT(x tensor.Spec, f func(q int32) int32) *lut {
 	k := new(lut)
 	r := q8{signed: x.DType == tensor.I8}

@@ -76,6 +76,8 @@ func (w *sumWalk) width(e int) int {
 }
 
 // keptAt is where element e of the operand first appears.
+//
+//go:noinline
 func (w *sumWalk) keptAt(e int) (at [4]int) {
 	for d := w.keptRank - 1; d >= 0; d-- {
 		j := e % w.keptDim[d]

@@ -66,6 +66,8 @@ func (g *Graph) Outputs() []Output { return g.outputs }
 func (g *Graph) Batch() int { return g.batch }
 
 // Batched reports whether any input's first dimension is the batch.
+//
+//go:noinline
 func (g *Graph) Batched() bool {
 	for _, id := range g.inputs {
 		if g.nodes[id].Op.(*ops.Input).Batch {

@@ -116,6 +116,7 @@ func (k *attrKey) Floats(name string, v *[]float32) {
 
 type attrPrinter struct{ parts []string }
 
+//go:noinline
 func (p *attrPrinter) add(name, v string) { p.parts = append(p.parts, name+"="+v) }
 
 func (p *attrPrinter) Bool(name string, v *bool) {

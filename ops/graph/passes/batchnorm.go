@@ -126,6 +126,8 @@ func Affine(bn *ops.BatchNorm, params []tensor.Tensor) (s, t []float64) {
 
 // scalable reports a float product with constant weights and nothing after it
 // whose result can be scaled per channel by scaling its weights.
+//
+//go:noinline
 func scalable(n *graph.Node) bool {
 	if len(n.Params) == 0 || n.Out.DType != tensor.F32 || n.Params[0].DType != tensor.F32 {
 		return false

@@ -84,6 +84,8 @@ func joinSlices(a, b *ops.Slice, rank int) (*ops.Slice, bool) {
 }
 
 // permOf is the permutation with its default, the reverse, written out.
+//
+//go:noinline
 func permOf(t *ops.Transpose, rank int) []int {
 	if len(t.Perm) > 0 {
 		return slices.Clone(t.Perm)

@@ -39,6 +39,8 @@ func hasSignedProduct(g *graph.Graph) bool {
 }
 
 // signed says that s is a signed 8-bit activation with one scale.
+//
+//go:noinline
 func signed(s tensor.Spec) bool { return s.DType == tensor.I8 && s.Quant.PerTensor() }
 
 // unsigner knows values in both forms: of a signed one its unsigned twin, and

@@ -15,6 +15,8 @@ func init() {
 }
 
 // PackedSize is the length of packed weights in floats for n columns and depth k.
+//
+//go:noinline
 func (g *GemmF32) PackedSize(n, k int) int { return g.packedColumns(n) * k }
 
 // packedColumns is the columns that n take in panels.
@@ -91,6 +93,8 @@ func packColumns(dst, w []float32, width, have, k, ld int) {
 }
 
 // packLanes is how many columns assembly can take of those left, 0 for none.
+//
+//go:noinline
 func packLanes(left int) int {
 	switch {
 	case usePackAVX512 && left >= 16:

@@ -65,6 +65,8 @@ var (
 )
 
 // SelectGemmI8 returns the best form that is switched on. The object is shared and immutable.
+//
+//go:noinline
 func SelectGemmI8() *GemmI8 {
 	switch {
 	case useGemmI8VNNI:

@@ -140,6 +140,8 @@ func (g *GemmI8) Columns(w []byte, n, taps, kc, ld int, signed bool, zero []int3
 func (c *GemmI8Columns) Symmetric() bool { return c.zero == nil }
 
 // Fill sets all bytes.
+//
+//go:noinline
 func Fill(b []byte, v byte) {
 	n := min(16, len(b))
 	for i := range b[:n] {

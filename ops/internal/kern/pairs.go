@@ -77,6 +77,8 @@ func (p *PairF32) perColumn() int { return 2 + 3*p.n*p.taps }
 
 // ScratchSize is the floats that Run had best have for itself, for at most rows rows and n columns; it makes do with those of
 // one row.
+//
+//go:noinline
 func (p *PairF32) ScratchSize(rows, n int) int {
 	return p.held(rows, n) * (pairInfo + p.tileFloats())
 }

@@ -96,6 +96,7 @@ func first(s []float32) *float32 {
 	return &s[0]
 }
 
+//go:noinline
 func useVec() bool { return useVecAVX512 || useVecAVX2 || useVecNEON }
 
 // BinaryF32 sets dst = clamp(x op y).

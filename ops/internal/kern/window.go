@@ -15,6 +15,8 @@ func (w *Window) Taps() int { return w.Kernel[0] * w.Kernel[1] * w.Kernel[2] }
 func (w *Window) Rows() int { return w.Out[0] * w.Out[1] * w.Out[2] }
 
 // RowsSize is the length of an offset table for m rows in tiles of mr: [ceil(m/mr)][taps][mr].
+//
+//go:noinline
 func RowsSize(mr, m, taps int) int { return (m + mr - 1) / mr * taps * mr }
 
 // Offset returns the element offset of the input pixel that output row m sees through tap t, or -1 in the padding.

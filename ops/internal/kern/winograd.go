@@ -245,6 +245,8 @@ func (w *WinogradF32) following(img, y, x int) (int, int, int) {
 }
 
 // place is the image, row and column of a tile.
+//
+//go:noinline
 func (w *WinogradF32) place(tile int) (img, y, x int) {
 	return tile / (w.tilesY * w.tilesX), tile / w.tilesX % w.tilesY, tile % w.tilesX
 }

@@ -100,8 +100,10 @@ func PhaseFast() bool {
 }
 
 // Total is the number of tiles in the whole batch, Blocks that of blocks, BlockTiles that of tiles in block b.
-func (w *PhaseF32) Total() int           { return w.N * w.tilesY * w.tilesX }
-func (w *PhaseF32) Blocks() int          { return (w.Total() + w.Tiles - 1) / w.Tiles }
+func (w *PhaseF32) Total() int  { return w.N * w.tilesY * w.tilesX }
+func (w *PhaseF32) Blocks() int { return (w.Total() + w.Tiles - 1) / w.Tiles }
+
+//go:noinline
 func (w *PhaseF32) BlockTiles(b int) int { return min(w.Tiles, w.Total()-b*w.Tiles) }
 
 // PackedSize is the length of the packed weights in floats: group by group, panels of [sum of taps][IC][columns].

@@ -37,6 +37,8 @@ type winoRows struct {
 const winoTall, winoLow = 10, 8
 
 // hasRows says that runRows is there for such a product.
+//
+//go:noinline
 func (g *GemmF32) hasRows(a *GemmF32Args, rows, n0, n1 int) bool {
 	return useWinoRowsAVX512 && g.isa == isaAVX512 && rows >= winoLow && a.KC >= 6 && a.KC%2 == 0 && n0%g.NR == 0 && n1%g.NR == 0 && n0 < n1
 }

@@ -72,6 +72,8 @@ func (s *StemF32) PackedSize() int { return (s.OC + stemLanes - 1) / stemLanes *
 func (s *StemF32) panel() int { return stemPlanes * s.k * stemLanes }
 
 // ScratchSize is how many floats Run needs.
+//
+//go:noinline
 func (s *StemF32) ScratchSize() int {
 	return s.linesSize() + s.foldedSize() + s.tiles()*stemPlanes*s.k + stemGroupH
 }
@@ -80,6 +82,7 @@ func (s *StemF32) linesSize() int  { return roundUp16(2 * (2*s.width*s.C + 8)) }
 func (s *StemF32) foldedSize() int { return roundUp16(stemFolded*s.width*s.k + 8) }
 func (s *StemF32) tiles() int      { return (2*s.tilesX + stemGroup - 1) / stemGroup * stemGroup }
 
+//go:noinline
 func roundUp16(n int) int { return (n + 15) / 16 * 16 }
 
 // Pack transforms weights [OC][KH][KW][C] into dst.
