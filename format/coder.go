@@ -45,6 +45,8 @@ type dec struct {
 
 // spend counts n bytes, n being small, against what the section may make us
 // allocate.
+//
+//go:noinline
 func (d *dec) spend(n int) {
 	if d.spent += n; d.limit > 0 && d.spent > d.limit {
 		d.fail("more parts than a network has")
@@ -106,6 +108,7 @@ func (d *dec) bytes(n int) []byte {
 	return b
 }
 
+//go:noinline
 func (d *dec) float() float32 {
 	b := d.bytes(4)
 	if b == nil {
@@ -211,6 +214,7 @@ func (r *fieldReader) advance() {
 	}
 }
 
+//go:noinline
 func (r *fieldReader) field() bool {
 	r.place++
 	return r.next == r.place-1 && r.d.err == nil

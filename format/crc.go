@@ -72,6 +72,8 @@ func joinCRC(a, b uint32, length int) uint32 {
 }
 
 // timesCRC multiplies polynomials modulo Castagnoli's.
+//
+//go:noinline
 func timesCRC(a, b uint32) (p uint32) {
 	for m := uint32(1 << 31); m != 0; m >>= 1 {
 		if a&m != 0 {

@@ -31,6 +31,7 @@ const (
 
 var encodingNames = []string{"raw", "f16", "bf16", "zstd", "int", "f16+zstd", "coded", "f16+coded", "int+coded", "palette", "sparse"}
 
+//go:noinline
 func (e Encoding) String() string {
 	if int(e) < len(encodingNames) {
 		return encodingNames[e]

@@ -70,6 +70,8 @@ func newChannelTiles(s tensor.Shape) channelTiles {
 }
 
 // span is the elements of tile i.
+//
+//go:noinline
 func (t *channelTiles) span(i int) (from, to int) {
 	return i * t.width, min(t.rows*t.c, (i+1)*t.width)
 }

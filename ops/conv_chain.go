@@ -167,6 +167,8 @@ func (k *convChain) cut(budget, threads, reach int) bool {
 }
 
 // least is the rows of a band with fewer of which products are too short to be fast.
+//
+//go:noinline
 func (k *convChain) least() int { return min(k.dw.Out[1], (23+k.dw.Out[2])/k.dw.Out[2]) }
 
 // share cuts an image into tasks of whole bands, all alike: a small one into shares.

@@ -8,6 +8,8 @@ import (
 )
 
 // isDepthwise reports one filter a channel over at most two dimensions.
+//
+//go:noinline
 func (s *convSpec) isDepthwise() bool {
 	return s.groups > 1 && s.icg == 1 && s.ocg == 1 && s.Kernel[0] == 1 && s.In[0] == 1 && s.PadLo[0] == 0
 }

@@ -178,6 +178,8 @@ func (k *convGemm) layout(room int) {
 }
 
 // joinsTaps says that the taps of a kernel row should be one.
+//
+//go:noinline
 func (k *convGemm) joinsTaps() bool {
 	return k.groups == 1 && k.ic < fuseTapsBelow && k.Kernel[2] > 1 && k.Dilation[2] == 1 && k.Kernel[2]*k.ic <= kern.MaxTap
 }
@@ -243,6 +245,8 @@ func (k *convGemm) split(threads, room, cut int) {
 const packPanels = 2
 
 // packParts is the number of parts that the weights are packed in.
+//
+//go:noinline
 func (k *convGemm) packParts() int {
 	n := packPanels * k.gemm.NR
 	return k.groups * ((k.ocg + n - 1) / n)

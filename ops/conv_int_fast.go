@@ -83,6 +83,8 @@ func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *
 
 // perGroup is group g's part of one value a channel; one value, or none, is
 // for all.
+//
+//go:noinline
 func perGroup[T any](v []T, g, n int) []T {
 	if len(v) <= 1 {
 		return v

@@ -67,6 +67,8 @@ const cutTiles, cutWeights = 8, 1 << 20
 const flyCopies = 2
 
 // heavy says that transformed weights are more than cutWeights.
+//
+//go:noinline
 func (k *convWinograd) heavy() bool { return 4*k.w.Planes()*k.ic*k.oc > cutWeights }
 
 // cut finds work for all workers, that they need not share: smaller blocks, or

@@ -42,6 +42,8 @@ func (l denseLayer) prepareStrips(p *Prep) Kernel {
 }
 
 // size is the bytes of the weights in strips.
+//
+//go:noinline
 func (k *denseStrips) size() int { return k.narrow.Size() * kern.StripsSize(k.out, k.in) }
 
 // A part of the packing is a panel of the product's width.

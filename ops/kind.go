@@ -111,6 +111,8 @@ func Kinds() []Desc {
 }
 
 // String is the operator's name in printed graphs.
+//
+//go:noinline
 func (k Kind) String() string {
 	if n, ok := kindNames[k]; ok {
 		return n

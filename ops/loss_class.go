@@ -152,6 +152,8 @@ type classLossKernel struct {
 }
 
 // weights are the class weights, or nil.
+//
+//go:noinline
 func (k *classLossKernel) weights(a *Args) *tensor.Tensor {
 	if k.weighted {
 		return arg(a, k.params, 2)

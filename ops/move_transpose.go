@@ -39,6 +39,7 @@ func (m *mover) plan() bool {
 	return true
 }
 
+//go:noinline
 func (m *mover) swap(i, j int) {
 	m.dims[i], m.dims[j] = m.dims[j], m.dims[i]
 	m.src[i], m.src[j] = m.src[j], m.src[i]

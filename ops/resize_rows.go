@@ -113,6 +113,8 @@ func (k *resizeKernel) copyLine(y, x []byte) {
 }
 
 // border sets what of a line lies outside of the input.
+//
+//go:noinline
 func (k *resizeKernel) border(y []float32) {
 	for j, out := range k.axes[k.rank-1].outside {
 		for c := j * k.inner; out && c < (j+1)*k.inner; c++ {

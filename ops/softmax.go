@@ -100,6 +100,7 @@ type lines struct {
 	chunk           int // lines of a task
 }
 
+//go:noinline
 func newLines(outer, n, inner int) lines {
 	if n == 0 { // lines of nothing: there are none
 		outer = 0

@@ -70,6 +70,8 @@ func newSumWalk(shape, of tensor.Shape, others ...tensor.Shape) sumWalk {
 }
 
 // width is how many elements from e on can be summed side by side.
+//
+//go:noinline
 func (w *sumWalk) width(e int) int {
 	n := min(sumWidth, w.line-e%w.line)
 	return min(n, w.block-e%w.block)

@@ -64,6 +64,8 @@ func DecodeExact(dst, src []byte, size int, rotate bool) ([]Part, error) {
 }
 
 // firstStream takes a stream off src that is not a chunk's last.
+//
+//go:noinline
 func firstStream(src []byte) (stream, rest []byte, ok bool) {
 	if len(src) < 4 {
 		return nil, nil, false

@@ -47,6 +47,7 @@ func DecodePlanes(dst, src []byte, size int) error {
 	return nil
 }
 
+//go:noinline
 func join(dst, src []byte, size int) {
 	n := len(dst) / size
 	for p := range size {

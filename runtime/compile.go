@@ -107,6 +107,8 @@ func compileCPU(g *graph.Graph, o accel.Options, weights int, away bool, packs *
 
 // spare is what scratch may add to an arena that holds live bytes at once: a
 // sixth, or up to a quarter where that is little beside the weights.
+//
+//go:noinline
 func (c *compiler) spare(live int) int { return max(live/6, min(live*61/250, c.weights/64)) }
 
 // compile prepares every node and plans the arena.
@@ -305,11 +307,13 @@ func (c *compiler) readTwice(n *graph.Node, i, buf int) bool {
 	return false
 }
 
+//go:noinline
 func (c *compiler) newBuffer(bytes, first, last int) int {
 	c.buffers = append(c.buffers, buffer{bytes, first, last})
 	return len(c.buffers) - 1
 }
 
+//go:noinline
 func (c *compiler) extend(b, last int) { c.buffers[b].last = max(c.buffers[b].last, last) }
 
 // finish plans the arena and builds the program.

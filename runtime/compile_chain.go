@@ -145,6 +145,7 @@ func (c *compiler) joins(ch *chain) bool {
 	return true
 }
 
+//go:noinline
 func (c *compiler) join(ch *chain) {
 	c.chains[ch.last()] = ch
 	for _, id := range ch.nodes[:len(ch.nodes)-1] {
@@ -153,6 +154,8 @@ func (c *compiler) join(ch *chain) {
 }
 
 // alone reports whether a value is computed for a single reader.
+//
+//go:noinline
 func (c *compiler) alone(id graph.ID) bool {
 	return len(c.uses[id]) == 1 && !c.g.IsOutput(id) && !c.inner[id] && c.chains[id] == nil
 }

@@ -31,6 +31,8 @@ func NewBuilder(name string) *Builder { return NewBuilderBatch(name, 1) }
 
 // NewBuilderBatch is NewBuilder whose specs are inferred for another batch
 // while the graph is built; Build returns the graph at that batch.
+//
+//go:noinline
 func NewBuilderBatch(name string, batch int) *Builder {
 	b := &Builder{g: Graph{name: name, batch: batch}, names: map[string]int{}}
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {

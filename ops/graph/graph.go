@@ -90,6 +90,8 @@ func (g *Graph) Consumers() [][]ID {
 }
 
 // IsOutput reports whether id is a result of the graph.
+//
+//go:noinline
 func (g *Graph) IsOutput(id ID) bool {
 	return id >= 0 && int(id) < len(g.results) && g.results[id]
 }

@@ -64,6 +64,8 @@ func register(name string, enabled *bool, cores []string) {
 }
 
 // named says that one of the patterns is of that path.
+//
+//go:noinline
 func named(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return matches(strings.TrimSpace(p), name) })
 }

@@ -26,6 +26,8 @@ var dtypeNames = [numDTypes]string{"invalid", "f32", "f16", "bf16", "i8", "u8", 
 var dtypeSizes = [numDTypes]uint8{0, 4, 2, 2, 1, 1, 4, 8, 1}
 
 // String is the short name used in printed graphs: "f32", "i8".
+//
+//go:noinline
 func (d DType) String() string {
 	if d < numDTypes {
 		return dtypeNames[d]

@@ -17,6 +17,8 @@ type Quant struct {
 }
 
 // Affine is the quantisation of an activation tensor.
+//
+//go:noinline
 func Affine(scale float32, zero int) Quant {
 	return Quant{Scale: []float32{scale}, Zero: []int32{int32(zero)}}
 }

@@ -82,6 +82,8 @@ func foldBatchNormAhead(g *graph.Graph) (*graph.Graph, error) {
 }
 
 // inferring reports a batch norm with constant running statistics.
+//
+//go:noinline
 func inferring(n *graph.Node) (*ops.BatchNorm, bool) {
 	bn, ok := n.Op.(*ops.BatchNorm)
 	return bn, ok && !bn.Training && bn.Output == 0 && len(n.In) == 1 && len(n.Params) == 4

@@ -158,6 +158,7 @@ func passesOn(op ops.Op, src, n *graph.Node) bool {
 	return false
 }
 
+//go:noinline
 func allZero(v []int) bool {
 	for _, x := range v {
 		if x != 0 {

@@ -177,6 +177,8 @@ func uses(g *graph.Graph) []int {
 }
 
 // constant is the value of a Constant node.
+//
+//go:noinline
 func constant(n *graph.Node) (tensor.Tensor, bool) {
 	if n == nil || n.Op.Kind() != ops.KindConstant {
 		return tensor.Tensor{}, false

@@ -179,4 +179,6 @@ func (m matcher) two(id graph.ID, fn ops.BinaryFn) (p, q graph.ID, ok bool) {
 }
 
 // near allows for constants that exporters rounded to a few digits.
+//
+//go:noinline
 func near(v float32, want float64) bool { return math.Abs(float64(v)-want) <= 1e-4*want }

@@ -20,6 +20,8 @@ const (
 )
 
 // RegisterFor announces a fast path that pays on those cores: see switches.RegisterFor.
+//
+//go:noinline
 func RegisterFor(name string, enabled *bool, cores ...string) {
 	switches.RegisterFor(name, enabled, core, cores...)
 }

@@ -41,6 +41,8 @@ func packedColumns(n, nr, half int) int {
 // Pack lays weights out as panels of NR columns, [ceil(n/NR)][k][NR], zero filled; the last panel is Half wide when that
 // suffices. w holds column j at w[j*ld : j*ld+k]: conv weights [oc][taps·ic] and dense weights [out][in] with ld = k.
 // Column j's elements must be in the order of the product's taps.
+//
+//go:noinline
 func (g *GemmF32) Pack(dst, w []float32, n, k, ld int) { g.pack(dst, w, n, k, ld, 1) }
 
 // PackKN is Pack for weights laid [k][n], row p at w[p*ld : p*ld+n]: the right side of a MatMul.

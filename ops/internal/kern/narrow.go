@@ -38,6 +38,8 @@ const (
 func (n Narrow) String() string { return [...]string{"", "/f16", "/bf16", "/i8"}[n] }
 
 // Size is the bytes of a number.
+//
+//go:noinline
 func (n Narrow) Size() int { return [...]int{4, 2, 2, 1}[n] }
 
 // narrowArgs is what the loops are handed; assembly knows the offsets (see TestNarrowLayout).
@@ -67,6 +69,8 @@ func (g *GemmF32) Narrow(w []float32, k int, steps []float32) Narrow {
 }
 
 // Narrows says that g multiplies by numbers of fewer bits.
+//
+//go:noinline
 func (g *GemmF32) Narrows() bool {
 	return g.isa == isaAVX512 && useNarrowAVX512 || g.isa == isaAVX2 && useNarrowAVX2 || g.isa == isaNEON && useNarrowNEON
 }

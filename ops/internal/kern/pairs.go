@@ -70,9 +70,13 @@ func firstBits(n int) uint16 { return uint16(1<<max(0, min(16, n)) - 1) }
 func (p *PairF32) Fits(g *GemmF32) bool { return g.MR == pairMR && g.NR == pairNR }
 
 // PackedSize is the length of packed weights in floats for n columns.
+//
+//go:noinline
 func (p *PairF32) PackedSize(n int) int { return packedColumns(n, pairNR, pairNR/2) * p.perColumn() }
 
 // perColumn is the floats of a packed column: its start, its scale, its steps.
+//
+//go:noinline
 func (p *PairF32) perColumn() int { return 2 + 3*p.n*p.taps }
 
 // ScratchSize is the floats that Run had best have for itself, for at most rows rows and n columns; it makes do with those of

@@ -49,6 +49,8 @@ func (g *GemmF32) Strips() bool {
 
 // StripsSize is the number of weights of k inputs and n columns in strips: those of columns StripColumns·s and on lie at
 // StripColumns·s·k, each input's after the other's, in lines of StripWidth columns.
+//
+//go:noinline
 func StripsSize(n, k int) int { return (n + StripStep - 1) / StripStep * StripStep * k }
 
 // StripWidth is how wide the strip is that column at of n is in, with zeros behind the last column.

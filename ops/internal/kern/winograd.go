@@ -90,6 +90,8 @@ func (w *WinogradF32) n() int      { return w.M + 2 }
 func (w *WinogradF32) planes() int { return w.n() * w.n() }
 
 // Total is the number of tiles in the whole batch.
+//
+//go:noinline
 func (w *WinogradF32) Total() int { return w.N * w.tilesY * w.tilesX }
 
 // biased is the plane (1, 1): every result of a tile has its products once, and so what they start from.
@@ -234,6 +236,8 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 const winoVector = 8
 
 // following is the place after this one.
+//
+//go:noinline
 func (w *WinogradF32) following(img, y, x int) (int, int, int) {
 	if x++; x == w.tilesX {
 		x = 0

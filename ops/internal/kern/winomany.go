@@ -54,6 +54,8 @@ func (w *WinogradF32) manySize() int {
 
 // manyTaps is where a panel's weights for column j from input channel k on are, and how many bytes behind the next column of
 // taps is; they are nowhere for a column behind the last.
+//
+//go:noinline
 func (w *WinogradF32) manyTaps(j, k int) (at, column int) {
 	column = w.IC * 3 * manyNR
 	switch at = k * 3 * manyNR; j {
@@ -73,6 +75,8 @@ const manyFar = 1 << 20
 
 // manyPanels is the panels of a product, manyPiece the input channels that these take one after the other, where all
 // channels are too many for the cache.
+//
+//go:noinline
 func (w *WinogradF32) manyPanels() int {
 	if w.Tiles > flyFew && w.manyPiece() < w.IC && w.OC%(4*manyNR) == 0 {
 		return 4

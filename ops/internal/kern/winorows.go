@@ -46,6 +46,8 @@ func (g *GemmF32) hasRows(a *GemmF32Args, rows, n0, n1 int) bool {
 func roundRows(n, to int) int { return (n + to - 1) / to * to }
 
 // winoHeight is the rows of a group, of so many rows.
+//
+//go:noinline
 func winoHeight(rows, lda int) int {
 	if rows < winoTall || roundRows(rows, winoLow) < roundRows(rows, winoTall) || lda%aliasing == 0 {
 		return winoLow

@@ -67,6 +67,8 @@ func (s *StemF32) Plan() {
 }
 
 // PackedSize is the length of the transformed weights in floats: [outputs/16][column of planes][channel][plane][16].
+//
+//go:noinline
 func (s *StemF32) PackedSize() int { return (s.OC + stemLanes - 1) / stemLanes * s.panel() }
 
 func (s *StemF32) panel() int { return stemPlanes * s.k * stemLanes }
