@@ -40,7 +40,8 @@ type dec struct {
 	spent   int // see spend
 	limit   int // of spent; 0: none
 	jobs    []job
-	keep    keeper // see ParseCompact; or nil
+	infos   []WeightInfo // of the tensors read
+	keep    keeper       // see ParseCompact; or nil
 }
 
 // spend counts n bytes, n being small, against what the section may make us

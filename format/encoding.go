@@ -58,7 +58,7 @@ type Choice struct {
 func (c Choice) encode(t tensor.Tensor) ([]byte, Encoding, error) {
 	e := c.Encoding
 	if e != Raw && e != Coded && t.DType != tensor.F32 {
-		return nil, e, fmt.Errorf("format: encoding %v is for f32, not %v", e, t.DType)
+		return nil, e, errorf("format: encoding %v is for f32, not %v", e, t.DType)
 	}
 	var b []byte
 	var err error
@@ -74,7 +74,7 @@ func (c Choice) encode(t tensor.Tensor) ([]byte, Encoding, error) {
 		inner := c
 		inner.Encoding = c.Inner
 		if c.Inner == Raw || c.Inner >= Sparse {
-			return nil, e, fmt.Errorf("format: %v values in a sparse tensor", c.Inner)
+			return nil, e, errorf("format: %v values in a sparse tensor", c.Inner)
 		}
 		b, err = quant.EncodeSparse(nil, quant.Prune(t.F32(), c.Keep), uint8(c.Inner), func(v []float32) ([]byte, error) {
 			return inner.floats(v, max(1, len(v)))
@@ -116,7 +116,7 @@ func (c Choice) floats(v []float32, row int) ([]byte, error) {
 		}
 		return quant.FitPalette(v, nil, c.Bits, group).Append(nil)
 	}
-	return nil, fmt.Errorf("format: encoding %v cannot be written", c.Encoding)
+	return nil, errorf("format: encoding %v cannot be written", c.Encoding)
 }
 
 // decode is the inverse, in parts that may run side by side. Raw data is not
@@ -125,7 +125,7 @@ func decode(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.P
 	t := tensor.Tensor{Spec: spec}
 	if e == Raw {
 		if len(data) != spec.Bytes() {
-			return t, nil, fmt.Errorf("%d bytes for %v", len(data), spec)
+			return t, nil, errorf("%d bytes for %v", len(data), spec)
 		}
 		t.Data = data
 		if !tensor.Aligned(data, spec.DType.Size()) { // a stream's buffer may lie anywhere
@@ -136,7 +136,7 @@ func decode(e Encoding, spec tensor.Spec, data []byte) (tensor.Tensor, []quant.P
 	}
 	exact := e == Coded || e == zstdExact
 	if !exact && spec.DType != tensor.F32 {
-		return t, nil, fmt.Errorf("encoding %v of %v", e, spec.DType)
+		return t, nil, errorf("encoding %v of %v", e, spec.DType)
 	}
 	t.Data = tensor.AlignedBytes(spec.Bytes())
 	var parts []quant.Part

@@ -209,3 +209,8 @@ func (f *File) decodes() bool {
 	}
 	return false
 }
+
+// errorf is fmt.Errorf, called and not copied into every caller.
+//
+//go:noinline
+func errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }

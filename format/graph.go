@@ -146,7 +146,6 @@ type stored struct {
 
 // graph builds the graph; weights is the weights section.
 func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
-	var infos []WeightInfo
 	d.limit = maxGraphBytes + len(d.b)
 	decoded := maxDecoded(len(weights))
 	name, batch := d.string(), int(min(d.uint(), maxBatch+1))
@@ -188,12 +187,9 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 		}
 		params := make([]tensor.Tensor, count)
 		for j := range params {
-			t, info, err := d.tensor(fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded, j == 0 && kind == ops.KindDense)
-			if err != nil {
+			if err := d.tensor(&params[j], fmt.Sprintf("%s.%d", nodeName, j), weights, cache, &decoded, j == 0 && kind == ops.KindDense); err != nil {
 				return nil, nil, err
 			}
-			params[j] = t
-			infos = append(infos, info)
 		}
 		if d.err != nil {
 			return nil, nil, d.err
@@ -225,7 +221,7 @@ func (d *dec) graph(weights []byte) (*graph.Graph, []WeightInfo, error) {
 	if err != nil {
 		return nil, nil, &FormatError{Section: d.section, Msg: "graph is not valid", Err: err}
 	}
-	return g, infos, nil
+	return g, d.infos, nil
 }
 
 // maxDecoded is how many bytes a weights section of n bytes may decode to.
@@ -233,13 +229,13 @@ func maxDecoded(n int) int {
 	return maxDecodeBytes + min(n, math.MaxInt/maxDecodeRatio-maxDecodeBytes)*maxDecodeRatio
 }
 
-// tensor reads a tensor's description and leaves jobs that decode it. Tensors
-// that lie in the same place are decoded once.
-func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int, weight bool) (tensor.Tensor, WeightInfo, error) {
+// tensor reads t's description and leaves jobs that decode it. Tensors that lie
+// in the same place are decoded once.
+func (d *dec) tensor(t *tensor.Tensor, name string, weights []byte, cache map[stored]tensor.Tensor, decoded *int, weight bool) error {
 	spec := d.spec()
 	enc, at, size := d.uint(), d.uint(), d.uint()
 	if d.err != nil {
-		return tensor.Tensor{}, WeightInfo{}, d.err
+		return d.err
 	}
 	unit := uint64(weightAlign)
 	if enc >= uint64(firstUnaligned) {
@@ -247,37 +243,37 @@ func (d *dec) tensor(name string, weights []byte, cache map[stored]tensor.Tensor
 	}
 	if enc > 255 || at > uint64(len(weights))/unit || size > uint64(len(weights))-at*unit {
 		d.fail("tensor lies outside the weights")
-		return tensor.Tensor{}, WeightInfo{}, d.err
+		return d.err
 	}
 	s := stored{Encoding(enc), int(at * unit), int(size), weight && d.keep != nil && keeps(Encoding(enc), spec)}
-	info := WeightInfo{Name: name, Spec: spec, Encoding: s.encoding, Bytes: s.bytes}
-	if t, ok := cache[s]; ok && t.Spec.Equal(spec) {
-		return t, info, nil
+	d.infos = append(d.infos, WeightInfo{Name: name, Spec: spec, Encoding: s.encoding, Bytes: s.bytes})
+	if same, ok := cache[s]; ok && same.Spec.Equal(spec) {
+		*t = same
+		return nil
 	}
 	if s.encoding != Raw || !tensor.Aligned(weights[s.offset:], spec.DType.Size()) {
 		if *decoded < spec.Bytes() {
 			d.fail(fmt.Sprintf("weights of %d bytes claim to hold far more", len(weights)))
-			return tensor.Tensor{}, info, d.err
+			return d.err
 		}
 		*decoded -= spec.Bytes()
 	}
 	fail := func(err error) error {
 		return &FormatError{Section: "weights", Offset: s.offset, Msg: fmt.Sprintf("tensor %q, %v", name, spec), Err: err}
 	}
-	var t tensor.Tensor
 	var parts []quant.Part
 	var err error
 	if data := weights[s.offset : s.offset+s.bytes]; s.kept {
-		t, parts, err = d.keep(s.encoding, spec, data)
+		*t, parts, err = d.keep(s.encoding, spec, data)
 	} else {
-		t, parts, err = decode(s.encoding, spec, data)
+		*t, parts, err = decode(s.encoding, spec, data)
 	}
 	if err != nil {
-		return t, info, fail(err)
+		return fail(err)
 	}
 	for _, p := range parts {
 		d.jobs = append(d.jobs, job{p, fail, spec.Bytes() / len(parts)})
 	}
-	cache[s] = t
-	return t, info, nil
+	cache[s] = *t
+	return nil
 }

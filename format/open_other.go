@@ -3,7 +3,6 @@
 package format
 
 import (
-	"fmt"
 	"os"
 )
 
@@ -14,12 +13,12 @@ func OpenCompact(path string) (*File, error) { return Open(path) }
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("format: %w", err)
+		return nil, errorf("format: %w", err)
 	}
 	defer f.Close()
 	file, err := Read(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, errorf("%s: %w", path, err)
 	}
 	return file, nil
 }

@@ -3,7 +3,6 @@
 package format
 
 import (
-	"fmt"
 	"os"
 
 	"syscall"
@@ -19,7 +18,7 @@ func OpenCompact(path string) (*File, error) { return open(path, keep) }
 func open(path string, keep keeper) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("format: %w", err)
+		return nil, errorf("format: %w", err)
 	}
 	defer f.Close()
 	var st syscall.Stat_t // not os.File's: with its times and names it is 4 KB more of a small program
@@ -27,7 +26,7 @@ func open(path string, keep keeper) (*File, error) {
 		err = syscall.Fstat(int(f.Fd()), &st)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("format: %s: %w", path, err)
+		return nil, errorf("format: %s: %w", path, err)
 	}
 	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		return Read(f)
@@ -36,9 +35,9 @@ func open(path string, keep keeper) (*File, error) {
 		head := make([]byte, headerSize)
 		n, _ := f.Read(head)
 		if IsTeff(head[:n]) {
-			return nil, fmt.Errorf("%s: %w", path, ErrTruncated)
+			return nil, errorf("%s: %w", path, ErrTruncated)
 		}
-		return nil, fmt.Errorf("%s: %w", path, ErrMagic)
+		return nil, errorf("%s: %w", path, ErrMagic)
 	}
 	b, err := syscall.Mmap(int(f.Fd()), 0, int(st.Size), syscall.PROT_READ, syscall.MAP_PRIVATE)
 	if err != nil {
@@ -47,7 +46,7 @@ func open(path string, keep keeper) (*File, error) {
 	file, err := parse(b, keep)
 	if err != nil {
 		syscall.Munmap(b)
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, errorf("%s: %w", path, err)
 	}
 	file.close, file.mapped = func() error { return syscall.Munmap(b) }, true
 	if file.decodes() {

@@ -61,7 +61,7 @@ func Read(r io.Reader) (*File, error) {
 		return Parse(head[:n]) // too short: says how
 	}
 	if err != nil {
-		return nil, fmt.Errorf("format: %w", err)
+		return nil, errorf("format: %w", err)
 	}
 	if err := checkHeader(head); err != nil {
 		return nil, err
@@ -77,10 +77,10 @@ func Read(r io.Reader) (*File, error) {
 		n, err := io.ReadFull(r, b[at:])
 		at += n
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil, fmt.Errorf("%w: %d bytes of %d", ErrTruncated, at, size)
+			return nil, errorf("%w: %d bytes of %d", ErrTruncated, at, size)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("format: %w", err)
+			return nil, errorf("format: %w", err)
 		}
 		if uint64(at) == size {
 			break
@@ -98,20 +98,20 @@ func Read(r io.Reader) (*File, error) {
 // checkHeader checks what the first bytes say by themselves.
 func checkHeader(b []byte) error {
 	if len(b) < len(Magic) && string(b) == Magic[:len(b)] && len(b) > 0 {
-		return fmt.Errorf("%w: %d bytes", ErrTruncated, len(b))
+		return errorf("%w: %d bytes", ErrTruncated, len(b))
 	}
 	if !IsTeff(b) {
 		return ErrMagic
 	}
 	if len(b) < headerSize {
-		return fmt.Errorf("%w: %d bytes", ErrTruncated, len(b))
+		return errorf("%w: %d bytes", ErrTruncated, len(b))
 	}
 	le := binary.LittleEndian
 	if crc32.Checksum(b[:headerSize-4], castagnoli) != le.Uint32(b[headerSize-4:]) {
-		return fmt.Errorf("%w: header", ErrChecksum)
+		return errorf("%w: header", ErrChecksum)
 	}
 	if v := le.Uint16(b[8:]); v != Major {
-		return fmt.Errorf("%w: file is version %d.%d, this program reads %d", ErrVersion, v, le.Uint16(b[10:]), Major)
+		return errorf("%w: file is version %d.%d, this program reads %d", ErrVersion, v, le.Uint16(b[10:]), Major)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (f *File) contents() error {
 	le := binary.LittleEndian
 	if n := le.Uint64(b[16:]); n != uint64(len(b)) {
 		if n > uint64(len(b)) {
-			return fmt.Errorf("%w: %d bytes of %d", ErrTruncated, len(b), n)
+			return errorf("%w: %d bytes of %d", ErrTruncated, len(b), n)
 		}
 		return &FormatError{Section: "header", Offset: 16, Msg: fmt.Sprintf("file is %d bytes, %d expected", len(b), n)}
 	}
@@ -135,7 +135,7 @@ func (f *File) contents() error {
 	}
 	toc := b[at : at+uint64(size)]
 	if crc32.Checksum(toc, castagnoli) != le.Uint32(b[40:]) {
-		return fmt.Errorf("%w: table of contents", ErrChecksum)
+		return errorf("%w: table of contents", ErrChecksum)
 	}
 	for i := range int(count) {
 		if err := f.entry(toc[i*entrySize:(i+1)*entrySize], i); err != nil {
@@ -147,7 +147,7 @@ func (f *File) contents() error {
 	}
 	for _, s := range f.Sections {
 		if checksum(f.data[s.Offset:s.Offset+s.Length]) != s.CRC32C {
-			return fmt.Errorf("%w: %s", ErrChecksum, s.Name)
+			return errorf("%w: %s", ErrChecksum, s.Name)
 		}
 	}
 	return nil
@@ -228,7 +228,7 @@ func (f *File) section(kind int) []byte {
 func (f *File) Check() error {
 	for _, s := range f.Sections {
 		if sum256(f.data[s.Offset:s.Offset+s.Length]) != s.SHA256 {
-			return fmt.Errorf("%w: SHA-256 of %s", ErrChecksum, s.Name)
+			return errorf("%w: SHA-256 of %s", ErrChecksum, s.Name)
 		}
 	}
 	return nil

@@ -79,7 +79,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	if x.Shape.Rank() < 2 {
-		return tensor.Spec{}, &ShapeError{KindBatchNorm, "input", "rank 2 or more", x.Shape.String()}
+		return tensor.Spec{}, notShape(KindBatchNorm, "input", "rank 2 or more", x.Shape.String())
 	}
 	for i, name := range []string{"scale", "bias", "mean", "variance"} {
 		if err := wantChannels(KindBatchNorm, name, o[i+1], x.Shape.Channels()); err != nil {
@@ -101,7 +101,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 // wantChannels checks an f32 operand with one value a channel.
 func wantChannels(k Kind, operand string, s tensor.Spec, n int) error {
 	if s.DType != tensor.F32 || s.Shape.Rank() != 1 || s.Shape.Elems() != n {
-		return &ShapeError{k, operand, fmt.Sprintf("f32[%d]", n), s.String()}
+		return notShape(k, operand, fmt.Sprintf("f32[%d]", n), s.String())
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (b *Binary) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	switch d := o[0].DType; {
 	case isQuantised(o[0]):
 		if !isQuantised(o[1]) {
-			return tensor.Spec{}, &ShapeError{KindBinary, "operand 1", "quantised i8 or u8", o[1].String()}
+			return tensor.Spec{}, notShape(KindBinary, "operand 1", "quantised i8 or u8", o[1].String())
 		}
 		return b.Out.sameType(KindBinary, o[0], s)
 	case d != o[1].DType:

@@ -70,12 +70,12 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, er
 		return s, x, err
 	}
 	if kernel := o[1].Shape.Dims()[1 : o[1].Shape.Rank()-1]; c.Kernel != nil && !slices.Equal(c.Kernel, kernel) {
-		return s, x, &ShapeError{KindConv, "weight", fmt.Sprintf("kernel %v", c.Kernel), o[1].Shape.String()}
+		return s, x, notShape(KindConv, "weight", fmt.Sprintf("kernel %v", c.Kernel), o[1].Shape.String())
 	}
 	if len(o) == 3 {
 		s.bias = true
 		if b := o[2].Shape; b.Elems() != s.oc || b.Rank() != 1 {
-			return s, x, &ShapeError{KindConv, "bias", fmt.Sprint(s.oc), b.String()}
+			return s, x, notShape(KindConv, "bias", fmt.Sprint(s.oc), b.String())
 		}
 	}
 	if residual != nil {
@@ -84,7 +84,7 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, er
 			return s, x, err
 		}
 		if residual.Shape != want {
-			return s, x, &ShapeError{KindConv, "residual", want.String(), residual.Shape.String()}
+			return s, x, notShape(KindConv, "residual", want.String(), residual.Shape.String())
 		}
 	}
 	if x.DType == tensor.F32 {
@@ -104,13 +104,13 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, er
 func resolveConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s *convSpec, err error) {
 	s = new(convSpec)
 	if w.Shape.Rank() != x.Shape.Rank() || x.Shape.Rank() < 3 {
-		return s, &ShapeError{k, "weight", "the rank of input " + x.Shape.String() + " (3 to 5)", w.Shape.String()}
+		return s, notShape(k, "weight", "the rank of input "+x.Shape.String()+" (3 to 5)", w.Shape.String())
 	}
 	s.groups = max(groups, 1)
 	s.n, s.ic = x.Shape.Dim(0), x.Shape.Channels()
 	s.oc, s.icg = w.Shape.Dim(0), w.Shape.Channels()
 	if groups < 0 || s.icg*s.groups != s.ic || s.oc%s.groups != 0 {
-		return s, &ShapeError{k, "weight", fmt.Sprintf("[oc, k..., %d/%d]", s.ic, s.groups), w.Shape.String()}
+		return s, notShape(k, "weight", fmt.Sprintf("[oc, k..., %d/%d]", s.ic, s.groups), w.Shape.String())
 	}
 	s.ocg = s.oc / s.groups
 	if win.Ceil {

@@ -49,7 +49,7 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s *convSpec, err erro
 	x, w := o[0].Shape, o[1].Shape
 	rank := x.Rank() - 2
 	if rank < 1 || rank > MaxSpatial || w.Rank() != x.Rank() {
-		return s, &ShapeError{KindConvTranspose, "weight", "the rank of input " + x.String() + " (3 to 5)", w.String()}
+		return s, notShape(KindConvTranspose, "weight", "the rank of input "+x.String()+" (3 to 5)", w.String())
 	}
 	for i, t := range o {
 		if t.DType != tensor.F32 && !o[0].DType.IsInt8() {
@@ -61,11 +61,11 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s *convSpec, err erro
 	s.icg = w.Channels()
 	s.ic = s.icg * s.groups
 	if c.Groups < 0 || w.Dim(0) != s.oc || s.oc%s.groups != 0 || s.icg == 0 {
-		return s, &ShapeError{KindConvTranspose, "weight", fmt.Sprintf("[%d, k..., oc/%d]", s.oc, s.groups), w.String()}
+		return s, notShape(KindConvTranspose, "weight", fmt.Sprintf("[%d, k..., oc/%d]", s.oc, s.groups), w.String())
 	}
 	if len(o) == 3 {
 		if s.bias = true; o[2].Shape.Rank() != 1 || o[2].Shape.Elems() != s.ic {
-			return s, &ShapeError{KindConvTranspose, "bias", fmt.Sprint(s.ic), o[2].Shape.String()}
+			return s, notShape(KindConvTranspose, "bias", fmt.Sprint(s.ic), o[2].Shape.String())
 		}
 	}
 	s.Rank = rank

@@ -19,7 +19,7 @@ func (c *ConvTranspose) inferInt(s *convSpec, in, params []tensor.Spec) (tensor.
 	}
 	w := o[1]
 	if n := len(w.Quant.Scale); n > 1 && (s.groups != 1 || w.Quant.Axis != w.Shape.Rank()-1 || n != s.ic) {
-		return out, &ShapeError{KindConvTranspose, "weight", "one scale, or one for each output channel", w.String()}
+		return out, notShape(KindConvTranspose, "weight", "one scale, or one for each output channel", w.String())
 	}
 	w.Quant.Axis, w.Shape = 0, tensor.Of(s.ic) // checked just now
 	var bias *tensor.Spec

@@ -53,11 +53,11 @@ func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x tensor.Spec, e
 	}
 	x, w := o[0], o[1]
 	if x.Shape.Rank() < 1 {
-		return s, x, &ShapeError{KindDense, "input", "rank 1 or more", x.Shape.String()}
+		return s, x, notShape(KindDense, "input", "rank 1 or more", x.Shape.String())
 	}
 	s.rows, s.in = x.Shape.Rows(), x.Shape.Channels()
 	if w.Shape.Rank() != 2 || w.Shape.Dim(1) != s.in {
-		return s, x, &ShapeError{KindDense, "weight", fmt.Sprintf("[out, %d]", s.in), w.Shape.String()}
+		return s, x, notShape(KindDense, "weight", fmt.Sprintf("[out, %d]", s.in), w.Shape.String())
 	}
 	s.out = w.Shape.Dim(0)
 	s.shape = x.Shape.With(-1, s.out)
@@ -67,11 +67,11 @@ func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x tensor.Spec, e
 	if len(o) == 3 {
 		s.bias = true
 		if b := o[2].Shape; b.Elems() != s.out || b.Rank() != 1 {
-			return s, x, &ShapeError{KindDense, "bias", fmt.Sprint(s.out), b.String()}
+			return s, x, notShape(KindDense, "bias", fmt.Sprint(s.out), b.String())
 		}
 	}
 	if residual != nil && residual.Shape != s.shape {
-		return s, x, &ShapeError{KindDense, "residual", s.shape.String(), residual.Shape.String()}
+		return s, x, notShape(KindDense, "residual", s.shape.String(), residual.Shape.String())
 	}
 	if x.DType == tensor.F32 {
 		for i, t := range o {

@@ -29,7 +29,7 @@ func wantF32(k Kind, operand string, s tensor.Spec) error {
 	if s.DType.IsFloat() {
 		want = "f32 (put a Cast in front)"
 	}
-	return &ShapeError{k, operand, want, s.String()}
+	return notShape(k, operand, want, s.String())
 }
 
 // sameType is the result of an operator that keeps its operand's type: o may

@@ -46,7 +46,7 @@ func (o *Gather) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 
 func wantIndices(k Kind, s tensor.Spec) error {
 	if s.DType != tensor.I32 && s.DType != tensor.I64 {
-		return &ShapeError{k, "indices", "i32 or i64", s.String()}
+		return notShape(k, "indices", "i32 or i64", s.String())
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (o *GroupNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	if x.Shape.Rank() < 2 {
-		return tensor.Spec{}, &ShapeError{KindGroupNorm, "input", "rank 2 or more", x.Shape.String()}
+		return tensor.Spec{}, notShape(KindGroupNorm, "input", "rank 2 or more", x.Shape.String())
 	}
 	c, g := x.Shape.Channels(), o.groups(x.Shape)
 	if o.Groups < 0 || (g > 0 && c%g != 0) || (g == 0 && c > 0) {
@@ -46,7 +46,7 @@ func (o *GroupNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	for i, t := range s[1:] {
 		if e := t.Shape.Elems(); t.DType != tensor.F32 || t.Shape.Rank() != 1 || (e != c && e != g) {
-			return tensor.Spec{}, &ShapeError{KindGroupNorm, []string{"scale", "bias"}[i], fmt.Sprintf("f32[%d]", c), t.String()}
+			return tensor.Spec{}, notShape(KindGroupNorm, []string{"scale", "bias"}[i], fmt.Sprintf("f32[%d]", c), t.String())
 		}
 	}
 	if !(o.Eps >= 0) {

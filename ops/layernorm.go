@@ -44,7 +44,7 @@ func (o *LayerNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	for i, t := range s[1:] {
 		if t.DType != tensor.F32 || t.Shape.Elems() != n*inner {
-			return tensor.Spec{}, &ShapeError{KindLayerNorm, []string{"scale", "bias"}[i], fmt.Sprintf("f32 with %d elements", n*inner), t.String()}
+			return tensor.Spec{}, notShape(KindLayerNorm, []string{"scale", "bias"}[i], fmt.Sprintf("f32 with %d elements", n*inner), t.String())
 		}
 	}
 	if !(o.Eps >= 0) {

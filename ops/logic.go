@@ -45,7 +45,7 @@ func (l *Logic) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	s := o[0].Shape
 	for _, t := range o {
 		if t.DType != tensor.Bool {
-			return tensor.Spec{}, &ShapeError{KindLogic, "operand", "bool", t.String()}
+			return tensor.Spec{}, notShape(KindLogic, "operand", "bool", t.String())
 		}
 		if s, err = tensor.Broadcast(s, t.Shape); err != nil {
 			return tensor.Spec{}, errf(KindLogic, "%w", err)

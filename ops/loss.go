@@ -55,7 +55,7 @@ func resolveClasses(k Kind, in, params []tensor.Spec, axis int) (c classLoss, x 
 		return c, x, err
 	}
 	if x.Shape.Rank() == 0 || c.classes == 0 {
-		return c, x, &ShapeError{k, "scores", "one class or more", x.Shape.String()}
+		return c, x, notShape(k, "scores", "one class or more", x.Shape.String())
 	}
 	var dims []int
 	for i := range x.Shape.Rank() {
@@ -71,7 +71,7 @@ func resolveClasses(k Kind, in, params []tensor.Spec, axis int) (c classLoss, x 
 		c.soft = true
 	case (l.DType == tensor.I32 || l.DType == tensor.I64) && l.Shape == c.labels:
 	default:
-		return c, x, &ShapeError{k, "labels", "i32 or i64[" + c.labels.String() + "], or f32[" + x.Shape.String() + "]", l.String()}
+		return c, x, notShape(k, "labels", "i32 or i64["+c.labels.String()+"], or f32["+x.Shape.String()+"]", l.String())
 	}
 	if len(o) == 3 {
 		c.weighted = true

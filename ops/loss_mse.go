@@ -29,7 +29,7 @@ func inferPairLoss(k Kind, r Reduction, in, params []tensor.Spec) (tensor.Spec, 
 		}
 	}
 	if o[0].Shape != o[1].Shape {
-		return tensor.Spec{}, &ShapeError{k, "target", o[0].Shape.String(), o[1].Shape.String()}
+		return tensor.Spec{}, notShape(k, "target", o[0].Shape.String(), o[1].Shape.String())
 	}
 	return r.spec(k, o[0].Shape)
 }

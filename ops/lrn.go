@@ -39,7 +39,7 @@ func (o *LRN) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, errf(KindLRN, "size %d", o.Size)
 	}
 	if s[0].Shape.Rank() < 1 {
-		return tensor.Spec{}, &ShapeError{KindLRN, "input", "rank 1 or more", s[0].Shape.String()}
+		return tensor.Spec{}, notShape(KindLRN, "input", "rank 1 or more", s[0].Shape.String())
 	}
 	return s[0], wantF32(KindLRN, "input", s[0])
 }

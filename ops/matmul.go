@@ -82,7 +82,7 @@ func resolveMatMul(k Kind, o *MatMul, a, b tensor.Spec) (s matMulSpec, err error
 		s.n, kb = kb, s.n
 	}
 	if ka != kb {
-		return s, &ShapeError{k, "operand 1", fmt.Sprintf("a depth of %d, as operand 0 %v has", ka, a.Shape), b.Shape.String()}
+		return s, notShape(k, "operand 1", fmt.Sprintf("a depth of %d, as operand 0 %v has", ka, a.Shape), b.Shape.String())
 	}
 	s.k = ka
 	ba, err := tensor.NewShape(da[:la]...)

@@ -30,7 +30,7 @@ func (o *OneHot) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	switch s[0].DType {
 	case tensor.I32, tensor.I64, tensor.F32:
 	default:
-		return tensor.Spec{}, &ShapeError{KindOneHot, "indices", "i32, i64 or f32", s[0].String()}
+		return tensor.Spec{}, notShape(KindOneHot, "indices", "i32, i64 or f32", s[0].String())
 	}
 	d := s[0].Shape.Dims()
 	dims := append(append(append([]int{}, d[:axis]...), o.Depth), d[axis:]...)

@@ -291,6 +291,11 @@ func (e *ShapeError) Error() string {
 	return fmt.Sprintf("ops: %v: %s: want %s, got %s", e.Kind, e.Operand, e.Want, e.Got)
 }
 
+// notShape is one: callers are many, and what a call takes is less than the making.
+//
+//go:noinline
+func notShape(k Kind, operand, want, got string) error { return &ShapeError{k, operand, want, got} }
+
 // errf is an error of an operator that no ShapeError describes.
 func errf(k Kind, format string, args ...any) error {
 	return fmt.Errorf("ops: %v: "+format, append([]any{k}, args...)...)

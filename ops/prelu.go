@@ -30,7 +30,7 @@ func (r *PRelu) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		}
 	}
 	if s, err := tensor.Broadcast(x.Shape, slope.Shape); err != nil || s != x.Shape {
-		return tensor.Spec{}, &ShapeError{KindPRelu, "slope", "broadcasting to " + x.Shape.String(), slope.Shape.String()}
+		return tensor.Spec{}, notShape(KindPRelu, "slope", "broadcasting to "+x.Shape.String(), slope.Shape.String())
 	}
 	return r.Out.sameType(KindPRelu, x, x.Shape)
 }

@@ -41,7 +41,7 @@ func (c *QLinearConv) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	if len(o) == 9 && (o[8].DType != tensor.I32 || o[8].Shape.Elems() != s.oc) {
-		return tensor.Spec{}, &ShapeError{KindQLinearConv, "bias", fmt.Sprintf("i32[%d]", s.oc), o[8].String()}
+		return tensor.Spec{}, notShape(KindQLinearConv, "bias", fmt.Sprintf("i32[%d]", s.oc), o[8].String())
 	}
 	shape, err := s.Shape(s.n, s.oc)
 	return tensor.Spec{DType: o[7].DType, Shape: shape}, err

@@ -86,7 +86,7 @@ func resolveMatMulInt(k Kind, a, b tensor.Spec) (s matMulSpec, err error) {
 		return s, errf(k, "operands %v and %v, want i8 or u8", a.DType, b.DType)
 	}
 	if a.Shape.Rank() < 2 || b.Shape.Rank() < 2 {
-		return s, &ShapeError{k, "operands", "rank 2 or more", a.Shape.String() + " and " + b.Shape.String()}
+		return s, notShape(k, "operands", "rank 2 or more", a.Shape.String()+" and "+b.Shape.String())
 	}
 	return resolveMatMul(k, &MatMul{}, a, b)
 }

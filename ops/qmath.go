@@ -96,7 +96,7 @@ func (q q8) raw(b byte) int32 {
 // wantAffine checks that an operand or result is 8-bit with one scale, not 0.
 func wantAffine(k Kind, operand string, s tensor.Spec) error {
 	if !s.DType.IsInt8() || !s.Quant.PerTensor() || s.Quant.Scale[0] <= 0 {
-		return &ShapeError{k, operand, "i8 or u8 with one scale", s.String()}
+		return notShape(k, operand, "i8 or u8 with one scale", s.String())
 	}
 	return nil
 }
@@ -112,10 +112,10 @@ func checkProducts(k Kind, x, w, out tensor.Spec, bias *tensor.Spec, act Act) er
 		return err
 	}
 	if n := len(w.Quant.Scale); !w.DType.IsInt8() || n == 0 || (n > 1 && (w.Quant.Axis != 0 || n != w.Shape.Dim(0))) {
-		return &ShapeError{k, "weight", "i8 or u8 with one scale, or one for each output channel", w.String()}
+		return notShape(k, "weight", "i8 or u8 with one scale, or one for each output channel", w.String())
 	}
 	if bias != nil && bias.DType != tensor.I32 {
-		return &ShapeError{k, "bias", "i32", bias.String()}
+		return notShape(k, "bias", "i32", bias.String())
 	}
 	_, err := newRequant(k, x, w, out, act)
 	return err

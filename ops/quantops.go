@@ -19,7 +19,7 @@ var quantOps = []Desc{
 // checkScale checks a scale operand: f32, one value or n.
 func checkScale(k Kind, what string, s tensor.Spec, n int) error {
 	if s.DType != tensor.F32 || (s.Shape.Elems() != 1 && s.Shape.Elems() != n) {
-		return &ShapeError{k, what, fmt.Sprintf("f32, 1 or %d values", n), s.String()}
+		return notShape(k, what, fmt.Sprintf("f32, 1 or %d values", n), s.String())
 	}
 	return nil
 }
@@ -27,7 +27,7 @@ func checkScale(k Kind, what string, s tensor.Spec, n int) error {
 // checkZero checks a zero point operand: of type d, one value or n.
 func checkZero(k Kind, what string, s tensor.Spec, d tensor.DType, n int) error {
 	if s.DType != d || (s.Shape.Elems() != 1 && s.Shape.Elems() != n) {
-		return &ShapeError{k, what, fmt.Sprintf("%v, 1 or %d values", d, n), s.String()}
+		return notShape(k, what, fmt.Sprintf("%v, 1 or %d values", d, n), s.String())
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func (*Where) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	if o[0].DType != tensor.Bool {
-		return tensor.Spec{}, &ShapeError{KindWhere, "condition", "bool", o[0].String()}
+		return tensor.Spec{}, notShape(KindWhere, "condition", "bool", o[0].String())
 	}
 	if !o[1].DType.Valid() || o[1].DType != o[2].DType || !o[1].Quant.Equal(o[2].Quant) {
 		return tensor.Spec{}, errf(KindWhere, "operands are %v and %v, want one type", o[1], o[2])

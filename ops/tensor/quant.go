@@ -65,33 +65,33 @@ func (q Quant) Equal(r Quant) bool {
 func (q Quant) Check(d DType, s Shape) error {
 	if q.IsZero() {
 		if q.Zero != nil {
-			return fmt.Errorf("tensor: quantisation has zero points but no scale")
+			return errf("quantisation has zero points but no scale")
 		}
 		return nil
 	}
 	if d != I8 && d != U8 && d != I32 {
-		return fmt.Errorf("tensor: %v cannot be quantised", d)
+		return errf("%v cannot be quantised", d)
 	}
 	if len(q.Scale) > 1 {
 		if q.Axis < 0 || q.Axis >= s.Rank() {
-			return fmt.Errorf("tensor: quantisation axis %d of shape %v", q.Axis, s)
+			return errf("quantisation axis %d of shape %v", q.Axis, s)
 		}
 		if s.Dim(q.Axis) != len(q.Scale) {
-			return fmt.Errorf("tensor: %d scales for %d channels", len(q.Scale), s.Dim(q.Axis))
+			return errf("%d scales for %d channels", len(q.Scale), s.Dim(q.Axis))
 		}
 	}
 	if q.Zero != nil && len(q.Zero) != len(q.Scale) {
-		return fmt.Errorf("tensor: %d zero points for %d scales", len(q.Zero), len(q.Scale))
+		return errf("%d zero points for %d scales", len(q.Zero), len(q.Scale))
 	}
 	for i, sc := range q.Scale {
 		if !(sc >= 0) || math.IsInf(float64(sc), 0) {
-			return fmt.Errorf("tensor: scale %d is %v", i, sc)
+			return errf("scale %d is %v", i, sc)
 		}
 	}
 	lo, hi := IntRange(d)
 	for i, z := range q.Zero {
 		if int64(z) < lo || int64(z) > hi {
-			return fmt.Errorf("tensor: zero point %d is %d, outside %v", i, z, d)
+			return errf("zero point %d is %d, outside %v", i, z, d)
 		}
 	}
 	return nil

@@ -22,17 +22,17 @@ type Shape struct {
 func NewShape(dims ...int) (Shape, error) {
 	var s Shape
 	if len(dims) > MaxRank {
-		return s, fmt.Errorf("tensor: rank %d, at most %d", len(dims), MaxRank)
+		return s, errf("rank %d, at most %d", len(dims), MaxRank)
 	}
 	n := int64(1)
 	for i, d := range dims {
 		if d < 0 || d > math.MaxInt32 {
-			return Shape{}, fmt.Errorf("tensor: dimension %d of %v is out of range", i, dims)
+			return Shape{}, errf("dimension %d of %v is out of range", i, dims)
 		}
 		s.dim[i] = int32(d)
 		if d > 0 {
 			if n > maxElems/int64(d) {
-				return Shape{}, fmt.Errorf("tensor: %v has too many elements", dims)
+				return Shape{}, errf("%v has too many elements", dims)
 			}
 			n *= int64(d)
 		}
@@ -175,8 +175,14 @@ func Broadcast(a, b Shape) (Shape, error) {
 		case da == 1:
 			out.dim[r-i] = db
 		default:
-			return Shape{}, fmt.Errorf("tensor: shapes %v and %v do not broadcast", a, b)
+			return Shape{}, errf("shapes %v and %v do not broadcast", a, b)
 		}
 	}
 	return NewShape(out.Dims()...)
 }
+
+// errf is fmt.Errorf with this package's name before it, called and not copied
+// into every caller.
+//
+//go:noinline
+func errf(format string, args ...any) error { return fmt.Errorf("tensor: "+format, args...) }

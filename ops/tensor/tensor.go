@@ -122,19 +122,19 @@ func from(d DType, data []byte, dims []int) Tensor {
 // Check says whether the data fits the spec: length, alignment, quantisation.
 func (t Tensor) Check() error {
 	if !t.DType.Valid() {
-		return fmt.Errorf("tensor: %v", t.DType)
+		return errf("%v", t.DType)
 	}
 	if t.Source() != nil && (t.DType != F32 || len(t.Data) > 0) {
-		return fmt.Errorf("tensor: a source and %d bytes of data for %v", len(t.Data), t.Spec)
+		return errf("a source and %d bytes of data for %v", len(t.Data), t.Spec)
 	}
 	if t.Source() == nil && len(t.Data) != t.Bytes() {
-		return fmt.Errorf("tensor: %d bytes of data for %v, which takes %d", len(t.Data), t.Spec, t.Bytes())
+		return errf("%d bytes of data for %v, which takes %d", len(t.Data), t.Spec, t.Bytes())
 	}
 	if !Aligned(t.Data, t.DType.Size()) {
-		return fmt.Errorf("tensor: data of %v is not aligned", t.Spec)
+		return errf("data of %v is not aligned", t.Spec)
 	}
 	if t.Scale() != nil && (t.DType != F32 || t.Shape.Rank() == 0 || t.Shape.Dim(0) != len(t.Scale())) {
-		return fmt.Errorf("tensor: %d factors for %v", len(t.Scale()), t.Spec)
+		return errf("%d factors for %v", len(t.Scale()), t.Spec)
 	}
 	return t.Quant.Check(t.DType, t.Shape)
 }
