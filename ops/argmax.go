@@ -48,7 +48,7 @@ func (o *ArgMax) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	switch x[0].DType {
 	case tensor.F32, tensor.I8, tensor.U8, tensor.I32, tensor.I64:
 	default:
-		return tensor.Spec{}, wantF32(KindArgMax, "input", x[0])
+		return tensor.Spec{}, wantF32(KindArgMax, "input", &x[0])
 	}
 	to := o.To
 	if to == tensor.Invalid {

@@ -74,7 +74,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	if err := wantF32(KindBatchNorm, "input", x); err != nil {
 		return tensor.Spec{}, err
 	}
@@ -82,7 +82,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, notShape(KindBatchNorm, "input", "rank 2 or more", x.Shape.String())
 	}
 	for i, name := range []string{"scale", "bias", "mean", "variance"} {
-		if err := wantChannels(KindBatchNorm, name, o[i+1], x.Shape.Channels()); err != nil {
+		if err := wantChannels(KindBatchNorm, name, &o[i+1], x.Shape.Channels()); err != nil {
 			return tensor.Spec{}, err
 		}
 	}
@@ -91,7 +91,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	switch {
 	case b.Output == 0:
-		return x, nil
+		return *x, nil
 	case b.Training && (b.Output == 1 || b.Output == 2):
 		return o[3], nil
 	}
@@ -99,7 +99,7 @@ func (b *BatchNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // wantChannels checks an f32 operand with one value a channel.
-func wantChannels(k Kind, operand string, s tensor.Spec, n int) error {
+func wantChannels(k Kind, operand string, s *tensor.Spec, n int) error {
 	if s.DType != tensor.F32 || s.Shape.Rank() != 1 || s.Shape.Elems() != n {
 		return notShape(k, operand, fmt.Sprintf("f32[%d]", n), s.String())
 	}

@@ -66,11 +66,11 @@ func (b *Binary) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, errf(KindBinary, "%w", err)
 	}
 	switch d := o[0].DType; {
-	case isQuantised(o[0]):
-		if !isQuantised(o[1]) {
+	case isQuantised(&o[0]):
+		if !isQuantised(&o[1]) {
 			return tensor.Spec{}, notShape(KindBinary, "operand 1", "quantised i8 or u8", o[1].String())
 		}
-		return b.Out.sameType(KindBinary, o[0], s)
+		return b.Out.sameType(KindBinary, &o[0], s)
 	case d != o[1].DType:
 		return tensor.Spec{}, errf(KindBinary, "operands are %v and %v, want one type", d, o[1].DType)
 	case d == tensor.F32:
@@ -82,7 +82,7 @@ func (b *Binary) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 			return tensor.Spec{}, errf(KindBinary, "function %d has no meaning on %v", b.Fn, d)
 		}
 	default:
-		return tensor.Spec{}, wantF32(KindBinary, "operand 0", o[0])
+		return tensor.Spec{}, wantF32(KindBinary, "operand 0", &o[0])
 	}
-	return b.Out.sameType(KindBinary, o[0], s)
+	return b.Out.sameType(KindBinary, &o[0], s)
 }

@@ -23,7 +23,7 @@ import (
 func (b *Binary) prepareInt(p *Prep) (Kernel, error) {
 	as, _ := p.Operand(0)
 	bs, _ := p.Operand(1)
-	for i, s := range []tensor.Spec{as, bs, p.Out} {
+	for i, s := range []*tensor.Spec{as, bs, &p.Out} {
 		if err := wantAffine(KindBinary, [...]string{"operand 0", "operand 1", "output"}[i], s); err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (c *Compare) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, errf(KindCompare, "operands are %v and %v, want one type", o[0], o[1])
 	}
 	if d := o[0].DType; !d.Valid() || d == tensor.F16 || d == tensor.BF16 {
-		return tensor.Spec{}, wantF32(KindCompare, "operand 0", o[0])
+		return tensor.Spec{}, wantF32(KindCompare, "operand 0", &o[0])
 	}
 	s, err := tensor.Broadcast(o[0].Shape, o[1].Shape)
 	if err != nil {

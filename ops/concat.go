@@ -45,7 +45,7 @@ func (c *Concat) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, errf(KindConcat, "%w", err)
 	}
-	return c.Out.spec(KindConcat, o[0], s)
+	return c.Out.spec(KindConcat, &o[0], s)
 }
 
 // Prepare copies runs of bytes, or requantises.
@@ -56,14 +56,14 @@ func (c *Concat) Prepare(p *Prep) (Kernel, error) {
 		}
 	}
 	p.Path("copy")
-	k := c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params)
+	k := c.kernel(&p.Out, operands(p.In, Specs(p.Params)), p.Params)
 	if k.outer > 1 {
 		k.tasks = min(k.outer, parts(byteMACs*p.Out.Bytes(), taskMACs, max(1, p.Threads)))
 	}
 	return k, nil
 }
 
-func (c *Concat) kernel(out tensor.Spec, o []tensor.Spec, params []tensor.Tensor) *concatKernel {
+func (c *Concat) kernel(out *tensor.Spec, o []tensor.Spec, params []tensor.Tensor) *concatKernel {
 	axis, _ := normAxis(c.Axis, out.Shape.Rank())
 	k := &concatKernel{params: params, outer: 1, size: out.DType.Size()}
 	inner := 1

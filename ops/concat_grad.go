@@ -7,7 +7,7 @@ func (*Concat) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward gives each operand its part.
 func (c *Concat) Backward(p *GradPrep) (GradKernel, error) {
-	k := &concatGrad{concatKernel: c.kernel(p.Out, operands(p.In, Specs(p.Params)), p.Params), sets: make([]bool, len(p.In))}
+	k := &concatGrad{concatKernel: c.kernel(&p.Out, operands(p.In, Specs(p.Params)), p.Params), sets: make([]bool, len(p.In))}
 	for i := range k.sets {
 		k.sets[i] = p.writes(i)
 	}

@@ -16,24 +16,24 @@ import (
 // than the result.
 func (c *Concat) prepareInt(p *Prep) (Kernel, error) {
 	o := operands(p.In, Specs(p.Params))
-	if err := wantAffine(KindConcat, "output", p.Out); err != nil {
+	if err := wantAffine(KindConcat, "output", &p.Out); err != nil {
 		return nil, err
 	}
-	k := &concatInt{concatKernel: c.kernel(p.Out, o, p.Params)}
+	k := &concatInt{concatKernel: c.kernel(&p.Out, o, p.Params)}
 	sy, zy := p.Out.Quant.At(0)
 	lo, hi := tensor.IntRange(p.Out.DType)
 	for _, s := range o {
-		if err := wantAffine(KindConcat, "operand", s); err != nil {
+		if err := wantAffine(KindConcat, "operand", &s); err != nil {
 			return nil, err
 		}
 		if s.DType == p.Out.DType && s.Quant.Equal(p.Out.Quant) {
-			k.tables = append(k.tables, newLUT(s, func(q int32) int32 { return q }))
+			k.tables = append(k.tables, newLUT(&s, func(q int32) int32 { return q }))
 			continue
 		}
 		sx, zx := s.Quant.At(0)
 		r := sx * (1 / sy)
 		bias := float32(-float32(zx) * r)
-		k.tables = append(k.tables, newLUT(s, func(q int32) int32 {
+		k.tables = append(k.tables, newLUT(&s, func(q int32) int32 {
 			v := math.Round(float64(float32(float32(q)*r) + bias))
 			return int32(min(max(v+float64(zy), float64(lo)), float64(hi)))
 		}))

@@ -53,7 +53,7 @@ type convSpec struct {
 }
 
 // resolve checks all operands; residual is the spec of the residual input.
-func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, err error) {
+func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x *tensor.Spec, err error) {
 	var residual *tensor.Spec
 	if c.Residual {
 		if len(in) != 2 || len(params) == 0 {
@@ -65,8 +65,8 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, er
 	if err != nil {
 		return s, x, err
 	}
-	x = o[0]
-	if s, err = resolveConv(KindConv, &c.Window, c.Groups, x, o[1]); err != nil {
+	x = &o[0]
+	if s, err = resolveConv(KindConv, &c.Window, c.Groups, x, &o[1]); err != nil {
 		return s, x, err
 	}
 	if kernel := o[1].Shape.Dims()[1 : o[1].Shape.Rank()-1]; c.Kernel != nil && !slices.Equal(c.Kernel, kernel) {
@@ -101,7 +101,7 @@ func (c *Conv) resolve(in, params []tensor.Spec) (s *convSpec, x tensor.Spec, er
 }
 
 // resolveConv checks input and weight of a convolution of kind k.
-func resolveConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s *convSpec, err error) {
+func resolveConv(k Kind, win *Window, groups int, x, w *tensor.Spec) (s *convSpec, err error) {
 	s = new(convSpec)
 	if w.Shape.Rank() != x.Shape.Rank() || x.Shape.Rank() < 3 {
 		return s, notShape(k, "weight", "the rank of input "+x.Shape.String()+" (3 to 5)", w.Shape.String())

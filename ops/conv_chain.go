@@ -78,7 +78,7 @@ func newChained(convs [3]*Conv, p [3]*Prep) (c chained, ok bool) {
 		if op == nil {
 			continue
 		}
-		var x tensor.Spec
+		var x *tensor.Spec
 		var err error
 		if c.s[i], x, err = op.resolve(p[i].In, Specs(p[i].Params)); err != nil || x.DType != tensor.F32 || len(p[i].Params) == 0 ||
 			p[i].Reference || p[i].Training || p[i].Precision != PrecisionF32 {

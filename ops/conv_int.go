@@ -10,7 +10,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // Positions outside x hold zx, so they add nothing.
 
 // inferInt is Infer for an 8-bit input.
-func (c *Conv) inferInt(s *convSpec, x tensor.Spec, in, params []tensor.Spec) (tensor.Spec, error) {
+func (c *Conv) inferInt(s *convSpec, x *tensor.Spec, in, params []tensor.Spec) (tensor.Spec, error) {
 	if c.Residual {
 		return tensor.Spec{}, errf(KindConv, "an integer convolution has no residual: the sum is rounded on its own")
 	}
@@ -27,7 +27,7 @@ func (c *Conv) inferInt(s *convSpec, x tensor.Spec, in, params []tensor.Spec) (t
 	if len(o) == 3 {
 		bias = &o[2]
 	}
-	return out, checkProducts(KindConv, x, o[1], out, bias, c.Act)
+	return out, checkProducts(KindConv, x, &o[1], &out, bias, c.Act)
 }
 
 // prepareInt is Prepare for an 8-bit input.
@@ -37,7 +37,7 @@ func (c *Conv) prepareInt(p *Prep) (Kernel, error) {
 		return nil, err
 	}
 	w, _ := p.Operand(1)
-	rq, err := newRequant(KindConv, x, w, p.Out, c.Act)
+	rq, err := newRequant(KindConv, x, w, &p.Out, c.Act)
 	if err != nil {
 		return nil, err
 	}

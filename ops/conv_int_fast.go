@@ -34,7 +34,7 @@ type convGemmInt struct {
 	wideBytes  int // and of its widened rows, behind that
 }
 
-func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convGemmInt {
+func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x *tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
 	k.layout(max(1, p.Threads))
 	w := p.Params[0]
@@ -210,7 +210,7 @@ type convDepthwiseInt struct {
 	scratch int // bytes of a worker
 }
 
-func (c *Conv) prepareDepthwiseInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convDepthwiseInt {
+func (c *Conv) prepareDepthwiseInt(p *Prep, s *convSpec, x *tensor.Spec, rq requant) *convDepthwiseInt {
 	w := p.Params[0]
 	taps := s.Taps()
 	turned := make([]byte, len(w.Data)) // [taps][c]

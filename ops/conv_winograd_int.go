@@ -34,7 +34,7 @@ const winoIntStack = 28 << 10
 
 // prepareWinogradInt is nil where the direct product is the better choice, was
 // asked for, or has sums that only it gets right.
-func (c *Conv) prepareWinogradInt(p *Prep, s *convSpec, x tensor.Spec, rq requant) *convWinogradInt {
+func (c *Conv) prepareWinogradInt(p *Prep, s *convSpec, x *tensor.Spec, rq requant) *convWinogradInt {
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
 	w := p.Params[0]
 	if s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 ||

@@ -13,33 +13,34 @@ func (c *ConvTranspose) inferInt(s *convSpec, in, params []tensor.Spec) (tensor.
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	out, err := c.Out.spec(KindConvTranspose, o[0], shape)
+	out, err := c.Out.spec(KindConvTranspose, &o[0], shape)
 	if err != nil {
 		return out, err
 	}
-	w := o[1]
+	w := &o[1]
 	if n := len(w.Quant.Scale); n > 1 && (s.groups != 1 || w.Quant.Axis != w.Shape.Rank()-1 || n != s.ic) {
 		return out, notShape(KindConvTranspose, "weight", "one scale, or one for each output channel", w.String())
 	}
-	w.Quant.Axis, w.Shape = 0, tensor.Of(s.ic) // checked just now
+	rows := *w
+	rows.Quant.Axis, rows.Shape = 0, tensor.Of(s.ic) // checked just now
 	var bias *tensor.Spec
 	if len(o) == 3 {
 		bias = &o[2]
 	}
-	return out, checkProducts(KindConvTranspose, o[0], w, out, bias, c.Act)
+	return out, checkProducts(KindConvTranspose, &o[0], &rows, &out, bias, c.Act)
 }
 
 // prepareInt is Prepare for an 8-bit input.
 func (c *ConvTranspose) prepareInt(p *Prep, s *convSpec) (Kernel, error) {
 	x, _ := p.Operand(0)
 	w, _ := p.Operand(1)
-	rq, err := newRequant(KindConvTranspose, x, w, p.Out, c.Act)
+	rq, err := newRequant(KindConvTranspose, x, w, &p.Out, c.Act)
 	if err != nil {
 		return nil, err
 	}
 	p.NeedScratch(4 * s.n * s.InSize() * s.ic)
 	p.Path("reference/int")
-	return &convTransposeInt{s, p.Params, w, newQ8(x), newQ8(w), rq}, nil
+	return &convTransposeInt{s, p.Params, *w, newQ8(x), newQ8(w), rq}, nil
 }
 
 type convTransposeInt struct {
@@ -75,7 +76,7 @@ func (k *convTransposeInt) Do(a *Args, n, _ int) {
 			for c, b := range xr {
 				first := c / k.ocg * k.icg
 				for j, f := range w[(c*taps+t)*k.icg:][:k.icg] {
-					sum[pos*k.ic+first+j] += k.x.at(b) * (k.w.raw(f) - zeroOf(k.weight, first+j))
+					sum[pos*k.ic+first+j] += k.x.at(b) * (k.w.raw(f) - zeroOf(&k.weight, first+j))
 				}
 			}
 		}

@@ -37,7 +37,7 @@ func (o *Input) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if o.Batch && s.Rank() == 0 {
 		return tensor.Spec{}, errf(KindInput, "a scalar has no batch")
 	}
-	return o.Type.spec(KindInput, tensor.Spec{}, s)
+	return o.Type.spec(KindInput, &tensor.Spec{}, s)
 }
 
 // Prepare has nothing to compute.

@@ -31,7 +31,7 @@ func (o *CumSum) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	if d := x[0].DType; d != tensor.I32 && d != tensor.I64 {
-		if err := wantF32(KindCumSum, "input", x[0]); err != nil {
+		if err := wantF32(KindCumSum, "input", &x[0]); err != nil {
 			return tensor.Spec{}, err
 		}
 	}

@@ -39,7 +39,7 @@ type denseSpec struct {
 	shape         tensor.Shape
 }
 
-func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x tensor.Spec, err error) {
+func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x *tensor.Spec, err error) {
 	var residual *tensor.Spec
 	if d.Residual {
 		if len(in) != 2 || len(params) == 0 {
@@ -51,7 +51,7 @@ func (d *Dense) resolve(in, params []tensor.Spec) (s denseSpec, x tensor.Spec, e
 	if err != nil {
 		return s, x, err
 	}
-	x, w := o[0], o[1]
+	x, w := &o[0], &o[1]
 	if x.Shape.Rank() < 1 {
 		return s, x, notShape(KindDense, "input", "rank 1 or more", x.Shape.String())
 	}

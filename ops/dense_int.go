@@ -20,7 +20,7 @@ func (d *Dense) inferInt(in, params []tensor.Spec, out tensor.Spec) error {
 	if len(o) == 3 {
 		bias = &o[2]
 	}
-	return checkProducts(KindDense, o[0], o[1], out, bias, d.Act)
+	return checkProducts(KindDense, &o[0], &o[1], &out, bias, d.Act)
 }
 
 // prepareInt is Prepare for an 8-bit input.
@@ -30,7 +30,7 @@ func (d *Dense) prepareInt(p *Prep) (Kernel, error) {
 	}
 	x, _ := p.Operand(0)
 	w, _ := p.Operand(1)
-	rq, err := newRequant(KindDense, x, w, p.Out, d.Act)
+	rq, err := newRequant(KindDense, x, w, &p.Out, d.Act)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ type denseGemmInt struct {
 	wideBytes int // a worker's widened rows
 }
 
-func (d *Dense) prepareGemmInt(p *Prep, x tensor.Spec, rq requant, rows, depth int) *denseGemmInt {
+func (d *Dense) prepareGemmInt(p *Prep, x *tensor.Spec, rq requant, rows, depth int) *denseGemmInt {
 	w := p.Params[0]
 	k := &denseGemmInt{gemm: kern.SelectGemmI8(), rows: rows, out: w.Shape.Dim(0)}
 	signed := w.DType == tensor.I8

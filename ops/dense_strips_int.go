@@ -14,7 +14,7 @@ import (
 const stripBytesInt = 4_000_000
 
 // strips puts the weights in strips, or says that there is no such way.
-func (k *denseGemmInt) strips(p *Prep, x tensor.Spec) bool {
+func (k *denseGemmInt) strips(p *Prep, x *tensor.Spec) bool {
 	w, in := p.Params[0].Data, k.args.KC
 	signed, least := p.Params[0].DType == tensor.I8, int32(0)
 	if k.args.ASigned {

@@ -25,7 +25,7 @@ func (o *DepthToSpace) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if x.Shape.Rank() != 4 || o.Block < 1 || o.Block > 1<<10 || x.Shape.Channels()%(o.Block*o.Block) != 0 {
 		return tensor.Spec{}, errf(KindDepthToSpace, "block %d of %v", o.Block, x.Shape)
 	}
@@ -34,7 +34,7 @@ func (o *DepthToSpace) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // mover walks [n, h, block row, w, block column, c].
-func (o *DepthToSpace) mover(x, out tensor.Spec) *mover {
+func (o *DepthToSpace) mover(x, out *tensor.Spec) *mover {
 	n, h, w, b := x.Shape.Dim(0), x.Shape.Dim(1), x.Shape.Dim(2), o.Block
 	c := out.Shape.Channels()
 	all := b * b * c
@@ -50,7 +50,7 @@ func (o *DepthToSpace) mover(x, out tensor.Spec) *mover {
 // Prepare copies elements.
 func (o *DepthToSpace) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	return newMoveKernel(p, o.mover(x, p.Out)), nil
+	return newMoveKernel(p, o.mover(x, &p.Out)), nil
 }
 
 // Keeps is nothing.
@@ -58,5 +58,5 @@ func (*DepthToSpace) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward moves the gradient back.
 func (o *DepthToSpace) Backward(p *GradPrep) (GradKernel, error) {
-	return newMoveGrad(p, o.mover(p.In[0], p.Out), true), nil
+	return newMoveGrad(p, o.mover(&p.In[0], &p.Out), true), nil
 }

@@ -30,7 +30,7 @@ func (q *Dequantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	if !x.DType.IsInt8() && x.DType != tensor.I32 {
 		return tensor.Spec{}, errf(KindDequantize, "input is %v, want i8, u8 or i32", x.DType)
 	}
@@ -47,11 +47,11 @@ func (q *Dequantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 			return out, err
 		}
 	}
-	if err := checkScale(KindDequantize, "scale", o[1], n); err != nil {
+	if err := checkScale(KindDequantize, "scale", &o[1], n); err != nil {
 		return out, err
 	}
 	if len(o) == 3 {
-		err = checkZero(KindDequantize, "zero point", o[2], x.DType, n)
+		err = checkZero(KindDequantize, "zero point", &o[2], x.DType, n)
 	}
 	return out, err
 }

@@ -17,11 +17,11 @@ var elementwiseOps = []Desc{
 // compute by their integer forms.
 //
 //go:noinline
-func isQuantised(s tensor.Spec) bool { return s.DType.IsInt8() && !s.Quant.IsZero() }
+func isQuantised(s *tensor.Spec) bool { return s.DType.IsInt8() && !s.Quant.IsZero() }
 
 // wantF32 checks that an operand is float32. Half precision is a storage type:
 // a Cast goes in front.
-func wantF32(k Kind, operand string, s tensor.Spec) error {
+func wantF32(k Kind, operand string, s *tensor.Spec) error {
 	if s.DType == tensor.F32 {
 		return nil
 	}
@@ -34,7 +34,7 @@ func wantF32(k Kind, operand string, s tensor.Spec) error {
 
 // sameType is the result of an operator that keeps its operand's type: o may
 // repeat the type, or requantise a quantised one.
-func (o OutType) sameType(k Kind, in tensor.Spec, s tensor.Shape) (tensor.Spec, error) {
+func (o OutType) sameType(k Kind, in *tensor.Spec, s tensor.Shape) (tensor.Spec, error) {
 	out, err := o.spec(k, in, s)
 	if err == nil && out.DType != in.DType && !isQuantised(in) {
 		return out, errf(k, "result %v of an operand %v", out.DType, in.DType)

@@ -32,7 +32,7 @@ func (o *Expand) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: s[0].DType, Shape: shape, Quant: s[0].Quant}, nil
 }
 
-func (o *Expand) mover(x, out tensor.Spec) *mover {
+func (o *Expand) mover(x, out *tensor.Spec) *mover {
 	src := make([]int, out.Shape.Rank())
 	from := x.Shape.Strides()
 	for i := range x.Shape.Rank() {
@@ -46,7 +46,7 @@ func (o *Expand) mover(x, out tensor.Spec) *mover {
 // Prepare copies elements.
 func (o *Expand) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	return newMoveKernel(p, o.mover(x, p.Out)), nil
+	return newMoveKernel(p, o.mover(x, &p.Out)), nil
 }
 
 // Keeps is nothing.
@@ -54,5 +54,5 @@ func (*Expand) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward sums what was repeated.
 func (o *Expand) Backward(p *GradPrep) (GradKernel, error) {
-	return newMoveGrad(p, o.mover(p.In[0], p.Out), false), nil
+	return newMoveGrad(p, o.mover(&p.In[0], &p.Out), false), nil
 }

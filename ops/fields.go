@@ -54,7 +54,7 @@ func (o *OutType) fields(f Fields) {
 }
 
 // spec is a result of the given shape, with in's type where o says nothing.
-func (o OutType) spec(k Kind, in tensor.Spec, s tensor.Shape) (tensor.Spec, error) {
+func (o OutType) spec(k Kind, in *tensor.Spec, s tensor.Shape) (tensor.Spec, error) {
 	out := tensor.Spec{DType: in.DType, Shape: s, Quant: in.Quant}
 	if o.DType == tensor.Invalid {
 		return out, nil

@@ -20,7 +20,7 @@ func (o *Gather) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x, idx := s[0], s[1]
+	x, idx := &s[0], &s[1]
 	axis, ok := normAxis(o.Axis, x.Shape.Rank())
 	if !ok {
 		return tensor.Spec{}, errf(KindGather, "axis %d of %v", o.Axis, x.Shape)
@@ -44,7 +44,7 @@ func (o *Gather) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: x.DType, Shape: shape, Quant: q}, nil
 }
 
-func wantIndices(k Kind, s tensor.Spec) error {
+func wantIndices(k Kind, s *tensor.Spec) error {
 	if s.DType != tensor.I32 && s.DType != tensor.I64 {
 		return notShape(k, "indices", "i32 or i64", s.String())
 	}
@@ -72,7 +72,7 @@ type gatherKernel struct {
 	size            int
 }
 
-func (o *Gather) kernel(x tensor.Spec, params []tensor.Tensor) *gatherKernel {
+func (o *Gather) kernel(x *tensor.Spec, params []tensor.Tensor) *gatherKernel {
 	axis, _ := normAxis(o.Axis, x.Shape.Rank())
 	k := &gatherKernel{params: params, outer: 1, inner: 1, n: x.Shape.Dim(axis), size: x.DType.Size()}
 	for i := range x.Shape.Rank() {
@@ -161,7 +161,7 @@ func (*Gather) Keeps(in, params []tensor.Spec) Keep { return KeepIn1 }
 
 // Backward adds each slice's gradient where it was picked.
 func (o *Gather) Backward(p *GradPrep) (GradKernel, error) {
-	return &gatherGrad{o.kernel(p.In[0], p.Params)}, nil
+	return &gatherGrad{o.kernel(&p.In[0], p.Params)}, nil
 }
 
 type gatherGrad struct{ *gatherKernel }

@@ -18,7 +18,7 @@ func (o *GatherElements) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	if err := wantIndices(KindGatherElements, s[1]); err != nil {
+	if err := wantIndices(KindGatherElements, &s[1]); err != nil {
 		return tensor.Spec{}, err
 	}
 	axis, ok := normAxis(o.Axis, s[0].Shape.Rank())

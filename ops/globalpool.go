@@ -31,7 +31,7 @@ func (o *GlobalPool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if x.Shape.Rank() < 2 || o.Fn > PoolLp || o.P < 0 {
 		return tensor.Spec{}, errf(KindGlobalPool, "input %v, function %d, p %d", x.Shape, o.Fn, o.P)
 	}
@@ -165,7 +165,7 @@ func (o *GlobalPool) Keeps(in, params []tensor.Spec) Keep {
 // Backward is that of Pool over one window; a maximum's gradient goes to the
 // first position that has it.
 func (o *GlobalPool) Backward(p *GradPrep) (GradKernel, error) {
-	x := p.In[0]
+	x := &p.In[0]
 	if x.DType != tensor.F32 {
 		return nil, errf(KindGlobalPool, "has no gradient on %v", x.DType)
 	}

@@ -33,7 +33,7 @@ func (o *GroupNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if err := wantF32(KindGroupNorm, "input", x); err != nil {
 		return tensor.Spec{}, err
 	}
@@ -52,7 +52,7 @@ func (o *GroupNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if !(o.Eps >= 0) {
 		return tensor.Spec{}, errf(KindGroupNorm, "eps is %v", o.Eps)
 	}
-	return x, nil
+	return *x, nil
 }
 
 func (o *GroupNorm) groups(x tensor.Shape) int {

@@ -201,7 +201,7 @@ func TestResizeInt(t *testing.T) {
 				require.NoError(t, err)
 				want, err := Run(&op, []tensor.Tensor{f}, nil)
 				require.NoError(t, err)
-				q := newQ8(got.Spec)
+				q := newQ8(&got.Spec)
 				lo, hi := tensor.IntRange(d)
 				for i, w := range want.F32() {
 					exact := min(max(w/0.1+float32(q.zero), float32(lo)), float32(hi))

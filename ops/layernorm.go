@@ -34,7 +34,7 @@ func (o *LayerNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if err := wantF32(KindLayerNorm, "input", x); err != nil {
 		return tensor.Spec{}, err
 	}
@@ -52,16 +52,16 @@ func (o *LayerNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	}
 	switch o.Output {
 	case 0:
-		return x, nil
+		return *x, nil
 	case 1, 2:
-		axis := o.Axis
+		out, axis := *x, o.Axis
 		if axis < 0 {
 			axis += x.Shape.Rank()
 		}
 		for i := axis; i < x.Shape.Rank(); i++ {
-			x.Shape = x.Shape.With(i, 1)
+			out.Shape = out.Shape.With(i, 1)
 		}
-		return x, nil
+		return out, nil
 	}
 	return tensor.Spec{}, errf(KindLayerNorm, "output %d", o.Output)
 }

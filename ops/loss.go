@@ -38,12 +38,12 @@ type classLoss struct {
 
 // resolveClasses checks scores, labels and weights. Axis 0 stands for the last
 // one, because dimension 0 is the batch.
-func resolveClasses(k Kind, in, params []tensor.Spec, axis int) (c classLoss, x tensor.Spec, err error) {
+func resolveClasses(k Kind, in, params []tensor.Spec, axis int) (c classLoss, x *tensor.Spec, err error) {
 	o, err := wantOperands(k, in, params, 2, 3)
 	if err != nil {
 		return c, x, err
 	}
-	x = o[0]
+	x = &o[0]
 	if err := wantF32(k, "scores", x); err != nil {
 		return c, x, err
 	}
@@ -75,7 +75,7 @@ func resolveClasses(k Kind, in, params []tensor.Spec, axis int) (c classLoss, x 
 	}
 	if len(o) == 3 {
 		c.weighted = true
-		if err := wantChannels(k, "class weights", o[2], c.classes); err != nil {
+		if err := wantChannels(k, "class weights", &o[2], c.classes); err != nil {
 			return c, x, err
 		}
 	}

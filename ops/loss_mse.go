@@ -24,7 +24,7 @@ func inferPairLoss(k Kind, r Reduction, in, params []tensor.Spec) (tensor.Spec, 
 		return tensor.Spec{}, err
 	}
 	for i, name := range []string{"input", "target"} {
-		if err := wantF32(k, name, o[i]); err != nil {
+		if err := wantF32(k, name, &o[i]); err != nil {
 			return tensor.Spec{}, err
 		}
 	}

@@ -51,7 +51,7 @@ func (o *SoftmaxCrossEntropy) Infer(in, params []tensor.Spec) (tensor.Spec, erro
 	case 0:
 		return o.Reduction.spec(KindSoftmaxCrossEntropy, c.labels)
 	case 1:
-		return x, nil
+		return *x, nil
 	}
 	return tensor.Spec{}, errf(KindSoftmaxCrossEntropy, "output %d", o.Output)
 }

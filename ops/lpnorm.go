@@ -43,7 +43,7 @@ func (o *LpNorm) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if _, _, _, err := axisOf(KindLpNorm, s[0].Shape, o.Axis); err != nil {
 		return tensor.Spec{}, err
 	}
-	return s[0], wantF32(KindLpNorm, "input", s[0])
+	return s[0], wantF32(KindLpNorm, "input", &s[0])
 }
 
 // Prepare has one path, parallel over lines.

@@ -41,7 +41,7 @@ func (o *LRN) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if s[0].Shape.Rank() < 1 {
 		return tensor.Spec{}, notShape(KindLRN, "input", "rank 1 or more", s[0].Shape.String())
 	}
-	return s[0], wantF32(KindLRN, "input", s[0])
+	return s[0], wantF32(KindLRN, "input", &s[0])
 }
 
 // Prepare has one path, parallel over pixels.

@@ -44,19 +44,19 @@ type matMulSpec struct {
 	shape          tensor.Shape
 }
 
-func (o *MatMul) resolve(in, params []tensor.Spec) (s matMulSpec, a, b tensor.Spec, err error) {
+func (o *MatMul) resolve(in, params []tensor.Spec) (s matMulSpec, a, b *tensor.Spec, err error) {
 	ops, err := wantOperands(KindMatMul, in, params, 2, 2)
 	if err != nil {
 		return s, a, b, err
 	}
-	if s, err = resolveMatMul(KindMatMul, o, ops[0], ops[1]); err == nil {
+	if s, err = resolveMatMul(KindMatMul, o, &ops[0], &ops[1]); err == nil {
 		err = o.Act.check(KindMatMul)
 	}
-	return s, ops[0], ops[1], err
+	return s, &ops[0], &ops[1], err
 }
 
 // resolveMatMul resolves o, an operator of kind k.
-func resolveMatMul(k Kind, o *MatMul, a, b tensor.Spec) (s matMulSpec, err error) {
+func resolveMatMul(k Kind, o *MatMul, a, b *tensor.Spec) (s matMulSpec, err error) {
 	if a.Shape.Rank() == 0 || b.Shape.Rank() == 0 {
 		return s, errf(k, "of a scalar: %v and %v", a.Shape, b.Shape)
 	}

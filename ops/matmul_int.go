@@ -9,7 +9,7 @@ func (o *MatMul) prepareInt(p *Prep) (Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, t := range []tensor.Spec{a, b, p.Out} {
+	for i, t := range []*tensor.Spec{a, b, &p.Out} {
 		if err := wantAffine(KindMatMul, [...]string{"operand 0", "operand 1", "output"}[i], t); err != nil {
 			return nil, err
 		}
@@ -17,7 +17,7 @@ func (o *MatMul) prepareInt(p *Prep) (Kernel, error) {
 	if s.alpha != 1 {
 		return nil, errf(KindMatMul, "alpha %v has no integer form", s.alpha)
 	}
-	rq, err := newRequant(KindMatMul, a, b, p.Out, o.Act)
+	rq, err := newRequant(KindMatMul, a, b, &p.Out, o.Act)
 	if err != nil {
 		return nil, err
 	}

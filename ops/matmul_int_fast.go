@@ -27,7 +27,7 @@ type matMulGemmInt struct {
 	pack     matMulPackInt
 }
 
-func (o *MatMul) prepareGemmInt(p *Prep, s matMulSpec, a, b tensor.Spec, rq requant) *matMulGemmInt {
+func (o *MatMul) prepareGemmInt(p *Prep, s matMulSpec, a, b *tensor.Spec, rq requant) *matMulGemmInt {
 	k := &matMulGemmInt{matMulSpec: s, params: p.Params, gemm: kern.SelectGemmI8(), b: newQ8(b)}
 	k.as, k.bs = a.Shape.Elems()/(s.m*s.k), b.Shape.Elems()/(s.k*s.n)
 	k.rows, k.products = s.m, s.batches

@@ -60,7 +60,7 @@ type matMulGemm struct {
 	pack     matMulPack
 }
 
-func (o *MatMul) prepareGemm(p *Prep, s matMulSpec, a, b tensor.Spec) *matMulGemm {
+func (o *MatMul) prepareGemm(p *Prep, s matMulSpec, a, b *tensor.Spec) *matMulGemm {
 	k := &matMulGemm{matMulSpec: s, params: p.Params, gemm: kern.SelectGemmF32(), act: o.Act}
 	k.as, k.bs = a.Shape.Elems()/(s.m*s.k), b.Shape.Elems()/(s.k*s.n)
 	k.size = k.gemm.PackedSize(s.n, s.k)

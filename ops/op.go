@@ -119,14 +119,14 @@ func (p Precision) String() string {
 // preparation, not in its run: not inlined, a small program is 20 KB less.
 //
 //go:noinline
-func (p *Prep) Operand(i int) (spec tensor.Spec, ok bool) {
+func (p *Prep) Operand(i int) (spec *tensor.Spec, ok bool) {
 	if i < len(p.In) {
-		return p.In[i], true
+		return &p.In[i], true
 	}
 	if i -= len(p.In); i < len(p.Params) {
-		return p.Params[i].Spec, true
+		return &p.Params[i].Spec, true
 	}
-	return tensor.Spec{}, false
+	return new(tensor.Spec), false
 }
 
 // NeedScratch asks for n bytes of Args.Scratch, 64-byte aligned and not

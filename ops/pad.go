@@ -45,7 +45,7 @@ func (p *Pad) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	rank := x.Shape.Rank()
 	if len(p.Lo) != rank || len(p.Hi) != rank || p.Mode > PadSymmetric || len(x.Quant.Scale) > 1 {
 		return tensor.Spec{}, errf(KindPad, "padding %v, %v in mode %d of %v", p.Lo, p.Hi, p.Mode, x)
@@ -109,7 +109,7 @@ type padRun struct {
 	padding bool
 }
 
-func (p *Pad) kernel(x, out tensor.Spec, params []tensor.Tensor) *padKernel {
+func (p *Pad) kernel(x, out *tensor.Spec, params []tensor.Tensor) *padKernel {
 	k := &padKernel{params: params, out: out.Shape, in: x.Shape.Strides(), size: x.DType.Size(), rank: out.Shape.Rank(), inner: 1}
 	for k.rank > 1 && p.Lo[k.rank-1] == 0 && p.Hi[k.rank-1] == 0 {
 		k.rank--
@@ -158,7 +158,7 @@ func setReal(t tensor.Tensor, v float32) {
 func (p *Pad) Prepare(pr *Prep) (Kernel, error) {
 	x, _ := pr.Operand(0)
 	pr.Path("copy")
-	return p.kernel(x, pr.Out, pr.Params), nil
+	return p.kernel(x, &pr.Out, pr.Params), nil
 }
 
 func (k *padKernel) Run(a *Args) { a.Parallel(k.outerRows(), k) }
@@ -241,7 +241,7 @@ func (*Pad) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward adds each position's gradient to the one it was read from.
 func (p *Pad) Backward(gp *GradPrep) (GradKernel, error) {
-	return &padGrad{p.kernel(gp.In[0], gp.Out, nil)}, nil
+	return &padGrad{p.kernel(&gp.In[0], &gp.Out, nil)}, nil
 }
 
 type padGrad struct{ k *padKernel }

@@ -69,7 +69,7 @@ func (o *Pool) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if o.Kernel == nil || o.Fn > PoolLp || o.Output < 0 || o.Output > 1 || o.Output == 1 && o.Fn != PoolMax || o.P < 0 {
 		return tensor.Spec{}, errf(KindPool, "kernel %v, function %d, output %d, p %d", o.Kernel, o.Fn, o.Output, o.P)
 	}

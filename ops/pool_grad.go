@@ -22,7 +22,7 @@ func (o *Pool) Backward(p *GradPrep) (GradKernel, error) {
 	if o.Act.Fn != UnaryNone || o.Output != 0 || p.In[0].DType != tensor.F32 {
 		return nil, errf(KindPool, "has no gradient with an activation, of indices, or on %v", p.In[0].DType)
 	}
-	x := p.In[0]
+	x := &p.In[0]
 	g, err := o.Resolve(KindPool, x.Shape, nil)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 // prepareInt is Prepare for an 8-bit input.
 func (o *Pool) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	for i, s := range []tensor.Spec{x, p.Out} {
+	for i, s := range []*tensor.Spec{x, &p.Out} {
 		if err := wantAffine(KindPool, [...]string{"input", "output"}[i], s); err != nil {
 			return nil, err
 		}
@@ -253,8 +253,8 @@ type reduceInt struct {
 	plain           bool
 }
 
-func newReduceInt(kind Kind, p *Prep, x tensor.Spec, outer, n, inner int) (*reduceInt, error) {
-	for i, s := range []tensor.Spec{x, p.Out} {
+func newReduceInt(kind Kind, p *Prep, x *tensor.Spec, outer, n, inner int) (*reduceInt, error) {
+	for i, s := range []*tensor.Spec{x, &p.Out} {
 		if err := wantAffine(kind, [...]string{"input", "output"}[i], s); err != nil {
 			return nil, err
 		}

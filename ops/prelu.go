@@ -20,7 +20,7 @@ func (r *PRelu) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x, slope := o[0], o[1]
+	x, slope := &o[0], &o[1]
 	if !isQuantised(x) {
 		if err := wantF32(KindPRelu, "input", x); err != nil {
 			return tensor.Spec{}, err

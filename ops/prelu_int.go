@@ -7,7 +7,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 func (r *PRelu) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
 	slope, _ := p.Operand(1)
-	for i, s := range []tensor.Spec{x, slope, p.Out} {
+	for i, s := range []*tensor.Spec{x, slope, &p.Out} {
 		if err := wantAffine(KindPRelu, [...]string{"input", "slope", "output"}[i], s); err != nil {
 			return nil, err
 		}

@@ -92,7 +92,7 @@ func newWeighted(p *Prep, t terms, act Act, residual bool) *product {
 func (k *product) quantised(p *Prep, rq requant) *product {
 	x, _ := p.Operand(k.at[productX])
 	w, _ := p.Operand(k.at[productW])
-	for i, s := range [...]*tensor.Spec{&x, &w, &p.Out} {
+	for i, s := range [...]*tensor.Spec{x, w, &p.Out} {
 		q, role := &s.Quant, [...]int{productXScale, productWScale, productYScale}[i]
 		k.fixed[role] = tensor.FromF32(q.Scale, len(q.Scale))
 		if q.Zero != nil {

@@ -33,7 +33,7 @@ func (c *QLinearConv) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	s, err := resolveIntConv(KindQLinearConv, &c.Window, c.Groups, o[0], o[3])
+	s, err := resolveIntConv(KindQLinearConv, &c.Window, c.Groups, &o[0], &o[3])
 	if err != nil {
 		return tensor.Spec{}, err
 	}
@@ -80,7 +80,7 @@ func (c *ConvInteger) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	s, err := resolveIntConv(KindConvInteger, &c.Window, c.Groups, o[0], o[1])
+	s, err := resolveIntConv(KindConvInteger, &c.Window, c.Groups, &o[0], &o[1])
 	if err != nil {
 		return tensor.Spec{}, err
 	}
@@ -103,7 +103,7 @@ func (c *ConvInteger) Prepare(p *Prep) (Kernel, error) {
 }
 
 // resolveIntConv checks input and weight of a convolution of plain integers.
-func resolveIntConv(k Kind, win *Window, groups int, x, w tensor.Spec) (s *convSpec, err error) {
+func resolveIntConv(k Kind, win *Window, groups int, x, w *tensor.Spec) (s *convSpec, err error) {
 	if !x.DType.IsInt8() || !w.DType.IsInt8() {
 		return s, errf(k, "input %v and weight %v, want i8 or u8", x.DType, w.DType)
 	}

@@ -22,7 +22,7 @@ func (*QLinearMatMul) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	g, err := resolveMatMulInt(KindQLinearMatMul, o[0], o[3])
+	g, err := resolveMatMulInt(KindQLinearMatMul, &o[0], &o[3])
 	if err != nil {
 		return tensor.Spec{}, err
 	}
@@ -59,7 +59,7 @@ func (*MatMulInteger) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	g, err := resolveMatMulInt(KindMatMulInteger, o[0], o[1])
+	g, err := resolveMatMulInt(KindMatMulInteger, &o[0], &o[1])
 	if err != nil {
 		return tensor.Spec{}, err
 	}
@@ -81,7 +81,7 @@ func (*MatMulInteger) Prepare(p *Prep) (Kernel, error) {
 }
 
 // resolveMatMulInt resolves a product of plain integers.
-func resolveMatMulInt(k Kind, a, b tensor.Spec) (s matMulSpec, err error) {
+func resolveMatMulInt(k Kind, a, b *tensor.Spec) (s matMulSpec, err error) {
 	if !a.DType.IsInt8() || !b.DType.IsInt8() {
 		return s, errf(k, "operands %v and %v, want i8 or u8", a.DType, b.DType)
 	}

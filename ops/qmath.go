@@ -51,7 +51,7 @@ func (r *requant) apply(acc int32, c int) byte {
 }
 
 // newRequant is the requantisation of sums of x*w into out, limited by act.
-func newRequant(k Kind, x, w, out tensor.Spec, act Act) (requant, error) {
+func newRequant(k Kind, x, w, out *tensor.Spec, act Act) (requant, error) {
 	xs, _ := x.Quant.At(0)
 	ys, yz := out.Quant.At(0)
 	r := requant{zero: yz}
@@ -74,7 +74,7 @@ type q8 struct {
 	zero   int32
 }
 
-func newQ8(s tensor.Spec) q8 {
+func newQ8(s *tensor.Spec) q8 {
 	q := q8{signed: s.DType == tensor.I8}
 	if !s.Quant.IsZero() {
 		_, q.zero = s.Quant.At(0)
@@ -94,7 +94,7 @@ func (q q8) raw(b byte) int32 {
 }
 
 // wantAffine checks that an operand or result is 8-bit with one scale, not 0.
-func wantAffine(k Kind, operand string, s tensor.Spec) error {
+func wantAffine(k Kind, operand string, s *tensor.Spec) error {
 	if !s.DType.IsInt8() || !s.Quant.PerTensor() || s.Quant.Scale[0] <= 0 {
 		return notShape(k, operand, "i8 or u8 with one scale", s.String())
 	}
@@ -104,7 +104,7 @@ func wantAffine(k Kind, operand string, s tensor.Spec) error {
 // checkProducts checks the operands of an integer convolution or dense layer:
 // x and out have one scale, w one or one for each of its rows (dimension 0),
 // bias is int32.
-func checkProducts(k Kind, x, w, out tensor.Spec, bias *tensor.Spec, act Act) error {
+func checkProducts(k Kind, x, w, out, bias *tensor.Spec, act Act) error {
 	if err := wantAffine(k, "input", x); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func checkProducts(k Kind, x, w, out tensor.Spec, bias *tensor.Spec, act Act) er
 }
 
 // zeroOf is the zero point of row c of a weight.
-func zeroOf(w tensor.Spec, c int) int32 {
+func zeroOf(w *tensor.Spec, c int) int32 {
 	if w.Quant.IsZero() {
 		return 0
 	}

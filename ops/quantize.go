@@ -41,7 +41,7 @@ func (q *Quantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if len(in) == 0 {
 		return tensor.Spec{}, errf(KindQuantize, "the value to quantise must be an input")
 	}
-	x := o[0]
+	x := &o[0]
 	if len(o) == 1 {
 		if x.DType != tensor.F32 {
 			if err := wantAffine(KindQuantize, "input", x); err != nil {
@@ -52,7 +52,7 @@ func (q *Quantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		if err != nil {
 			return out, err
 		}
-		return out, wantAffine(KindQuantize, "output", out)
+		return out, wantAffine(KindQuantize, "output", &out)
 	}
 	if x.DType != tensor.F32 {
 		return tensor.Spec{}, errf(KindQuantize, "input is %v, want f32", x.DType)
@@ -63,7 +63,7 @@ func (q *Quantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 			return tensor.Spec{}, err
 		}
 	}
-	if err := checkScale(KindQuantize, "scale", o[1], n); err != nil {
+	if err := checkScale(KindQuantize, "scale", &o[1], n); err != nil {
 		return tensor.Spec{}, err
 	}
 	d := q.Out.DType
@@ -74,7 +74,7 @@ func (q *Quantize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		}
 	}
 	if len(o) == 3 {
-		if err := checkZero(KindQuantize, "zero point", o[2], d, n); err != nil {
+		if err := checkZero(KindQuantize, "zero point", &o[2], d, n); err != nil {
 			return tensor.Spec{}, err
 		}
 	}
@@ -110,7 +110,7 @@ func (q *Quantize) Prepare(p *Prep) (Kernel, error) {
 	if len(p.In) == 1 {
 		p.InPlace(0)
 	}
-	k := newRescale(x, p.Out)
+	k := newRescale(x, &p.Out)
 	if !p.Reference && k.flips() {
 		p.Path("flip")
 		return signFlip{}, nil
@@ -174,7 +174,7 @@ type lut struct {
 // newLUT tabulates f, which is given the stored integer of x.
 //
 //go:noinline
-func newLUT(x tensor.Spec, f func(q int32) int32) *lut {
+func newLUT(x *tensor.Spec, f func(q int32) int32) *lut {
 	k := new(lut)
 	r := q8{signed: x.DType == tensor.I8}
 	for b := range k.table {
@@ -185,7 +185,7 @@ func newLUT(x tensor.Spec, f func(q int32) int32) *lut {
 
 // newRealLUT tabulates a function of the real numbers that the integers stand
 // for, in float32, rounded half to even.
-func newRealLUT(x, out tensor.Spec, f func(v float32) float32) *lut {
+func newRealLUT(x, out *tensor.Spec, f func(v float32) float32) *lut {
 	xs, xz := x.Quant.At(0)
 	ys, yz := out.Quant.At(0)
 	lo, hi := tensor.IntRange(out.DType)
@@ -195,7 +195,7 @@ func newRealLUT(x, out tensor.Spec, f func(v float32) float32) *lut {
 }
 
 // newRescale is the change of an 8-bit tensor's scale and zero point.
-func newRescale(x, out tensor.Spec) *lut {
+func newRescale(x, out *tensor.Spec) *lut {
 	xs, xz := x.Quant.At(0)
 	ys, yz := out.Quant.At(0)
 	lo, hi := tensor.IntRange(out.DType)

@@ -17,7 +17,7 @@ var quantOps = []Desc{
 }
 
 // checkScale checks a scale operand: f32, one value or n.
-func checkScale(k Kind, what string, s tensor.Spec, n int) error {
+func checkScale(k Kind, what string, s *tensor.Spec, n int) error {
 	if s.DType != tensor.F32 || (s.Shape.Elems() != 1 && s.Shape.Elems() != n) {
 		return notShape(k, what, fmt.Sprintf("f32, 1 or %d values", n), s.String())
 	}
@@ -25,7 +25,7 @@ func checkScale(k Kind, what string, s tensor.Spec, n int) error {
 }
 
 // checkZero checks a zero point operand: of type d, one value or n.
-func checkZero(k Kind, what string, s tensor.Spec, d tensor.DType, n int) error {
+func checkZero(k Kind, what string, s *tensor.Spec, d tensor.DType, n int) error {
 	if s.DType != d || (s.Shape.Elems() != 1 && s.Shape.Elems() != n) {
 		return notShape(k, what, fmt.Sprintf("%v, 1 or %d values", d, n), s.String())
 	}
@@ -37,10 +37,10 @@ func checkZero(k Kind, what string, s tensor.Spec, d tensor.DType, n int) error 
 func checkQLinear(k Kind, o []tensor.Spec, nx, nw int) error {
 	for i, n := range []int{nx, nw, 1} {
 		name, at, d := [...]string{"input", "weight", "output"}[i], [...]int{1, 4, 6}[i], o[[...]int{0, 3, 7}[i]].DType
-		if err := checkScale(k, name+" scale", o[at], n); err != nil {
+		if err := checkScale(k, name+" scale", &o[at], n); err != nil {
 			return err
 		}
-		if err := checkZero(k, name+" zero point", o[at+1], d, n); err != nil {
+		if err := checkZero(k, name+" zero point", &o[at+1], d, n); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func checkQLinear(k Kind, o []tensor.Spec, nx, nw int) error {
 // may have behind these: one or nx, one or nw.
 func checkZeros(k Kind, o []tensor.Spec, nx, nw int) error {
 	for i, z := range o[2:] {
-		if err := checkZero(k, [...]string{"input", "weight"}[i]+" zero point", z, o[i].DType, [...]int{nx, nw}[i]); err != nil {
+		if err := checkZero(k, [...]string{"input", "weight"}[i]+" zero point", &z, o[i].DType, [...]int{nx, nw}[i]); err != nil {
 			return err
 		}
 	}

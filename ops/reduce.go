@@ -104,13 +104,13 @@ func (r *Reduce) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 		return tensor.Spec{}, err
 	}
 	switch d := o[0].DType; {
-	case d == tensor.F32, isQuantised(o[0]):
+	case d == tensor.F32, isQuantised(&o[0]):
 	case d == tensor.I32, d == tensor.I64:
 		if r.Fn > ReduceProd {
 			return tensor.Spec{}, errf(KindReduce, "function %d has no meaning on %v", r.Fn, d)
 		}
 	default:
-		return tensor.Spec{}, wantF32(KindReduce, "input", o[0])
+		return tensor.Spec{}, wantF32(KindReduce, "input", &o[0])
 	}
-	return r.Out.sameType(KindReduce, o[0], s)
+	return r.Out.sameType(KindReduce, &o[0], s)
 }

@@ -9,7 +9,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // prepareInt is Prepare for an 8-bit input.
 func (r *Reduce) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	for i, s := range []tensor.Spec{x, p.Out} {
+	for i, s := range []*tensor.Spec{x, &p.Out} {
 		if err := wantAffine(KindReduce, [...]string{"input", "output"}[i], s); err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func (r *Reshape) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	dims, free, known := slices.Clone(r.Dims), -1, 1
 	for i, d := range dims {
 		switch {

@@ -82,7 +82,7 @@ func (r *Resize) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	rank := x.Shape.Rank()
 	if r.Mode > ResizeCubic || r.Coord > CoordHalfPixelSymmetric || r.Round > RoundCeil {
 		return tensor.Spec{}, errf(KindResize, "mode %d, coordinates %d, rounding %d", r.Mode, r.Coord, r.Round)
@@ -165,7 +165,7 @@ type resizeKernel struct {
 // Prepare makes the tables.
 func (r *Resize) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	k := r.tables(x, p.Out)
+	k := r.tables(x, &p.Out)
 	k.params = p.Params
 	same := x.DType == p.Out.DType && x.Quant.Equal(p.Out.Quant)
 	k.copies = r.Mode == ResizeNearest && r.Coord != CoordTFCrop && same
@@ -190,7 +190,7 @@ func (r *Resize) Prepare(p *Prep) (Kernel, error) {
 	return k, nil
 }
 
-func (r *Resize) tables(x, out tensor.Spec) *resizeKernel {
+func (r *Resize) tables(x, out *tensor.Spec) *resizeKernel {
 	k := &resizeKernel{size: x.DType.Size(), outer: 1, inner: 1, value: r.Extrapolation}
 	rank, last, same := x.Shape.Rank(), -1, false
 	for i := range rank {

@@ -13,7 +13,7 @@ func (r *Resize) Backward(p *GradPrep) (GradKernel, error) {
 	if p.In[0].DType != tensor.F32 {
 		return nil, errf(KindResize, "has no gradient on %v", p.In[0].DType)
 	}
-	k := &resizeGrad{resizeKernel: r.tables(p.In[0], p.Out), images: 1}
+	k := &resizeGrad{resizeKernel: r.tables(&p.In[0], &p.Out), images: 1}
 	if k.rank == 0 || p.Reference {
 		return &resizeGradPlain{k.resizeKernel}, nil
 	}

@@ -14,12 +14,12 @@ import (
 // prepareInt is Prepare for 8-bit inputs that are not just copied.
 func (r *Resize) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	for i, s := range []tensor.Spec{x, p.Out} {
+	for i, s := range []*tensor.Spec{x, &p.Out} {
 		if err := wantAffine(KindResize, [...]string{"input", "output"}[i], s); err != nil {
 			return nil, err
 		}
 	}
-	k := &resizeInt{resizeKernel: r.tables(x, p.Out), x: newQ8(x)}
+	k := &resizeInt{resizeKernel: r.tables(x, &p.Out), x: newQ8(x)}
 	k.params = p.Params
 	sx, zx := x.Quant.At(0)
 	sy, zy := p.Out.Quant.At(0)

@@ -40,7 +40,7 @@ func (o *Scatter) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x, idx, up := s[0], s[1], s[2]
+	x, idx, up := &s[0], &s[1], &s[2]
 	if err := wantIndices(KindScatter, idx); err != nil {
 		return tensor.Spec{}, err
 	}
@@ -58,7 +58,7 @@ func (o *Scatter) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 				return tensor.Spec{}, bad
 			}
 		}
-		return x, nil
+		return *x, nil
 	}
 	if idx.Shape.Rank() == 0 || idx.Shape.Dim(-1) > x.Shape.Rank() {
 		return tensor.Spec{}, bad
@@ -68,7 +68,7 @@ func (o *Scatter) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil || want != up.Shape {
 		return tensor.Spec{}, bad
 	}
-	return x, nil
+	return *x, nil
 }
 
 type scatterKernel struct {
@@ -88,7 +88,7 @@ func (o *Scatter) Prepare(p *Prep) (Kernel, error) {
 	return o.kernel(x, idx, p.Params), nil
 }
 
-func (o *Scatter) kernel(x, idx tensor.Spec, params []tensor.Tensor) *scatterKernel {
+func (o *Scatter) kernel(x, idx *tensor.Spec, params []tensor.Tensor) *scatterKernel {
 	k := &scatterKernel{op: *o, params: params, inner: 1}
 	k.axis, _ = normAxis(o.Axis, x.Shape.Rank())
 	if o.ND {
@@ -156,7 +156,7 @@ func (o *Scatter) Backward(p *GradPrep) (GradKernel, error) {
 		return nil, errf(KindScatter, "has no gradient with function %d on %v", o.Fn, p.Out.DType)
 	}
 	all := operands(p.In, Specs(p.Params))
-	return &scatterGrad{o.kernel(all[0], all[1], p.Params)}, nil
+	return &scatterGrad{o.kernel(&all[0], &all[1], p.Params)}, nil
 }
 
 type scatterGrad struct{ *scatterKernel }

@@ -106,7 +106,7 @@ func (s *Slice) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: o[0].DType, Shape: shape, Quant: o[0].Quant}, err
 }
 
-func (s *Slice) mover(x, out tensor.Spec) (*mover, error) {
+func (s *Slice) mover(x, out *tensor.Spec) (*mover, error) {
 	first, step, dims, err := s.resolve(x.Shape)
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (s *Slice) mover(x, out tensor.Spec) (*mover, error) {
 // Prepare copies the box.
 func (s *Slice) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	m, err := s.mover(x, p.Out)
+	m, err := s.mover(x, &p.Out)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (*Slice) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward adds into the box.
 func (s *Slice) Backward(p *GradPrep) (GradKernel, error) {
-	m, err := s.mover(p.In[0], p.Out)
+	m, err := s.mover(&p.In[0], &p.Out)
 	if err != nil {
 		return nil, err
 	}

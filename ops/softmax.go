@@ -43,15 +43,15 @@ func (s *Softmax) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if _, _, _, err := s.lines(o[0].Shape); err != nil {
 		return tensor.Spec{}, err
 	}
-	if !isQuantised(o[0]) {
-		if err := wantF32(KindSoftmax, "input", o[0]); err != nil {
+	if !isQuantised(&o[0]) {
+		if err := wantF32(KindSoftmax, "input", &o[0]); err != nil {
 			return tensor.Spec{}, err
 		}
 	}
 	if s.Beta != s.Beta {
 		return tensor.Spec{}, errf(KindSoftmax, "beta is NaN")
 	}
-	return s.Out.sameType(KindSoftmax, o[0], o[0].Shape)
+	return s.Out.sameType(KindSoftmax, &o[0], o[0].Shape)
 }
 
 // lines splits the shape into outer * n * inner, the softmax running over n.

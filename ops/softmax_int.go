@@ -18,7 +18,7 @@ func (s *Softmax) prepareInt(p *Prep) (Kernel, error) {
 	if err := wantAffine(KindSoftmax, "input", x); err != nil {
 		return nil, err
 	}
-	if err := wantAffine(KindSoftmax, "output", p.Out); err != nil {
+	if err := wantAffine(KindSoftmax, "output", &p.Out); err != nil {
 		return nil, err
 	}
 	if s.Log {

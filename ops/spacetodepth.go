@@ -18,7 +18,7 @@ func (o *SpaceToDepth) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x, b := s[0], o.Block
+	x, b := &s[0], o.Block
 	if x.Shape.Rank() != 4 || b < 1 || b > 1<<10 || x.Shape.Dim(1)%b != 0 || x.Shape.Dim(2)%b != 0 {
 		return tensor.Spec{}, errf(KindSpaceToDepth, "block %d of %v", b, x.Shape)
 	}
@@ -27,7 +27,7 @@ func (o *SpaceToDepth) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 }
 
 // mover walks [n, h, block row, w, block column, c].
-func (o *SpaceToDepth) mover(x, out tensor.Spec) *mover {
+func (o *SpaceToDepth) mover(x, out *tensor.Spec) *mover {
 	n, h, w, b := out.Shape.Dim(0), out.Shape.Dim(1), out.Shape.Dim(2), o.Block
 	c := x.Shape.Channels()
 	all := b * b * c
@@ -39,7 +39,7 @@ func (o *SpaceToDepth) mover(x, out tensor.Spec) *mover {
 // Prepare copies elements.
 func (o *SpaceToDepth) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	return newMoveKernel(p, o.mover(x, p.Out)), nil
+	return newMoveKernel(p, o.mover(x, &p.Out)), nil
 }
 
 // Keeps is nothing.
@@ -47,5 +47,5 @@ func (*SpaceToDepth) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward moves the gradient back.
 func (o *SpaceToDepth) Backward(p *GradPrep) (GradKernel, error) {
-	return newMoveGrad(p, o.mover(p.In[0], p.Out), true), nil
+	return newMoveGrad(p, o.mover(&p.In[0], &p.Out), true), nil
 }

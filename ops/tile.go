@@ -17,7 +17,7 @@ func (o *Tile) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := s[0]
+	x := &s[0]
 	if len(o.Repeats) != x.Shape.Rank() || len(x.Quant.Scale) > 1 {
 		return tensor.Spec{}, errf(KindTile, "repeats %v of %v", o.Repeats, x)
 	}

@@ -45,7 +45,7 @@ func (o *TopK) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	switch x[0].DType {
 	case tensor.F32, tensor.I8, tensor.U8, tensor.I32, tensor.I64:
 	default:
-		return tensor.Spec{}, wantF32(KindTopK, "input", x[0])
+		return tensor.Spec{}, wantF32(KindTopK, "input", &x[0])
 	}
 	if len(x[0].Quant.Scale) > 1 {
 		return tensor.Spec{}, errf(KindTopK, "input has more than one scale")

@@ -56,7 +56,7 @@ func (t *Transpose) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	return tensor.Spec{DType: o[0].DType, Shape: s, Quant: q}, err
 }
 
-func (t *Transpose) mover(x, out tensor.Spec) (*mover, error) {
+func (t *Transpose) mover(x, out *tensor.Spec) (*mover, error) {
 	perm, err := t.perm(x.Shape.Rank())
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (t *Transpose) mover(x, out tensor.Spec) (*mover, error) {
 // Prepare copies elements.
 func (t *Transpose) Prepare(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	m, err := t.mover(x, p.Out)
+	m, err := t.mover(x, &p.Out)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (*Transpose) Keeps(in, params []tensor.Spec) Keep { return KeepNone }
 
 // Backward is the inverse permutation.
 func (t *Transpose) Backward(p *GradPrep) (GradKernel, error) {
-	m, err := t.mover(p.In[0], p.Out)
+	m, err := t.mover(&p.In[0], &p.Out)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (u *Unary) Infer(in, params []tensor.Spec) (tensor.Spec, error) {
 	if err != nil {
 		return tensor.Spec{}, err
 	}
-	x := o[0]
+	x := &o[0]
 	switch {
 	case u.Fn > UnaryAtanh:
 		return tensor.Spec{}, errf(KindUnary, "function %d is not known", u.Fn)

@@ -10,7 +10,7 @@ import "github.com/teff-ml/teff/ops/tensor"
 // prepareInt is Prepare for an 8-bit input.
 func (u *Unary) prepareInt(p *Prep) (Kernel, error) {
 	x, _ := p.Operand(0)
-	for i, s := range []tensor.Spec{x, p.Out} {
+	for i, s := range []*tensor.Spec{x, &p.Out} {
 		if err := wantAffine(KindUnary, [...]string{"input", "output"}[i], s); err != nil {
 			return nil, err
 		}
@@ -30,5 +30,5 @@ func (u *Unary) prepareInt(p *Prep) (Kernel, error) {
 		}
 		return newLUT(x, func(q int32) int32 { return min(max(q, l), h) }), nil
 	}
-	return newRealLUT(x, p.Out, act.apply), nil
+	return newRealLUT(x, &p.Out, act.apply), nil
 }
