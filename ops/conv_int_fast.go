@@ -36,12 +36,16 @@ type convGemmInt struct {
 
 func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x *tensor.Spec, rq requant) *convGemmInt {
 	k := &convGemmInt{convSpec: s, gemm: kern.SelectGemmI8(), pitch: outPitch(p.OutPitch, s.oc)}
-	k.layout(max(1, p.Threads))
 	w := p.Params[0]
+	var lines *kern.GemmI8
+	if symmetricI8(&w.Spec) {
+		lines = k.gemm.Lines()
+	}
+	k.layout(max(1, p.Threads), lines)
 	depth := k.taps * k.kc
 	signed := w.DType == tensor.I8
 	k.group = k.gemm.PackedSize(k.ocg, k.taps, k.kc)
-	layout := fmt.Sprintf("conv/%s/%d/%d/%d", k.gemm.Name, k.groups, k.taps, k.kc)
+	layout := fmt.Sprintf("conv/%s/%d/%d/%d/%d", k.gemm.Name, k.gemm.Group, k.groups, k.taps, k.kc)
 	columns := packPanels * k.gemm.NR // of a part
 	parts := (k.ocg + columns - 1) / columns
 	k.packed = p.PackParts(&w, layout, k.group*k.groups, parts*k.groups, func(dst []byte, part int, _ *packBuffer) {
@@ -64,7 +68,7 @@ func (c *Conv) prepareGemmInt(p *Prep, s *convSpec, x *tensor.Spec, rq requant) 
 	k.zero = make([]byte, roundUp(k.kc, k.gemm.Group))
 	kern.Fill(k.zero, byte(zx))
 	k.args = kern.GemmI8Args{
-		ASigned: x.DType == tensor.I8, Zero: k.zero, Taps: k.taps, KC: k.kc, N: k.ocg,
+		Lines: k.args.Lines, ASigned: x.DType == tensor.I8, Zero: k.zero, Taps: k.taps, KC: k.kc, N: k.ocg,
 		Inside: k.band.rows > 0, LDC: k.pitch, CZero: rq.zero, Lo: rq.lo, Hi: rq.hi,
 	}
 	k.split(max(1, p.Threads))
@@ -92,8 +96,8 @@ func perGroup[T any](v []T, g, n int) []T {
 	return v[g*n : (g+1)*n]
 }
 
-// layout decides how rows of A are found; see convGemm.layout.
-func (k *convGemmInt) layout(threads int) {
+// layout decides how rows of A are found; see convGemm.layout. lines is a form of products for bands, or nil.
+func (k *convGemmInt) layout(threads int, lines *kern.GemmI8) {
 	g := &k.Geom
 	k.window = kern.Window{In: g.In, Out: g.Out, Kernel: g.Kernel, Stride: g.Stride, Dilation: g.Dilation, Pad: g.PadLo, Pixel: k.ic}
 	k.taps, k.kc = g.Taps(), k.icg
@@ -103,7 +107,7 @@ func (k *convGemmInt) layout(threads int) {
 		k.direct = true
 		k.rows, k.images = g.OutSize()*k.n, 1
 	case k.groups == 1 && k.ic < bandsBelow && g.Kernel[2] > 1 && g.Dilation[2] == 1 && g.In[0] == 1 && g.Out[0] == 1 && g.Kernel[0] == 1:
-		k.bands(threads)
+		k.bands(threads, lines)
 	}
 }
 
@@ -172,7 +176,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 	}
 	if k.band.rows > 0 {
 		scratch = scratch[:k.band.bytes]
-		args.A, args.Rows = scratch, k.band.offset
+		args.A, args.Rows = scratch, k.band.offset // none in lines
 		for ; m0 < m1; m0 += k.band.rows * k.Out[2] {
 			k.copyBand(scratch, a.In[0].Data[image*k.InSize()*k.ic:], m0/k.Out[2])
 			args.C = a.Out.Data[first+m0*k.pitch:]

@@ -38,8 +38,7 @@ func (c *Conv) prepareWinogradInt(p *Prep, s *convSpec, x *tensor.Spec, rq requa
 	three, one := [MaxSpatial]int{1, 3, 3}, [MaxSpatial]int{1, 1, 1}
 	w := p.Params[0]
 	if s.groups != 1 || s.Kernel != three || s.Stride != one || s.Dilation != one || s.In[0] != 1 || s.PadLo[0] != 0 ||
-		!kern.WinogradI8Fits(s.ic, s.oc) || w.DType != tensor.I8 ||
-		slices.ContainsFunc(w.Quant.Zero, func(z int32) bool { return z != 0 }) {
+		!kern.WinogradI8Fits(s.ic, s.oc) || !symmetricI8(&w.Spec) {
 		return nil
 	}
 	k := &convWinogradInt{convSpec: s, w: kern.WinogradI8{
@@ -90,6 +89,11 @@ func (c *Conv) prepareWinogradInt(p *Prep, s *convSpec, x *tensor.Spec, rq requa
 	p.NeedScratch(scratch)
 	p.Path("winograd-f4/i8" + p.Choice.suffix(k.w.Tiles))
 	return k
+}
+
+// symmetricI8 says that weights are int8 without zero points.
+func symmetricI8(w *tensor.Spec) bool {
+	return w.DType == tensor.I8 && !slices.ContainsFunc(w.Quant.Zero, func(z int32) bool { return z != 0 })
 }
 
 // plan decides how the work is shared, and is the bytes of scratch that takes.

@@ -7,23 +7,30 @@ import (
 )
 
 // Offsets of kern.tileI8 that AVX2 alone knows.
-const tileI8Wide, tileI8Stride, tileI8Last = 176, 184, 192
+const (
+	tileI8Wide, tileI8Stride, tileI8Last   = 176, 184, 192
+	tileI8Runs, tileI8Pairs, tileI8RunStep = 200, 208, 216
+)
 
-// pairsDepth is how many numbers of a row a turn of the loop takes; kern.GemmI8's Group.
-const pairsDepth = 4
+// pairsTurn is how many pairs of a row a turn of the loop takes.
+const pairsTurn = 2
 
-// pairs is a tile of rows that widenRows has written: VPMADDWD over two of a row's numbers and two weights, bytes that are
-// widened as they are loaded. Neither it nor the sum of two products can overflow.
+// pairs is a tile of rows of 16-bit numbers, in one run or a run for each tap: VPMADDWD over two of a row's numbers and two
+// weights, bytes that are widened as they are loaded. Neither it nor the sum of two products can overflow.
 func (g *gemmInt) pairs(t, b reg.Register) {
 	left, stride, row := reg.RAX, reg.R8, []reg.Register{reg.RSI, reg.RDI}
+	turns, odd, runs, step := reg.R13, reg.R14, reg.R15, reg.RDX
 	g.MOVQ(mem(t, tileI8Wide), row[0])
 	g.MOVQ(mem(t, tileI8Stride), stride)
 	g.LEAQ(memx(row[0], stride, 2, 0), row[1])
 	g.ADDQ(stride, row[1]) // the fourth row
-	g.MOVQ(mem(t, tileKC), reg.RDX)
-	g.IMULQ(mem(t, tileTaps), reg.RDX)
-	g.LEAQ(mem(reg.RDX, pairsDepth-1), left)
-	g.SHRQ(operand.U8(2), left)
+	g.MOVQ(mem(t, tileI8Pairs), odd)
+	g.LEAQ(mem(odd, pairsTurn-1), turns)
+	g.SHRQ(operand.U8(1), turns)
+	g.ANDQ(imm(pairsTurn-1), odd)
+	g.MOVQ(mem(t, tileI8Runs), runs)
+	g.MOVQ(mem(t, tileI8RunStep), step)
+	row = row[:(g.mr+2)/3]
 	at := func(i, disp int) operand.Mem {
 		m := mem(row[i/3], disp)
 		if i%3 > 0 {
@@ -32,9 +39,21 @@ func (g *gemmInt) pairs(t, b reg.Register) {
 		return m
 	}
 	x, products := reg.Y14, []reg.VecPhysical{reg.Y15, reg.Y14}
-	loop := g.label("pairs")
+	run, loop, second := g.label("run"), g.label("pairs"), g.label("second")
+	g.Label(run)
+	g.MOVQ(turns, left)
+	g.TESTQ(odd, odd)
+	g.JZ(operand.LabelRef(loop))
+	g.SUBQ(imm(16*g.nv), b) // the first turn is its second half alone
+	for _, r := range row {
+		g.SUBQ(imm(4), r)
+	}
+	g.JMP(operand.LabelRef(second))
 	g.Label(loop)
-	for u := range pairsDepth / 2 {
+	for u := range pairsTurn {
+		if u == 1 {
+			g.Label(second)
+		}
 		for j := range g.nv {
 			g.VPMOVSXBW(mem(b, 16*(u*g.nv+j)), g.b(j))
 		}
@@ -49,13 +68,17 @@ func (g *gemmInt) pairs(t, b reg.Register) {
 			}
 		}
 	}
-	g.ADDQ(imm(16*g.nv*pairsDepth/2), b)
-	g.ADDQ(imm(2*pairsDepth), row[0])
-	if g.mr > 3 {
-		g.ADDQ(imm(2*pairsDepth), row[1])
+	g.ADDQ(imm(16*g.nv*pairsTurn), b)
+	for _, r := range row {
+		g.ADDQ(imm(4*pairsTurn), r)
 	}
 	g.DECQ(left)
 	g.JNZ(operand.LabelRef(loop))
+	for _, r := range row {
+		g.ADDQ(step, r)
+	}
+	g.DECQ(runs)
+	g.JNZ(operand.LabelRef(run))
 }
 
 // widenRows writes what each row of a tile reads, tap after tap, as 16-bit numbers. Sixteen bytes are taken at once, and

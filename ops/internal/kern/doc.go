@@ -23,6 +23,7 @@
 //	gemmbf16/…          products of bfloat16                             gemmbf16.go
 //	f32forbf16/…        none of them, where they are slower              gemmbf16.go
 //	gemmi8/…            integer products                                 gemmi8.go
+//	gemmi8lines/…       their rows in lines of 16-bit numbers            gemmi8_lines.go
 //	gemmi8ahead/…       they ask for the next weights                    gemmi8.go
 //	gemmi8unsigned/…    networks keep activations unsigned for them      gemmi8.go
 //	dwi8/…              integer depthwise convolution                    dwi8.go, dwdown.go

@@ -51,6 +51,7 @@ type GemmI8 struct {
 	// signed says that activations count as signed inside, for an instruction that wants them so; else as unsigned.
 	signed bool
 	wide   bool // rows are widened to 16-bit numbers, and weights packed by twos of all taps' depth together (gemmi8_wide.go)
+	lines  bool // rows are 16-bit numbers already, in lines, and weights packed by twos of each tap's depth (gemmi8_lines.go)
 	isa    isa
 }
 
@@ -95,6 +96,7 @@ func UnsignedI8() bool { return useGemmI8VNNI && useGemmI8Unsigned }
 type GemmI8Args struct {
 	A       []byte
 	ASigned bool    // the bytes of A are int8
+	Lines   Lines   // where rows are in a form of lines, in place of what follows to LDA
 	Rows    []int32 // RowsSize entries [tile][tap][MR]: offsets into A, negative for Zero; nil: see LDA
 	Cut     Tiles   // of Rows, as FillRows got it; one that is not zero is of exactly the rows 0 to m1 of a run
 	Zero    []byte  // KC bytes of A's zero point, which padding reads; needed with Rows
@@ -178,8 +180,8 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next, wide []byte) 
 	if many {
 		t.limits(a)
 	}
-	if g.wide {
-		t.wide, t.stride = &wide[0], g.wideStride(a.Taps, a.KC)
+	if g.pairs(a, &t); g.wide {
+		t.wide = &wide[0]
 	}
 	if a.Rows == nil || a.Inside {
 		t.inside = 1
@@ -202,21 +204,21 @@ func (g *GemmI8) runBlock(a *GemmI8Args, m0, m1, n0, n1 int, next, wide []byte) 
 		cut = g.Even(m1 - m0)
 	}
 	for i, m, mr := 0, m0, 0; m < m1; i, m = i+1, m+mr {
-		if a.Rows == nil {
+		mr = cut.height(i, g.MR, m1-m)
+		switch {
+		case g.lines:
+			t.wide, mr = a.Lines.tile(a.A, m, mr)
+		case a.Rows == nil:
 			t.a = &a.A[m*a.LDA]
-		} else {
+		default:
 			t.rows = &a.Rows[(m0+i*g.MR)*a.Taps]
 		}
-		mr = cut.height(i, g.MR, m1-m)
 		t.mr = mr
 		if a.Cols.zero != nil {
 			g.rowSums(&t)
 		}
 		if g.wide {
-			if t.last = nil; len(a.A) >= 16 {
-				t.last = &a.A[len(a.A)-16]
-			}
-			g.widenRows(&t)
+			g.widen(a, &t)
 		}
 		for n, end := n0, 0; n < n1; n = end {
 			nr := min(g.NR, n1-n)
@@ -275,6 +277,8 @@ func (a *GemmI8Args) check(g *GemmI8, m0, m1, n0, n1 int) {
 		panic("kern: BUG: gemmi8: range or slice does not match the sizes")
 	case a.Sum != nil && len(a.Res) < (m1-1)*a.LDR+n1:
 		panic("kern: BUG: gemmi8: the other operand of the sum is too short")
+	case g.lines:
+		a.Lines.check(a, g, m1)
 	case a.Rows == nil && (a.Taps != 1 || len(a.A) < (m1-1)*a.LDA+a.KC || a.LDA > 1<<31/16):
 		panic("kern: BUG: gemmi8: rows of A outside the slice")
 	case len(a.Wide) < g.WideSize(m1-m0, a.Taps, a.KC):
@@ -315,6 +319,8 @@ type tileI8 struct {
 	wide   *byte // AVX2: where widenRows puts the rows, or nil
 	stride int   // bytes between those
 	last   *byte // where A's last 16 bytes are, or nil
+
+	runs, pairs, runStep int // a wide row's: runs of so many pairs, and bytes from the end of one to the next
 }
 
 // limits is how x86 kernels want zero point and limits.

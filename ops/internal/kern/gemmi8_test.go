@@ -16,13 +16,14 @@ func TestTileI8Layout(t *testing.T) {
 	skipUnless64(t)
 	var x tileI8
 	require.Equal(t, []uintptr{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 116, 120,
-		128, 136, 140, 144, 148, 152, 156, 160, 168, 176, 184, 192}, []uintptr{
+		128, 136, 140, 144, 148, 152, 156, 160, 168, 176, 184, 192, 200, 208, 216}, []uintptr{
 		unsafe.Offsetof(x.a), unsafe.Offsetof(x.zero), unsafe.Offsetof(x.rows), unsafe.Offsetof(x.taps), unsafe.Offsetof(x.kc),
 		unsafe.Offsetof(x.b), unsafe.Offsetof(x.bias), unsafe.Offsetof(x.wzero), unsafe.Offsetof(x.sums), unsafe.Offsetof(x.c),
 		unsafe.Offsetof(x.ldc), unsafe.Offsetof(x.n), unsafe.Offsetof(x.scale), unsafe.Offsetof(x.min), unsafe.Offsetof(x.max),
 		unsafe.Offsetof(x.zeroPoint), unsafe.Offsetof(x.flip), unsafe.Offsetof(x.mr), unsafe.Offsetof(x.panels), unsafe.Offsetof(x.words),
 		unsafe.Offsetof(x.lo), unsafe.Offsetof(x.hi), unsafe.Offsetof(x.outXor), unsafe.Offsetof(x.wild), unsafe.Offsetof(x.end), unsafe.Offsetof(x.ahead),
-		unsafe.Offsetof(x.inside), unsafe.Offsetof(x.wide), unsafe.Offsetof(x.stride), unsafe.Offsetof(x.last)})
+		unsafe.Offsetof(x.inside), unsafe.Offsetof(x.wide), unsafe.Offsetof(x.stride), unsafe.Offsetof(x.last),
+		unsafe.Offsetof(x.runs), unsafe.Offsetof(x.pairs), unsafe.Offsetof(x.runStep)})
 }
 
 func randBytes(r *rand.Rand, n int) []byte {

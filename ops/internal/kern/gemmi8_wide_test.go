@@ -51,3 +51,52 @@ func TestWidenRows(t *testing.T) {
 		}
 	}
 }
+
+// Products of lines are those of the bytes that were widened, for every width of a kernel and a line.
+func TestGemmI8Lines(t *testing.T) {
+	g := gemmI8AVX2.Lines()
+	if g == nil {
+		t.Skip("no such form on this processor")
+	}
+	r := rand.New(rand.NewPCG(11, 12))
+	for try := range 300 {
+		kw, ic, kh, stride := 1+r.IntN(5), 1+r.IntN(12), 1+r.IntN(4), 1+r.IntN(2)
+		width, height, n, signed := 1+r.IntN(20), 1+r.IntN(4), 1+r.IntN(50), try&1 != 0
+		line, kc := ((width-1)*stride+kw)*ic, kw*ic
+		lines := (height-1)*stride + kh
+		guardX, x := newGuarded[byte](line*lines, r.IntN(5), 99)
+		copy(x, randBytes(r, len(x)))
+		guardA, a := newGuarded[byte](LinesSize(line*lines), 0, 55)
+		for y := range lines {
+			WidenLine(a[2*y*line:], x[y*line:], line, signed)
+		}
+		w, bias, scale := randBytes(r, n*kh*kc), make([]int32, n), make([]float32, n)
+		for j := range n {
+			bias[j], scale[j] = int32(r.IntN(2000)-1000), r.Float32()*0.02
+		}
+		az := signedByte(byte(r.Uint32()), signed)
+		args := GemmI8Args{ASigned: signed, A: a, Taps: kh, KC: kc, N: n, LDC: n + r.IntN(4), CZero: 7, Hi: 255 - int32(r.IntN(20)),
+			Lines: Lines{Width: width, Pixel: 2 * stride * ic, Step: 2 * line, Next: 2 * stride * line}}
+		args.B = make([]byte, g.PackedSize(n, kh, kc))
+		g.Pack(args.B, w, n, kh, kc, kh*kc, true, nil)
+		args.Cols = g.Columns(w, n, kh, kc, kh*kc, true, nil, bias, scale, az, signed)
+		m := width*height - r.IntN(width)
+		guard, out := newGuarded[byte]((m-1)*args.LDC+n, r.IntN(3), 77)
+		args.C = out
+		g.Run(&args, 0, m, 0, n)
+		guard.check(t, out)
+		guardA.check(t, a)
+		guardX.check(t, x)
+		for i := range m {
+			for j := range n {
+				acc := bias[j]
+				for y := range kh {
+					for p, v := range x[(i/width*stride+y)*line+i%width*stride*ic:][:kc] {
+						acc += (signedByte(v, signed) - az) * int32(int8(w[(j*kh+y)*kc+p]))
+					}
+				}
+				require.Equal(t, requantI8(acc, scale[j], args.CZero, args.Lo, args.Hi), out[i*args.LDC+j], "[%d][%d]", i, j)
+			}
+		}
+	}
+}
