@@ -35,6 +35,9 @@ func (c *Conv) prepareFast(p *Prep, s *convSpec) (Kernel, error) {
 	if k := c.prepareGrouped(p, s); k != nil {
 		return k, nil
 	}
+	if k := c.prepareBands(p, s); k != nil {
+		return k, nil
+	}
 	return c.prepareGemm(p, s), nil
 }
 

@@ -236,18 +236,28 @@ type gemmBands struct {
 // prepareGemmBands is for up to rows rows of results at once, cols columns of
 // them or the last last ones; nil where another way is better.
 func (c *Conv) prepareGemmBands(p *Prep, s *convSpec, rows, cols, last int) *gemmBands {
-	k := &gemmBands{convGemm: c.newConvGemm(&Prep{Params: p.Params}, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg))), cols: cols}
+	k := c.newGemmBands(p, s, cols)
 	if !k.padded || s.oc < fewColumns || p.Choice.Winograd > 0 {
 		return nil
 	}
-	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
-	k.pack(p, "conv/"+k.gemm.Name)
-	k.table = k.offsets(rows, cols)
 	if last != cols {
 		k.narrow = k.offsets(rows, last)
 	}
-	p.Path("igemm/" + k.gemm.Name)
+	k.prepare(p, rows)
 	return k
+}
+
+// newGemmBands is without weights and table: no budget is for a copy that it does without.
+func (c *Conv) newGemmBands(p *Prep, s *convSpec, cols int) *gemmBands {
+	return &gemmBands{convGemm: c.newConvGemm(&Prep{Params: p.Params}, s, p.Choice.gemm(kern.SelectGemmF32For(s.ocg))), cols: cols}
+}
+
+// prepare packs the weights and fills the table.
+func (k *gemmBands) prepare(p *Prep, rows int) {
+	k.group = k.gemm.PackedSize(k.ocg, k.taps*k.kc)
+	k.pack(p, "conv/"+k.gemm.Name)
+	k.table = k.offsets(rows, k.cols)
+	p.Path("igemm/" + k.gemm.Name)
 }
 
 // fewColumns may go two outputs at a time; see twin.
@@ -287,9 +297,9 @@ func (k *gemmBands) bandRun(_ *Args, room []float32, _, r0, y0, y1, x0, x1 int, 
 	}
 	args := kern.GemmF32Args{
 		A: room[((y0-r0)*k.Stride[1]*k.padW[2]+x0*k.Stride[2])*k.ic:], Rows: table, Taps: k.taps, KC: k.kc,
-		B: k.packed, N: k.oc, Bias: k.bias, C: out, LDC: k.oc, Min: k.lo, Max: k.hi,
+		B: k.packed, N: k.oc, Bias: k.bias, C: out, LDC: k.pitch, Min: k.lo, Max: k.hi,
 	}
 	m := (y1 - y0) * (x1 - x0)
 	k.gemm.Run(&args, 0, m, 0, k.oc)
-	k.act.rows(out, m, k.oc, k.oc)
+	k.act.rows(out, m, k.oc, k.pitch)
 }
