@@ -70,15 +70,11 @@ func newChannelTiles(s tensor.Shape) channelTiles {
 }
 
 // span is the elements of tile i.
-//
-//go:noinline
 func (t *channelTiles) span(i int) (from, to int) {
 	return i * t.width, min(t.rows*t.c, (i+1)*t.width)
 }
 
 // repeat fills a tile with copies of its first row.
-//
-//go:noinline
 func (t *channelTiles) repeat(tile []float32) {
 	for j := t.c; j < t.width; j += t.c {
 		copy(tile[j:j+t.c], tile[:t.c])

@@ -391,6 +391,4 @@ func (k *convGemm) paddedCopies(a *Args) []float32 {
 }
 
 // actRow applies an activation that kernels do not fuse to stored results.
-//
-//go:noinline
 func actRow(act *Act, y []float32) { unaryRow(act.Fn, act.A, act.B, y, y) }

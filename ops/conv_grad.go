@@ -170,8 +170,6 @@ func (k *convGrad) sumBias(g *Grads) {
 }
 
 // outAt splits an output position into its three coordinates.
-//
-//go:noinline
 func (s *convSpec) outAt(row int) [3]int {
 	return [3]int{row / (s.Out[1] * s.Out[2]), row / s.Out[2] % s.Out[1], row % s.Out[2]}
 }

@@ -56,8 +56,6 @@ func (k *convGemmInt) bandRoom(threads int) int {
 }
 
 // see is how many rows of the input that many of the output see.
-//
-//go:noinline
 func (k *convGemmInt) see(rows int) int {
 	return (rows-1)*k.Stride[1] + (k.Kernel[1]-1)*k.Dilation[1] + 1
 }

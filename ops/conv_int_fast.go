@@ -195,8 +195,6 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 }
 
 // other is the other operand of a sum (see ConvAdd), which lies as the result does.
-//
-//go:noinline
 func (k *convGemmInt) other(a *Args, args *kern.GemmI8Args, at int) {
 	if args.Sum != nil {
 		args.Res = a.In[1].Data[at:]

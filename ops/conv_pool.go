@@ -160,8 +160,6 @@ func (c *Conv) poolWinograd(pc, pp *Prep, s *convSpec, g *Geom) Kernel {
 func (k *convPool) Run(a *Args) { a.Parallel(k.n*k.parts*k.spans, k) }
 
 // see is the rows of the convolution's result that pool rows p0 to p1 see.
-//
-//go:noinline
 func (k *convPool) see(p0, p1 int) (r0, r1 int) {
 	r0 = max(0, p0*k.pool.SH-k.pool.PT)
 	return r0, min(k.in[0], (p1-1)*k.pool.SH-k.pool.PT+(k.pool.KH-1)*k.pool.DH+1)

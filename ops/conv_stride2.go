@@ -99,8 +99,6 @@ func (k *convStride2) Run(a *Args) {
 }
 
 // parts is the tasks of a block's products.
-//
-//go:noinline
 func (k *convStride2) parts() int { return (k.oc + k.columns - 1) / k.columns }
 
 // Do computes block i, or the i-th part of all blocks' products.

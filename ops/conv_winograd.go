@@ -139,8 +139,6 @@ func (k *convWinograd) args(a *Args, worker int) kern.WinogradArgs {
 }
 
 // slot is the scratch of a worker, or of a block.
-//
-//go:noinline
 func (k *convWinograd) slot(a *Args, i int) []float32 {
 	return tensor.CastSlice[float32](a.Scratch)[i*k.scratch : (i+1)*k.scratch]
 }

@@ -72,7 +72,6 @@ func newLRNKernel(o *LRN, s tensor.Shape) *lrnKernel {
 	}
 }
 
-//go:noinline
 func (k *lrnKernel) tasks() int { return (k.rows + k.chunk - 1) / k.chunk }
 
 // base is what is raised to the power: bias + alpha/size * sum of squares.

@@ -8,8 +8,6 @@ import "github.com/teff-ml/teff/ops/internal/kern"
 const taskMACs = 1 << 17
 
 // taskMACsInt is the same for integers, which are multiplied four times as fast where there are products of bytes.
-//
-//go:noinline
 func taskMACsInt() int {
 	if kern.SelectGemmI8().Widens() {
 		return taskMACs * 3 / 2

@@ -94,8 +94,6 @@ func intAt(t *tensor.Tensor, i int) int32 {
 }
 
 // optional is operand i, nil where there are fewer than i+1.
-//
-//go:noinline
 func optional(a *Args, params []tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(a.In)+len(params) {
 		return arg(a, params, i)

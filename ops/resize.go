@@ -278,8 +278,6 @@ func (k *resizeKernel) Do(a *Args, i, _ int) {
 // place is the positions of a line along all dimensions but the last that
 // changes, where the first of the rows it reads starts, and whether it lies
 // outside of the input.
-//
-//go:noinline
 func (k *resizeKernel) place(line int) (at [tensor.MaxRank]int, src int, outside bool) {
 	for d := k.rank - 2; d >= 0; d-- {
 		ax := &k.axes[d]

@@ -70,16 +70,12 @@ func newSumWalk(shape, of tensor.Shape, others ...tensor.Shape) sumWalk {
 }
 
 // width is how many elements from e on can be summed side by side.
-//
-//go:noinline
 func (w *sumWalk) width(e int) int {
 	n := min(sumWidth, w.line-e%w.line)
 	return min(n, w.block-e%w.block)
 }
 
 // keptAt is where element e of the operand first appears.
-//
-//go:noinline
 func (w *sumWalk) keptAt(e int) (at [4]int) {
 	for d := w.keptRank - 1; d >= 0; d-- {
 		j := e % w.keptDim[d]

@@ -60,8 +60,6 @@ func (g *Geom) Taps() int { return g.Kernel[0] * g.Kernel[1] * g.Kernel[2] }
 func (g *Geom) OutSize() int { return g.Out[0] * g.Out[1] * g.Out[2] }
 
 // InSize is the number of input positions of one image.
-//
-//go:noinline
 func (g *Geom) InSize() int { return g.In[0] * g.In[1] * g.In[2] }
 
 // Pointwise reports a 1x1 window that visits every position once: a plain

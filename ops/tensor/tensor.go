@@ -198,13 +198,9 @@ func (t Tensor) I32() []int32 { return view[int32](t, I32) }
 func (t Tensor) I64() []int64 { return view[int64](t, I64) }
 
 // I8 views the data as int8.
-//
-//go:noinline
 func (t Tensor) I8() []int8 { return view[int8](t, I8) }
 
 // U8 views the data as uint8.
-//
-//go:noinline
 func (t Tensor) U8() []uint8 { return view[uint8](t, U8) }
 
 // Bools views the data as bytes that are 0 or 1.

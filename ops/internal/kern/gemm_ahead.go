@@ -21,8 +21,6 @@ func init() {
 }
 
 // AheadPays says that weights which are in no cache of their core cost little here, as they are asked for ahead.
-//
-//go:noinline
 func (g *GemmF32) AheadPays() bool {
 	return g.isa == isaAVX512 && useAheadAVX512 || g.isa == isaAVX2 && useAheadAVX2
 }

@@ -29,8 +29,6 @@ func (g *GemmI8) tile(t *tileI8, mr int, half bool) {
 }
 
 // tallest is how many of mr rows the tallest kernel has.
-//
-//go:noinline
 func (g *GemmI8) tallest(mr int) int {
 	switch {
 	case g.isa == isaAVX512:

@@ -45,8 +45,6 @@ func (g *GemmI8) PackRight(dst []byte, bias []int32, w []byte, n, k int, transpo
 }
 
 // inside is the zero point of A as the kernels see A's bytes.
-//
-//go:noinline
 func (g *GemmI8) inside(az int32, aSigned bool) int32 {
 	switch {
 	case aSigned && !g.signed:

@@ -60,8 +60,6 @@ func (a *GroupedF32Args) Plan() bool {
 func (a *GroupedF32Args) inputs() int { return a.Channels / a.OC * a.IC }
 
 // Blocks are the vectors of output channels.
-//
-//go:noinline
 func (a *GroupedF32Args) Blocks() int { return a.Channels / a.block }
 
 // Packed is the floats of one block's packed weights.

@@ -38,8 +38,6 @@ const (
 func (n Narrow) String() string { return [...]string{"", "/f16", "/bf16", "/i8"}[n] }
 
 // Size is the bytes of a number.
-//
-//go:noinline
 func (n Narrow) Size() int { return [...]int{4, 2, 2, 1}[n] }
 
 // narrowArgs is what the loops are handed; assembly knows the offsets (see TestNarrowLayout).

@@ -29,8 +29,6 @@ const (
 )
 
 // stripWidthI8 is StripWidth for bytes.
-//
-//go:noinline
 func stripWidthI8(n, at int) int { return wholeSteps(min(StripColumnsI8, n-at&^(StripColumnsI8-1))) }
 
 func wholeSteps(n int) int { return (n + StripStep - 1) &^ (StripStep - 1) }

@@ -12,8 +12,6 @@ type Tiles struct {
 }
 
 // evenTiles cuts m rows into as few tiles of at most mr as there can be, of two neighbouring heights.
-//
-//go:noinline
 func evenTiles(mr, m int) Tiles {
 	if m <= mr {
 		return Tiles{rows: m, tall: 1, h: m}
@@ -50,8 +48,6 @@ func (t *Tiles) run(i, mr, left int) (h, n int) {
 
 // Even is the cut of m rows for a table that g prefers: what is over behind tiles of twelve goes to the last of them,
 // which are then two or three of nine and eight rows, the heights that there are kernels of. 49 rows are 12, 12, 9, 8, 8.
-//
-//go:noinline
 func (g *GemmI8) Even(m int) Tiles {
 	if g.isa != isaAVX512 || m%12 == 0 {
 		return Tiles{}
@@ -65,8 +61,6 @@ func (g *GemmI8) Even(m int) Tiles {
 }
 
 // Even is the cut of m rows for a table that g prefers.
-//
-//go:noinline
 func (g *GemmF32) Even(m int) Tiles {
 	if g.isa == isaGeneric {
 		return Tiles{}

@@ -96,7 +96,6 @@ func first(s []float32) *float32 {
 	return &s[0]
 }
 
-//go:noinline
 func useVec() bool { return useVecAVX512 || useVecAVX2 || useVecNEON }
 
 // BinaryF32 sets dst = clamp(x op y).

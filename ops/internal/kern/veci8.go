@@ -66,8 +66,6 @@ func valueI8(b byte, signed bool) int32 {
 }
 
 // vectorsI8 is how many of n elements assembly does: whole vectors.
-//
-//go:noinline
 func vectorsI8(n int) int {
 	switch {
 	case useVecI8AVX512:

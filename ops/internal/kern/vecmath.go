@@ -34,8 +34,6 @@ func GeluF32(tanh bool, dst, x []float32) bool {
 }
 
 // SqrtF32 sets dst = √x, correctly rounded.
-//
-//go:noinline
 func SqrtF32(dst, x []float32) { unary(vecSqrt, dst, x, 0, 0) }
 
 // LeakyReluF32 sets dst = x for x > 0 and slope·x otherwise.

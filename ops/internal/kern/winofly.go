@@ -71,12 +71,9 @@ func WinogradFlyPays(tiles int) bool { return winoFlyPays && (tiles <= flyFew ||
 func (w *WinogradF32) flyPlane() int { return w.Tiles*flyDepth + 16 }
 func (w *WinogradF32) flyChunk() int { return w.planes() * w.flyPlane() }
 
-//go:noinline
 func (w *WinogradF32) flySums() int { return (w.Tiles*w.flyPanel()/flyNR | 1) * flyNR }
 
 // flyPanel is the output channels of a panel, flyProduct those that are computed together, and flyGroup the tiles.
-//
-//go:noinline
 func (w *WinogradF32) flyPanel() int {
 	if w.Tiles > flyFew {
 		return manyNR

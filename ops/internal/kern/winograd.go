@@ -90,8 +90,6 @@ func (w *WinogradF32) n() int      { return w.M + 2 }
 func (w *WinogradF32) planes() int { return w.n() * w.n() }
 
 // Total is the number of tiles in the whole batch.
-//
-//go:noinline
 func (w *WinogradF32) Total() int { return w.N * w.tilesY * w.tilesX }
 
 // biased is the plane (1, 1): every result of a tile has its products once, and so what they start from.
@@ -236,8 +234,6 @@ func (w *WinogradF32) Input(a *WinogradArgs, scratch []float32, b, i0, i1 int) {
 const winoVector = 8
 
 // following is the place after this one.
-//
-//go:noinline
 func (w *WinogradF32) following(img, y, x int) (int, int, int) {
 	if x++; x == w.tilesX {
 		x = 0
@@ -249,8 +245,6 @@ func (w *WinogradF32) following(img, y, x int) (int, int, int) {
 }
 
 // place is the image, row and column of a tile.
-//
-//go:noinline
 func (w *WinogradF32) place(tile int) (img, y, x int) {
 	return tile / (w.tilesY * w.tilesX), tile / w.tilesX % w.tilesY, tile % w.tilesX
 }

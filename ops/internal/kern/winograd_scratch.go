@@ -32,8 +32,6 @@ func (w *WinogradF32) products() int {
 }
 
 // PerTile is about the bytes of scratch that a tile of a block takes.
-//
-//go:noinline
 func (w *WinogradF32) PerTile() int {
 	if w.Trail > 0 {
 		return 4 * (w.planes()*max(w.IC, w.OC) + w.Trail*min(w.IC, w.OC))

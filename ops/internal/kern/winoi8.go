@@ -89,13 +89,9 @@ func (w *WinogradI8) Plan(threads int) {
 func (w *WinogradI8) total() int { return w.N * w.tilesY * w.tilesX }
 
 // Blocks is the number of blocks of tiles in the whole batch.
-//
-//go:noinline
 func (w *WinogradI8) Blocks() int { return (w.total() + w.Tiles - 1) / w.Tiles }
 
 // BlockTiles is the number of tiles in block b.
-//
-//go:noinline
 func (w *WinogradI8) BlockTiles(b int) int { return min(w.Tiles, w.total()-b*w.Tiles) }
 
 // Panels is the number of panels of output channels.

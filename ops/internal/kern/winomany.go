@@ -54,8 +54,6 @@ func (w *WinogradF32) manySize() int {
 
 // manyTaps is where a panel's weights for column j from input channel k on are, and how many bytes behind the next column of
 // taps is; they are nowhere for a column behind the last.
-//
-//go:noinline
 func (w *WinogradF32) manyTaps(j, k int) (at, column int) {
 	column = w.IC * 3 * manyNR
 	switch at = k * 3 * manyNR; j {

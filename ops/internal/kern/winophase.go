@@ -102,10 +102,8 @@ func PhaseFast() bool {
 // Total is the number of tiles in the whole batch, Blocks that of blocks, BlockTiles that of tiles in block b.
 func (w *PhaseF32) Total() int { return w.N * w.tilesY * w.tilesX }
 
-//go:noinline
 func (w *PhaseF32) Blocks() int { return (w.Total() + w.Tiles - 1) / w.Tiles }
 
-//go:noinline
 func (w *PhaseF32) BlockTiles(b int) int { return min(w.Tiles, w.Total()-b*w.Tiles) }
 
 // PackedSize is the length of the packed weights in floats: group by group, panels of [sum of taps][IC][columns].
@@ -121,8 +119,6 @@ func (w *PhaseF32) InputSize() int     { return w.Tiles * w.row }
 func (w *PhaseF32) SumsSize(n int) int { return phasePlanes * w.plane(n) }
 
 // plane is the floats from one plane of n channels to the next: an odd number of lines.
-//
-//go:noinline
 func (w *PhaseF32) plane(n int) int { return 16 * ((w.Tiles*n+15)/16 | 1) }
 
 // Pack packs the weights of n output channels from n0, [n][3][3][IC]. n0 is a multiple of the product's NR, and n is NR
@@ -216,8 +212,6 @@ func (w *PhaseF32) offsets(offs *[phaseValues]int32, y, x int) {
 }
 
 // place is the image, row and column of a tile.
-//
-//go:noinline
 func (w *PhaseF32) place(tile int) (img, y, x int) {
 	return tile / (w.tilesY * w.tilesX), tile / w.tilesX % w.tilesY, tile % w.tilesX
 }

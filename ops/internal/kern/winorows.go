@@ -37,8 +37,6 @@ type winoRows struct {
 const winoTall, winoLow = 10, 8
 
 // hasRows says that runRows is there for such a product.
-//
-//go:noinline
 func (g *GemmF32) hasRows(a *GemmF32Args, rows, n0, n1 int) bool {
 	return useWinoRowsAVX512 && g.isa == isaAVX512 && rows >= winoLow && a.KC >= 6 && a.KC%2 == 0 && n0%g.NR == 0 && n1%g.NR == 0 && n0 < n1
 }
@@ -46,8 +44,6 @@ func (g *GemmF32) hasRows(a *GemmF32Args, rows, n0, n1 int) bool {
 func roundRows(n, to int) int { return (n + to - 1) / to * to }
 
 // winoHeight is the rows of a group, of so many rows.
-//
-//go:noinline
 func winoHeight(rows, lda int) int {
 	if rows < winoTall || roundRows(rows, winoLow) < roundRows(rows, winoTall) || lda%aliasing == 0 {
 		return winoLow

@@ -84,7 +84,6 @@ func (s *StemF32) linesSize() int  { return roundUp16(2 * (2*s.width*s.C + 8)) }
 func (s *StemF32) foldedSize() int { return roundUp16(stemFolded*s.width*s.k + 8) }
 func (s *StemF32) tiles() int      { return (2*s.tilesX + stemGroup - 1) / stemGroup * stemGroup }
 
-//go:noinline
 func roundUp16(n int) int { return (n + 15) / 16 * 16 }
 
 // Pack transforms weights [OC][KH][KW][C] into dst.
