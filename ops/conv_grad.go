@@ -43,8 +43,7 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 	case p.Reference:
 		k.dx, k.dw = &convGradInPlain{k}, &convGradWeightPlain{k}
 	case s.icg == 1 && s.ocg == 1:
-		t := newDepthwiseGrad(p, k)
-		k.dx, k.dw = &depthwiseGradIn{t}, &depthwiseGradWeight{t}
+		k.dx, k.dw = newDepthwiseGradIn(p, k), &depthwiseGradWeight{newDepthwiseGrad(p, k, false, p.NeedParam[0])}
 	case s.narrows():
 		if t := newConvGradGrouped(p, k); t != nil {
 			k.dx = t

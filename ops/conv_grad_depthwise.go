@@ -17,12 +17,12 @@ type depthwiseGrad struct {
 // depthwiseParts is the most parts of rows whose sums are float32 and of their own.
 const depthwiseParts = 8
 
-func newDepthwiseGrad(p *GradPrep, k *convGrad) depthwiseGrad {
+func newDepthwiseGrad(p *GradPrep, k *convGrad, in, weights bool) depthwiseGrad {
 	t := depthwiseGrad{k: k, block: min(max(1, k.oc), roundUp(4096/max(1, k.Out[2]), 64)), parts: min(depthwiseParts, max(1, k.n*k.Out[0]*k.Out[1]))}
-	if p.NeedIn[0] {
+	if in {
 		p.NeedScratch(4 * k.Taps() * k.oc)
 	}
-	if p.NeedParam[0] {
+	if weights {
 		p.NeedScratch(4 * k.Taps() * k.oc * t.parts)
 	}
 	return t
@@ -124,9 +124,49 @@ func (t *depthwiseGradWeight) Do(g *Grads, i, _ int) {
 	all := k.n * rows
 	for row := part * all / t.parts; row < (part+1)*all/t.parts; row++ {
 		n := row / rows
-		for r, ok := t.next(row%rows, 0); ok; r, ok = t.next(row%rows, r.tap+1) {
-			l.A, l.B, l.Dst, l.Lines = d[(n*k.OutSize()+r.out)*k.oc:], x[(n*k.InSize()+r.in)*k.oc:], sums[r.tap*k.oc:], r.lines
+		t.row(&l, row%rows, d[n*k.OutSize()*k.oc:], x[n*k.InSize()*k.oc:], sums)
+	}
+}
+
+// row adds what an image's row of outputs has of the sums. Three taps side by side share the outputs that all of them reach.
+func (t *depthwiseGradWeight) row(l *kern.TapLines, row int, d, x, sums []float32) {
+	k := t.k
+	three := k.Kernel[2] == 3 && kern.TapsPay()
+	var side [3]tapRun
+	for r, ok := t.next(row, 0); ok; {
+		n := 0
+		for first := r.tap / k.Kernel[2]; ok && n < len(side) && r.tap/k.Kernel[2] == first; n++ {
+			side[n] = r
+			r, ok = t.next(row, r.tap+1)
+		}
+		from, to := 0, 0 // outputs that have been
+		if three && n == len(side) {
+			from = max(side[0].out, side[1].out, side[2].out)
+			to = max(from, min(side[0].end(), side[1].end(), side[2].end()))
+			k.linesOf(l, &side[0], from, to, d, x, sums)
+			l.DotTaps(k.Dilation[2]*k.oc, k.oc)
+		}
+		for i := range side[:n] {
+			s := &side[i]
+			if from == to {
+				k.linesOf(l, s, s.out, s.end(), d, x, sums)
+				l.Dot()
+				continue
+			}
+			k.linesOf(l, s, s.out, from, d, x, sums)
+			l.Dot()
+			k.linesOf(l, s, to, s.end(), d, x, sums)
 			l.Dot()
 		}
+	}
+}
+
+// end is after the last output of an image.
+func (r *tapRun) end() int { return r.out + r.lines }
+
+// linesOf sets l to what outputs from to to, of a tap's run, have of its sums; there may be none.
+func (k *convGrad) linesOf(l *kern.TapLines, r *tapRun, from, to int, d, x, sums []float32) {
+	if l.Lines = to - from; l.Lines > 0 {
+		l.A, l.B, l.Dst = d[from*k.oc:], x[(r.in+(from-r.out)*k.Stride[2])*k.oc:], sums[r.tap*k.oc:]
 	}
 }

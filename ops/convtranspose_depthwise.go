@@ -60,16 +60,24 @@ func (k *transposeDepthwise) Run(a *Args) { a.Parallel(k.n*k.bands, k) }
 
 // Do computes some rows of an image.
 func (k *transposeDepthwise) Do(a *Args, i, _ int) {
-	n, width := i/k.bands, k.In[2]*k.ic
+	n, from := i/k.bands, i%k.bands*k.band
 	x, out := argF32(a, k.params, 0)[n*k.OutSize()*k.ic:], f32(&a.Out)[n*k.InSize()*k.ic:]
-	columns := min(k.Stride[2], k.In[2])
-	for r := i % k.bands * k.band; r < min(k.In[1], (i%k.bands+1)*k.band); r++ {
-		y, row := r/k.Stride[1], out[:(r+1)*width]
+	k.rows(x, out, from, min(k.In[1], from+k.band))
+}
+
+// rows computes rows r to end of an image out from x.
+func (k *transposeDepthwise) rows(x, out []float32, r, end int) {
+	columns, width, n := min(k.Stride[2], k.In[2]), k.In[2]*k.ic, 1
+	if k.Stride[1] == 1 {
+		n = end - r
+	}
+	for ; r < end; r += n {
+		y, row := r/k.Stride[1], out[:(r+n)*width]
 		for j := range columns {
 			args := k.args[r%k.Stride[1]*columns+j]
-			args.In, args.OH = x, y+1
+			args.In, args.OH = x, y+n
 			args.Out = row[r*width+j*k.ic-y*args.OW*args.OutPixel:] // row y of the phase is row r of the result
-			args.Run(y, y+1)
+			args.Run(y, y+n)
 		}
 		if k.late != nil {
 			actRow(k.late, row[r*width:])

@@ -11,15 +11,42 @@ type TapLines struct {
 	PitchA, PitchB, PitchDst int
 }
 
+// tapsSide is how many taps DotTaps takes.
+const tapsSide = 3
+
 // tapArgs is what a loop is handed, pitches in bytes; assembly knows the offsets (see TestTapLayout).
 type tapArgs struct {
 	a, b, dst                *float32
 	n, lines                 int
 	pitchA, pitchB, pitchDst int
+	tapB, tapDst             int
 }
 
 // Dot adds to Dst[j] the sum over lines i of A[i][j]·B[i][j]. Lines are summed in float32.
 func (l *TapLines) Dot() { l.run(true) }
+
+// TapsPay says that DotTaps is faster than tap after tap: by AVX2 lines of A are loaded once for three.
+func TapsPay() bool { return useVecAVX2 && !useVecAVX512 }
+
+// DotTaps is Dot for three taps, the lines of B and those of Dst so many floats after one another.
+func (l *TapLines) DotTaps(tapB, tapDst int) {
+	if l.N <= 0 || l.Lines <= 0 {
+		return
+	}
+	last := l.Lines - 1
+	if min(l.PitchA, l.PitchB, tapB, tapDst) < 0 || len(l.A) < last*l.PitchA+l.N || len(l.B) < last*l.PitchB+2*tapB+l.N || len(l.Dst) < 2*tapDst+l.N {
+		panic("kern: BUG: taps: a slice does not match the sizes")
+	}
+	if TapsPay() {
+		tapDots(&tapArgs{&l.A[0], &l.B[0], &l.Dst[0], l.N, l.Lines, 4 * l.PitchA, 4 * l.PitchB, 0, 4 * tapB, 4 * tapDst})
+		return
+	}
+	for i := range tapsSide {
+		one := *l
+		one.B, one.Dst = l.B[i*tapB:], l.Dst[i*tapDst:]
+		one.Dot()
+	}
+}
 
 // Axpy adds A[i][j]·B[j] to Dst[i][j]; B is one line.
 func (l *TapLines) Axpy() { l.run(false) }
@@ -41,7 +68,7 @@ func (l *TapLines) run(dot bool) {
 		l.runGeneric(dot)
 		return
 	}
-	tapRun(dot, &tapArgs{&l.A[0], &l.B[0], &l.Dst[0], l.N, l.Lines, 4 * l.PitchA, 4 * l.PitchB, 4 * l.PitchDst})
+	tapRun(dot, &tapArgs{&l.A[0], &l.B[0], &l.Dst[0], l.N, l.Lines, 4 * l.PitchA, 4 * l.PitchB, 4 * l.PitchDst, 0, 0})
 }
 
 // runGeneric is the definition.

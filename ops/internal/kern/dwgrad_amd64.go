@@ -15,6 +15,8 @@ func tapRun(dot bool, t *tapArgs) {
 	}
 }
 
+func tapDots(t *tapArgs) { tapDotsAVX2(t) }
+
 // Loops over lines; see TapLines.runGeneric for what they compute.
 
 //go:noescape
@@ -28,3 +30,6 @@ func tapDotAVX2(t *tapArgs)
 
 //go:noescape
 func tapAxpyAVX2(t *tapArgs)
+
+//go:noescape
+func tapDotsAVX2(t *tapArgs)

@@ -3,3 +3,5 @@
 package kern
 
 func tapRun(dot bool, t *tapArgs) { panic("kern: BUG: no assembly in this build") }
+
+func tapDots(t *tapArgs) { panic("kern: BUG: no assembly in this build") }
