@@ -74,6 +74,9 @@ func (c *Conv) Backward(p *GradPrep) (GradKernel, error) {
 			k.dw = convGradWeightOf(p, k)
 		}
 	}
+	if t := newDepthwiseGradRows(p, k); t != nil {
+		k.dw = t
+	}
 	k.actTask.k = k
 	if s.bias && p.NeedParam[1] && !p.Reference {
 		k.biasSum = &channelSums{newChannelLines(p.Out.Shape)}

@@ -29,43 +29,7 @@ func TestConvGradGrouped(t *testing.T) {
 			in, params := []tensor.Tensor{x}, []tensor.Tensor{w}
 			out, err := op.Infer(Specs(in), Specs(params))
 			require.NoError(t, err)
-			d := normalTensor(7, out.Shape.Dims()...)
-			run := func(p GradPrep) (dx, dw []float32) {
-				p.In, p.Params, p.Out, p.NeedIn, p.NeedParam = Specs(in), params, out, []bool{true}, []bool{true}
-				k, err := op.Backward(&p)
-				require.NoError(t, err)
-				pl := pool.New(p.Threads)
-				defer pl.Close()
-				g := &Grads{In: in, Params: params, DOut: d, DIn: []tensor.Tensor{tensor.New(x.Spec)}, DParams: []tensor.Tensor{tensor.New(w.Spec)}, Scratch: dirty(p.ScratchSize()), Pool: pl}
-				if p.Sets(0) {
-					copy(g.DIn[0].Data, dirty(len(g.DIn[0].Data)))
-				}
-				step := func() {
-					if clear(g.DParams[0].Data); !p.Sets(0) {
-						clear(g.DIn[0].Data)
-					}
-					k.Run(g)
-				}
-				if step(); !p.Reference {
-					noAllocs(t, 1, step)
-				}
-				return g.DIn[0].F32(), g.DParams[0].F32()
-			}
-			wantIn, wantWeight := run(GradPrep{Reference: true, Fresh: []bool{true}, Threads: 1})
-			var oneIn, oneWeight []float32
-			for threads := 1; threads <= 3; threads++ {
-				gotIn, gotWeight := run(GradPrep{Fresh: []bool{true}, Threads: threads})
-				if threads == 1 {
-					oneIn, oneWeight = gotIn, gotWeight
-				}
-				require.Less(t, relative(gotIn, wantIn), 2e-6)
-				require.Less(t, relative(gotWeight, wantWeight), 2e-6)
-				require.Equal(t, oneIn, gotIn)
-				require.Equal(t, oneWeight, gotWeight)
-			}
-
-			added, _ := run(GradPrep{Threads: 2})
-			require.Less(t, relative(added, wantIn), 2e-6)
+			checkConvGrad(t, op, x, w)
 
 			p := &Prep{In: Specs(in), Params: params, Out: out, Threads: 1, Training: true}
 			k, err := op.PrepareLive(p)
@@ -81,6 +45,50 @@ func TestConvGradGrouped(t *testing.T) {
 			require.Less(t, relative(a.Out.F32(), want.F32()), 2e-6)
 		})
 	}
+}
+
+// checkConvGrad checks both gradients as TestConvGradGrouped says.
+func checkConvGrad(t *testing.T, op *Conv, x, w tensor.Tensor) {
+	t.Helper()
+	in, params := []tensor.Tensor{x}, []tensor.Tensor{w}
+	out, err := op.Infer(Specs(in), Specs(params))
+	require.NoError(t, err)
+	d := normalTensor(7, out.Shape.Dims()...)
+	run := func(p GradPrep) (dx, dw []float32) {
+		p.In, p.Params, p.Out, p.NeedIn, p.NeedParam = Specs(in), params, out, []bool{true}, []bool{true}
+		k, err := op.Backward(&p)
+		require.NoError(t, err)
+		pl := pool.New(p.Threads)
+		defer pl.Close()
+		g := &Grads{In: in, Params: params, DOut: d, DIn: []tensor.Tensor{tensor.New(x.Spec)}, DParams: []tensor.Tensor{tensor.New(w.Spec)}, Scratch: dirty(p.ScratchSize()), Pool: pl}
+		if p.Sets(0) {
+			copy(g.DIn[0].Data, dirty(len(g.DIn[0].Data)))
+		}
+		step := func() {
+			if clear(g.DParams[0].Data); !p.Sets(0) {
+				clear(g.DIn[0].Data)
+			}
+			k.Run(g)
+		}
+		if step(); !p.Reference {
+			noAllocs(t, 1, step)
+		}
+		return g.DIn[0].F32(), g.DParams[0].F32()
+	}
+	wantIn, wantWeight := run(GradPrep{Reference: true, Fresh: []bool{true}, Threads: 1})
+	var oneIn, oneWeight []float32
+	for threads := 1; threads <= 3; threads++ {
+		gotIn, gotWeight := run(GradPrep{Fresh: []bool{true}, Threads: threads})
+		if threads == 1 {
+			oneIn, oneWeight = gotIn, gotWeight
+		}
+		require.Less(t, relative(gotIn, wantIn), 2e-6)
+		require.Less(t, relative(gotWeight, wantWeight), 2e-6)
+		require.Equal(t, oneIn, gotIn)
+		require.Equal(t, oneWeight, gotWeight)
+	}
+	added, _ := run(GradPrep{Threads: 2})
+	require.Less(t, relative(added, wantIn), 2e-6)
 }
 
 // BenchmarkConvGradGrouped times a grouped layer's gradients.

@@ -31,7 +31,7 @@ const stridedRows = 48
 
 // strided says whether this form is for a convolution.
 func (s *convSpec) strided() bool {
-	return s.Taps() > 1 && s.Stride != [MaxSpatial]int{1, 1, 1} && s.In[0] == 1 && s.Kernel[0] == 1 && s.PadLo[0] == 0 && s.OutSize() > 0
+	return (s.Taps() > 1 || stridedPanels()) && s.Stride != [MaxSpatial]int{1, 1, 1} && s.In[0] == 1 && s.Kernel[0] == 1 && s.PadLo[0] == 0 && s.OutSize() > 0
 }
 
 func newConvGradInStrided(p *GradPrep, k *convGrad) *convGradInStrided {

@@ -26,7 +26,10 @@ const tapsDepth = 224
 // far apart see more.
 func newConvGradTaps(p *GradPrep, k *convGrad) *convGradTaps {
 	mr, nr := kern.TNPanels()
-	if mr == 0 || k.groups != 1 || k.Taps() == 1 || k.Dilation != [MaxSpatial]int{1, 1, 1} || k.icg < tapsChannels || k.icg > 2*packTile || k.oc < tnRows/2 || k.Out[2] > 2*tapsDepth || k.n*k.OutSize() < tnDepth {
+	if mr == 0 || k.groups != 1 || k.Dilation != [MaxSpatial]int{1, 1, 1} || k.icg < tapsChannels || k.oc < tnRows/2 || k.Out[2] > 2*tapsDepth || k.n*k.OutSize() < tnDepth {
+		return nil
+	}
+	if one := k.Taps() == 1; one && (k.Pointwise() || !stridedPanels() || k.icg < packColumns) || !one && k.icg > 2*packTile {
 		return nil
 	}
 	t := &convGradTaps{k: k, lines: max(1, min(tapsDepth/k.Out[2], k.n*k.Out[0]*k.Out[1]))}
@@ -40,6 +43,13 @@ func newConvGradTaps(p *GradPrep, k *convGrad) *convGradTaps {
 	t.slot = roundUp((t.rows+roundUp(k.icg, nr))*t.depth, 16)
 	p.NeedScratch(4 * t.slot * threads)
 	return t
+}
+
+// stridedPanels says that the only tap of a convolution with a stride goes by these panels, too, and its gradient by the
+// input as that of many taps: by AVX2 alone, others were not measured.
+func stridedPanels() bool {
+	_, nr := kern.TNPanels()
+	return nr == 16
 }
 
 // tapsChannels is as many input channels as fill vectors.

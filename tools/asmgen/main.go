@@ -59,6 +59,7 @@ var files = []file{
 	{"norm_avx2_amd64.s", avo(func(a *asm) { normF32(a, ymm) })},
 	{"dwgrad_avx512_amd64.s", avo(func(a *asm) { dwGrad(a, zmm) })},
 	{"dwgrad_avx2_amd64.s", avo(func(a *asm) { dwGrad(a, ymm) })},
+	{"dwgraddown_avx2_amd64.s", avo(func(a *asm) { dwGradDown(a, ymm) })},
 	{"vecgrad_avx512_amd64.s", avo(func(a *asm) { vecGrad(a, zmm) })},
 	{"vecgrad_avx2_amd64.s", avo(func(a *asm) { vecGrad(a, ymm) })},
 	{"winner_avx512_amd64.s", avo(func(a *asm) { winners(a, zmm) })},
