@@ -157,20 +157,14 @@ func (f *File) contents() error {
 // short and zero: nothing hides in a file, and every bit of it is checked.
 func (f *File) gaps(toc, tocEnd int) error {
 	type span struct{ from, to int }
-	spans := []span{{0, headerSize}}
-	insert := func(n span) { // few: sorting as they come takes less code
-		i := len(spans)
-		for i > 0 && (spans[i-1].from > n.from || spans[i-1].from == n.from && spans[i-1].to > n.to) {
-			i--
-		}
-		spans = append(spans, n)
-		copy(spans[i+1:], spans[i:])
-		spans[i] = n
-	}
-	insert(span{toc, tocEnd})
-	insert(span{len(f.data), len(f.data)})
+	spans := []span{{0, headerSize}, {toc, tocEnd}, {len(f.data), len(f.data)}}
 	for _, s := range f.Sections {
-		insert(span{s.Offset, s.Offset + s.Length})
+		spans = append(spans, span{s.Offset, s.Offset + s.Length})
+	}
+	for i := range spans { // few: sorting them here takes less code
+		for ; i > 0 && (spans[i-1].from > spans[i].from || spans[i-1].from == spans[i].from && spans[i-1].to > spans[i].to); i-- {
+			spans[i-1], spans[i] = spans[i], spans[i-1]
+		}
 	}
 	end := 0
 	for _, s := range spans {

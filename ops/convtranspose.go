@@ -72,16 +72,7 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s *convSpec, err erro
 	for i := range s.In {
 		s.In[i], s.Out[i], s.Kernel[i], s.Stride[i], s.Dilation[i] = 1, 1, 1, 1, 1
 	}
-	at := func(name string, v []int, i, def, least int) int {
-		if v == nil {
-			return def
-		}
-		if len(v) != rank || v[i] < least || v[i] > limit {
-			err = errf(KindConvTranspose, "%s %v", name, v)
-			return def
-		}
-		return v[i]
-	}
+	at := func(name string, v []int, i, def, least int) int { return spatial(name, v, i, rank, def, least, &err) }
 	for i := range rank {
 		j := MaxSpatial - rank + i
 		s.Out[j], s.Kernel[j] = x.Dim(1+i), w.Dim(1+i)
@@ -111,6 +102,20 @@ func (c *ConvTranspose) resolve(in, params []tensor.Spec) (s *convSpec, err erro
 		}
 	}
 	return s, err
+}
+
+// spatial is dimension i of an attribute with rank dimensions, def where it is not given; err becomes what is wrong with it.
+//
+//go:noinline
+func spatial(name string, v []int, i, rank, def, least int, err *error) int {
+	if v == nil {
+		return def
+	}
+	if len(v) != rank || v[i] < least || v[i] > limit {
+		*err = errf(KindConvTranspose, "%s %v", name, v)
+		return def
+	}
+	return v[i]
 }
 
 // Geometry is the window of the convolution whose transpose this is: its input is

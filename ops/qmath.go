@@ -28,8 +28,10 @@ func requantize(acc int32, scale float32, zero, lo, hi int32) int32 {
 // v far outside from overflowing.
 func roundClamp(v float32, zero, lo, hi int32) int32 {
 	r := math.RoundToEven(float64(v))
-	r = max(min(r, float64(hi)-float64(zero)), float64(lo)-float64(zero))
-	if r != r { // a NaN, from an infinite scale
+	if top := float64(hi) - float64(zero); r > top {
+		r = top
+	}
+	if !(r >= float64(lo)-float64(zero)) { // or a NaN, from an infinite scale
 		return lo
 	}
 	return int32(r) + zero

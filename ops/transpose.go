@@ -24,10 +24,8 @@ func (t *Transpose) perm(rank int) ([]int, error) {
 		}
 		return p, nil
 	}
-	sorted := slices.Clone(p)
-	slices.Sort(sorted)
-	for i, x := range sorted {
-		if x != i || len(p) != rank {
+	for d := range max(rank, len(p)) {
+		if !slices.Contains(p, d) || len(p) != rank {
 			return nil, errf(KindTranspose, "%v is no permutation of %d dimensions", t.Perm, rank)
 		}
 	}

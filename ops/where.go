@@ -62,29 +62,34 @@ func (k *whereKernel) Run(a *Args) { a.Parallel(k.cut.tasks, k) }
 
 func (k *whereKernel) Do(a *Args, task, _ int) {
 	x, y := arg(a, k.params, 1), arg(a, k.params, 2)
-	switch x.DType.Size() {
-	case 1:
-		whereRows(k, a, task, a.Out.Data, x.Data, y.Data)
-	case 2:
-		whereRows(k, a, task, a.Out.Bits16(), x.Bits16(), y.Bits16())
-	case 4:
+	size := x.DType.Size()
+	if size == 4 {
 		k.words(a, task, tensor.CastSlice[float32](a.Out.Data), tensor.CastSlice[float32](x.Data), tensor.CastSlice[float32](y.Data))
-	default:
-		whereRows(k, a, task, i64(&a.Out), i64(x), i64(y))
+		return
+	}
+	c := arg(a, k.params, 0).Data
+	step := [3]int{k.walk.step(0), k.walk.step(1), k.walk.step(2)}
+	r0, r1, e0, e1 := k.cut.task(k.walk, task)
+	for r := r0; r < r1; r++ {
+		from, to := r*k.walk.inner+e0, r*k.walk.inner+e1
+		cond := c[k.walk.at(0, r)+e0*step[0]:]
+		xo, yo := k.walk.at(1, r)+e0*step[1], k.walk.at(2, r)+e0*step[2]
+		switch size {
+		case 1:
+			whereRow(a.Out.Data[from:to], cond, x.Data[xo:], y.Data[yo:], step)
+		case 2:
+			whereRow(tensor.CastSlice[uint16](a.Out.Data)[from:to], cond, tensor.CastSlice[uint16](x.Data)[xo:], tensor.CastSlice[uint16](y.Data)[yo:], step)
+		default:
+			whereRow(i64(&a.Out)[from:to], cond, i64(x)[xo:], i64(y)[yo:], step)
+		}
 	}
 }
 
-func whereRows[T uint8 | uint16 | int64](k *whereKernel, a *Args, task int, out, x, y []T) {
-	c := arg(a, k.params, 0).Data
-	sc, sx, sy := k.walk.step(0), k.walk.step(1), k.walk.step(2)
-	r0, r1, e0, e1 := k.cut.task(k.walk, task)
-	for r := r0; r < r1; r++ {
-		co, xo, yo := k.walk.at(0, r), k.walk.at(1, r), k.walk.at(2, r)
-		dst := out[r*k.walk.inner:][:k.walk.inner]
-		for i := e0; i < e1; i++ { // no branch: conditions may be random
-			v := y[yo+i*sy]
-			dst[i] = v ^ (v^x[xo+i*sx])&-T(truth(c[co+i*sc] != 0))
-		}
+func whereRow[T uint8 | uint16 | int64](dst []T, c []byte, x, y []T, step [3]int) {
+	sc, sx, sy := step[0], step[1], step[2]
+	for i := range dst { // no branch: conditions may be random
+		v := y[i*sy]
+		dst[i] = v ^ (v^x[i*sx])&-T(truth(c[i*sc] != 0))
 	}
 }
 

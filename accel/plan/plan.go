@@ -146,7 +146,7 @@ func LowerBound(spans []Span) int {
 	for t := range change {
 		steps = append(steps, t)
 	}
-	slices.Sort(steps)
+	slices.SortStableFunc(steps, cmp.Compare[int]) // the sort that queues need, too
 	most, now := 0.0, 0.0
 	for _, t := range steps {
 		now += change[t]

@@ -8,31 +8,22 @@ import (
 // for the batch of the graph; 0 for operators that are no sums of products.
 func (g *Graph) MACs(id ID) int64 {
 	n := &g.nodes[id]
-	operand := func(i int) []int {
-		if i < len(n.In) {
-			return g.nodes[n.In[i]].Out.Shape.Dims()
-		}
-		if i -= len(n.In); i < len(n.Params) {
-			return n.Params[i].Shape.Dims()
-		}
-		return nil
-	}
 	out := int64(n.Out.Shape.Elems())
-	weight := operand(1)
+	weight := g.operand(n, 1)
 	if len(n.Params) > 0 {
 		weight = n.Params[0].Shape.Dims()
 	}
 	switch n.Op.Kind() {
 	case ops.KindConv, ops.KindDense, ops.KindQLinearConv, ops.KindConvInteger:
 		if n.Op.Kind() == ops.KindQLinearConv {
-			weight = operand(3)
+			weight = g.operand(n, 3)
 		}
 		return out * product(weight[min(1, len(weight)):])
 	case ops.KindConvTranspose:
-		in := operand(0)
+		in := g.operand(n, 0)
 		return product(in) * product(weight[min(1, len(weight)):])
 	case ops.KindMatMul, ops.KindMatMulInteger:
-		a := operand(0)
+		a := g.operand(n, 0)
 		if len(a) == 0 {
 			return 0
 		}
@@ -43,6 +34,19 @@ func (g *Graph) MACs(id ID) int64 {
 		return out * int64(k)
 	}
 	return 0
+}
+
+// operand is the extents of input or parameter i of n, nil where there is none.
+//
+//go:noinline
+func (g *Graph) operand(n *Node, i int) []int {
+	if i < len(n.In) {
+		return g.nodes[n.In[i]].Out.Shape.Dims()
+	}
+	if i -= len(n.In); i < len(n.Params) {
+		return n.Params[i].Shape.Dims()
+	}
+	return nil
 }
 
 func product(d []int) int64 {

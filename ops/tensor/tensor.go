@@ -215,10 +215,15 @@ func (t Tensor) Bits16() []uint16 {
 }
 
 func view[T elem](t Tensor, d DType) []T {
-	if t.DType != d {
-		panic(fmt.Sprintf("tensor: %v view of %v", d, t.Spec))
-	}
+	t.mustBe(d)
 	return CastSlice[T](t.Data)
+}
+
+//go:noinline
+func (s *Spec) mustBe(d DType) {
+	if s.DType != d {
+		panic(fmt.Sprintf("tensor: %v view of %v", d, *s))
+	}
 }
 
 type elem interface {

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/teff-ml/teff/ops"
@@ -317,7 +318,7 @@ func (l *layout) reduce(n *graph.Node, op *ops.Reduce, x permuted) (permuted, bo
 			gone = append(gone, i)
 		}
 	}
-	slices.Sort(c.Axes)
+	slices.SortStableFunc(c.Axes, cmp.Compare[int]) // the sort that others need, too
 	return l.reduced(n, &c, x, gone, op.KeepDims || len(gone) == 0)
 }
 
