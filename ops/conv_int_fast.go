@@ -125,7 +125,16 @@ func (k *convGemmInt) split(threads int) {
 		k.splitBands(want, threads)
 		return
 	}
-	if depth*k.ocg > cacheBytes && panels >= want {
+	columns := depth*k.ocg > cacheBytes && panels >= want
+	if want > 1 && k.gemm.Widens() {
+		// Each part of the columns widens all rows, which few of them do not repay.
+		few := max(min(want, threads), min(want, panels/widePanels))
+		columns = depth*k.ocg >= cacheBytes && panels >= few
+		if columns {
+			want = few
+		}
+	}
+	if columns {
 		k.colChunk = (panels + want - 1) / want
 	} else {
 		k.rowChunk = (tiles + want - 1) / want
@@ -137,9 +146,24 @@ func (k *convGemmInt) split(threads int) {
 	k.colChunk *= nr
 	k.rowChunks = (k.rows + k.rowChunk - 1) / k.rowChunk
 	k.colChunks = (k.ocg + k.colChunk - 1) / k.colChunk
+	if n := roundUp(k.rowChunks, threads); k.rowChunks > 1 && n <= tiles {
+		k.rowChunks = n // one more for the worker that else does less
+	}
 	if !k.direct {
 		k.tableBytes = roundUp(4*kern.RowsSize(mr, min(k.rowChunk, roundUp(k.rows, mr)), k.taps), 64)
 	}
+}
+
+// widePanels is the fewest panels that are worth widening rows for.
+const widePanels = 4
+
+// rowAt is where chunk i of the rows begins: they are alike, to a tile, but in bands.
+func (k *convGemmInt) rowAt(i int) int {
+	if k.band.rows > 0 {
+		return min(k.rows, i*k.rowChunk)
+	}
+	mr := k.gemm.MR
+	return min(k.rows, (k.rows+mr-1)/mr*i/k.rowChunks*mr)
 }
 
 func (k *convGemmInt) Run(a *Args) {
@@ -153,8 +177,7 @@ func (k *convGemmInt) Do(a *Args, i, worker int) {
 	row := i % k.rowChunks
 	i /= k.rowChunks
 	group, image := i%k.groups, i/k.groups
-	m0 := row * k.rowChunk
-	m1 := min(k.rows, m0+k.rowChunk)
+	m0, m1 := k.rowAt(row), k.rowAt(row+1)
 	n0 := col * k.colChunk
 	n1 := min(k.ocg, n0+k.colChunk)
 
