@@ -69,8 +69,8 @@ race:
 # with everything, and on one without dot products and half precision arithmetic.
 arm64:
 	@command -v $(QEMU) >/dev/null || { echo "needs $(QEMU) (Debian: qemu-user-static)"; exit 1; }
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec "$(QEMU) -cpu max" ./ops/internal/... ./ops ./quant ./runtime
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec "$(QEMU) -cpu cortex-a53" ./ops/internal/kern ./ops
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu max" ./ops/internal/... ./ops ./quant ./runtime
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu cortex-a53" ./ops/internal/kern ./ops
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec "$(QEMU) -cpu cortex-a53" -run TFLite ./tests
 
 CROSS := linux/amd64 linux/arm64 linux/arm linux/riscv64 linux/386 darwin/arm64 darwin/amd64 windows/amd64 js/wasm wasip1/wasm
